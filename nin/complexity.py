@@ -1,0 +1,95 @@
+"""What a network costs, counted from its layers in closed form, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from math import prod
+
+from nin.architecture import NamedLayer, layers
+from nin.config import Config
+from nin.layers import Conv2d, Linear, Shape
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Costs of a network, or of one of its layers, for one image (batch 1).
+
+    Attributes:
+        params: trainable parameters.
+        macs: multiply-accumulates of the forward pass; convolutions and linear layers, without biases.
+        activations: output elements of convolutions and linear layers.
+    """
+
+    params: int
+    macs: int
+    activations: int
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of the forward pass: two a multiply-accumulate."""
+        return 2 * self.macs
+
+
+@dataclass(frozen=True)
+class LayerRow(Costs):
+    """One row of the layer table; the rows' costs add up to the network's.
+
+    Attributes:
+        name: such as `block1.spatial`.
+        kind: such as `Conv2d`.
+        out_shape: of one image, (channels, height, width) or (features,).
+    """
+
+    name: str
+    kind: str
+    out_shape: Shape
+
+
+def costs(config: Config, *, in_channels: int, size: int, num_classes: int) -> Costs:
+    """Costs of the whole network.
+
+    Args:
+        config: the dials.
+        in_channels: of the images.
+        size: height and width of the images in pixels.
+        num_classes: number of logits.
+
+    Raises:
+        ConfigError: the network cannot exist at this size.
+    """
+    return _sum(layer_table(config, in_channels=in_channels, size=size, num_classes=num_classes))
+
+
+def layer_table(config: Config, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
+    """Output shape and costs of each layer, from the image to the logits.
+
+    Args:
+        config: the dials.
+        in_channels: of the images.
+        size: height and width of the images in pixels.
+        num_classes: number of logits.
+
+    Raises:
+        ConfigError: the network cannot exist at this size.
+    """
+    named_layers = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    return tuple(_row(named) for named in named_layers)
+
+
+def _row(named: NamedLayer) -> LayerRow:
+    return LayerRow(
+        name=named.name,
+        kind=type(named.layer).__name__,
+        out_shape=named.out_shape,
+        params=named.layer.params,
+        macs=named.layer.macs(named.in_shape),
+        activations=prod(named.out_shape) if isinstance(named.layer, Conv2d | Linear) else 0,
+    )
+
+
+def _sum(rows: Iterable[Costs]) -> Costs:
+    params, macs, activations = (
+        sum(column) for column in zip(*((row.params, row.macs, row.activations) for row in rows), strict=True)
+    )
+    return Costs(params, macs, activations)

@@ -1,0 +1,126 @@
+"""The torch modules: built from the same layers that the costs are counted from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from math import sqrt
+from typing import get_args
+
+import torch
+from torch import nn
+
+from nin.architecture import layers
+from nin.config import Config, ConfigError, Scheme
+from nin.layers import Activation, BatchNorm2d, Conv2d, Dropout, Flatten, GlobalPool, Layer, Linear, Pool2d
+
+
+def build(config: Config, *, in_channels: int, size: int, num_classes: int) -> nn.Sequential:
+    """The network as a torch module, from images (batch, in_channels, size, size) to logits (batch, num_classes).
+
+    Its children have the layers' names with `_` for the dot: `block1.spatial` has the weights `block1_spatial.weight`.
+    Weights are torch's own first draw from the global generator; `initialize` draws them anew.
+
+    Args:
+        config: the dials.
+        in_channels: of the images.
+        size: height and width of the images in pixels.
+        num_classes: number of logits.
+
+    Raises:
+        ConfigError: the network cannot exist at this size.
+    """
+    named_layers = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    return nn.Sequential(
+        OrderedDict((named.name.replace(".", "_"), torch_module(named.layer)) for named in named_layers)
+    )
+
+
+def initialize(model: nn.Module, scheme: Scheme, *, seed: int) -> None:
+    """Draws the first weights, each parameter from a generator of its own.
+
+    A generator's seed is a hash of `seed` and the parameter's name, so two networks that share a layer of the same name
+    and shape start with the same weights there, on any device. Batch normalisation starts with scale 1 and shift 0.
+
+    Args:
+        model: a network as `build` returns it; not one that is compiled or wrapped, which renames the parameters.
+        scheme: `xavier_uniform`: weights as Glorot and Bengio, biases as torch's default, as the book has it;
+            `kaiming_normal`: weights N(0, 2 / fan_in), biases 0; `default`: torch's own, weights and biases
+            U(-1, 1) / sqrt(fan_in).
+        seed: any integer.
+
+    Raises:
+        ConfigError: `scheme` is unknown.
+
+    Source:
+        Glorot and Bengio (2010); He et al. (2015); `init_cnn` of Zhang et al., Dive into Deep Learning, chapter 7.6.
+    """
+    if scheme not in get_args(Scheme):
+        raise ConfigError("scheme", f"must be one of {', '.join(get_args(Scheme))}; it is {scheme!r}")
+    for name, module in model.named_modules():
+        match module:
+            case nn.Conv2d() | nn.Linear():
+                _draw_weight(module.weight, scheme, _generator(seed, f"{name}.weight"))
+                if module.bias is not None:
+                    bound = 0.0 if scheme == "kaiming_normal" else 1 / sqrt(module.weight[0].numel())
+                    _draw_bias(module.bias, bound, _generator(seed, f"{name}.bias"))
+            case nn.BatchNorm2d():
+                module.reset_parameters()
+
+
+# Both draw on the CPU and copy, so that neither the device nor the memory format changes the numbers.
+def _draw_weight(weight: torch.Tensor, scheme: Scheme, generator: torch.Generator) -> None:
+    drawn = torch.empty(weight.shape)
+    match scheme:
+        case "xavier_uniform":
+            nn.init.xavier_uniform_(drawn, generator=generator)
+        case "kaiming_normal":
+            nn.init.kaiming_normal_(drawn, nonlinearity="relu", generator=generator)
+        case "default":
+            # torch's way to say U(-1, 1) / sqrt(fan_in).
+            nn.init.kaiming_uniform_(drawn, a=sqrt(5), generator=generator)
+    with torch.no_grad():
+        weight.copy_(drawn)
+
+
+def _draw_bias(bias: torch.Tensor, bound: float, generator: torch.Generator) -> None:
+    with torch.no_grad():
+        bias.copy_(torch.empty(bias.shape).uniform_(-bound, bound, generator=generator))
+
+
+def _generator(seed: int, name: str) -> torch.Generator:
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
+    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
+
+
+def torch_module(layer: Layer) -> nn.Module:
+    """The torch module of a layer."""
+    match layer:
+        case Conv2d():
+            return nn.Conv2d(
+                layer.in_channels, layer.out_channels, layer.kernel, layer.stride, layer.padding, bias=layer.bias
+            )
+        case Linear():
+            return nn.Linear(layer.in_features, layer.out_features)
+        case BatchNorm2d():
+            return nn.BatchNorm2d(layer.channels)
+        case Activation(function="relu"):
+            # In place: the same numbers, one buffer less at the peak.
+            return nn.ReLU(inplace=True)
+        case Activation(function="gelu"):
+            return nn.GELU()
+        case Activation(function="sigmoid"):
+            return nn.Sigmoid()
+        case Pool2d(statistic="max"):
+            return nn.MaxPool2d(layer.kernel, layer.stride)
+        case Pool2d(statistic="average"):
+            return nn.AvgPool2d(layer.kernel, layer.stride)
+        case GlobalPool(statistic="max"):
+            return nn.AdaptiveMaxPool2d(1)
+        case GlobalPool(statistic="average"):
+            return nn.AdaptiveAvgPool2d(1)
+        case Dropout():
+            return nn.Dropout(layer.rate)
+        case Flatten():
+            return nn.Flatten()
+    raise TypeError(f"no torch module is known for {layer}")

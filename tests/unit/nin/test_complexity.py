@@ -1,0 +1,149 @@
+"""Costs in closed form against what torch counts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from nin.blocks import POOLS
+from nin.complexity import Costs, costs, layer_table
+from nin.config import ClassicConfig, Config, ConfigError, NinConfig
+from nin.heads import HEADS
+from nin.model import build
+from nin.presets import PRESETS, configure
+
+
+def counted_by_torch(config: Config, *, in_channels: int, size: int, num_classes: int) -> Costs:
+    """What torch counts when the network looks at one image; on the meta device, so that nothing is computed."""
+    with torch.device("meta"):
+        model = build(config, in_channels=in_channels, size=size, num_classes=num_classes).eval()
+        image = torch.empty(1, in_channels, size, size)
+    activations = []
+    for module in model:
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            module.register_forward_hook(lambda module, inputs, output: activations.append(output.numel()))
+    with FlopCounterMode(display=False) as counter:
+        logits = model(image)
+    assert logits.shape == (1, num_classes)
+    params = sum(parameter.numel() for parameter in model.parameters())
+    return Costs(params=params, macs=counter.get_total_flops() // 2, activations=sum(activations))
+
+
+def per_stage(values: st.SearchStrategy[int], count: int) -> st.SearchStrategy[int | tuple[int, ...]]:
+    return values | st.tuples(*[values] * count)
+
+
+@st.composite
+def feature_dials(draw: st.DrawFn, *, extra_stages: int) -> dict[str, object]:
+    """Values of the dials that every network has; `extra_stages` beside the one to three feature stages."""
+    num_features = draw(st.integers(1, 3))
+    kernels = draw(st.tuples(*[st.integers(1, 5)] * (num_features + extra_stages)))
+    return {
+        "channels": draw(st.tuples(*[st.integers(1, 9)] * num_features)),
+        "kernels": kernels,
+        "strides": draw(st.tuples(*[st.integers(1, 2)] * len(kernels))),
+        "paddings": tuple(draw(st.integers(0, kernel - 1)) for kernel in kernels),
+        "depths": draw(per_stage(st.integers(1, 2), num_features)),
+        "pools": draw(st.booleans() | st.tuples(*[st.booleans()] * num_features)),
+        "pool_kind": draw(st.sampled_from(list(POOLS))),
+        "pool_kernel": draw(st.integers(2, 3)),
+        "width": draw(st.floats(0.1, 2.0)),
+        "normalization": draw(st.sampled_from(["none", "batch"])),
+        "activation": draw(st.sampled_from(["relu", "gelu", "sigmoid"])),
+        "dropout": draw(st.sampled_from([0.0, 0.5])),
+    }
+
+
+@st.composite
+def nin_configs(draw: st.DrawFn) -> NinConfig:
+    dials = draw(feature_dials(extra_stages=1))
+    config = NinConfig(**dials)  # type: ignore[arg-type]
+    mixers = draw(st.tuples(*[st.integers(0, 3)] * config.num_stages))
+    mixer_channels = tuple(draw(st.tuples(*[st.integers(1, 9)] * count)) for count in mixers[:-1])
+    return replace(
+        config,
+        mixers=mixers,
+        mixer_kernel=draw(per_stage(st.sampled_from([1, 3]), config.num_stages)),
+        mixer_channels=draw(st.sampled_from([(), mixer_channels])),
+        class_steps=tuple(draw(st.lists(st.integers(1, 9), max_size=mixers[-1]))),
+        logits_relu=draw(st.booleans()),
+        head=draw(st.sampled_from(list(HEADS))),
+        dropout_place=draw(st.sampled_from(["class_block", "every_block"])),
+    )
+
+
+@st.composite
+def classic_configs(draw: st.DrawFn) -> ClassicConfig:
+    dials = draw(feature_dials(extra_stages=0))
+    dense = tuple(draw(st.lists(st.integers(1, 9), max_size=2)))
+    return ClassicConfig(**dials, dense=dense)  # type: ignore[arg-type]
+
+
+@settings(max_examples=60, deadline=None)
+@given(config=nin_configs() | classic_configs(), in_channels=st.integers(1, 3), num_classes=st.integers(1, 12))
+def test_closed_form_is_what_torch_counts_for_any_dials(config: Config, in_channels: int, num_classes: int) -> None:
+    try:
+        expected = costs(config, in_channels=in_channels, size=20, num_classes=num_classes)
+    except ConfigError:
+        assume(False)
+    assert counted_by_torch(config, in_channels=in_channels, size=20, num_classes=num_classes) == expected
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_closed_form_is_what_torch_counts_for_every_preset(preset: str) -> None:
+    size = 32 if preset.endswith("_small") or preset in ("nin_cifar10", "lenet") else 224
+    closed = costs(PRESETS[preset], in_channels=1, size=size, num_classes=10)
+    assert counted_by_torch(PRESETS[preset], in_channels=1, size=size, num_classes=10) == closed
+
+
+def test_the_book_s_network() -> None:
+    book = costs(PRESETS["nin_book"], in_channels=1, size=224, num_classes=10)
+    assert book.params == 1_992_166
+    assert book.macs == 762_297_352
+    assert book.flops == 2 * 762_297_352
+
+
+@pytest.mark.parametrize(
+    ("preset", "dials", "params", "macs"),
+    [
+        # torchvision's AlexNet is that of Krizhevsky (2014), narrower than the book's.
+        ("alexnet", {"channels": [64, 192, 384, 256, 256], "paddings": [2, 2, 1, 1, 1]}, 61_100_840, 714_188_480),
+        ("vgg11", {}, 132_863_336, 7_609_090_048),
+        ("vgg13", {}, 133_047_848, None),
+        ("vgg16", {}, 138_357_544, None),
+        ("vgg19", {}, 143_667_240, None),
+    ],
+)
+def test_torchvision_s_networks(preset: str, dials: dict[str, object], params: int, macs: int | None) -> None:
+    torchvision = pytest.importorskip("torchvision")
+    with torch.device("meta"):
+        model = getattr(torchvision.models, preset)()
+        image = torch.empty(1, 3, 224, 224)
+    with FlopCounterMode(display=False) as counter:
+        model(image)
+
+    ours = costs(configure(preset, dials), in_channels=3, size=224, num_classes=1000)
+    assert ours.params == sum(parameter.numel() for parameter in model.parameters()) == params
+    assert ours.flops == counter.get_total_flops()
+    assert macs is None or ours.macs == macs
+
+
+@pytest.mark.parametrize("preset", ["nin_book", "nin_vgg11", "alexnet"])
+def test_the_rows_of_the_layer_table_add_up(preset: str) -> None:
+    rows = layer_table(PRESETS[preset], in_channels=1, size=224, num_classes=10)
+    whole = costs(PRESETS[preset], in_channels=1, size=224, num_classes=10)
+    assert sum(row.params for row in rows) == whole.params
+    assert sum(row.macs for row in rows) == whole.macs
+    assert sum(row.activations for row in rows) == whole.activations
+
+
+def test_a_row_of_the_layer_table() -> None:
+    row = layer_table(PRESETS["nin_book"], in_channels=1, size=224, num_classes=10)[0]
+    assert (row.name, row.kind, row.out_shape) == ("block1.spatial", "Conv2d", (96, 54, 54))
+    assert (row.params, row.macs, row.activations) == (11_712, 33_872_256, 279_936)
