@@ -1,0 +1,1 @@
+"""Ablation studies of Network-in-Network CNNs: from a YAML file to an honest comparison report."""

@@ -1,0 +1,6 @@
+"""`python -m ablations`."""
+
+from ablations.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,391 @@
+"""Plan + recorded trials -> StudySummary: all numbers and words of a report, before anything is drawn."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import mean, median, stdev
+from typing import Any
+
+import numpy as np
+
+from ablations.datasets import DATASETS
+from ablations.plan import SEARCH_SEED, Plan, PlannedVariant
+from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
+from ablations.stats import Judgement, PairedSample, Verdict, judge, sentence
+from ablations.trial import EpochRecord, Phase, Status, TrialResult
+
+DEGRADED_POINTS = 5.0
+"""A run this far under its variant's median is flagged, and kept."""
+
+
+@dataclass(frozen=True)
+class RecordedTrial:
+    """A trial as the tracking store has it: its labels, how it ended, and the run that holds it."""
+
+    run_id: str
+    variant: str
+    variant_key: str
+    phase: Phase
+    seed: int
+    number: int | None
+    hyperparameters: dict[str, Any]
+    result: TrialResult
+
+
+@dataclass(frozen=True)
+class TuningPoint:
+    """One tuning trial: accuracies are of validation images, and selected for; never a result."""
+
+    number: int | None
+    seed: int
+    hyperparameters: dict[str, Any]
+    status: Status
+    validation_accuracy_percent: float | None
+    """At the last epoch; None where the trial diverged or failed."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """One confirmation trial, epoch by epoch."""
+
+    seed: int
+    learned: bool
+    epochs: tuple[EpochRecord, ...]
+
+
+@dataclass(frozen=True)
+class VariantSummary:
+    """What became of one variant. Accuracies are of the test split after the last epoch, in percent."""
+
+    name: str
+    description: str
+    changes: dict[str, Any]
+    expect: Expectation | None
+    family: str | None
+    params: int
+    macs: int
+    activations: int
+    tuned: dict[str, Any]
+    """Values that tuning chose; empty where there was nothing to tune or tuning is not done."""
+    at_edge: tuple[str, ...]
+    """Searched keys whose chosen value lies at the edge of the search space."""
+    accuracy_percent: dict[int, float]
+    """By seed; every confirmation trial that reached its last epoch, whether it learned or not."""
+    failed_seeds: tuple[int, ...]
+    """Seeds that ran and did not learn: diverged, or final validation accuracy under twice chance."""
+    missing_seeds: tuple[int, ...]
+    """Planned seeds with no outcome: not run yet, or crashed."""
+    mean_accuracy_percent: float | None
+    """Over the seeds that learned."""
+    sd_accuracy_percent: float | None
+    """Standard deviation over the seeds that learned; None under two."""
+    learning_onset_steps: dict[int, int | None]
+    """By seed: first step with the smoothed loss under the onset threshold; None: it never was."""
+    dead_classes: dict[int, int]
+    """By seed: classes with zero recall on validation images after the last epoch."""
+    train_images_per_second: float | None
+    """Median over confirmation trials, each in its own process beside the others."""
+    trial_seconds: float | None
+    """Median over confirmation trials."""
+    num_tune_planned: int
+    num_tune_done: int
+    """Tuning trials with an outcome, re-runs included."""
+    num_tune_epochs: int
+    tuning: tuple[TuningPoint, ...]
+    curves: tuple[Curve, ...]
+    run_ids: dict[int, str]
+    """MLflow run behind each seed's accuracy."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """A variant minus what it is compared with, paired by seed, in percentage points of accuracy."""
+
+    variant: str
+    versus: str
+    expect: Expectation | None
+    expectation: str
+    """What became of it: "as expected", "not as expected", "open", or "none stated"."""
+    differences: dict[int, float]
+    """By seed; pairs where both learned."""
+    judgement: Judgement
+    sentence: str
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """All that a report shows."""
+
+    study: str
+    question: str
+    source: str | None
+    profile: str
+    profile_description: str
+    dataset: str
+    """Title of the data set."""
+    chance_percent: float
+    baseline: str
+    variants: tuple[VariantSummary, ...]
+    """Baseline first."""
+    contrasts: tuple[Contrast, ...]
+    decision: Decision
+    scope: str
+    """What every conclusion is conditional on, in one sentence."""
+    search_space: SearchSpace
+    independent_draws: bool
+    """Whether tuning draws did not depend on results."""
+    num_seeds: int
+    seeds: tuple[int, ...]
+    warnings: tuple[str, ...]
+    caveats: tuple[str, ...]
+    provenance: dict[str, Any] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> VariantSummary:
+        """The variant of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(name)
+
+
+def summarize(plan: Plan, trials: Iterable[RecordedTrial], provenance: Mapping[str, Any]) -> StudySummary:
+    """Turn what was recorded into numbers, intervals and words.
+
+    Args:
+        plan: what was to be done.
+        trials: what the store holds; trials of other plans (another `variant_key`, or a seed not planned) are left out.
+        provenance: passed through to the report.
+    """
+    by_variant: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
+    keys = {variant.name: variant.key for variant in plan.variants}
+    for trial in trials:
+        if keys.get(trial.variant) == trial.variant_key:
+            by_variant[trial.variant].append(trial)
+    variants = tuple(_variant(plan, variant, by_variant[variant.name]) for variant in plan.variants)
+    chance = 100 / DATASETS[plan.data.name].num_classes
+    scope = (
+        f"for the tuned configurations, on {DATASETS[plan.data.name].title}"
+        if plan.tuned
+        else f"for these fixed configurations, on {DATASETS[plan.data.name].title}"
+    )
+    contrasts = _contrasts(plan, variants, by_variant, scope)
+    return StudySummary(
+        study=plan.study,
+        question=plan.question,
+        source=plan.source,
+        profile=plan.profile,
+        profile_description=plan.profile_description,
+        dataset=DATASETS[plan.data.name].title,
+        chance_percent=chance,
+        baseline=plan.baseline,
+        variants=variants,
+        contrasts=contrasts,
+        decision=plan.decision,
+        scope=scope,
+        search_space=plan.search_space,
+        independent_draws=plan.tuning.sampler != "tpe",
+        num_seeds=len(plan.seeds),
+        seeds=plan.seeds,
+        warnings=tuple(_warnings(plan, variants)),
+        caveats=plan.caveats,
+        provenance=dict(provenance),
+    )
+
+
+def learned(plan: Plan, result: TrialResult) -> bool:
+    """Whether a trial learned: it finished, and its last validation accuracy is at least twice chance."""
+    last = result.last
+    if result.status != "finished" or last is None:
+        return False
+    return last.validation_accuracy_percent >= 2 * 100 / DATASETS[plan.data.name].num_classes
+
+
+def _variant(plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial]) -> VariantSummary:
+    confirm = {
+        t.seed: t for t in trials if t.phase == "confirm" and t.seed in plan.seeds and t.result.status != "failed"
+    }
+    tune = [t for t in trials if t.phase == "tune"]
+    good = {seed: t for seed, t in confirm.items() if learned(plan, t.result)}
+    accuracy = {
+        seed: t.result.test_accuracy_percent
+        for seed, t in sorted(confirm.items())
+        if t.result.test_accuracy_percent is not None
+    }
+    values = [accuracy[seed] for seed in good if seed in accuracy]
+    tuned = next((t.hyperparameters for t in confirm.values()), {})
+    return VariantSummary(
+        name=variant.name,
+        description=variant.description,
+        changes=variant.changes,
+        expect=variant.expect,
+        family=variant.family,
+        params=variant.costs.params,
+        macs=variant.costs.macs,
+        activations=variant.costs.activations,
+        tuned=tuned,
+        at_edge=tuple(_at_edge(plan.search_space, tuned)),
+        accuracy_percent=accuracy,
+        failed_seeds=tuple(sorted(set(confirm) - set(good))),
+        missing_seeds=tuple(seed for seed in plan.seeds if seed not in confirm),
+        mean_accuracy_percent=mean(values) if values else None,
+        sd_accuracy_percent=stdev(values) if len(values) > 1 else None,
+        learning_onset_steps={
+            seed: t.result.last.learning_onset_step for seed, t in sorted(confirm.items()) if t.result.last is not None
+        },
+        dead_classes={
+            seed: t.result.last.num_dead_classes for seed, t in sorted(confirm.items()) if t.result.last is not None
+        },
+        train_images_per_second=_median(e.train_images_per_second for t in confirm.values() for e in t.result.epochs),
+        trial_seconds=_median(t.result.train_seconds for t in confirm.values()),
+        num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
+        num_tune_done=len(tune),
+        num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
+        tuning=tuple(
+            TuningPoint(
+                number=t.number,
+                seed=t.seed,
+                hyperparameters=t.hyperparameters,
+                status=t.result.status,
+                validation_accuracy_percent=(
+                    t.result.last.validation_accuracy_percent
+                    if t.result.status == "finished" and t.result.last
+                    else None
+                ),
+            )
+            for t in sorted(
+                tune, key=lambda t: (t.seed != SEARCH_SEED, t.seed, t.number if t.number is not None else -1)
+            )
+        ),
+        curves=tuple(
+            Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in sorted(confirm.items())
+        ),
+        run_ids={seed: t.run_id for seed, t in sorted(confirm.items())},
+    )
+
+
+def _median(values: Iterable[float]) -> float | None:
+    numbers = list(values)
+    return median(numbers) if numbers else None
+
+
+def _at_edge(search_space: SearchSpace, tuned: Mapping[str, Any]) -> Iterable[str]:
+    """Keys whose value lies in the outer 5 % of their range, on the scale that they were searched on."""
+    for key, value in tuned.items():
+        distribution = search_space.get(key)
+        if distribution is None or isinstance(distribution, CategoricalDistribution):
+            continue
+        low, high = float(distribution.low), float(distribution.high)
+        x = float(value)
+        if distribution.log:
+            low, high, x = (float(np.log(v)) for v in (low, high, x))
+        place = (x - low) / (high - low)
+        if min(place, 1 - place) < 0.05:
+            yield key
+
+
+def _contrasts(
+    plan: Plan, variants: Sequence[VariantSummary], trials: Mapping[str, Sequence[RecordedTrial]], scope: str
+) -> tuple[Contrast, ...]:
+    reference = variants[0]
+    others = variants[1:]
+    if not others:
+        return ()
+    samples = {each.name: _sample(plan, each, reference, trials) for each in others}
+    judgements = judge(samples, alpha=plan.decision.alpha, margin=plan.decision.margin, num_planned=len(others))
+    return tuple(
+        Contrast(
+            variant=each.name,
+            versus=reference.name,
+            expect=each.expect,
+            expectation=_outcome(each.expect, judgements[each.name]),
+            differences=dict(samples[each.name].differences),
+            judgement=judgements[each.name],
+            sentence=sentence(
+                judgements[each.name],
+                variant=each.name,
+                reference=reference.name,
+                alpha=plan.decision.alpha,
+                num_comparisons=len(others),
+                margin=plan.decision.margin,
+                scope=scope,
+            ),
+        )
+        for each in others
+    )
+
+
+def _sample(
+    plan: Plan, variant: VariantSummary, reference: VariantSummary, trials: Mapping[str, Sequence[RecordedTrial]]
+) -> PairedSample:
+    ran = [set(v.accuracy_percent) | set(v.failed_seeds) for v in (variant, reference)]
+    good = [set(v.accuracy_percent) - set(v.failed_seeds) for v in (variant, reference)]
+    seeds = sorted(good[0] & good[1])
+    bits = [_bits(trials[v.name]) for v in (variant, reference)]
+    has_bits = seeds and all(seed in each for each in bits for seed in seeds)
+    correct = np.stack([bits[0][s].astype(np.int8) - bits[1][s].astype(np.int8) for s in seeds]) if has_bits else None
+    return PairedSample(
+        differences={seed: variant.accuracy_percent[seed] - reference.accuracy_percent[seed] for seed in seeds},
+        num_planned=len(plan.seeds),
+        num_missing=len(plan.seeds) - len(ran[0] & ran[1]),
+        num_failed=len(variant.failed_seeds),
+        num_failed_reference=len(reference.failed_seeds),
+        num_ran=len(ran[0]),
+        num_ran_reference=len(ran[1]),
+        correct=correct,
+    )
+
+
+def _bits(trials: Sequence[RecordedTrial]) -> dict[int, np.ndarray]:
+    return {
+        t.seed: np.unpackbits(np.frombuffer(t.result.test_correct, dtype=np.uint8), count=t.result.num_test_images)
+        for t in trials
+        if t.phase == "confirm" and t.result.test_correct is not None
+    }
+
+
+_FITS: Mapping[str, frozenset[Verdict]] = {
+    "better": frozenset({Verdict.BETTER, Verdict.BETTER_BY_MORE, Verdict.BETTER_BY_LESS}),
+    "worse": frozenset({Verdict.WORSE, Verdict.WORSE_BY_MORE, Verdict.WORSE_BY_LESS}),
+    "equivalent": frozenset({Verdict.EQUIVALENT, Verdict.BETTER_BY_LESS, Verdict.WORSE_BY_LESS}),
+}
+"""Verdicts that meet an expectation; a difference that is real but within the margin is equivalent, too."""
+
+_DECIDED = frozenset().union(*_FITS.values())
+
+
+def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
+    if expect is None or expect == "unsure":
+        return "none stated"
+    if judgement.verdict not in _DECIDED:
+        return "open"
+    return "as expected" if judgement.verdict in _FITS[expect] else "not as expected"
+
+
+def _warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable[str]:
+    for v in variants:
+        if v.missing_seeds:
+            yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
+        if v.failed_seeds:
+            seeds = ", ".join(map(str, v.failed_seeds))
+            yield f"{v.name}: {len(v.failed_seeds)} of {len(plan.seeds)} confirmation trials ran and did not learn (seed {seeds})."
+        for key in v.at_edge:
+            yield f"{v.name}: tuning chose {key} = {v.tuned[key]:.4g}, at the edge of its search space: widen it."
+        dead = {seed: n for seed, n in v.dead_classes.items() if n}
+        if dead:
+            yield f"{v.name}: in {len(dead)} of {len(v.dead_classes)} confirmation trials at least one class is never predicted right."
+        good = [a for seed, a in v.accuracy_percent.items() if seed not in v.failed_seeds]
+        low = [a for a in good if a < median(good) - DEGRADED_POINTS]
+        if low:
+            yield f"{v.name}: {len(low)} runs lie more than {DEGRADED_POINTS:g} points under the variant's median; they are kept."
+        states = Counter(point.status for point in v.tuning)
+        if states["diverged"] or states["failed"]:
+            yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
+    if len({v.num_tune_done for v in variants}) > 1:
+        counts = ", ".join(f"{v.name} {v.num_tune_done}" for v in variants)
+        yield f"tuning effort is unequal so far: {counts} trials."

@@ -1,0 +1,372 @@
+"""The commands: parse, call, print, exit code. No logic, and nothing heavy is imported before a command needs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from ablations.loading import StudyFile, StudyFileError, find, load, shipped_studies
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from ablations.plan import Machine, Plan
+
+DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
+"""Exit codes; README.md explains them."""
+
+app = typer.Typer(
+    help="Ablation studies of Network-in-Network CNNs: from a YAML file to an honest comparison report.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a study that ships with the suite.")]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", "-p", help="Scale to run at; default: book on CUDA, else starter.")
+]
+UriOption = Annotated[
+    str | None,
+    typer.Option(help="MLflow store; default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder."),
+]
+OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.")]
+DataOption = Annotated[Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
+
+
+class UserError(Exception):
+    """Something that the user can put right; the message says how."""
+
+
+def main() -> None:
+    """Run the command line; every error that a user can cause ends in a message and an exit code."""
+    try:
+        app()
+    except (StudyFileError, UserError) as error:
+        _fail(str(error), WRONG_INPUT)
+    except KeyboardInterrupt:
+        _fail("interrupted", INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our output went away (`| head`); nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(DONE)
+
+
+def _fail(message: str, code: int) -> None:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+@app.command()
+def check(
+    studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
+) -> None:
+    """Check study files: every key, every variant, every profile. Trains nothing."""
+    from ablations.plan import Machine
+
+    names = studies or [str(path) for path in shipped_studies()]
+    machine = Machine("cpu", bf16=False, num_workers=1, description="")
+    wrong = []
+    for name in names:
+        try:
+            study = load(find(name))
+            plans = [_plan(study, profile, machine) for profile in study.spec.profiles]
+        except StudyFileError as error:
+            wrong.append(str(error))
+            continue
+        trials = ", ".join(f"{plan.profile} {len(plan.cells)} trainings" for plan in plans)
+        print(f"{study.path}: ok: {len(study.spec.variants)} variants; {trials}")
+    if wrong:
+        raise UserError("\n".join(wrong))
+
+
+@app.command()
+def plan(
+    study: StudyArgument,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
+    from ablations.execution.environment import detect
+
+    file = load(find(study))
+    machine = detect()
+    name, why = _choose_profile(file, profile, machine)
+    planned = _plan(file, name, machine)
+    if as_json:
+        print(json.dumps(_plan_json(planned), indent=2))
+        return
+    from ablations.printing import print_plan
+
+    print_plan(planned, machine, why, _console())
+
+
+@app.command()
+def run(
+    study: StudyArgument,
+    profile: ProfileOption = None,
+    tracking_uri: UriOption = None,
+    data_dir: DataOption = Path("data"),
+    output: OutputOption = Path("reports"),
+    max_minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this time, between epochs; the same command goes on later.")
+    ] = None,
+) -> None:
+    """Train what is missing, log it to MLflow, write the report."""
+    from ablations.display import LiveProgress, PlainProgress
+    from ablations.execution.environment import detect, provenance
+    from ablations.execution.local import LocalExecutor, SetupError
+    from ablations.printing import headline
+    from ablations.runner import Runner
+
+    started = time.monotonic()
+    file = load(find(study))
+    machine = detect()
+    name, why = _choose_profile(file, profile, machine)
+    planned = _plan(file, name, machine)
+    console = _console()
+    console.print(headline(planned, machine, why), markup=False, highlight=False, soft_wrap=True)
+
+    from ablations.tracking.recorder import Recorder
+    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.tuning import VariantTuner
+
+    interrupts = _Interrupts()
+    uri = tracking_uri or default_uri()
+    executor = LocalExecutor(machine, data_dir, Path(".ablations") / "checkpoints")
+    display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
+    try:
+        recorder = Recorder(uri, planned, file.text)
+        with interrupts, display:
+            outcome = Runner(
+                planned,
+                tuner=VariantTuner,
+                executor=executor,
+                store=recorder,
+                display=display,
+                deadline=None if max_minutes is None else started + 60 * max_minutes,
+                interrupted=lambda: interrupts.seen,
+            ).run()
+        trained = {**provenance(), "command": _command(file, name)} if outcome.num_trained else None
+        recorder.close(outcome.state == "complete" and not outcome.failures, trained)
+        page = _report(uri, planned.study, name, output)
+    except (TrackingError, SetupError) as error:
+        raise UserError(str(error)) from error
+    finally:
+        executor.close()
+
+    print(f"trained {outcome.num_trained} trials, found {outcome.num_found} done before")
+    print(f"report: {page}")
+    print(f"MLflow: {_ui_command(uri)}   then open http://127.0.0.1:5000")
+    for failure in outcome.failures:
+        print(f"warning: a trial crashed: {failure}", file=sys.stderr)
+    again = _command(file, name)
+    match outcome.state:
+        case "interrupted":
+            _fail(f"interrupted; what is done is kept. Go on with: {again}", INTERRUPTED)
+        case "budget":
+            print(f"stopped by --max-minutes; what is done is kept. Go on with: {again}")
+            sys.exit(STOPPED)
+    if outcome.failures:
+        _fail(f"{len(outcome.failures)} trials crashed; they are tried again by: {again}", FAILED)
+
+
+@app.command()
+def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: UriOption = None) -> None:
+    """Show what of a study is done, from the tracking store."""
+    from ablations.printing import print_status
+    from ablations.tracking.reader import read_study
+    from ablations.tracking.schema import TrackingError, default_uri
+
+    uri = tracking_uri or default_uri()
+    try:
+        stored = read_study(uri, *_recorded(uri, study, profile))
+    except TrackingError as error:
+        raise UserError(str(error)) from error
+    print_status(stored.plan, stored.trials, _console())
+
+
+@app.command()
+def report(
+    study: StudyArgument,
+    profile: ProfileOption = None,
+    tracking_uri: UriOption = None,
+    output: OutputOption = Path("reports"),
+) -> None:
+    """Write the report again, from the tracking store alone. Trains nothing and needs no study file."""
+    from ablations.tracking.schema import TrackingError, default_uri
+
+    uri = tracking_uri or default_uri()
+    try:
+        page = _report(uri, *_recorded(uri, study, profile), output)
+    except TrackingError as error:
+        raise UserError(str(error)) from error
+    print(f"report: {page}")
+
+
+@app.command()
+def costs(
+    targets: Annotated[
+        list[str] | None, typer.Argument(help="Presets, study files or study names; default: every preset.")
+    ] = None,
+    profile: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Count params and MACs of presets or of a study's variants, in closed form."""
+    from ablations.execution.environment import detect
+    from nin.complexity import costs as count
+    from nin.presets import INPUTS, PRESETS
+
+    rows: dict[str, Any] = {}
+    for target in targets or list(PRESETS):
+        if target in PRESETS:
+            rows[target] = count(PRESETS[target], **INPUTS[target])
+        else:
+            file, machine = load(find(target)), detect()
+            name, _ = _choose_profile(file, profile, machine)
+            rows.update({variant.name: variant.costs for variant in _plan(file, name, machine).variants})
+    if as_json:
+        print(json.dumps({name: {"params": each.params, "macs": each.macs} for name, each in rows.items()}, indent=2))
+        return
+    from ablations.printing import print_costs
+
+    print_costs(rows, _console())
+
+
+@app.command()
+def ui(
+    tracking_uri: UriOption = None,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
+) -> None:
+    """Open MLflow's own pages on the store of this folder, on this machine only."""
+    from ablations.tracking.schema import default_uri
+
+    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri or default_uri()]
+    print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    raise typer.Exit(subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port)]).returncode)
+
+
+def _plan(file: StudyFile, profile: str, machine: Machine) -> Plan:
+    from ablations.plan import make_plan
+    from ablations.spec import SpecError
+
+    try:
+        return make_plan(file.spec, profile, machine)
+    except SpecError as error:
+        raise file.located(error) from error
+
+
+def _choose_profile(file: StudyFile, profile: str | None, machine: Machine) -> tuple[str, str]:
+    """The profile, and why it is that one."""
+    profiles = file.spec.profiles
+    if profile is not None:
+        return profile, "asked for"
+    wanted, why = (
+        ("book", "a CUDA device is here") if machine.device == "cuda" else ("starter", "no CUDA device is here")
+    )
+    if wanted in profiles:
+        return wanted, why
+    if len(profiles) == 1:
+        return next(iter(profiles)), "the only one"
+    raise UserError(f"{file.path} has no profile {wanted!r}; choose one with --profile: {', '.join(profiles)}")
+
+
+def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
+    """Name and profile of a recorded study; the file is needed only where `study` is a path."""
+    from ablations.tracking.reader import recorded_profiles
+
+    name = load(find(study)).spec.study if study.endswith((".yaml", ".yml")) else study
+    profiles = recorded_profiles(uri, name)
+    if profile is not None or not profiles:
+        return name, profile or "starter"
+    if len(profiles) > 1:
+        raise UserError(f"{name} is recorded at several profiles; choose one with --profile: {', '.join(profiles)}")
+    return name, profiles[0]
+
+
+def _report(uri: str, study: str, profile: str, output: Path) -> Path:
+    from datetime import UTC, datetime
+
+    from ablations.analysis import summarize
+    from ablations.reporting.render import write_report
+    from ablations.tracking.reader import read_study
+
+    stored = read_study(uri, study, profile)
+    summary = summarize(stored.plan, stored.trials, stored.provenance)
+    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    try:
+        return write_report(summary, output / study / profile, created=created)
+    except OSError as error:
+        raise UserError(f"the report cannot be written to {output / study / profile}: {error.strerror}") from error
+
+
+def _plan_json(planned: Plan) -> dict[str, Any]:
+    return {
+        "study": planned.study,
+        "profile": planned.profile,
+        "baseline": planned.baseline,
+        "num_trials": len(planned.cells),
+        "variants": {
+            variant.name: {
+                "params": variant.costs.params,
+                "macs": variant.costs.macs,
+                "changes": variant.changes,
+                "config": variant.config.to_json(),
+            }
+            for variant in planned.variants
+        },
+        "trials": [
+            {"phase": cell.phase, "variant": cell.variant, "seed": cell.seed, "number": cell.number}
+            for cell in planned.cells
+        ],
+    }
+
+
+def _command(file: StudyFile, profile: str) -> str:
+    return f"python -m ablations run {file.path} --profile {profile}"
+
+
+def _ui_command(uri: str) -> str:
+    here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    return "mlflow ui" if uri == here else f"mlflow ui --backend-store-uri {uri}"
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console()
+
+
+class _Interrupts:
+    """Counts Ctrl-C and SIGTERM while a study runs: the first stops it between epochs, the second at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._interrupt)
+
+    def __exit__(self, *error: object) -> Literal[False]:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        return False
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True
+        print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)

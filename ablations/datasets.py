@@ -1,0 +1,72 @@
+"""What is known of each data set before a byte of it is read: enough to plan, to price and to name a trial."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One data set. Images are square, `channels` x `size` x `size`, unsigned bytes."""
+
+    title: str
+    num_classes: int
+    channels: int
+    size: int
+    num_train: int
+    """Images of the training split, from which validation images are carved."""
+    num_test: int
+    checksum: str
+    """Names the data's bytes; part of every trial's id, and verified when the data is read."""
+    files_md5: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of each file below the data folder, for data sets that are read from files."""
+    note: str = ""
+    """What a reader of a report must know of it."""
+
+
+DATASETS: Mapping[str, Dataset] = MappingProxyType(
+    {
+        "fashion_mnist": Dataset(
+            title="Fashion-MNIST",
+            num_classes=10,
+            channels=1,
+            size=28,
+            num_train=60_000,
+            num_test=10_000,
+            # The first eight digits of the MD5 of each file, in the order below.
+            checksum="md5:f4a8712d-9018921c-8181f547-15d48437",
+            # Unpacked from the archives whose MD5s Zalando Research publishes, which torchvision checks.
+            files_md5=MappingProxyType(
+                {
+                    "FashionMNIST/raw/train-images-idx3-ubyte": "f4a8712d7a061bf5bd6d2ca38dc4d50a",
+                    "FashionMNIST/raw/train-labels-idx1-ubyte": "9018921c3c673c538a1fc5bad174d6f9",
+                    "FashionMNIST/raw/t10k-images-idx3-ubyte": "8181f5470baa50b63fa0f6fddb340f0a",
+                    "FashionMNIST/raw/t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
+                }
+            ),
+        ),
+        "digits": Dataset(
+            title="scikit-learn's handwritten digits",
+            num_classes=10,
+            channels=1,
+            size=8,
+            num_train=1_437,
+            num_test=360,
+            checksum="sha256:87ff0c9e40dc7e2c",
+            note="360 test images: one image is 0.28 percentage points.",
+        ),
+        "synthetic": Dataset(
+            title="synthetic bars",
+            num_classes=4,
+            channels=1,
+            size=8,
+            num_train=256,
+            num_test=64,
+            checksum="synthetic:1",
+            note="Drawn by the suite for its own tests; says nothing about networks.",
+        ),
+    }
+)
+"""Data sets by the name that study files use; `ablations.execution.data` reads each."""

@@ -1,0 +1,226 @@
+"""Images: read once, verified, held as one tensor of unsigned bytes, split by seed.
+
+Shapes: N images, C channels, S side. Images are uint8 (N, C, S, S), labels int64 (N,).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+import filelock
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from ablations.datasets import DATASETS
+from ablations.trial import DataConfig, Device, TrialSpec, derive
+
+DOWNLOAD_TIMEOUT_SECONDS = 30
+RESIDENT_BYTES = {"cpu": 1 << 30, "cuda": 8 << 30}
+"""A split that is larger than this once resized is kept at its own size, and resized batch by batch."""
+
+
+class DataError(Exception):
+    """Data that is not there or is not what it should be; the message is for people."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Some images and their labels."""
+
+    images: torch.Tensor
+    labels: torch.Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def take(self, indices: np.ndarray) -> Split:
+        """The images at `indices`, in that order."""
+        chosen = torch.from_numpy(indices)
+        return Split(self.images[chosen], self.labels[chosen])
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """What a trial may learn and be tuned from. There is no test split in it."""
+
+    train: Split
+    validation: Split
+
+
+class DataSource:
+    """Reads each data set once and carves each trial's splits from it."""
+
+    def __init__(self, data_dir: Path, device: Device) -> None:
+        self._data_dir = data_dir
+        self._device = device
+        self._read: dict[tuple[str, bool, int], Split] = {}
+
+    def training(self, spec: TrialSpec) -> TrainingData:
+        """Train and validation splits of a trial; they depend on its phase and seed, not on its variant.
+
+        Raises:
+            DataError: the data is not there, or altered.
+        """
+        data = spec.config.data
+        whole = self._load(data, train=True)
+        order = stratified_order(whole.labels.numpy(), derive(spec.phase, spec.seed, "split"))
+        validation, rest = order[: data.validation], order[data.validation :]
+        return TrainingData(train=whole.take(rest[: data.train_size]), validation=whole.take(validation))
+
+    def test(self, spec: TrialSpec) -> Split:
+        """The test split, for a confirmation trial.
+
+        Raises:
+            PermissionError: the trial is of the tuning phase, which must not see it.
+            DataError: the data is not there, or altered.
+        """
+        if spec.phase != "confirm":
+            raise PermissionError(f"a {spec.phase} trial must not read the test split")
+        return self._load(spec.config.data, train=False)
+
+    def _load(self, data: DataConfig, *, train: bool) -> Split:
+        size = data.resize or DATASETS[data.name].size
+        key = (data.name, train, size)
+        if key not in self._read:
+            split = load(data.name, self._data_dir, train=train)
+            resident = split.images[:, :, 0, 0].numel() * size * size <= RESIDENT_BYTES[self._device]
+            self._read[key] = Split(resize(split.images, size), split.labels) if resident else split
+        return self._read[key]
+
+
+def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """A random order of the images whose every beginning has the classes in proportion, to within one image a class.
+
+    Args:
+        labels: class of each image, shape (N,).
+        seed: of the order.
+
+    Returns:
+        Indices, shape (N,).
+    """
+    generator = np.random.default_rng(seed)
+    shuffled = generator.permutation(len(labels))
+    place = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = shuffled[labels[shuffled] == label]
+        place[members] = (np.arange(len(members)) + generator.random()) / len(members)
+    return np.argsort(place, kind="stable")
+
+
+def resize(images: torch.Tensor, size: int) -> torch.Tensor:
+    """Bilinear, antialiased, rounded to bytes: on a CPU bit for bit what torchvision's Resize does to PIL images.
+
+    Args:
+        images: uint8 (N, C, S, S).
+        size: new side in pixels.
+
+    Returns:
+        uint8 (N, C, size, size).
+    """
+    if images.shape[-1] == size:
+        return images
+    resized = torch.empty((*images.shape[:2], size, size), dtype=torch.uint8)
+    for start in range(0, len(images), 4096):
+        part = images[start : start + 4096]
+        resized[start : start + 4096] = F.interpolate(
+            part, size=(size, size), mode="bilinear", antialias=True, align_corners=False
+        )
+    return resized
+
+
+def load(name: str, data_dir: Path, *, train: bool) -> Split:
+    """The training or test split of a data set as published, at its own size.
+
+    Args:
+        name: key of `ablations.datasets.DATASETS`.
+        data_dir: folder of data sets that are files; they are downloaded into it when absent.
+        train: the training split, else the test split.
+
+    Raises:
+        DataError: the data is not there and cannot be downloaded, or is not the published one.
+    """
+    loaders = {"fashion_mnist": _fashion_mnist, "digits": _digits, "synthetic": _synthetic}
+    return loaders[name](data_dir, train)
+
+
+def _fashion_mnist(data_dir: Path, train: bool) -> Split:
+    from torchvision.datasets import FashionMNIST
+
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # Several workers start together: one unpacks, the others wait and find the files.
+        with filelock.FileLock(data_dir / ".fashion_mnist.lock"), _timeout(), contextlib.redirect_stdout(io.StringIO()):
+            dataset = FashionMNIST(str(data_dir), train=train, download=True)
+    except (RuntimeError, OSError) as error:
+        raw = data_dir / "FashionMNIST" / "raw"
+        raise DataError(
+            f"Fashion-MNIST is not in {data_dir} and could not be downloaded ({' '.join(str(error).split())[:200]}).\n"
+            f"Put its four archives into {raw}: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+            f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; or name the folder that has FashionMNIST/raw with "
+            f"--data-dir or ABLATIONS_DATA."
+        ) from error
+    _verify("fashion_mnist", data_dir, "train" if train else "t10k")
+    return Split(dataset.data.unsqueeze(1).contiguous(), dataset.targets.long())
+
+
+@contextlib.contextmanager
+def _timeout():  # type: ignore[no-untyped-def]
+    """A dead network must not hang the run: torchvision's download has no limit of its own."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def _verify(name: str, data_dir: Path, part: str) -> None:
+    for file, md5 in DATASETS[name].files_md5.items():
+        path = data_dir / file
+        if not path.name.startswith(part):
+            continue
+        found = hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+        if found != md5:
+            raise DataError(
+                f"{path} is not the published file: its MD5 is {found}, it should be {md5}. Delete it; it is then unpacked or "
+                f"downloaded again."
+            )
+
+
+def _digits(data_dir: Path, train: bool) -> Split:
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    raw, labels = digits.images.astype(np.uint8), digits.target.astype(np.int64)
+    found = hashlib.sha256(raw.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
+    if not found.startswith(DATASETS["digits"].checksum.removeprefix("sha256:")):
+        raise DataError(
+            "scikit-learn's digits are not those that this version of the suite knows: another scikit-learn?"
+        )
+    # The published data has no split; this one is fixed for good.
+    order = stratified_order(labels, derive("digits", 0, "test split"))
+    num_test = DATASETS["digits"].num_test
+    chosen = order[num_test:] if train else order[:num_test]
+    images = np.rint(raw * (255 / 16)).astype(np.uint8)  # published with 17 grey levels
+    return Split(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)).take(chosen)
+
+
+def _synthetic(data_dir: Path, train: bool) -> Split:
+    """Noise with a bright bar: horizontal or vertical, in the first or the second half."""
+    dataset = DATASETS["synthetic"]
+    count = dataset.num_train if train else dataset.num_test
+    generator = np.random.default_rng(derive("synthetic", int(train), "images"))
+    labels = np.arange(count) % dataset.num_classes
+    images = generator.integers(0, 100, (count, 1, dataset.size, dataset.size))
+    half = dataset.size // 2
+    for image, label, at in zip(images, labels, generator.integers(0, half, count), strict=True):
+        line = at + half * (label // 2)
+        bar = (0, line, slice(None)) if label % 2 else (0, slice(None), line)
+        image[bar] += 120
+    return Split(torch.from_numpy(images.astype(np.uint8)), torch.from_numpy(labels.astype(np.int64)))

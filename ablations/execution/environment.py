@@ -1,0 +1,119 @@
+"""What this machine is and what runs on it, found without importing torch."""
+
+from __future__ import annotations
+
+import ctypes
+import importlib.metadata
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from ablations.plan import Machine
+
+_CAPABILITY_MAJOR = 75
+"""CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR of CUDA's driver interface."""
+_AMPERE = 8
+"""First compute capability whose matrix units take bf16."""
+
+
+def detect() -> Machine:
+    """The machine as a plan needs it: CUDA where the driver shows a device, else the processor's cores."""
+    capabilities = _cuda_capabilities()
+    if capabilities:
+        count = len(capabilities)
+        return Machine(
+            device="cuda",
+            bf16=min(capabilities) >= _AMPERE,
+            num_workers=count,
+            description=f"{count} CUDA device{'s' if count > 1 else ''}",
+        )
+    cores = num_cores()
+    return Machine(
+        device="cpu", bf16=_cpu_has_bf16(), num_workers=cores, description=f"{cores} CPU core{'s' if cores > 1 else ''}"
+    )
+
+
+def num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _cuda_capabilities() -> list[int]:
+    """Major compute capability of each visible CUDA device; empty where there is no driver."""
+    library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+    try:
+        driver = ctypes.CDLL(library)
+    except OSError:
+        return []
+    count = ctypes.c_int(0)
+    if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
+        return []
+    majors = []
+    for ordinal in range(count.value):
+        device, major = ctypes.c_int(0), ctypes.c_int(0)
+        driver.cuDeviceGet(ctypes.byref(device), ordinal)
+        driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device)
+        majors.append(major.value)
+    return majors
+
+
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies bf16 itself; where it does not, torch emulates it and is slow."""
+    try:
+        text = Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "").split()
+    return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
+def provenance() -> dict[str, Any]:
+    """Versions, processor and commit, for a report's last section."""
+    packages = ("ablations", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy", "scikit-learn")
+    return {
+        "python": platform.python_version(),
+        "platform": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "versions": {name: _version(name) for name in packages},
+        **_commit(),
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    name = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
+    return name or platform.processor() or "unknown"
+
+
+def _commit() -> dict[str, Any]:
+    """The checkout's commit, when the suite runs from one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return {}
+    try:
+        commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=root, capture_output=True, text=True, timeout=10)
+        changed = subprocess.run(
+            ["git", "status", "--porcelain", "--untracked-files=no"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return {}
+    if commit.returncode or changed.returncode:
+        return {}
+    return {"commit": commit.stdout.strip(), "uncommitted_changes": bool(changed.stdout.strip())}

@@ -1,0 +1,165 @@
+"""Runs trials on this machine: one process a core or a CUDA device, each training one trial at a time.
+
+The driver imports no torch; the workers import no mlflow and no optuna.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+from ablations.plan import Machine
+from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
+
+OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
+
+
+class SetupError(Exception):
+    """Workers cannot do any trial: data or device is missing. The message is for people."""
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    spec: TrialSpec | None = None
+
+
+class LocalExecutor:
+    """Trains trials in worker processes, which start with the first trial and stay for the next."""
+
+    def __init__(self, machine: Machine, data_dir: Path, checkpoint_dir: Path) -> None:
+        self.num_workers = machine.num_workers
+        self._device = machine.device
+        self._data_dir = data_dir
+        self._checkpoint_dir = checkpoint_dir
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker] = []
+
+    def submit(self, spec: TrialSpec) -> None:
+        """Start a trial. At most `num_workers` may be under way.
+
+        Raises:
+            RuntimeError: every worker is busy.
+        """
+        worker = next((each for each in self._workers if each.spec is None), None)
+        if worker is None:
+            if len(self._workers) == self.num_workers:
+                raise RuntimeError(f"all {self.num_workers} workers are busy")
+            worker = self._start(len(self._workers))
+            self._workers.append(worker)
+        worker.spec = spec
+        worker.connection.send(spec)
+
+    def wait(self, on_epoch: OnEpoch, timeout_seconds: float) -> list[Ended]:
+        """Wait until something happens; every epoch's record is answered with an order at once.
+
+        Args:
+            on_epoch: decides how a trial goes on.
+            timeout_seconds: longest wait.
+
+        Returns:
+            The trials that ended meanwhile.
+
+        Raises:
+            SetupError: a worker found no data or no device.
+        """
+        busy = {worker.connection: worker for worker in self._workers if worker.spec is not None}
+        ended = []
+        for connection in wait(list(busy), timeout_seconds):
+            worker = busy[connection]  # type: ignore[index]
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):
+                ended.append(self._replace(worker))
+                continue
+            spec = worker.spec
+            assert spec is not None
+            match message:
+                case EpochRecord():
+                    worker.connection.send(on_epoch(spec, message))
+                case str():
+                    raise SetupError(message)
+                case _:
+                    worker.spec = None
+                    ended.append(Ended(spec, message))
+        return ended
+
+    def close(self) -> None:
+        """End all workers; what they are doing is lost."""
+        for worker in self._workers:
+            worker.connection.close()
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+        self._workers.clear()
+
+    def _start(self, index: int) -> _Worker:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(
+            target=_work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
+        )
+        process.start()
+        theirs.close()
+        return _Worker(process, ours)
+
+    def _replace(self, worker: _Worker) -> Ended:
+        """A worker died: its trial failed, and another worker takes its place."""
+        worker.process.join()
+        code = worker.process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        spec = worker.spec
+        assert spec is not None
+        index = self._workers.index(worker)
+        self._workers[index] = self._start(index)
+        return Ended(spec, TrialResult(spec.id, "failed", message=f"the worker process died: {how}"))
+
+
+def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
+    """A worker's life: take a trial, send its records, send its result, until the driver hangs up."""
+    # The driver decides what an interrupt means; workers learn it between epochs.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    import torch
+
+    from ablations.execution.data import DataError, DataSource
+    from ablations.execution.train import run_trial
+
+    torch.set_num_threads(1)
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    if device == "cuda":
+        if not torch.cuda.is_available():
+            connection.send(
+                f"the CUDA driver shows a device, but this torch ({torch.__version__}) cannot use it. Install a torch built for "
+                f"CUDA, or hide the device with CUDA_VISIBLE_DEVICES= to run on the CPU."
+            )
+            return
+        torch.cuda.set_device(index)
+        torch.backends.cudnn.benchmark = False
+    source = DataSource(data_dir, device)
+    try:
+        while True:
+            spec: TrialSpec = connection.recv()
+            trial = run_trial(spec, source, checkpoint_dir / f"{spec.id}.pt")
+            try:
+                record = next(trial)
+                while True:
+                    connection.send(record)
+                    record = trial.send(connection.recv())
+            except StopIteration as stop:
+                connection.send(stop.value)
+            except DataError as error:
+                connection.send(str(error))
+            except (EOFError, ConnectionError):
+                raise
+            # Whatever fails is that trial's result, not the study's end.
+            except Exception as error:  # noqa: BLE001
+                connection.send(TrialResult(spec.id, "failed", message=f"{type(error).__name__}: {error}"))
+    except (EOFError, ConnectionError):
+        return  # the driver is gone

@@ -1,0 +1,307 @@
+"""One trial, from its spec to its result: yields a record an epoch and opens no database.
+
+Shapes: B images a batch, C channels, S side, K classes. images BCSS, logits BK.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import tempfile
+import time
+from collections.abc import Generator, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from ablations.datasets import DATASETS
+from ablations.execution.data import DataSource, Split, resize
+from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
+from nin.model import build, initialize
+
+CHECKPOINT_SECONDS = 5.0
+"""A checkpoint is written at the first end of an epoch this long after the last one."""
+
+ONSET_FRACTION = 2.0 / math.log(10)
+"""Learning has begun once the smoothed loss is under this share of a guess's loss: 2.0 nats for ten classes."""
+ONSET_SMOOTHING = 0.9
+
+
+@dataclass
+class _State:
+    """What a trial carries from epoch to epoch, and a checkpoint holds."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    epochs: list[EpochRecord]
+    smoothed_loss: float | None = None
+    onset_step: int | None = None
+
+
+def run_trial(
+    spec: TrialSpec, source: DataSource, checkpoint: Path | None
+) -> Generator[EpochRecord, Order, TrialResult | None]:
+    """Train one trial.
+
+    Everything random comes from the trial's phase and seed, not from its variant: split, order of the images, dropout, and
+    first weights wherever layers agree in name and shape.
+
+    Args:
+        spec: the trial.
+        source: where its images come from.
+        checkpoint: file to go on from and to save to; None keeps nothing.
+
+    Yields:
+        A record after each epoch; send back an `Order`.
+
+    Returns:
+        The result; None after the order "pause", with the state in `checkpoint`.
+
+    Raises:
+        DataError: the data is not there, or altered.
+    """
+    config, train = spec.config, spec.config.train
+    dataset = DATASETS[config.data.name]
+    size = config.data.resize or dataset.size
+    device = torch.device(spec.device)
+    data = source.training(spec)
+    training, validation = _to_device(data.train, size, device), _to_device(data.validation, size, device)
+
+    model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
+    initialize(model, train.init, seed=derive(spec.phase, spec.seed, "weights"))
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    state = _State(model, _optimizer(model, train), [])
+    if checkpoint is not None and checkpoint.exists():
+        _restore(state, checkpoint, spec, device)
+    saved_at = time.monotonic()
+
+    num_batches = len(list(_batches(len(training), train.batch_size)))
+    for epoch in range(len(state.epochs) + 1, train.epochs + 1):
+        started = time.perf_counter()
+        losses, accuracy_percent = _train_epoch(state, training, spec, size, epoch, num_batches)
+        train_seconds = time.perf_counter() - started
+        if not np.isfinite(losses).all():
+            first = (epoch - 1) * num_batches + int(np.argmin(np.isfinite(losses))) + 1
+            _forget(checkpoint)
+            return TrialResult(
+                spec.id, "diverged", tuple(state.epochs), message=f"the loss was not finite at step {first}"
+            )
+        _watch_onset(state, losses, (epoch - 1) * num_batches, dataset.num_classes)
+        validation_loss, correct = evaluate(model, validation, size, train)
+        state.epochs.append(
+            EpochRecord(
+                epoch=epoch,
+                step=epoch * num_batches,
+                train_loss=float(losses.mean()),
+                train_accuracy_percent=accuracy_percent,
+                validation_loss=validation_loss,
+                validation_accuracy_percent=100 * float(correct.mean()),
+                num_dead_classes=_num_dead_classes(validation.labels.cpu().numpy(), correct),
+                learning_onset_step=state.onset_step,
+                train_images_per_second=len(training) / train_seconds,
+                epoch_seconds=time.perf_counter() - started,
+                timestamp_ms=time.time_ns() // 1_000_000,
+            )
+        )
+        if not math.isfinite(validation_loss):
+            _forget(checkpoint)
+            return TrialResult(
+                spec.id,
+                "diverged",
+                tuple(state.epochs[:-1]),
+                message=f"the validation loss was not finite after epoch {epoch}",
+            )
+        order = yield state.epochs[-1]
+        if order == "prune":
+            _forget(checkpoint)
+            return TrialResult(spec.id, "pruned", tuple(state.epochs), message=f"pruned after epoch {epoch}")
+        late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
+        if checkpoint is not None and (order == "pause" or late):
+            _save(state, checkpoint, spec)
+            saved_at = time.monotonic()
+        if order == "pause":
+            return None
+
+    test_accuracy, bits, num_test = None, None, None
+    if spec.phase == "confirm":
+        test = _to_device(source.test(spec), size, device)
+        _, correct = evaluate(model, test, size, train)
+        test_accuracy, bits, num_test = 100 * float(correct.mean()), np.packbits(correct).tobytes(), len(correct)
+    _forget(checkpoint)
+    return TrialResult(spec.id, "finished", tuple(state.epochs), test_accuracy, bits, num_test)
+
+
+def _train_epoch(
+    state: _State, split: Split, spec: TrialSpec, size: int, epoch: int, num_batches: int
+) -> tuple[np.ndarray, float]:
+    """One pass over the training images: loss of each step, shape (num_batches,), and accuracy in percent.
+
+    Losses stay on the device until the epoch is over, so that no step waits for them.
+    """
+    train = spec.config.train
+    device = split.labels.device
+    generator = np.random.default_rng(derive(spec.phase, spec.seed, "order", epoch))
+    order = torch.from_numpy(generator.permutation(len(split)))
+    # Dropout draws from torch's global generator; a seed for each epoch makes a resumed trial draw the same.
+    torch.manual_seed(derive(spec.phase, spec.seed, "dropout", epoch))
+    losses = torch.empty(num_batches, device=device)
+    correct = torch.zeros((), dtype=torch.int64, device=device)
+    seen = 0
+    state.model.train()
+    for step, (start, stop) in enumerate(_batches(len(split), train.batch_size)):
+        chosen = order[start:stop]
+        images_BCSS = _prepare(split.images[chosen.to(split.images.device)], size, device)
+        labels_B = split.labels[chosen.to(device)]
+        for group in state.optimizer.param_groups:
+            group["lr"] = learning_rate(train, (epoch - 1) * num_batches + step, num_batches)
+        with _autocast(train, device):
+            logits_BK = state.model(images_BCSS)
+        loss = F.cross_entropy(logits_BK.float(), labels_B)
+        state.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        state.optimizer.step()
+        losses[step] = loss.detach()
+        correct += (logits_BK.detach().argmax(1) == labels_B).sum()
+        seen += stop - start
+    return losses.cpu().numpy().astype(np.float64), 100 * correct.item() / seen
+
+
+def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> tuple[float, np.ndarray]:
+    """Mean loss and correctness of each image, in evaluation mode.
+
+    Args:
+        model: images to logits.
+        split: what to evaluate on; left in its own order.
+        size: side in pixels that the model takes.
+        train: for the precision.
+
+    Returns:
+        Mean cross-entropy in nats; booleans, shape (N,).
+    """
+    device = split.labels.device
+    model.eval()
+    # Batches of about the same number of pixels, whatever their size.
+    batch_size = max(32, 1024 * 28 * 28 // (size * size))
+    loss_sum = torch.zeros((), dtype=torch.float64, device=device)
+    correct = []
+    with torch.inference_mode():
+        for start in range(0, len(split), batch_size):
+            images_BCSS = _prepare(split.images[start : start + batch_size], size, device)
+            with _autocast(train, device):
+                logits_BK = model(images_BCSS)
+            labels_B = split.labels[start : start + batch_size]
+            loss_sum += F.cross_entropy(logits_BK.float(), labels_B, reduction="sum").double()
+            correct.append(logits_BK.argmax(1) == labels_B)
+    return loss_sum.item() / len(split), torch.cat(correct).cpu().numpy()
+
+
+def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
+    """Learning rate of a step.
+
+    Args:
+        train: the recipe.
+        step: from 0.
+        steps_per_epoch: optimizer steps in an epoch.
+
+    Returns:
+        Linear from near zero to `train.lr` over the warm-up, then constant, or half a cosine down towards zero.
+
+    Source:
+        Loshchilov and Hutter (2017) for the cosine, without restarts.
+    """
+    warmup = train.warmup_epochs * steps_per_epoch
+    if step < warmup:
+        return train.lr * (step + 1) / (warmup + 1)
+    if train.schedule == "constant":
+        return train.lr
+    total = train.epochs * steps_per_epoch
+    return train.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
+
+
+def _optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+    if train.optimizer == "adamw":
+        return torch.optim.AdamW(model.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
+    return torch.optim.SGD(
+        model.parameters(),
+        lr=train.lr,
+        momentum=train.momentum,
+        nesterov=train.nesterov,
+        weight_decay=train.weight_decay,
+        fused=True,
+    )
+
+
+def _autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
+
+
+def _to_device(split: Split, size: int, device: torch.device) -> Split:
+    # Images that are still to be resized stay where the exact resize runs.
+    resized = split.images.shape[-1] == size
+    return Split(split.images.to(device) if resized else split.images, split.labels.to(device))
+
+
+def _prepare(images: torch.Tensor, size: int, device: torch.device) -> torch.Tensor:
+    """Bytes to numbers in [0, 1], channels last."""
+    scaled = resize(images, size).to(device, torch.float32).div_(255)
+    return scaled.contiguous(memory_format=torch.channels_last)
+
+
+def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
+    """Beginning and end of each batch; a last one of a single image is left out, since it has no batch statistics."""
+    for start in range(0, count, batch_size):
+        stop = min(start + batch_size, count)
+        if stop - start > 1 or count == 1:
+            yield start, stop
+
+
+def _watch_onset(state: _State, losses: np.ndarray, steps_before: int, num_classes: int) -> None:
+    threshold = ONSET_FRACTION * math.log(num_classes)
+    for step, loss in enumerate(losses, start=steps_before + 1):
+        before = loss if state.smoothed_loss is None else state.smoothed_loss
+        state.smoothed_loss = ONSET_SMOOTHING * before + (1 - ONSET_SMOOTHING) * float(loss)
+        if state.onset_step is None and state.smoothed_loss < threshold:
+            state.onset_step = step
+
+
+def _num_dead_classes(labels: np.ndarray, correct: np.ndarray) -> int:
+    present = np.bincount(labels) > 0
+    right = np.bincount(labels[correct], minlength=len(present)) > 0
+    return int((present & ~right).sum())
+
+
+def _save(state: _State, path: Path, spec: TrialSpec) -> None:
+    values = {
+        "trial_id": spec.id,
+        "model": state.model.state_dict(),
+        "optimizer": state.optimizer.state_dict(),
+        "epochs": [asdict(record) for record in state.epochs],
+        "smoothed_loss": state.smoothed_loss,
+        "onset_step": state.onset_step,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # A kill while writing leaves the last whole checkpoint.
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
+    with os.fdopen(descriptor, "wb") as file:
+        torch.save(values, file)
+    Path(temporary).replace(path)
+
+
+def _restore(state: _State, path: Path, spec: TrialSpec, device: torch.device) -> None:
+    values: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+    if values["trial_id"] != spec.id:
+        raise ValueError(f"{path} is the checkpoint of trial {values['trial_id']}, not of {spec.id}; delete it")
+    state.model.load_state_dict(values["model"])
+    state.optimizer.load_state_dict(values["optimizer"])
+    state.epochs = [EpochRecord(**record) for record in values["epochs"]]
+    state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]
+
+
+def _forget(path: Path | None) -> None:
+    if path is not None:
+        path.unlink(missing_ok=True)

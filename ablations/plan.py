@@ -1,0 +1,538 @@
+"""StudySpec + profile + machine -> Plan: every variant resolved, matched and priced, and every trial to run, in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from ablations.datasets import DATASETS, Dataset
+from ablations.spec import (
+    CategoricalDistribution,
+    Decision,
+    Expectation,
+    Match,
+    Path,
+    SearchSpace,
+    SpecError,
+    StudySpec,
+    Tuning,
+    nearest,
+    spec_errors,
+)
+from ablations.trial import (
+    TRAINING_VERSION,
+    DataConfig,
+    Device,
+    Phase,
+    Section,
+    TrainConfig,
+    TrialConfig,
+    TrialSpec,
+    content_hash,
+)
+from nin.complexity import Costs, costs
+from nin.config import ConfigError
+from nin.presets import PRESETS, configure, dial_names
+
+SEARCH_SEED = 0
+"""Seed of every search trial, so that one search's configurations differ in nothing else; re-runs take 1, 2, …"""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a plan needs to know of the machine it will run on."""
+
+    device: Device
+    bf16: bool
+    """Whether it computes in bf16 natively."""
+    num_workers: int
+    """Trials trained side by side."""
+    description: str
+
+
+@dataclass(frozen=True)
+class PlannedVariant:
+    """A variant with nothing left open but the search space."""
+
+    name: str
+    changes: dict[str, Any]
+    """What it sets against the base, solved dials included; dotted keys."""
+    description: str
+    expect: Expectation | None
+    family: str | None
+    config: TrialConfig
+    """With the base's value of each searched key."""
+    costs: Costs
+    key: str
+    """Hash of all that decides its tuned configuration; results with another key belong to another plan."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One trial of the plan, before its hyperparameters are known."""
+
+    phase: Phase
+    variant: str
+    seed: int
+    number: int | None = None
+    """Number within the variant's search; None for re-runs and in the confirm phase."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All that will be done, decided before the first trial."""
+
+    study: str
+    question: str
+    source: str | None
+    profile: str
+    profile_description: str
+    profile_cost: str | None
+    baseline: str
+    variants: tuple[PlannedVariant, ...]
+    search_space: SearchSpace
+    tuning: Tuning
+    """Start points resolved."""
+    seeds: tuple[int, ...]
+    decision: Decision
+    data: DataConfig
+    data_checksum: str
+    num_test: int
+    device: Device
+    caveats: tuple[str, ...]
+    """What the profile fixes other than the base does: every conclusion is conditional on it."""
+
+    def __getitem__(self, name: str) -> PlannedVariant:
+        """The variant of that name.
+
+        Raises:
+            KeyError: there is none.
+        """
+        for variant in self.variants:
+            if variant.name == name:
+                return variant
+        raise KeyError(name)
+
+    @property
+    def tuned(self) -> bool:
+        """Whether there is anything to tune."""
+        return bool(self.search_space)
+
+    @property
+    def id(self) -> str:
+        """Hash of the whole plan."""
+        return content_hash(self.to_json())
+
+    @property
+    def cells(self) -> tuple[Cell, ...]:
+        """Every trial, in the order of running: tuning number by number, then confirmation seed by seed."""
+        return tuple(self._cells())
+
+    def _cells(self) -> Iterator[Cell]:
+        names = [variant.name for variant in self.variants]
+        if self.tuned:
+            for number in range(self.tuning.trials):
+                yield from (Cell("tune", name, SEARCH_SEED, number) for name in names)
+            for seed in self.rerun_seeds:
+                for _ in range(self.num_rerun):
+                    yield from (Cell("tune", name, seed) for name in names)
+        for seed in self.seeds:
+            yield from (Cell("confirm", name, seed) for name in names)
+
+    @property
+    def num_rerun(self) -> int:
+        """Configurations of each variant that are run again on fresh seeds."""
+        return min(self.tuning.rerun_best, self.tuning.trials) if self.tuning.rerun_seeds else 0
+
+    @property
+    def rerun_seeds(self) -> tuple[int, ...]:
+        """Tuning seeds of the re-runs."""
+        return tuple(range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self.tuning.rerun_seeds))
+
+    @property
+    def num_train_images(self) -> int:
+        """Images that one epoch trains on."""
+        return _num_train(self.data)
+
+    def trial(
+        self, variant: str, phase: Phase, seed: int, hyperparameters: Mapping[str, Any], number: int | None = None
+    ) -> TrialSpec:
+        """The trial of a variant at the given values of the search space."""
+        config = self[variant].config
+        for key, value in hyperparameters.items():
+            config = _with(config, key, value)
+        return TrialSpec(
+            variant=variant,
+            phase=phase,
+            seed=seed,
+            config=config,
+            data_checksum=self.data_checksum,
+            device=self.device,
+            number=number,
+            hyperparameters=dict(hyperparameters),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object that `from_json` reads back."""
+        dumped: dict[str, Any] = _PLAN.dump_python(self, mode="json")
+        return dumped
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Plan:
+        """Read a stored plan.
+
+        Raises:
+            ValueError: `text` is no plan, or one of another version of the suite.
+        """
+        return _PLAN.validate_json(text)
+
+
+_PLAN = TypeAdapter(Plan)
+
+
+def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
+    """Resolve a study at one profile.
+
+    Raises:
+        SpecError: the profile is not there, or the study breaks a rule that shows only once resolved: unknown dotted keys,
+            networks that cannot exist, costs that cannot be matched, a profile that changes the question.
+    """
+    if profile not in spec.profiles:
+        raise SpecError(("profiles",), f"no profile {profile!r}; {nearest(profile, spec.profiles)}", at_key=True)
+    settings = _Settings(spec, profile, machine)
+    chosen = spec.profiles[profile]
+    scientific = settings.scientific()
+    base = settings.resolve({}, ())
+    dataset = DATASETS[base.data.name]
+    search_space = spec.search_space if chosen.search_space is None else chosen.search_space
+    tuning = _tuning(spec, profile, base, search_space, scientific, settings)
+
+    variants: dict[str, PlannedVariant] = {}
+    # Matched variants last: they need the costs of the ones they are matched with.
+    for name, variant in sorted(spec.variants.items(), key=lambda item: item[1].match is not None):
+        path: Path = ("variants", name)
+        config = settings.resolve(variant.set, (*path, "set"))
+        changes = dict(variant.set)
+        if variant.match is not None:
+            config, width = _match(variant.match, config, dataset, variants, path)
+            changes[variant.match.by] = width
+        variants[name] = PlannedVariant(
+            name=name,
+            changes=changes,
+            description=variant.description or _described(changes),
+            expect=variant.expect,
+            family=variant.family,
+            config=config,
+            costs=_costs(config, dataset, (*path, "set")),
+            key=content_hash(
+                {
+                    "config": config.to_json(),
+                    "search_space": {key: value.model_dump() for key, value in search_space.items()},
+                    "tuning": tuning.model_dump(),
+                    "data_checksum": dataset.checksum,
+                    "device": machine.device,
+                    "training_version": TRAINING_VERSION,
+                }
+            ),
+        )
+    _refuse_twins(variants, spec.baseline)
+    ordered = [spec.baseline, *(name for name in spec.variants if name != spec.baseline)]
+    return Plan(
+        study=spec.study,
+        question=spec.question,
+        source=spec.source,
+        profile=profile,
+        profile_description=chosen.description,
+        profile_cost=chosen.cost,
+        baseline=spec.baseline,
+        variants=tuple(variants[name] for name in ordered),
+        search_space=search_space,
+        tuning=tuning,
+        seeds=tuple(range(chosen.seeds or spec.seeds)),
+        decision=spec.decision,
+        data=base.data,
+        data_checksum=dataset.checksum,
+        num_test=dataset.num_test,
+        device=machine.device,
+        caveats=settings.caveats(base),
+    )
+
+
+def _num_train(data: DataConfig) -> int:
+    left = DATASETS[data.name].num_train - data.validation
+    return min(left, data.train_size or left)
+
+
+def _size(data: DataConfig) -> int:
+    return data.resize or DATASETS[data.name].size
+
+
+class _Settings:
+    """Base, profile and variant laid over one another as dotted keys, each remembering where in the file it was written."""
+
+    def __init__(self, spec: StudySpec, profile: str, machine: Machine) -> None:
+        self._spec = spec
+        self._profile = profile
+        self._machine = machine
+        base = spec.base
+        sections = {"data": base.data.model_dump(), "model": base.model, "train": base.train.model_dump()}
+        self._base = {f"{s}.{key}": value for s, section in sections.items() for key, value in section.items()}
+        self._fixed = spec.profiles[profile].set
+
+    def scientific(self) -> frozenset[str]:
+        """The keys that variants differ in.
+
+        Raises:
+            SpecError: the profile sets one of them.
+        """
+        keys = {key for variant in self._spec.variants.values() for key in variant.set}
+        keys |= {variant.match.by for variant in self._spec.variants.values() if variant.match}
+        for key in self._fixed:
+            if key in keys:
+                raise SpecError(
+                    ("profiles", self._profile, "set", key),
+                    f"a profile changes scale, never the question, and variants differ in {key!r}.",
+                    at_key=True,
+                )
+        return frozenset(keys)
+
+    def caveats(self, base: TrialConfig) -> tuple[str, ...]:
+        """What the profile fixes, in words."""
+        lines = []
+        for key, value in self._fixed.items():
+            before = self._base.get(key)
+            if before != value:
+                lines.append(f"{key} is {value}" + ("" if before is None else f" (the study's base: {before})"))
+        if base.train.precision != "fp32":
+            lines.append(f"training computes in {base.train.precision} (the weights stay fp32)")
+        note = DATASETS[base.data.name].note
+        return tuple(lines) + ((note,) if note else ())
+
+    def resolve(self, changes: Mapping[str, Any], path: Path) -> TrialConfig:
+        """The configuration with `changes`, written at `path`, on top.
+
+        Raises:
+            SpecError: a key is unknown, a value breaks a rule, or the values do not go together.
+        """
+        layers: list[tuple[Mapping[str, Any], Path]] = [
+            (self._base, ("base",)),
+            (self._fixed, ("profiles", self._profile, "set")),
+            (changes, path),
+        ]
+        values: dict[str, Any] = {}
+        written: dict[str, Path] = {}
+        for layer, where in layers:
+            for key, value in layer.items():
+                values[key] = value
+                # The base is nested in the file, the others are written with dotted keys.
+                written[key] = (*where, *key.split(".", 1)) if where == ("base",) else (*where, key)
+        self._refuse_unknown(values, written)
+
+        data = _section(DataConfig, "data", values, written)
+        train = _section(TrainConfig, "train", values, written)
+        if train.precision == "auto":
+            train = train.model_copy(update={"precision": "bf16" if self._machine.bf16 else "fp32"})
+        self._check_data(data, written)
+        dials = {key.removeprefix("model."): value for key, value in values.items() if key.startswith("model.")}
+        preset = dials.pop("preset")
+        try:
+            model = configure(preset, dials)
+        except ConfigError as error:
+            raise SpecError(written.get(f"model.{error.field}", path), f"{error.message}.") from error
+        return TrialConfig(data, model, train)
+
+    def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, Path]) -> None:
+        preset = values.get("model.preset")
+        if preset is None:
+            raise SpecError(("base", "model"), f"the key 'preset' is missing; {nearest('', PRESETS)}", at_key=True)
+        if not isinstance(preset, str) or preset not in PRESETS:
+            raise SpecError(written["model.preset"], f"no preset {preset!r}; {nearest(preset, PRESETS)}")
+        known = ["model.preset", *(f"model.{dial}" for dial in dial_names(preset))]
+        known += [f"data.{key}" for key in DataConfig.model_fields]
+        known += [f"train.{key}" for key in TrainConfig.model_fields]
+        for key in values:
+            if key not in known:
+                raise SpecError(written[key], f"unknown key {key[:80]!r}; {nearest(key, known)}", at_key=True)
+
+    def _check_data(self, data: DataConfig, written: Mapping[str, Path]) -> None:
+        dataset = DATASETS.get(data.name)
+        if dataset is None:
+            raise SpecError(written["data.name"], f"no data set {data.name!r}; {nearest(data.name, DATASETS)}")
+        most = dataset.num_train - dataset.num_classes
+        if not dataset.num_classes <= data.validation <= most:
+            raise SpecError(
+                written["data.validation"],
+                f"validation takes from {dataset.num_classes} (one a class) to {most:,} of {dataset.title}'s "
+                f"{dataset.num_train:,} training images; given {data.validation:,}.",
+            )
+        if (
+            data.train_size is not None
+            and not dataset.num_classes <= data.train_size <= dataset.num_train - data.validation
+        ):
+            raise SpecError(
+                written["data.train_size"],
+                f"train_size is from {dataset.num_classes} to the {dataset.num_train - data.validation:,} images that validation "
+                f"leaves; given {data.train_size:,}.",
+            )
+
+
+def _section(model: type[Any], name: str, values: Mapping[str, Any], written: Mapping[str, Path]) -> Any:
+    keys = {key.removeprefix(f"{name}."): value for key, value in values.items() if key.startswith(f"{name}.")}
+    try:
+        return model.model_validate(keys)
+    except ValidationError as error:
+        first = next(spec_errors(error, model))
+        key = f"{name}.{first.path[0]}"
+        raise SpecError((*written.get(key, ("base",)), *first.path[1:]), first.problem) from error
+
+
+def _with(config: TrialConfig, key: str, value: Any) -> TrialConfig:
+    section, name = key.split(".", 1)
+    current = getattr(config, section)
+    if isinstance(current, Section):
+        changed: Any = type(current).model_validate({**current.model_dump(), name: value})
+    else:
+        changed = replace(current, **{name: value})
+    return replace(config, **{section: changed})
+
+
+def _tuning(
+    spec: StudySpec,
+    profile: str,
+    base: TrialConfig,
+    search_space: SearchSpace,
+    scientific: frozenset[str],
+    settings: _Settings,
+) -> Tuning:
+    """The tuning of a profile, its start points resolved; the search space checked against the configuration."""
+    chosen = spec.profiles[profile]
+    at: Path = ("search_space",) if chosen.search_space is None else ("profiles", profile, "search_space")
+    for key, distribution in search_space.items():
+        if key in scientific:
+            raise SpecError(
+                (*at, key), "a key that variants differ in cannot be tuned: it is the question.", at_key=True
+            )
+        if key in {"model.preset", "train.epochs", "train.precision"} or key.startswith("data."):
+            raise SpecError(
+                (*at, key),
+                "this key is the study's scale; only model and train hyperparameters are tuned.",
+                at_key=True,
+            )
+        points: list[Any]
+        if isinstance(distribution, CategoricalDistribution):
+            points = list(distribution.choices)
+        else:
+            points = [distribution.low, distribution.high]
+        for value in points:
+            settings.resolve({key: value}, at)
+    changed = {key: value for key, value in chosen.tuning.model_dump().items() if value is not None}
+    tuning = spec.tuning.model_copy(update=changed)
+    start = tuning.start_points
+    if start is None:
+        start = [{key: _value(base, key) for key in search_space}] if search_space else []
+    where: Path = ("tuning",) if chosen.tuning.start_points is None else ("profiles", profile, "tuning")
+    for index, point in enumerate(start):
+        _check_start_point(point, search_space, (*where, "start_points", index))
+    if len(start) > tuning.trials:
+        raise SpecError(
+            (*where, "start_points"), f"{len(start)} start points need as many trials; given {tuning.trials}."
+        )
+    return tuning.model_copy(update={"start_points": start})
+
+
+def _check_start_point(point: Mapping[str, Any], search_space: SearchSpace, path: Path) -> None:
+    for key in point:
+        if key not in search_space:
+            raise SpecError(
+                (*path, key), f"a start point gives values to searched keys; {nearest(key, search_space)}", at_key=True
+            )
+    for key, distribution in search_space.items():
+        if key not in point:
+            raise SpecError(path, f"a start point gives every searched key a value; {key!r} is missing.")
+        value = point[key]
+        if isinstance(distribution, CategoricalDistribution):
+            inside = value in distribution.choices
+        else:
+            inside = not isinstance(value, bool | str) and distribution.low <= value <= distribution.high
+        if not inside:
+            raise SpecError(
+                (*path, key),
+                f"the start point {key} = {value!r} lies outside the search space; widen it or move the point.",
+            )
+
+
+def _value(config: TrialConfig, key: str) -> Any:
+    section, name = key.split(".", 1)
+    return getattr(getattr(config, section), name)
+
+
+def _costs(config: TrialConfig, dataset: Dataset, path: Path) -> Costs:
+    try:
+        return costs(
+            config.model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
+        )
+    except ConfigError as error:
+        raise SpecError(path, f"{error} (images of {_size(config.data)} pixels)", at_key=True) from error
+
+
+def _match(
+    match: Match,
+    config: TrialConfig,
+    dataset: Dataset,
+    done: Mapping[str, PlannedVariant],
+    path: Path,
+) -> tuple[TrialConfig, float]:
+    """Solve the width multiplier for a cost: the step function's two values around the target, the nearer one."""
+    at = (*path, "match", match.cost)
+    target = done.get(match.target)
+    if target is None:
+        raise SpecError(
+            at, f"match names a variant that has no match itself; given {match.target!r}; {nearest(match.target, done)}"
+        )
+    wanted = getattr(target.costs, match.cost)
+
+    def cost(width: float) -> int:
+        model = replace(config.model, width=width)
+        priced = costs(model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes)
+        value: int = getattr(priced, match.cost)
+        return value
+
+    low, high = 1e-3, 64.0
+    try:
+        if not cost(low) <= wanted <= cost(high):
+            raise SpecError(at, f"no width from {low} to {high} gives {wanted:,} {match.cost}.")
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if cost(middle) <= wanted else (low, middle)
+    except ConfigError as error:
+        raise SpecError((*path, "set"), str(error), at_key=True) from error
+    width = min((low, high), key=lambda w: abs(cost(w) - wanted))
+    # The shortest decimal that gives the same network: it goes into reports and the trial's id.
+    width = next((short for digits in range(1, 16) if cost(short := round(width, digits)) == cost(width)), width)
+    off = cost(width) / wanted - 1
+    if abs(off) > match.tolerance:
+        raise SpecError(
+            at,
+            f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
+            f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or choose another dial.",
+        )
+    return replace(config, model=replace(config.model, width=width)), width
+
+
+def _described(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in changes.items()) or "the base as it is"
+
+
+def _refuse_twins(variants: Mapping[str, PlannedVariant], baseline: str) -> None:
+    seen = {content_hash(variants[baseline].config.to_json()): baseline}
+    for name, variant in variants.items():
+        twin = seen.setdefault(content_hash(variant.config.to_json()), name)
+        if twin != name and name != baseline:
+            raise SpecError(
+                ("variants", name),
+                f"the same configuration as {twin!r}; every variant differs from the others.",
+                at_key=True,
+            )

@@ -1,0 +1,119 @@
+"""StudySummary -> `summary.json`: what other programs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.stats import Interval
+
+SCHEMA_VERSION = 1
+"""Raised when a key of `summary.json` changes its meaning or goes."""
+
+
+def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
+    """The summary as a JSON object; numbers that are not finite become null.
+
+    Args:
+        summary: of the study.
+        created: time stamp of the report, and all that may differ between two reports of the same summary.
+    """
+    document: dict[str, Any] = _plain(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "created": created,
+            "study": summary.study,
+            "profile": summary.profile,
+            "question": summary.question,
+            "source": summary.source,
+            "dataset": summary.dataset,
+            "chance_percent": summary.chance_percent,
+            "decision": {"alpha": summary.decision.alpha, "margin": summary.decision.margin},
+            "scope": summary.scope,
+            "seeds": summary.seeds,
+            "baseline": summary.baseline,
+            "variants": {variant.name: _variant(variant) for variant in summary.variants},
+            "contrasts": {contrast.variant: _contrast(contrast) for contrast in summary.contrasts},
+            "warnings": summary.warnings,
+            "caveats": summary.caveats,
+            "provenance": summary.provenance,
+        }
+    )
+    return document
+
+
+def _variant(variant: VariantSummary) -> dict[str, Any]:
+    return {
+        "description": variant.description,
+        "changes": variant.changes,
+        "expect": variant.expect,
+        "family": variant.family,
+        "params": variant.params,
+        "macs": variant.macs,
+        "activations": variant.activations,
+        "tuned": variant.tuned,
+        "at_edge": variant.at_edge,
+        "accuracy_percent": variant.accuracy_percent,
+        "mean_accuracy_percent": variant.mean_accuracy_percent,
+        "sd_accuracy_percent": variant.sd_accuracy_percent,
+        "failed_seeds": variant.failed_seeds,
+        "missing_seeds": variant.missing_seeds,
+        "learning_onset_steps": variant.learning_onset_steps,
+        "dead_classes": variant.dead_classes,
+        "train_images_per_second": variant.train_images_per_second,
+        "trial_seconds": variant.trial_seconds,
+        "num_tune_planned": variant.num_tune_planned,
+        "num_tune_done": variant.num_tune_done,
+        "num_tune_epochs": variant.num_tune_epochs,
+        "run_ids": variant.run_ids,
+    }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Any]:
+    judgement = contrast.judgement
+    return {
+        "versus": contrast.versus,
+        "difference": judgement.mean,
+        "sd": judgement.sd,
+        "interval": _ends(judgement.interval),
+        "interval_level": None if judgement.interval is None else judgement.interval.level,
+        "simultaneous_interval": _ends(judgement.simultaneous_interval),
+        "basis": judgement.basis,
+        "num_pairs": judgement.num_pairs,
+        "differences": contrast.differences,
+        "wins": judgement.wins,
+        "losses": judgement.losses,
+        "ties": judgement.ties,
+        "p_difference": judgement.p_difference,
+        "p_difference_adjusted": judgement.p_difference_adjusted,
+        "p_equivalence": judgement.p_equivalence,
+        "p_equivalence_adjusted": judgement.p_equivalence_adjusted,
+        "p_sign_flip": judgement.p_sign_flip,
+        "verdict": judgement.verdict.value,
+        "verdict_words": judgement.verdict.words,
+        "seeds_needed": None if judgement.seeds_needed is None else asdict(judgement.seeds_needed),
+        "notes": judgement.notes,
+        "sentence": contrast.sentence,
+        "expect": contrast.expect,
+        "expectation": contrast.expectation,
+    }
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.lower, interval.upper]
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types only: keys as text, no NaN or infinity, anything foreign as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)

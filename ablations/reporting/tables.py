@@ -1,0 +1,257 @@
+"""The report's tables: rows of plain numbers for CSV, and the main table's cells in words."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.reporting import words
+from ablations.stats import Interval
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class VariantRow:
+    """A row of the main table, in words."""
+
+    name: str
+    is_baseline: bool
+    description: str
+    changes: str
+    """Configuration against the base; empty where the description says just that."""
+    params: str
+    macs: str
+    tuned: str
+    accuracy: str
+    num_learned: int
+    troubles: str
+    """Failed and missing seeds; empty where there are none."""
+    difference: str
+    interval: str
+    wins: str
+    """Pairs in which the variant is better, of all pairs."""
+    verdict: str
+    tone: str
+    sort_keys: Mapping[str, float | str]
+    """By column: what the page's table sorts by."""
+
+
+def main_table(summary: StudySummary) -> tuple[VariantRow, ...]:
+    """One row a variant, baseline first."""
+    contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
+    return tuple(_variant_row(summary, variant, contrasts.get(variant.name)) for variant in summary.variants)
+
+
+def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contrast | None) -> VariantRow:
+    as_written = ", ".join(f"{key} = {value}" for key, value in variant.changes.items())
+    troubles = [
+        f"{len(seeds)} {what}"
+        for seeds, what in ((variant.failed_seeds, "failed"), (variant.missing_seeds, "missing"))
+        if seeds
+    ]
+    judgement = contrast.judgement if contrast else None
+    mean = judgement.mean if judgement else None
+    interval = judgement.interval if judgement else None
+    return VariantRow(
+        name=variant.name,
+        is_baseline=variant.name == summary.baseline,
+        description=variant.description,
+        changes="" if as_written == variant.description else words.settings(variant.changes),
+        params=f"{variant.params:,}",
+        macs=f"{variant.macs:,}",
+        tuned=words.settings(variant.tuned, digits=3) or words.DASH,
+        accuracy=words.mean_and_sd(variant),
+        num_learned=words.num_learned(variant),
+        troubles=", ".join(troubles),
+        difference=words.DASH if mean is None else words.points(mean, signed=True),
+        interval="" if interval is None else words.span(interval.lower, interval.upper),
+        wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
+        verdict=judgement.verdict.words if judgement else "baseline",
+        tone=words.tone(contrast) if contrast else "baseline",
+        sort_keys={
+            "variant": variant.name,
+            "params": variant.params,
+            "macs": variant.macs,
+            "accuracy": -1.0 if variant.mean_accuracy_percent is None else variant.mean_accuracy_percent,
+            "difference": 0.0 if mean is None else mean,
+        },
+    )
+
+
+@dataclass(frozen=True)
+class DetailRow:
+    """The statistics of one contrast, in words."""
+
+    name: str
+    cells: Mapping[str, str]
+    """By heading; the same headings for every contrast."""
+    notes: str
+
+
+def contrast_details(summary: StudySummary) -> tuple[DetailRow, ...]:
+    """What stands behind each verdict, in the order of the contrasts."""
+    return tuple(_detail(contrast) for contrast in summary.contrasts)
+
+
+def _detail(contrast: Contrast) -> DetailRow:
+    judgement = contrast.judgement
+    wide, needed = judgement.simultaneous_interval, judgement.seeds_needed
+    return DetailRow(
+        name=f"{contrast.variant} {words.MINUS} {contrast.versus}",
+        cells={
+            "Wins, losses, ties": f"{judgement.wins}, {judgement.losses}, {judgement.ties}",
+            "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
+            "Simultaneous interval": words.DASH if wide is None else words.span(wide.lower, wide.upper),
+            "Basis": judgement.basis or words.DASH,
+            "p, no difference": words.p_value(judgement.p_difference_adjusted),
+            "p, not equivalent": words.p_value(judgement.p_equivalence_adjusted),
+            "p, sign flips": words.p_value(judgement.p_sign_flip),
+            "More seeds needed": words.DASH if needed is None else f"{needed.num} ({needed.low} to {needed.high})",
+        },
+        notes="; ".join(judgement.notes),
+    )
+
+
+def csv_tables(summary: StudySummary) -> dict[str, str]:
+    """File name -> CSV text, in full precision; empty cells where there is no number."""
+    return {
+        "variants.csv": _csv([_variant(variant) for variant in summary.variants]),
+        "contrasts.csv": _csv([_contrast(contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
+        "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
+        "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
+    }
+
+
+ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
+TUNING_COLUMNS = ("variant", "number", "seed", "status", "validation_accuracy_percent")
+CONTRAST_COLUMNS = (
+    "variant",
+    "versus",
+    "expect",
+    "expectation",
+    "num_pairs",
+    "difference",
+    "sd",
+    "lower",
+    "upper",
+    "level",
+    "simultaneous_lower",
+    "simultaneous_upper",
+    "basis",
+    "p_difference",
+    "p_difference_adjusted",
+    "p_equivalence",
+    "p_equivalence_adjusted",
+    "p_sign_flip",
+    "wins",
+    "losses",
+    "ties",
+    "verdict",
+    "sentence",
+)
+
+
+def _variant(variant: VariantSummary) -> Row:
+    return {
+        "variant": variant.name,
+        "description": variant.description,
+        "changes": _json(variant.changes),
+        "expect": variant.expect,
+        "family": variant.family,
+        "params": variant.params,
+        "macs": variant.macs,
+        "activations": variant.activations,
+        "tuned": _json(variant.tuned),
+        "mean_accuracy_percent": variant.mean_accuracy_percent,
+        "sd_accuracy_percent": variant.sd_accuracy_percent,
+        "num_learned": words.num_learned(variant),
+        "num_failed": len(variant.failed_seeds),
+        "num_missing": len(variant.missing_seeds),
+        "num_tune_done": variant.num_tune_done,
+        "num_tune_planned": variant.num_tune_planned,
+        "num_tune_epochs": variant.num_tune_epochs,
+        "trial_seconds": variant.trial_seconds,
+        "train_images_per_second": variant.train_images_per_second,
+    }
+
+
+def _contrast(contrast: Contrast) -> Row:
+    judgement = contrast.judgement
+    return {
+        "variant": contrast.variant,
+        "versus": contrast.versus,
+        "expect": contrast.expect,
+        "expectation": contrast.expectation,
+        "num_pairs": judgement.num_pairs,
+        "difference": judgement.mean,
+        "sd": judgement.sd,
+        "level": None if judgement.interval is None else judgement.interval.level,
+        **_ends("", judgement.interval),
+        **_ends("simultaneous_", judgement.simultaneous_interval),
+        "basis": judgement.basis,
+        "p_difference": judgement.p_difference,
+        "p_difference_adjusted": judgement.p_difference_adjusted,
+        "p_equivalence": judgement.p_equivalence,
+        "p_equivalence_adjusted": judgement.p_equivalence_adjusted,
+        "p_sign_flip": judgement.p_sign_flip,
+        "wins": judgement.wins,
+        "losses": judgement.losses,
+        "ties": judgement.ties,
+        "verdict": judgement.verdict.value,
+        "sentence": contrast.sentence,
+    }
+
+
+def _ends(prefix: str, interval: Interval | None) -> Row:
+    return {} if interval is None else {f"{prefix}lower": interval.lower, f"{prefix}upper": interval.upper}
+
+
+def _accuracies(summary: StudySummary) -> list[Row]:
+    rows = []
+    for variant in summary.variants:
+        for seed in sorted({*variant.accuracy_percent, *variant.failed_seeds, *variant.missing_seeds}):
+            missing, failed = seed in variant.missing_seeds, seed in variant.failed_seeds
+            rows.append(
+                {
+                    "variant": variant.name,
+                    "seed": seed,
+                    "outcome": "missing" if missing else "did not learn" if failed else "learned",
+                    "test_accuracy_percent": variant.accuracy_percent.get(seed),
+                    "run_id": variant.run_ids.get(seed),
+                }
+            )
+    return rows
+
+
+def _tuning(summary: StudySummary) -> list[Row]:
+    return [
+        {
+            "variant": variant.name,
+            "number": point.number,
+            "seed": point.seed,
+            "status": point.status,
+            "validation_accuracy_percent": point.validation_accuracy_percent,
+            **point.hyperparameters,
+        }
+        for variant in summary.variants
+        for point in variant.tuning
+    ]
+
+
+def _json(values: Mapping[str, Any]) -> str:
+    return json.dumps(dict(values), sort_keys=True, default=str)
+
+
+def _csv(rows: Sequence[Row], columns: Sequence[str] | None = None) -> str:
+    buffer = io.StringIO()
+    names = columns or (list(rows[0]) if rows else [])
+    writer = csv.DictWriter(buffer, names, extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

@@ -1,0 +1,164 @@
+"""Numbers and names as people read them; the one place that decides digits and signs."""
+
+from __future__ import annotations
+
+import textwrap
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.stats import Verdict
+
+MINUS = "\N{MINUS SIGN}"
+DASH = "\N{EM DASH}"
+
+
+def points(value: float, *, signed: bool = False, digits: int = 2) -> str:
+    """A number of percentage points or percent, with a true minus sign: `97.31`, signed `+0.31` or `−1.92`."""
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    if not float(text):
+        text = text.lstrip("+-")
+    return text.replace("-", MINUS)
+
+
+def span(lower: float, upper: float) -> str:
+    """An interval of differences: `−2.41 to −1.43`."""
+    return f"{points(lower, signed=True)} to {points(upper, signed=True)}"
+
+
+def compact(value: float) -> str:
+    """A count in three digits: `252k`, `3.01M`."""
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if value >= 0.9995 * size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
+
+
+def setting(value: Any, *, digits: int = 4) -> str:
+    """A hyperparameter's value: floats in so many significant digits, everything else as written."""
+    return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
+
+
+def settings(values: Mapping[str, Any], *, digits: int = 4) -> str:
+    """Hyperparameters in one line: `train.lr = 0.1, train.momentum = 0.9`."""
+    return ", ".join(f"{key} = {setting(value, digits=digits)}" for key, value in values.items())
+
+
+def listed(items: Iterable[str]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = items
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def plural(number: int, noun: str) -> str:
+    """`1 seed`, `5 seeds`."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def wrapped(name: str, width: int, *, lines: int = 4) -> str:
+    """A name broken after `_` and blanks into lines of at most `width` characters; what is still too long ends in `…`."""
+    pieces = textwrap.wrap(name.replace("_", "_ "), width, drop_whitespace=True) or [""]
+    joined = [piece.replace("_ ", "_") for piece in pieces]
+    if len(joined) > lines:
+        joined = [*joined[: lines - 1], f"{joined[lines - 1][: width - 1]}…"]
+    return "\n".join(joined)
+
+
+def mean_and_sd(variant: VariantSummary) -> str:
+    """Test accuracy over the seeds that learned, in percent: `98.12 ± 0.21`, or the mean alone where one seed learned."""
+    if variant.mean_accuracy_percent is None:
+        return DASH
+    mean = points(variant.mean_accuracy_percent)
+    return mean if variant.sd_accuracy_percent is None else f"{mean} ± {points(variant.sd_accuracy_percent)}"
+
+
+def num_learned(variant: VariantSummary) -> int:
+    """Seeds with a test accuracy that learned."""
+    return len(set(variant.accuracy_percent) - set(variant.failed_seeds))
+
+
+def effect(contrast: Contrast) -> str:
+    """Difference and interval in brackets, as far as there are any: `−1.92 [−2.41, −1.43]`."""
+    judgement = contrast.judgement
+    if not judgement.num_pairs or judgement.mean is None:
+        return "no pair"
+    mean = points(judgement.mean, signed=True)
+    if judgement.interval is None:
+        return mean
+    lower, upper = (points(end, signed=True) for end in (judgement.interval.lower, judgement.interval.upper))
+    return f"{mean} [{lower}, {upper}]"
+
+
+def interval_name(summary: StudySummary) -> str:
+    """`95 % CI`: what the contrasts' intervals are called."""
+    levels = [contrast.judgement.interval.level for contrast in summary.contrasts if contrast.judgement.interval]
+    return f"{100 * (levels[0] if levels else 0.95):g} % CI"
+
+
+def p_value(value: float | None) -> str:
+    """Three digits at most, never 0: `0.013`, `< 0.0001`."""
+    if value is None:
+        return DASH
+    return "< 0.0001" if value < 0.0001 else f"{value:.2g}"
+
+
+def tone(contrast: Contrast) -> str:
+    """`better`, `worse`, `equivalent` or `open`: what colour the verdict's words have."""
+    word = contrast.judgement.verdict.words.split(maxsplit=1)[0].rstrip(",:")
+    return word if word in {"better", "worse", "equivalent"} else "open"
+
+
+def answer(summary: StudySummary) -> str:
+    """The study's verdicts in one paragraph; a verdict word stands with its seeds, interval, margin and scope, or not at all."""
+    if not any(num_learned(variant) for variant in summary.variants):
+        return "There is no answer yet: no confirmation trial has learned."
+    return " ".join([*_verdicts(summary), *_expectations(summary), *_gaps(summary)])
+
+
+def _verdicts(summary: StudySummary) -> Iterator[str]:
+    reference = summary[summary.baseline]
+    over = plural(num_learned(reference), "seed")
+    statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
+    level = f"{mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
+    if not summary.contrasts:
+        yield f"{reference.name} reaches {level}; there is nothing to compare it with."
+        return
+    groups: dict[Verdict, list[str]] = {}
+    for contrast in summary.contrasts:
+        groups.setdefault(contrast.judgement.verdict, []).append(f"{contrast.variant} ({effect(contrast)})")
+    counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
+    pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else plural(counts[0], "paired seed")
+    against = f"the baseline {reference.name}" + (f" ({level})" if reference.mean_accuracy_percent is not None else "")
+    yield (
+        f"Against {against}, {'; '.join(_clause(verdict, names) for verdict, names in groups.items())}. These are percentage points "
+        f"with {interval_name(summary)} over {pairs}, judged by a margin of ±{summary.decision.margin:g}, {summary.scope}."
+    )
+
+
+def _clause(verdict: Verdict, names: Sequence[str]) -> str:
+    if verdict is Verdict.NO_VERDICT:
+        return f"there is no verdict on {listed(names)}"
+    word, _, more = verdict.words.partition(": ")
+    return f"{listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
+
+
+def _expectations(summary: StudySummary) -> Iterator[str]:
+    outcomes = Counter(
+        contrast.expectation for contrast in summary.contrasts if contrast.expect not in {None, "unsure"}
+    )
+    if outcomes:
+        told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
+        yield f"Of {plural(outcomes.total(), 'expectation')} written down beforehand, {listed(told)}."
+
+
+_OUTCOMES = {"as expected": "came true", "not as expected": "did not", "open": "cannot be judged yet"}
+
+
+def _gaps(summary: StudySummary) -> Iterator[str]:
+    failed = sum(len(variant.failed_seeds) for variant in summary.variants)
+    missing = sum(len(variant.missing_seeds) for variant in summary.variants)
+    if failed:
+        yield f"{plural(failed, 'confirmation trial')} ran and did not learn."
+    if missing:
+        yield f"{plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."

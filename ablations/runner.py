@@ -1,0 +1,237 @@
+"""The only orchestration: pending trials -> results. Tune every variant, then confirm seed by seed; resume; budget.
+
+What is recorded is never trained again: the loop asks for trials in the plan's order, and takes those that the store knows
+from there. So a first run, a resumed one and one with a variant added are the same code.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from ablations.plan import Plan
+from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
+
+WAIT_SECONDS = 0.5
+"""Longest sleep of the loop, so that an interrupt and the budget are noticed."""
+
+
+class Executor(Protocol):
+    """Something that trains trials."""
+
+    num_workers: int
+
+    def submit(self, spec: TrialSpec) -> None:
+        """Start a trial; at most `num_workers` are under way."""
+
+    def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
+        """Wait until something happens; answer each epoch; the trials that ended."""
+
+    def close(self) -> None:
+        """End all workers."""
+
+
+class Store(Protocol):
+    """Something that remembers trials."""
+
+    def claim(self, spec: TrialSpec) -> TrialResult | None:
+        """The recorded result of a trial, if it has one."""
+
+    def start(self, spec: TrialSpec) -> None:
+        """A trial starts."""
+
+    def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
+        """An epoch of a trial ended."""
+
+    def end(self, spec: TrialSpec, result: TrialResult | None) -> None:
+        """A trial ended, or was paused."""
+
+
+class Tuner(Protocol):
+    """The search of one variant."""
+
+    @property
+    def done(self) -> bool:
+        """Whether every tuning trial of the variant has a result."""
+
+    @property
+    def winner(self) -> dict[str, object] | None:
+        """The chosen values; None when every trial failed."""
+
+    def ask(self) -> list[TrialSpec]:
+        """The trials that can start now."""
+
+    def report(self, spec: TrialSpec, record: EpochRecord) -> Order:
+        """What a search trial should do after an epoch."""
+
+    def tell(self, result: TrialResult) -> None:
+        """Take in how one of the trials asked for ended."""
+
+
+class Display(Protocol):
+    """Something that shows progress."""
+
+    def found(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial was recorded already."""
+
+    def started(self, spec: TrialSpec) -> None:
+        """A trial starts."""
+
+    def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
+        """An epoch of a trial ended."""
+
+    def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
+        """A trial ended, or was paused."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run of a study ended."""
+
+    state: Literal["complete", "budget", "interrupted"]
+    num_trained: int
+    """Trials that this run trained to an end."""
+    num_found: int
+    """Trials that were recorded already."""
+    failures: tuple[str, ...]
+    """Messages of trials that crashed."""
+
+
+class Runner:
+    """Drives one study at one profile from where it stands to its end, or to the budget's."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        tuner: Callable[[Plan, str], Tuner],
+        executor: Executor,
+        store: Store,
+        display: Display,
+        deadline: float | None,
+        interrupted: Callable[[], bool],
+    ) -> None:
+        """A run that is not started yet.
+
+        Args:
+            plan: what is to be done.
+            tuner: makes the search of a variant, by name.
+            executor: trains.
+            store: remembers.
+            display: shows.
+            deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
+            interrupted: whether the user asked to stop.
+        """
+        self._plan = plan
+        self._tuner = tuner
+        self._executor = executor
+        self._store = store
+        self._display = display
+        self._deadline = deadline
+        self._interrupted = interrupted
+        self._num_trained = 0
+        self._num_found = 0
+        self._failures: list[str] = []
+
+    def run(self) -> Outcome:
+        """Tune, then confirm."""
+        winners = self._tune()
+        if winners is not None:
+            self._confirm(winners)
+        state: Literal["complete", "budget", "interrupted"] = "complete"
+        if self._stopping:
+            state = "interrupted" if self._interrupted() else "budget"
+        return Outcome(state, self._num_trained, self._num_found, tuple(self._failures))
+
+    @property
+    def _stopping(self) -> bool:
+        late = self._deadline is not None and time.monotonic() > self._deadline
+        return late or self._interrupted()
+
+    def _tune(self) -> dict[str, dict[str, object] | None] | None:
+        """The tuned values of each variant; None when stopped before they are known."""
+        if not self._plan.tuned:
+            return {variant.name: {} for variant in self._plan.variants}
+        tuners = {variant.name: self._tuner(self._plan, variant.name) for variant in self._plan.variants}
+
+        def pending() -> Iterable[TrialSpec]:
+            asked = {name: deque(tuner.ask()) for name, tuner in tuners.items()}
+            # Number by number, so that a budget that runs out has searched every variant about equally far.
+            while any(asked.values()):
+                for specs in asked.values():
+                    if specs:
+                        yield specs.popleft()
+
+        self._drain(
+            pending,
+            on_result=lambda spec, result: tuners[spec.variant].tell(result),
+            on_epoch=lambda spec, record: tuners[spec.variant].report(spec, record),
+        )
+        if not all(tuner.done for tuner in tuners.values()):
+            return None
+        return {name: tuner.winner for name, tuner in tuners.items()}
+
+    def _confirm(self, winners: dict[str, dict[str, object] | None]) -> None:
+        cells = [cell for cell in self._plan.cells if cell.phase == "confirm"]
+        # A variant of which every tuning trial failed is confirmed at the base's values: its failure is then an outcome.
+        specs = [self._plan.trial(cell.variant, "confirm", cell.seed, winners[cell.variant] or {}) for cell in cells]
+        once = iter([specs])
+        self._drain(lambda: next(once, []), on_result=lambda spec, result: None, on_epoch=lambda spec, record: "go")
+
+    def _drain(
+        self,
+        pending: Callable[[], Iterable[TrialSpec]],
+        *,
+        on_result: Callable[[TrialSpec, TrialResult], None],
+        on_epoch: Callable[[TrialSpec, EpochRecord], Order],
+    ) -> None:
+        """Run trials until no more are pending. `pending` is asked again after results."""
+        queue: deque[TrialSpec] = deque()
+        under_way: set[str] = set()
+        epochs: list[tuple[TrialSpec, EpochRecord]] = []
+
+        def answer(spec: TrialSpec, record: EpochRecord) -> Order:
+            self._display.epoch(spec, record)
+            epochs.append((spec, record))
+            order = on_epoch(spec, record)
+            return "pause" if order == "go" and self._stopping and record.epoch < spec.config.train.epochs else order
+
+        while True:
+            queue.extend(pending())
+            found = False
+            while queue and not self._stopping and len(under_way) < self._executor.num_workers:
+                spec = queue.popleft()
+                known = self._store.claim(spec)
+                if known is not None:
+                    self._num_found += 1
+                    self._display.found(spec, known)
+                    on_result(spec, known)
+                    found = True
+                    continue
+                self._store.start(spec)
+                self._display.started(spec)
+                self._executor.submit(spec)
+                under_way.add(spec.id)
+            if not under_way:
+                if found or (queue and not self._stopping):
+                    continue
+                return
+            for ended in self._executor.wait(answer, WAIT_SECONDS):
+                under_way.discard(ended.spec.id)
+                # Records were answered before they are written, so that no worker waits for the store.
+                self._write(epochs)
+                self._store.end(ended.spec, ended.result)
+                self._display.ended(ended.spec, ended.result)
+                if ended.result is not None:
+                    self._num_trained += 1
+                    if ended.result.status == "failed":
+                        self._failures.append(f"{ended.spec.variant}, seed {ended.spec.seed}: {ended.result.message}")
+                    on_result(ended.spec, ended.result)
+            self._write(epochs)
+
+    def _write(self, epochs: list[tuple[TrialSpec, EpochRecord]]) -> None:
+        while epochs:
+            self._store.epoch(*epochs.pop(0))

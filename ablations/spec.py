@@ -1,0 +1,329 @@
+"""StudySpec: the only definition of what a study file may say."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import types
+import typing
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+from ablations.trial import DataConfig, Positive, PositiveInt, Section, TrainConfig
+
+Path = tuple[str | int, ...]
+Expectation = Literal["better", "worse", "equivalent", "unsure"]
+Scalar = bool | int | float | str
+
+
+class SpecError(ValueError):
+    """A rule of the study file that the study breaks.
+
+    Attributes:
+        path: keys that lead to the place, outermost first.
+        problem: the rule and what was given, for people.
+        at_key: whether the key itself is wrong, rather than its value.
+    """
+
+    def __init__(self, path: Iterable[str | int], problem: str, *, at_key: bool = False) -> None:
+        self.path: Path = tuple(path)
+        self.problem = problem
+        self.at_key = at_key
+        super().__init__(f"{'.'.join(map(str, self.path))}: {problem}")
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """A hint that names the nearest of the `known` names, else all of them."""
+    names = sorted(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names) or 'nothing'}."
+
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+
+
+def _name(value: object) -> object:
+    if isinstance(value, str) and not _NAME.fullmatch(value):
+        raise PydanticCustomError(
+            "name",
+            "a name is 1 to 64 of a-z, 0-9 and '_', the first no '_'; given {value}",
+            {"value": repr(value[:80])},
+        )
+    return value
+
+
+Name = Annotated[str, BeforeValidator(_name)]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+class FloatDistribution(Section):
+    """Numbers from `low` to `high`, uniform in the value or, with `log`, in its logarithm."""
+
+    type: Literal["float"]
+    low: Annotated[float, Field(allow_inf_nan=False)]
+    high: Annotated[float, Field(allow_inf_nan=False)]
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, self.log)
+        return self
+
+
+class IntDistribution(Section):
+    """Whole numbers from `low` to `high`, both included."""
+
+    type: Literal["int"]
+    low: int
+    high: int
+    log: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        _check_range(self.low, self.high, self.log)
+        return self
+
+
+class CategoricalDistribution(Section):
+    """One of `choices`."""
+
+    type: Literal["categorical"]
+    choices: Annotated[list[Scalar], Field(min_length=1)]
+
+
+def _check_range(low: float, high: float, log: bool) -> None:
+    if low >= high:
+        raise PydanticCustomError(
+            "range", "low must be below high; given low {low}, high {high}", {"low": low, "high": high}
+        )
+    if log and low <= 0:
+        raise PydanticCustomError("range", "log needs low above 0; given low {low}", {"low": low})
+
+
+Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistribution, Field(discriminator="type")]
+SearchSpace = dict[str, Distribution]
+
+
+class Tuning(Section):
+    """How each variant's search space is searched: the same effort for every variant."""
+
+    trials: PositiveInt = 20
+    """Configurations tried for each variant, start points included."""
+    sampler: Literal["qmc", "random", "tpe"] = "qmc"
+    """qmc (scrambled Sobol) and random give draws that do not depend on results; tpe learns from them, one at a time."""
+    seed: Annotated[int, Field(ge=0)] = 0
+    start_points: list[dict[str, Scalar]] | None = None
+    """Tried first by every variant; None: the base's own values."""
+    rerun_best: PositiveInt = 3
+    """Best configurations that are trained again on fresh seeds; the best mean of those wins."""
+    rerun_seeds: Annotated[int, Field(ge=0)] = 3
+    """Fresh seeds of each re-run; 0 takes the best search trial as it is."""
+    pruner: Literal["none", "median"] = "none"
+    """median: stops a search trial that is below the median of its own variant's at the same epoch."""
+
+
+class TuningOverride(Section):
+    """What a profile changes of `tuning`."""
+
+    trials: PositiveInt | None = None
+    start_points: list[dict[str, Scalar]] | None = None
+    rerun_best: PositiveInt | None = None
+    rerun_seeds: Annotated[int, Field(ge=0)] | None = None
+
+
+class Match(Section):
+    """Solve one dial so that a cost equals another variant's."""
+
+    params: str | None = None
+    """Variant whose params are matched."""
+    macs: str | None = None
+    """Variant whose MACs are matched."""
+    by: Literal["model.width"]
+    tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
+    """Largest relative difference that counts as equal."""
+
+    @model_validator(mode="after")
+    def _one_cost(self) -> Self:
+        if (self.params is None) == (self.macs is None):
+            raise PydanticCustomError("match", "match takes exactly one of params and macs")
+        return self
+
+    @property
+    def cost(self) -> Literal["params", "macs"]:
+        """Which cost is matched."""
+        return "params" if self.params is not None else "macs"
+
+    @property
+    def target(self) -> str:
+        """Name of the variant whose cost is matched."""
+        return self.params or self.macs or ""
+
+
+class Variant(Section):
+    """One point of the scientific hyperparameters."""
+
+    set: dict[str, Any] = {}
+    match: Match | None = None
+    expect: Expectation | None = None
+    """Written before the first trial: what it will be against the baseline."""
+    description: Text | None = None
+    family: Name | None = None
+
+
+class Decision(Section):
+    """When a difference counts."""
+
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    """Chance of any wrong word in the whole study."""
+    margin: Positive
+    """Percentage points of accuracy; smaller differences do not matter."""
+
+
+class Base(Section):
+    """The configuration that variants depart from."""
+
+    data: DataConfig
+    model: dict[str, Any]
+    train: TrainConfig
+
+
+class Profile(Section):
+    """A scale to run the study at. It changes how much is done, never what is asked."""
+
+    description: Text
+    cost: Text | None = None
+    """What it takes, measured: time and machine."""
+    set: dict[str, Any] = {}
+    search_space: SearchSpace | None = None
+    """Replaces the study's."""
+    tuning: TuningOverride = TuningOverride()
+    seeds: PositiveInt | None = None
+
+
+class StudySpec(Section):
+    """A study file."""
+
+    study: Name
+    question: Text
+    source: Text | None = None
+    base: Base
+    search_space: SearchSpace = {}
+    tuning: Tuning = Tuning()
+    seeds: PositiveInt = 10
+    """Fresh seeds of the confirm phase, the same for every variant."""
+    baseline: str
+    variants: Annotated[dict[Name, Variant], Field(min_length=1)]
+    decision: Decision
+    profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _empty_variants(cls, value: object) -> object:
+        # `two:` with nothing behind it is the natural way to write a variant that sets nothing.
+        if isinstance(value, Mapping):
+            return {name: {} if variant is None else variant for name, variant in value.items()}
+        return value
+
+    @model_validator(mode="after")
+    def _baseline_exists(self) -> Self:
+        if self.baseline not in self.variants:
+            raise PydanticCustomError(
+                "baseline",
+                "baseline must name a variant; given {given}; {hint}",
+                {"given": repr(self.baseline), "hint": nearest(self.baseline, self.variants)},
+            )
+        return self
+
+
+_RULES = {
+    "string_type": "must be text",
+    "int_type": "must be a whole number",
+    "int_from_float": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "list_type": "must be a list",
+    "dict_type": "must be a mapping",
+    "model_type": "must be a mapping",
+    "model_attributes_type": "must be a mapping",
+    "finite_number": "must be finite",
+}
+
+
+def spec_errors(
+    error: ValidationError, model: type[BaseModel], prefix: tuple[str | int, ...] = ()
+) -> Iterator[SpecError]:
+    """Pydantic's errors in the suite's words; `model` is what was validated, `prefix` the path to it in the file."""
+    for each in error.errors(include_url=False):
+        path, kind, value = each["loc"], each["type"], each["input"]
+        if kind == "extra_forbidden":
+            yield SpecError(
+                (*prefix, *path),
+                f"unknown key {str(path[-1])[:80]!r}; {nearest(path[-1], _keys_at(model, path[:-1]))}",
+                at_key=True,
+            )
+        elif kind == "missing":
+            yield SpecError((*prefix, *path[:-1]), f"the key {path[-1]!r} is missing.", at_key=True)
+        elif kind == "union_tag_invalid" or kind == "union_tag_not_found":
+            given = value.get("type") if isinstance(value, dict) else value
+            yield SpecError((*prefix, *path), f"type must be float, int or categorical; given {_shown(given)}.")
+        elif path and path[-1] == "[key]":
+            yield SpecError((*prefix, *path[:-1]), f"{each['msg']}.", at_key=True)
+        elif kind in {"name", "range", "match", "baseline"}:
+            yield SpecError((*prefix, *path), f"{each['msg'].rstrip('.?')}.")
+        else:
+            rule = _RULES.get(kind) or each["msg"].replace("Input should be", "must be").replace(
+                "Input should have", "must have"
+            )
+            yield SpecError((*prefix, *path), f"{rule}; given {_shown(value)}.{_type_hint(kind, value)}")
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _type_hint(kind: str, value: object) -> str:
+    if kind in {"int_type", "float_type"} and isinstance(value, str):
+        return " Write it without quotes."
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        return " Put it in quotes."
+    return ""
+
+
+def _keys_at(annotation: Any, path: tuple[str | int, ...]) -> list[str]:
+    """Names of the keys that the model allows at `path`."""
+    origin = typing.get_origin(annotation)
+    if origin is typing.Annotated:
+        return _keys_at(typing.get_args(annotation)[0], path)
+    if origin in {typing.Union, types.UnionType}:
+        members = typing.get_args(annotation)
+        tagged = [
+            m for m in members if path and isinstance(m, type) and issubclass(m, BaseModel) and path[0] in _tags(m)
+        ]
+        if tagged:
+            return _keys_at(tagged[0], path[1:])
+        return [key for member in members for key in _keys_at(member, path)]
+    if origin in {dict, list}:
+        return _keys_at(typing.get_args(annotation)[-1], path[1:]) if path else []
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if not path:
+            return list(annotation.model_fields)
+        field = annotation.model_fields.get(str(path[0]))
+        return _keys_at(field.annotation, path[1:]) if field else []
+    return []
+
+
+def _tags(model: type[BaseModel]) -> tuple[object, ...]:
+    field = model.model_fields.get("type")
+    return typing.get_args(field.annotation) if field else ()

@@ -1,0 +1,1 @@
+"""The record of what ran. The only package that imports mlflow."""

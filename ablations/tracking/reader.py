@@ -1,0 +1,106 @@
+"""Reads a study back from MLflow: all that a report is made from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.artifacts import load_text
+
+from ablations.analysis import RecordedTrial
+from ablations.plan import Plan
+from ablations.tracking import schema
+from ablations.tracking.recorder import shown_uri, store_errors
+from ablations.trial import TrialResult
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    """A study at one profile, as the store has it."""
+
+    plan: Plan
+    trials: tuple[RecordedTrial, ...]
+    """Those of this plan; confirmation trials with all their epochs."""
+    provenance: Mapping[str, Any]
+
+
+def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
+    """Read a study from the store.
+
+    Raises:
+        TrackingError: the store cannot be used, or holds no such study.
+    """
+    with store_errors(tracking_uri):
+        client = MlflowClient(tracking_uri)
+        name = schema.experiment_name(study, profile)
+        missing = f"{shown_uri(tracking_uri)} holds no study {study!r} at profile {profile!r}."
+        if not _exists(tracking_uri):
+            raise schema.TrackingError(f"{missing} Run it first: python -m ablations run {study} --profile {profile}")
+        experiment = client.get_experiment_by_name(name)
+        found = (
+            client.search_runs([experiment.experiment_id], f"tags.`{schema.KIND}` = 'study'", max_results=1)
+            if experiment
+            else []
+        )
+        if experiment is None or not found or "ablations.plan_id" not in found[0].data.tags:
+            raise schema.TrackingError(f"{missing} Run it first: python -m ablations run {study} --profile {profile}")
+        parent = found[0]
+        plan = Plan.from_json(load_text(f"{parent.info.artifact_uri}/{schema.PLAN_FILE}"))
+        keys = {variant.name: variant.key for variant in plan.variants}
+        runs = schema.children(client, experiment.experiment_id)
+        artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
+        trials = [trial for trial in map(schema.recorded, runs) if trial is not None]
+        trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
+        with ThreadPoolExecutor(8) as pool:
+            whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
+            trials = list(whole)
+        names = {item.path for item in client.list_artifacts(parent.info.run_id)}
+        stored = schema.PROVENANCE_FILE
+        provenance = json.loads(load_text(f"{parent.info.artifact_uri}/{stored}")) if stored in names else {}
+    # Any order of the store's gives the same report.
+    trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
+    return StoredStudy(
+        plan,
+        tuple(trials),
+        {
+            **provenance,
+            "plan_id": plan.id,
+            "data_checksum": plan.data_checksum,
+            "device": plan.device,
+            "tracking_uri": shown_uri(tracking_uri),
+            "experiment": name,
+            "experiment_id": experiment.experiment_id,
+            "parent_run_id": parent.info.run_id,
+        },
+    )
+
+
+def recorded_profiles(tracking_uri: str, study: str) -> list[str]:
+    """Profiles at which a study is recorded.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+    if not _exists(tracking_uri):
+        return []
+    with store_errors(tracking_uri):
+        experiments = MlflowClient(tracking_uri).search_experiments(filter_string=f"name LIKE '{study}/%'")
+    return sorted(experiment.name.split("/", 1)[1] for experiment in experiments)
+
+
+def _exists(tracking_uri: str) -> bool:
+    """Whether there is a store: reading must not create one."""
+    return not tracking_uri.startswith("sqlite:///") or Path(tracking_uri.removeprefix("sqlite:///")).exists()
+
+
+def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:
+    """A confirmation trial with every epoch and its correctness bits; a tuning trial's last epoch is enough."""
+    if trial.phase != "confirm" or trial.result.status == "failed":
+        return trial
+    stored = json.loads(load_text(f"{artifact_uri}/{schema.TRIAL_FILE}"))
+    return replace(trial, result=TrialResult.from_json(stored["result"]))

@@ -1,0 +1,115 @@
+"""How trials are laid out in MLflow: names of experiments, tags, metrics and artifacts."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+# Set before mlflow is imported anywhere: nothing is sent home, and a dead server is noticed in seconds, not minutes.
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from ablations.analysis import RecordedTrial
+from ablations.trial import EpochRecord, TrialResult
+
+TRIAL_ID = "ablations.trial_id"
+STUDY = "ablations.study"
+PROFILE = "ablations.profile"
+VARIANT = "ablations.variant"
+VARIANT_KEY = "ablations.variant_key"
+FAMILY = "ablations.family"
+PHASE = "ablations.phase"
+SEED = "ablations.seed"
+NUMBER = "ablations.number"
+STATUS = "ablations.status"
+MESSAGE = "ablations.message"
+HYPERPARAMETERS = "ablations.hyperparameters"
+KIND = "ablations.kind"
+PARENT = "mlflow.parentRunId"
+
+PLAN_FILE = "plan.json"
+STUDY_FILE = "study.yaml"
+PROVENANCE_FILE = "provenance.json"
+TRIAL_FILE = "trial.json"
+
+_TYPES = get_type_hints(EpochRecord)
+PAGE = 1000
+
+
+class TrackingError(Exception):
+    """The tracking store cannot be used, or lacks what was asked for; the message is for people."""
+
+
+def default_uri() -> str:
+    """The store that `mlflow ui` with no flags shows: MLFLOW_TRACKING_URI, else mlflow.db in this folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def experiment_name(study: str, profile: str) -> str:
+    """Name of the experiment that holds a study at a profile; results of two profiles never mix."""
+    return f"{study}/{profile}"
+
+
+def epoch_metrics(record: EpochRecord) -> dict[str, float]:
+    """An epoch's metrics by name; what did not happen is left out."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: float(value) for name, value in values.items() if value is not None and name != "timestamp_ms"}
+
+
+def epoch_record(metrics: dict[str, float], timestamp_ms: int) -> EpochRecord | None:
+    """The inverse of `epoch_metrics`; None where there was no epoch."""
+    if "epoch" not in metrics:
+        return None
+    values: dict[str, Any] = {"timestamp_ms": timestamp_ms}
+    for name, kind in _TYPES.items():
+        if name != "timestamp_ms":
+            value = metrics.get(name)
+            values[name] = value if value is None or kind is float else int(value)
+    return EpochRecord(**values)
+
+
+def children(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """All trials of an experiment, finished or not."""
+    runs: list[Run] = []
+    token = None
+    while True:
+        page = client.search_runs(
+            [experiment_id], filter_string=f"tags.`{KIND}` = 'trial'", max_results=PAGE, page_token=token
+        )
+        runs.extend(page)
+        token = page.token
+        if not token:
+            return runs
+
+
+def recorded(run: Run) -> RecordedTrial | None:
+    """A trial from its run, with its last epoch only; None while it has no outcome."""
+    tags = run.data.tags
+    status = tags.get(STATUS)
+    if status not in {"finished", "diverged", "pruned", "failed"}:
+        return None
+    last = epoch_record(run.data.metrics, run.info.end_time or 0)
+    return RecordedTrial(
+        run_id=run.info.run_id,
+        variant=tags[VARIANT],
+        variant_key=tags[VARIANT_KEY],
+        phase=tags[PHASE],  # type: ignore[arg-type]
+        seed=int(tags[SEED]),
+        number=int(tags[NUMBER]) if NUMBER in tags else None,
+        hyperparameters=json.loads(tags[HYPERPARAMETERS]),
+        result=TrialResult(
+            trial_id=tags[TRIAL_ID],
+            status=status,  # type: ignore[arg-type]
+            epochs=(last,) if last else (),
+            test_accuracy_percent=run.data.metrics.get("test_accuracy_percent"),
+            message=tags.get(MESSAGE),
+        ),
+    )

@@ -1,0 +1,217 @@
+"""The records that travel: what one training is (`TrialSpec`), what it says while it runs, and what came of it.
+
+Everything here is frozen, can be pickled to a worker, printed, hashed and stored as JSON.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nin.config import Config
+
+TRAINING_VERSION = 1
+"""Raised when a change to the trainer or the data pipeline changes results: old results then no longer match."""
+
+Phase = Literal["tune", "confirm"]
+Status = Literal["finished", "diverged", "pruned", "failed"]
+Precision = Literal["fp32", "bf16"]
+Device = Literal["cpu", "cuda"]
+Order = Literal["go", "pause", "prune"]
+"""What the driver answers to an epoch's record: train on, save and stop, or end the trial as pruned."""
+
+PositiveInt = Annotated[int, Field(gt=0)]
+Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """A strict, frozen section of a study file: unknown keys and wrong types are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DataConfig(Section):
+    """Which images a trial sees."""
+
+    name: str
+    """Data set: a key of `ablations.datasets.DATASETS`."""
+    resize: PositiveInt | None = None
+    """Side in pixels that images are resized to; None leaves them as they are."""
+    validation: PositiveInt
+    """Images carved from the training split, stratified by class, for validation."""
+    train_size: PositiveInt | None = None
+    """Images left to train on after the validation images are taken; None takes all."""
+
+
+class TrainConfig(Section):
+    """How a trial trains: the recipe."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    lr: Positive
+    """Peak learning rate."""
+    momentum: Fraction = 0.0
+    """Of SGD; AdamW uses betas (0.9, 0.999)."""
+    nesterov: bool = False
+    weight_decay: NonNegative = 0.0
+    """Of weights and biases alike (SGD: L2, AdamW: decoupled)."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Learning rate after the warm-up; cosine falls to zero at the last step."""
+    warmup_epochs: NonNegative = 0.0
+    """Epochs (fractions allowed) over which the learning rate rises linearly from zero."""
+    init: Literal["xavier_uniform", "kaiming_normal", "default"] = "default"
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
+    """auto: bf16 autocast where the processor computes in bf16, else fp32."""
+
+
+@dataclass(frozen=True)
+class TrialConfig:
+    """One fully resolved configuration; nothing in it is left to a default elsewhere."""
+
+    data: DataConfig
+    model: Config
+    train: TrainConfig
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object with the sections `data`, `model` and `train`."""
+        return {
+            "data": self.data.model_dump(),
+            "model": {"kind": type(self.model).__name__, **asdict(self.model)},
+            "train": self.train.model_dump(),
+        }
+
+
+@dataclass(frozen=True)
+class TrialSpec:
+    """One training: variant x hyperparameters x seed x phase.
+
+    `variant`, `number` and `hyperparameters` are labels; every other field decides the result and enters `id`.
+    """
+
+    variant: str
+    phase: Phase
+    seed: int
+    config: TrialConfig
+    data_checksum: str
+    device: Device
+    number: int | None = None
+    """Number of the configuration within its variant's search, from 0; None in the confirm phase."""
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    """Values of the search space's keys in `config`."""
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of all that decides the result: 16 hexadecimal digits."""
+        return content_hash(
+            {
+                "config": self.config.to_json(),
+                "phase": self.phase,
+                "seed": self.seed,
+                "data_checksum": self.data_checksum,
+                "device": self.device,
+                "training_version": TRAINING_VERSION,
+            }
+        )
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """What one epoch of one trial showed; accuracies in percent, losses as mean cross-entropy in nats."""
+
+    epoch: int
+    """From 1."""
+    step: int
+    """Optimizer steps taken so far."""
+    train_loss: float
+    """Mean over the epoch's batches, in training mode."""
+    train_accuracy_percent: float
+    validation_loss: float
+    validation_accuracy_percent: float
+    num_dead_classes: int
+    """Classes with zero recall on the validation images."""
+    learning_onset_step: int | None
+    """First step whose smoothed loss was below the onset threshold; None while there was none."""
+    train_images_per_second: float
+    epoch_seconds: float
+    """Training and validation of this epoch."""
+    timestamp_ms: int
+    """Wall clock at its end, milliseconds since 1970; replays of a record keep it."""
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How a trial ended. Accuracies in percent."""
+
+    trial_id: str
+    status: Status
+    epochs: tuple[EpochRecord, ...] = ()
+    test_accuracy_percent: float | None = None
+    test_correct: bytes | None = None
+    """One bit an image of the test split in its own order, packed as `numpy.packbits` does; confirm phase only."""
+    num_test_images: int | None = None
+    message: str | None = None
+    """Why it did not finish, for people."""
+
+    @property
+    def last(self) -> EpochRecord | None:
+        """The last epoch's record."""
+        return self.epochs[-1] if self.epochs else None
+
+    @property
+    def train_seconds(self) -> float:
+        """Seconds in all epochs together."""
+        return sum(record.epoch_seconds for record in self.epochs)
+
+    def to_json(self) -> dict[str, Any]:
+        """A JSON object; the packed bits become base64 text."""
+        bits = None if self.test_correct is None else base64.b64encode(self.test_correct).decode("ascii")
+        return {**asdict(self), "epochs": [asdict(record) for record in self.epochs], "test_correct": bits}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> TrialResult:
+        """The inverse of `to_json`.
+
+        Raises:
+            KeyError, TypeError, ValueError: `values` was not written by `to_json`.
+        """
+        bits = values["test_correct"]
+        return cls(
+            **{
+                **values,
+                "epochs": tuple(EpochRecord(**record) for record in values["epochs"]),
+                "test_correct": None if bits is None else base64.b64decode(bits),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A trial that left its worker; `result` is None when it was paused and its state saved."""
+
+    spec: TrialSpec
+    result: TrialResult | None
+
+
+def content_hash(values: Any) -> str:
+    """16 hexadecimal digits of the SHA-256 of `values` as canonical JSON."""
+    text = json.dumps(values, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def derive(*parts: str | int) -> int:
+    """A seed of 63 bits that is a pure function of named parts, such as phase, seed and what it is for.
+
+    What a trial draws from `derive(phase, seed, purpose)` is the same for every variant (common random numbers), and
+    tuning and confirmation never share a draw.
+    """
+    digest = hashlib.sha256(json.dumps(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
