@@ -622,7 +622,7 @@ def _standard_error(sd: float, image_floor: float, counts: Array) -> Array:
 
 
 def _critical(counts: Array, tail: float) -> Array:
-    """T that is exceeded with probability `tail`, shape (counts, 1): level / 2 for a difference, level for TOST."""
+    """Student t that is exceeded with probability `tail`, shape (counts, 1): level / 2 for a difference, level for TOST."""
     return np.asarray(stdtrit(counts - 1, 1 - tail))[:, None]
 
 
@@ -769,7 +769,7 @@ def judge(
     num_comparisons = len(samples) if num_planned is None else num_planned
     if planned and num_comparisons < len(samples):
         raise ValueError(f"num_planned must be at least the {len(samples)} contrasts sampled, not {num_planned}")
-    judgements = {
+    measured = {
         name: _measure(
             sample,
             alpha=alpha,
@@ -779,17 +779,27 @@ def judge(
         )
         for name, sample in samples.items()
     }
+    judgements = {name: judgement for name, (judgement, _) in measured.items()}
     # Contrasts without a word do not enter, but K counts them.
-    at_stake = [name for name, each in judgements.items() if each.verdict is Verdict.UNDECIDED_MORE_SEEDS]
-    p_values = [judgements[name].p_difference for name in at_stake] + [
-        judgements[name].p_equivalence for name in at_stake
-    ]
-    adjusted = step_down(np.array(p_values, dtype=np.float64), num_comparisons=num_comparisons).tolist()
-    for name, p_difference, p_equivalence in zip(
-        at_stake, adjusted[: len(at_stake)], adjusted[len(at_stake) :], strict=True
-    ):
-        judgement = replace(judgements[name], p_difference_adjusted=p_difference, p_equivalence_adjusted=p_equivalence)
-        judgements[name] = _with_word(judgement, alpha=alpha, margin=margin, num_comparisons=num_comparisons)
+    at_stake = {
+        name: estimate
+        for name, (judgement, estimate) in measured.items()
+        if estimate is not None and judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS
+    }
+    p_values = [difference_p(each) for each in at_stake.values()]
+    p_values += [tost_p(each, margin=margin) for each in at_stake.values()]
+    adjusted = step_down(np.array(p_values, dtype=np.float64), num_comparisons=num_comparisons).reshape(2, -1).tolist()
+    for (name, estimate), p_difference, p_equivalence in zip(at_stake.items(), *adjusted, strict=True):
+        judgements[name] = _with_word(
+            judgements[name],
+            estimate,
+            float(samples[name].values.std(ddof=1)),
+            p_difference,
+            p_equivalence,
+            alpha=alpha,
+            margin=margin,
+            num_comparisons=num_comparisons,
+        )
     return judgements
 
 
@@ -828,8 +838,8 @@ def _measure(
     margin: float,
     num_comparisons: int | None,
     withheld: tuple[Verdict, str] | None,
-) -> Judgement:
-    """All that one sample shows by itself; "undecided" stands where a word is still to be found."""
+) -> tuple[Judgement, Estimate | None]:
+    """All that one sample shows by itself, and what its tests go by; "undecided" until the word is found."""
     verdict, *notes = withheld or (Verdict.UNDECIDED_MORE_SEEDS,)
     if sample.num_failed or sample.num_failed_reference:
         reference = f"{sample.num_failed_reference} of {sample.num_ran_reference} of the reference"
@@ -863,27 +873,27 @@ def _measure(
         notes=tuple(notes),
     )
     if not finite or len(values) < 2 or _identical(values):
-        return judgement
+        return judgement, None
     # An interval at less than 1 - alpha could hold 0 under a word that says otherwise.
     level = min(0.95, 1 - alpha)
     over_seeds = seeds_estimate(values)
-    estimate, basis, image_floor = over_seeds, "seeds", None
+    estimate, image_floor = over_seeds, None
     if sample.correct is not None:
         variance = crossed_variance(sample.correct)
         crossed = replace(over_seeds, standard_error=variance.standard_error, df=variance.df)
         image_floor = variance.image_floor
         if _width(crossed.interval(level)) > _width(over_seeds.interval(level)):
-            estimate, basis = crossed, "seeds and images"
+            estimate = crossed
     p_sign_flip = sign_flip_p(values)
     # Sign flips are over seeds, so they are held against t over seeds, whichever the basis.
     fragile = len(values) >= MIN_PAIRS_FOR_FRAGILE and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha)
     if fragile:
         notes.append("fragile: the t test and the sign-flip check disagree")
-    return replace(
+    judgement = replace(
         judgement,
         interval=estimate.interval(level),
         simultaneous_interval=estimate.interval(1 - alpha / num_comparisons) if num_comparisons else None,
-        basis="seeds" if basis == "seeds" else "seeds and images",
+        basis="seeds" if estimate is over_seeds else "seeds and images",
         p_difference=difference_p(estimate),
         p_equivalence=tost_p(estimate, margin=margin),
         p_sign_flip=p_sign_flip,
@@ -892,15 +902,24 @@ def _measure(
         image_floor=image_floor,
         notes=tuple(notes),
     )
+    return judgement, estimate
 
 
-def _with_word(judgement: Judgement, *, alpha: float, margin: float, num_comparisons: int) -> Judgement:
+def _with_word(
+    judgement: Judgement,
+    estimate: Estimate,
+    sd: float,
+    p_difference: float,
+    p_equivalence: float,
+    *,
+    alpha: float,
+    margin: float,
+    num_comparisons: int,
+) -> Judgement:
     """The word that the adjusted p-values allow."""
-    mean, sd, wide = judgement.mean, judgement.sd, judgement.simultaneous_interval
-    p_difference, p_equivalence = judgement.p_difference_adjusted, judgement.p_equivalence_adjusted
-    assert mean is not None and sd is not None and wide is not None  # for the type checker: words are at stake
-    assert p_difference is not None and p_equivalence is not None
-    better = mean > 0
+    judgement = replace(judgement, p_difference_adjusted=p_difference, p_equivalence_adjusted=p_equivalence)
+    wide = estimate.interval(1 - alpha / num_comparisons)
+    better = estimate.mean > 0
     if p_difference <= alpha and p_equivalence <= alpha:
         return replace(judgement, verdict=Verdict.BETTER_BY_LESS if better else Verdict.WORSE_BY_LESS)
     if wide.lower > margin or wide.upper < -margin:
