@@ -935,7 +935,7 @@ def _with_word(
         return replace(judgement, seeds_needed=needed)
     # With endless images seeds would do: then it is the images that are too few.
     reason = (
-        f"the test set is the limit: it alone leaves ±{_points(float(ndtri(0.975)) * image_floor)} points"
+        f"the test images alone leave ±{_points(float(ndtri(0.975)) * image_floor)} points"
         if search(image_floor=0.0) is not None
         else f"it would take more than {MAX_SEEDS}"
     )
@@ -991,9 +991,10 @@ def sentence(
         case Verdict.EQUIVALENT:
             claim = pair.format("equivalent to") + f" within {limit}: {_moved(mean)} ({evidence})"
         case Verdict.UNDECIDED_MORE_SEEDS | Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP:
-            claim = f"undecided whether {variant} differs from {reference} or is equivalent within {limit}: "
-            claim += f"{_moved(mean)} ({evidence})"
-            notes.insert(0, _outlook(judgement))
+            than = f"was {_moved(mean)} than" if mean else f"was {_moved(mean)} with"
+            claim = f"undecided: {variant} {than} {reference} ({evidence}), which proves neither a difference nor "
+            claim += f"equivalence within {limit}"
+            notes = _outlook(judgement)
         case Verdict.EXPLORATORY:
             claim = f"exploratory, no verdict: {variant} against {reference}, {_moved(mean)} ({evidence})"
             notes.insert(0, f"not held against {limit}")
@@ -1004,12 +1005,14 @@ def sentence(
     return "; ".join([f"{claim}, {corrected}", *notes, scope]) + "."
 
 
-def _outlook(judgement: Judgement) -> str:
+def _outlook(judgement: Judgement) -> list[str]:
+    """The notes of an undecided contrast, beginning with what would decide it."""
     needed = judgement.seeds_needed
     if needed is None:
-        return "more seeds will not help"
+        return [": ".join(("more seeds will not help", *judgement.notes[:1])), *judgement.notes[1:]]
     more = " or more" if judgement.num_pairs + needed.high >= MAX_SEEDS else ""
-    return f"about {_count(needed.num, 'more seed')} ({needed.low} to {needed.high}{more}) are likely to decide"
+    likely = f"about {_count(needed.num, 'more seed')} ({needed.low} to {needed.high}{more}) are likely to decide"
+    return [likely, *judgement.notes]
 
 
 def _evidence(judgement: Judgement) -> str:

@@ -394,8 +394,9 @@ CORRECTED = "after correcting for 5 comparisons at a 5 % risk of any wrong word"
         (
             -0.25,
             0.5,
-            "undecided whether one differs from two or is equivalent within the margin of 0.5 points: 0.25 points lower "
-            f"(95 % CI from 0.61 lower to 0.11 higher, 10 paired seeds, 6 lower, 4 higher), {CORRECTED}; "
+            "undecided: one was 0.25 points lower than two "
+            "(95 % CI from 0.61 lower to 0.11 higher, 10 paired seeds, 6 lower, 4 higher), "
+            f"which proves neither a difference nor equivalence within the margin of 0.5 points, {CORRECTED}; "
             f"about 7 more seeds (6 to 15) are likely to decide; {SCOPE}.",
         ),
     ],
@@ -428,11 +429,11 @@ def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
     few_images = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
     assert few_images.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
     assert few_images.image_floor is not None
-    assert f"the test set is the limit: it alone leaves ±{1.96 * few_images.image_floor:.2f} points" in word(few_images)
+    assert f"more seeds will not help: the test images alone leave ±{1.96 * few_images.image_floor:.2f} points" in word(few_images)
     noisy = judge_one(sample(spread(0.1, 4.0)))
     assert noisy.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
-    assert "it would take more than 200" in word(noisy)
-    assert "test set" not in word(noisy)
+    assert "more seeds will not help: it would take more than 200" in word(noisy)
+    assert "test images" not in word(noisy)
 
 
 # Verdicts
