@@ -213,7 +213,7 @@ def _ends(prefix: str, interval: Interval | None) -> Row:
 
 
 def _accuracies(summary: StudySummary) -> list[Row]:
-    rows = []
+    rows: list[Row] = []
     for variant in summary.variants:
         for seed in sorted({*variant.accuracy_percent, *variant.failed_seeds, *variant.missing_seeds}):
             missing, failed = seed in variant.missing_seeds, seed in variant.failed_seeds

@@ -1,7 +1,7 @@
 """Colours and type of the report: one palette for figures and page, in a light and a dark version.
 
-Figures are drawn in the light colours. Where a figure stands in the page its colours become CSS variables, so that it follows the
-reader's light or dark setting; the SVG and PNG files keep the light ones on a white ground.
+Figures are drawn in the light colours. Where a figure stands in the page its colours become CSS variables, so that it
+follows the reader's light or dark setting; the SVG and PNG files keep the light ones on a white ground.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from types import MappingProxyType
+from typing import Any
 
 import matplotlib as mpl
 import seaborn as sns
@@ -52,10 +53,10 @@ def variable(colour: str) -> str:
 
 def drawing() -> AbstractContextManager[None]:
     """Matplotlib's settings while a figure is drawn and saved; restored afterwards."""
+    seaborns: dict[Any, Any] = {**sns.plotting_context("paper"), **sns.axes_style("ticks")}
     return mpl.rc_context(
         {
-            **sns.plotting_context("paper", font_scale=1.0),
-            **sns.axes_style("ticks"),
+            **seaborns,
             "figure.facecolor": SURFACE,
             "axes.facecolor": "none",
             "savefig.facecolor": SURFACE,

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
-from ablations.stats import Verdict
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
@@ -56,17 +54,27 @@ def plural(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def printable(text: str) -> str:
+    """The text with blanks for line breaks and for characters that stand for nothing on paper."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def wrapped(name: str, width: int, *, lines: int = 4) -> str:
-    """A name broken after `_` and blanks into lines of at most `width` characters; what is still too long ends in `…`."""
-    pieces = textwrap.wrap(name.replace("_", "_ "), width, drop_whitespace=True) or [""]
-    joined = [piece.replace("_ ", "_") for piece in pieces]
-    if len(joined) > lines:
-        joined = [*joined[: lines - 1], f"{joined[lines - 1][: width - 1]}…"]
-    return "\n".join(joined)
+    """A name in lines of at most `width` characters, broken after `_` and blanks; one that is too long ends in `…`."""
+    rows = [""]
+    for piece in re.findall(r"\s*[^\s_]*_*", printable(name)):
+        for part in (piece[start : start + width] for start in range(0, len(piece), width)):
+            if len(rows[-1]) + len(part) <= width:
+                rows[-1] += part
+            else:
+                rows.append(part.lstrip())
+    if len(rows) > lines:
+        rows = [*rows[: lines - 1], f"{rows[lines - 1][: width - 1]}…"]
+    return "\n".join(rows)
 
 
 def mean_and_sd(variant: VariantSummary) -> str:
-    """Test accuracy over the seeds that learned, in percent: `98.12 ± 0.21`, or the mean alone where one seed learned."""
+    """Test accuracy over the seeds that learned, in percent: `98.12 ± 0.21`, or the mean alone of one seed."""
     if variant.mean_accuracy_percent is None:
         return DASH
     mean = points(variant.mean_accuracy_percent)
@@ -107,58 +115,3 @@ def tone(contrast: Contrast) -> str:
     """`better`, `worse`, `equivalent` or `open`: what colour the verdict's words have."""
     word = contrast.judgement.verdict.words.split(maxsplit=1)[0].rstrip(",:")
     return word if word in {"better", "worse", "equivalent"} else "open"
-
-
-def answer(summary: StudySummary) -> str:
-    """The study's verdicts in one paragraph; a verdict word stands with its seeds, interval, margin and scope, or not at all."""
-    if not any(num_learned(variant) for variant in summary.variants):
-        return "There is no answer yet: no confirmation trial has learned."
-    return " ".join([*_verdicts(summary), *_expectations(summary), *_gaps(summary)])
-
-
-def _verdicts(summary: StudySummary) -> Iterator[str]:
-    reference = summary[summary.baseline]
-    over = plural(num_learned(reference), "seed")
-    statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
-    level = f"{mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
-    if not summary.contrasts:
-        yield f"{reference.name} reaches {level}; there is nothing to compare it with."
-        return
-    groups: dict[Verdict, list[str]] = {}
-    for contrast in summary.contrasts:
-        groups.setdefault(contrast.judgement.verdict, []).append(f"{contrast.variant} ({effect(contrast)})")
-    counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
-    pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else plural(counts[0], "paired seed")
-    against = f"the baseline {reference.name}" + (f" ({level})" if reference.mean_accuracy_percent is not None else "")
-    yield (
-        f"Against {against}, {'; '.join(_clause(verdict, names) for verdict, names in groups.items())}. These are percentage points "
-        f"with {interval_name(summary)} over {pairs}, judged by a margin of ±{summary.decision.margin:g}, {summary.scope}."
-    )
-
-
-def _clause(verdict: Verdict, names: Sequence[str]) -> str:
-    if verdict is Verdict.NO_VERDICT:
-        return f"there is no verdict on {listed(names)}"
-    word, _, more = verdict.words.partition(": ")
-    return f"{listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
-
-
-def _expectations(summary: StudySummary) -> Iterator[str]:
-    outcomes = Counter(
-        contrast.expectation for contrast in summary.contrasts if contrast.expect not in {None, "unsure"}
-    )
-    if outcomes:
-        told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
-        yield f"Of {plural(outcomes.total(), 'expectation')} written down beforehand, {listed(told)}."
-
-
-_OUTCOMES = {"as expected": "came true", "not as expected": "did not", "open": "cannot be judged yet"}
-
-
-def _gaps(summary: StudySummary) -> Iterator[str]:
-    failed = sum(len(variant.failed_seeds) for variant in summary.variants)
-    missing = sum(len(variant.missing_seeds) for variant in summary.variants)
-    if failed:
-        yield f"{plural(failed, 'confirmation trial')} ran and did not learn."
-    if missing:
-        yield f"{plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."

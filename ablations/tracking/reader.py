@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 
@@ -35,12 +36,15 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
+    name = schema.experiment_name(study, profile)
+    again = f"python -m ablations run {study} --profile {profile}"
+    missing = f"{shown_uri(tracking_uri)} holds no study {study!r} at profile {profile!r}. Run it first: {again}"
+    if not _exists(tracking_uri):
+        raise schema.TrackingError(missing)
     with store_errors(tracking_uri):
+        # Artifacts that a server keeps are fetched from the server that is set here.
+        mlflow.set_tracking_uri(tracking_uri)
         client = MlflowClient(tracking_uri)
-        name = schema.experiment_name(study, profile)
-        missing = f"{shown_uri(tracking_uri)} holds no study {study!r} at profile {profile!r}."
-        if not _exists(tracking_uri):
-            raise schema.TrackingError(f"{missing} Run it first: python -m ablations run {study} --profile {profile}")
         experiment = client.get_experiment_by_name(name)
         found = (
             client.search_runs([experiment.experiment_id], f"tags.`{schema.KIND}` = 'study'", max_results=1)
@@ -48,9 +52,14 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             else []
         )
         if experiment is None or not found or "ablations.plan_id" not in found[0].data.tags:
-            raise schema.TrackingError(f"{missing} Run it first: python -m ablations run {study} --profile {profile}")
+            raise schema.TrackingError(missing)
         parent = found[0]
-        plan = Plan.from_json(load_text(f"{parent.info.artifact_uri}/{schema.PLAN_FILE}"))
+        try:
+            plan = Plan.from_json(load_text(f"{parent.info.artifact_uri}/{schema.PLAN_FILE}"))
+        except ValueError as error:
+            raise schema.TrackingError(
+                f"the plan of {name} was recorded by another version of the suite. Record it anew: {again}"
+            ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
         runs = schema.children(client, experiment.experiment_id)
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
@@ -90,7 +99,9 @@ def recorded_profiles(tracking_uri: str, study: str) -> list[str]:
         return []
     with store_errors(tracking_uri):
         experiments = MlflowClient(tracking_uri).search_experiments(filter_string=f"name LIKE '{study}/%'")
-    return sorted(experiment.name.split("/", 1)[1] for experiment in experiments)
+    # In LIKE, the '_' of a name stands for any character.
+    names = (experiment.name.split("/", 1) for experiment in experiments)
+    return sorted(profile for found, profile in names if found == study)
 
 
 def _exists(tracking_uri: str) -> bool:

@@ -15,6 +15,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from ablations.analysis import RecordedTrial
 from ablations.plan import Plan
@@ -23,6 +24,8 @@ from ablations.trial import EpochRecord, TrialResult, TrialSpec
 
 FLUSH_SECONDS = 10.0
 """A trial's records are written this often while it runs; a shorter trial is written once, at its end."""
+BATCH = 800
+"""Metrics in one transaction: MLflow takes 1,000 metrics, params and tags together."""
 
 
 @dataclass
@@ -74,7 +77,14 @@ class Recorder:
         name = schema.experiment_name(self._plan.study, self._plan.profile)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            return str(self._client.create_experiment(name, artifact_location=_artifact_location(self.tracking_uri)))
+            return str(
+                self._client.create_experiment(
+                    name,
+                    artifact_location=_artifact_location(self.tracking_uri),
+                    # MLflow's pages then show training runs, not the tools for language models.
+                    tags={"mlflow.experimentKind": "custom_model_development"},
+                )
+            )
         if experiment.lifecycle_stage != "active":
             raise schema.TrackingError(
                 f"the MLflow experiment {name!r} was deleted. Restore it (mlflow experiments restore --experiment-id "
@@ -105,10 +115,13 @@ class Recorder:
         if trial is None or trial.result.status == "failed":
             return None
         variant = self._plan[spec.variant]
-        if (trial.variant, trial.variant_key) != (variant.name, variant.key):
-            with store_errors(self.tracking_uri):
-                self._client.set_tag(trial.run_id, schema.VARIANT, variant.name)
-                self._client.set_tag(trial.run_id, schema.VARIANT_KEY, variant.key)
+        with store_errors(self.tracking_uri):
+            if (trial.variant, trial.variant_key) != (variant.name, variant.key):
+                for key, value in self._label_tags(spec).items():
+                    self._client.set_tag(trial.run_id, key, value)
+            if spec.phase == "tune" and self._plan.tuning.pruner != "none":
+                # A pruner compares epoch by epoch; the run's metrics have the last one.
+                return schema.stored_result(self._client.get_run(trial.run_id).info.artifact_uri)
         return trial.result
 
     def start(self, spec: TrialSpec) -> None:
@@ -139,11 +152,13 @@ class Recorder:
                 step = result.last.step if result.last else 0
                 stamp = result.last.timestamp_ms if result.last else _now_ms()
                 last.append(Metric("test_accuracy_percent", result.test_accuracy_percent, stamp, step))
-            tags = {schema.STATUS: result.status, schema.MESSAGE: result.message}
-            run_id = self._flush(spec, running, last, {key: value for key, value in tags.items() if value})
+            # An empty message wipes that of an attempt that crashed.
+            run_id = self._flush(spec, running, last, {schema.MESSAGE: result.message or ""})
             self._client.log_text(
                 run_id, json.dumps({"spec": _labels(spec), "result": result.to_json()}), schema.TRIAL_FILE
             )
+            # Last: a trial counts once all of it is written.
+            self._client.set_tag(run_id, schema.STATUS, result.status)
             self._client.set_terminated(run_id, status="FAILED" if result.status == "failed" else "FINISHED")
         self.trials[spec.id] = RecordedTrial(
             run_id,
@@ -183,10 +198,10 @@ class Recorder:
             for name, value in schema.epoch_metrics(record).items()
         ] + list(metrics or ())
         params = [Param(key, _param(value)) for key, value in _flat(spec.config.to_json())] if new else []
-        for start in range(0, max(1, len(batch)), 1000):
+        for start in range(0, max(1, len(batch)), BATCH):
             self._client.log_batch(
                 running.run_id,
-                metrics=batch[start : start + 1000],
+                metrics=batch[start : start + BATCH],
                 params=params if start == 0 else [],
                 tags=[RunTag(key, value) for key, value in (tags or {}).items()] if start == 0 else [],
             )
@@ -201,22 +216,30 @@ class Recorder:
             schema.KIND: "trial",
             schema.STUDY: self._plan.study,
             schema.TRIAL_ID: spec.id,
-            schema.VARIANT: spec.variant,
-            schema.VARIANT_KEY: self._plan[spec.variant].key,
-            schema.FAMILY: self._plan[spec.variant].family,
             schema.PHASE: spec.phase,
             schema.SEED: str(spec.seed),
-            schema.NUMBER: None if spec.number is None else str(spec.number),
-            schema.HYPERPARAMETERS: json.dumps(spec.hyperparameters),
+            **self._label_tags(spec),
         }
         run = self._client.create_run(
             self.experiment_id,
             start_time=started_ms,
-            tags={key: value for key, value in tags.items() if value is not None},
+            tags=tags,
             run_name=f"{spec.variant} {spec.phase}{number} seed {spec.seed}",
         )
         run_id: str = run.info.run_id
         return run_id
+
+    def _label_tags(self, spec: TrialSpec) -> dict[str, str]:
+        """What does not decide a trial's result, and may differ from plan to plan."""
+        variant = self._plan[spec.variant]
+        tags = {
+            schema.VARIANT: variant.name,
+            schema.VARIANT_KEY: variant.key,
+            schema.FAMILY: variant.family,
+            schema.NUMBER: None if spec.number is None else str(spec.number),
+            schema.HYPERPARAMETERS: json.dumps(spec.hyperparameters),
+        }
+        return {key: value for key, value in tags.items() if value is not None}
 
 
 @contextmanager
@@ -224,8 +247,8 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
     """Turn the store's failures into a message for people."""
     try:
         yield
-    except MlflowException as error:
-        text = " ".join(str(error).split())[:300]
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        text = " ".join(str(error).split()).replace(tracking_uri.rstrip("/"), shown_uri(tracking_uri))[:300]
         raise schema.TrackingError(f"the MLflow store {shown_uri(tracking_uri)} cannot be used: {text}") from error
 
 

@@ -13,8 +13,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
 
 from mlflow import MlflowClient
+from mlflow.artifacts import load_text
 from mlflow.entities import Run
 
 from ablations.analysis import RecordedTrial
@@ -110,6 +112,11 @@ def recorded(run: Run) -> RecordedTrial | None:
             status=status,  # type: ignore[arg-type]
             epochs=(last,) if last else (),
             test_accuracy_percent=run.data.metrics.get("test_accuracy_percent"),
-            message=tags.get(MESSAGE),
+            message=tags.get(MESSAGE) or None,
         ),
     )
+
+
+def stored_result(artifact_uri: str) -> TrialResult:
+    """A trial's whole result, every epoch and the correctness bits, from the file in its run."""
+    return TrialResult.from_json(json.loads(load_text(f"{artifact_uri}/{TRIAL_FILE}"))["result"])

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import warnings
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from ablations.analysis import Contrast, Curve, StudySummary, TuningPoint, VariantSummary
-from ablations.spec import Decision, Expectation, FloatDistribution, SearchSpace
+from ablations.reporting.render import write_report
+from ablations.spec import (
+    CategoricalDistribution,
+    Decision,
+    Expectation,
+    FloatDistribution,
+    IntDistribution,
+    SearchSpace,
+)
 from ablations.stats import PairedSample, judge, sentence
 from ablations.trial import EpochRecord
 
 SCOPE = "for the tuned configurations, on scikit-learn's handwritten digits"
-LEARNING_RATE = {"train.lr": FloatDistribution(type="float", low=0.01, high=0.3, log=True)}
+LEARNING_RATE: SearchSpace = {"train.lr": FloatDistribution(type="float", low=0.01, high=0.3, log=True)}
 
 
 def variant(
@@ -97,7 +108,7 @@ def study(
                 variant=each.name,
                 versus=reference.name,
                 expect=each.expect,
-                expectation="none stated" if each.expect is None else "as expected",
+                expectation="none stated" if each.expect in {None, "unsure"} else "open",
                 differences=dict(samples[each.name].differences),
                 judgement=judgements[each.name],
                 sentence=sentence(
@@ -146,22 +157,28 @@ def ordinary() -> StudySummary:
 def troubled() -> StudySummary:
     """Twelve variants with long names, ten seeds; some failed, some missing, one with no run that learned, one not run."""
     long = "every_block_narrowed_to_the_parameters_of_the_second_longest_name"
-    space: SearchSpace = {
-        **LEARNING_RATE,
-        "train.weight_decay": FloatDistribution(type="float", low=0.0, high=0.001),
-    }
-    rest = [
-        variant(f"mixers_of_kind_{k}", 97 + k / 4, seeds=10, search_space=space, params=200_000 + 9_000 * k)
-        for k in range(7)
-    ]
+    rest = [variant(f"mixers_of_kind_{k}", 97 + k / 4, seeds=10, params=200_000 + 9_000 * k) for k in range(7)]
     return study(
-        variant("book_network_as_it_is_printed", 98, seeds=10, failed=(3,), search_space=space, changes={}),
-        variant(long[:64], 97.5, seeds=10, failed=(1, 2, 3), missing=(9,), search_space=space, params=2_500_000),
-        variant("learns_nothing_at_all", 10, seeds=10, failed=range(10), search_space=space, params=90_000),
-        variant("not_run_yet", None, seeds=10, search_space=space),
-        variant("half_done", 97.8, seeds=10, missing=range(1, 10), search_space=space),
+        variant("book_network_as_it_is_printed", 98, seeds=10, failed=(3,), changes={}),
+        variant(long[:64], 97.5, seeds=10, failed=(1, 2, 3), missing=(9,), params=2_500_000),
+        variant("learns_nothing_at_all", 10, seeds=10, failed=range(10), params=90_000),
+        variant("not_run_yet", None, seeds=10),
+        variant("half_done", 97.8, seeds=10, missing=range(1, 10)),
         *rest,
         name="architectures_compared_at_length",
+    )
+
+
+def searched_widely() -> StudySummary:
+    """Two variants with one hyperparameter of each kind to tune, and two seeds: too few for any verdict."""
+    space: SearchSpace = {
+        **LEARNING_RATE,
+        "train.batch_size": IntDistribution(type="int", low=16, high=256, log=True),
+        "train.optimizer": CategoricalDistribution(type="categorical", choices=["sgd", "adamw"]),
+    }
+    return study(
+        variant("two", 98, seeds=2, search_space=space),
+        variant("three", 97, seeds=2, search_space=space),
         search_space=space,
     )
 
@@ -199,6 +216,38 @@ def hostile() -> StudySummary:
     )
 
 
+STUDIES = {make.__name__: make for make in (ordinary, troubled, searched_widely, unstarted, alone, hostile)}
+CREATED = "2026-01-02 03:04 UTC"
+
+
+@pytest.fixture(scope="session", params=STUDIES)
+def study_name(request: pytest.FixtureRequest) -> str:
+    """Each made-up study in turn."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def make_study() -> Callable[[str], StudySummary]:
+    """A made-up study by its name."""
+    return lambda name: STUDIES[name]()
+
+
+@pytest.fixture(scope="session")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """The folder with a study's report, written once; any warning on the way is an error."""
+    root = tmp_path_factory.mktemp("reports")
+
+    def folder(name: str) -> Path:
+        path = root / name
+        if not path.exists():
+            with warnings.catch_warnings():
+                warnings.simplefilter("error")
+                write_report(STUDIES[name](), path, created=CREATED)
+        return path
+
+    return folder
+
+
 def _sample(each: VariantSummary, reference: VariantSummary, num_planned: int) -> PairedSample:
     ran = [set(v.accuracy_percent) for v in (each, reference)]
     seeds = sorted((ran[0] - set(each.failed_seeds)) & (ran[1] - set(reference.failed_seeds)))
@@ -215,10 +264,13 @@ def _sample(each: VariantSummary, reference: VariantSummary, num_planned: int) -
 
 
 def _draw(search_space: SearchSpace, rng: np.random.Generator) -> dict[str, Any]:
-    values = {}
+    values: dict[str, Any] = {}
     for key, distribution in search_space.items():
-        assert isinstance(distribution, FloatDistribution)
-        if distribution.log:
+        if isinstance(distribution, CategoricalDistribution):
+            values[key] = distribution.choices[int(rng.integers(len(distribution.choices)))]
+        elif isinstance(distribution, IntDistribution):
+            values[key] = int(rng.integers(distribution.low, distribution.high + 1))
+        elif distribution.log:
             values[key] = float(np.exp(rng.uniform(np.log(distribution.low), np.log(distribution.high))))
         else:
             values[key] = float(rng.uniform(distribution.low, distribution.high))

@@ -1,0 +1,22 @@
+"""StudySummary -> figures. Nothing here decides anything: numbers and words come from the summary.
+
+Each figure is drawn on a canvas of its own, with no pyplot state, and looks the same every time.
+"""
+
+from __future__ import annotations
+
+from ablations.analysis import StudySummary
+from ablations.reporting.figures.cost import accuracy_against_cost
+from ablations.reporting.figures.curves import learning_curves
+from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.figures.frame import FigureSpec
+from ablations.reporting.figures.seeds import accuracy_by_seed
+from ablations.reporting.figures.tuning import tuning_landscape
+
+FIGURES = (paired_differences, accuracy_by_seed, accuracy_against_cost, learning_curves, tuning_landscape)
+"""All figures there can be, in the order of the report; each function bears its figure's name."""
+
+
+def figures(summary: StudySummary) -> tuple[FigureSpec, ...]:
+    """The figures that have something to show, in the order of the report."""
+    return tuple(spec for figure in FIGURES if (spec := figure(summary)) is not None)

@@ -1,0 +1,178 @@
+"""Accuracy against what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import log10
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from ablations.analysis import StudySummary, VariantSummary
+from ablations.reporting import words
+from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, left_out, limits_around, new_figure, tidy
+from ablations.reporting.theme import BLUE, FAINT, INK, SURFACE
+
+
+@dataclass(frozen=True)
+class _Point:
+    name: str
+    cost: float
+    mean: float
+    sd: float
+    is_baseline: bool
+
+
+def accuracy_against_cost(summary: StudySummary) -> FigureSpec | None:
+    """Mean test accuracy against parameters and against multiply-accumulates."""
+    shown = [variant for variant in summary.variants if variant.mean_accuracy_percent is not None]
+    if not shown:
+        return None
+    told = (f"{v.name}: {words.mean_and_sd(v)} % with {v.params:,} params and {v.macs:,} MACs." for v in shown)
+    return FigureSpec(
+        name="accuracy_against_cost",
+        title="Accuracy against cost",
+        alt_text="Scatter plots of mean test accuracy against parameters and against multiply-accumulates (MACs). "
+        + " ".join(told),
+        caption="Mean over the seeds that learned; whiskers are one standard deviation between seeds, not an interval "
+        "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward."
+        + left_out([v.name for v in summary.variants if v not in shown], "no run that learned"),
+        draw=lambda: _draw(summary.baseline, shown),
+    )
+
+
+def _draw(baseline: str, shown: Sequence[VariantSummary]) -> Figure:
+    figure, cells = new_figure(4.1 if len(shown) < 8 else 5.2, 1, 2)
+    panels = [_points(baseline, shown, cost) for cost in ("params", "macs")]
+    for axes, points, label in zip(cells, panels, ("parameters", "MACs of an image"), strict=True):
+        for point in points:
+            ends = [point.mean - point.sd, point.mean + point.sd]
+            axes.plot([point.cost] * 2, ends, color=BLUE, linewidth=1.4, alpha=0.6, zorder=2)
+            marker, colour = ("D", INK) if point.is_baseline else ("o", BLUE)
+            axes.plot(point.cost, point.mean, marker, color=colour, markersize=7, mec=SURFACE, mew=0.8, zorder=3)
+        axes.set_ylim(*limits_around(end for point in points for end in (point.mean - point.sd, point.mean + point.sd)))
+        _log_axis(axes, [point.cost for point in points])
+        axes.set_xlabel(f"{label} (log scale)")
+        tidy(axes, grid="both")
+    cells[0].set_ylabel("mean test accuracy (%) ± sd")
+    cells[1].tick_params(axis="y", labelleft=False)
+    # Names go where there is room, so the frame has to stand first.
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")
+    for axes, points in zip(cells, panels, strict=True):
+        _write_names(figure, axes, points)
+    return figure
+
+
+def _points(baseline: str, shown: Sequence[VariantSummary], cost: str) -> list[_Point]:
+    return [
+        _Point(
+            v.name, getattr(v, cost), v.mean_accuracy_percent or 0.0, v.sd_accuracy_percent or 0.0, v.name == baseline
+        )
+        for v in shown
+    ]
+
+
+def _log_axis(axes: Axes, costs: Sequence[float]) -> None:
+    """A logarithmic x axis with room for names, and ticks at round numbers, few enough to be read."""
+    axes.set_xscale("log")
+    low, high = log10(min(costs)), log10(max(costs))
+    middle, half = (low + high) / 2, max(0.12, 1.35 * (high - low) / 2)
+    axes.set_xlim(10 ** (middle - half), 10 ** (middle + half))
+    # Within half a decade there are too few of 1, 2 and 5; round numbers an equal distance apart serve better.
+    powers = LogLocator(subs=(1.0,) if half > 1.2 else (1.0, 2.0, 5.0), numticks=12)
+    axes.xaxis.set_major_locator(powers if half > 0.3 else MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: words.compact(value)))
+
+
+@dataclass(frozen=True)
+class _Box:
+    """A rectangle on the canvas, in pixels."""
+
+    left: float
+    bottom: float
+    right: float
+    top: float
+
+    def overlap(self, other: _Box) -> float:
+        """Area that both cover."""
+        width = min(self.right, other.right) - max(self.left, other.left)
+        height = min(self.top, other.top) - max(self.bottom, other.bottom)
+        return max(0.0, width) * max(0.0, height)
+
+    def outside(self, frame: _Box) -> float:
+        """How far it sticks out of `frame`."""
+        ends = (frame.left - self.left, self.right - frame.right, frame.bottom - self.bottom, self.top - frame.top)
+        return sum(max(0.0, end) for end in ends)
+
+
+_SIDES = (
+    (1, 0, "left", "center"),
+    (-1, 0, "right", "center"),
+    (0.8, 0.7, "left", "bottom"),
+    (-0.8, 0.7, "right", "bottom"),
+    (0.8, -0.7, "left", "top"),
+    (-0.8, -0.7, "right", "top"),
+    (0, 1, "center", "bottom"),
+    (0, -1, "center", "top"),
+)
+"""Directions from a point to its name, and which part of the name is nearest to it; the best first."""
+_DISTANCES = (8, 16, 26, 38, 52, 68)
+"""From a point to its name, in typographic points; from the third on a line joins them."""
+
+
+def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
+    """Write each point's name at the nearest place that is free of names, points and whiskers."""
+    pixel = figure.dpi / 72
+    extent = axes.get_window_extent()
+    frame = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
+    taken = [box for point in points for box in _boxes(axes, point, 5 * pixel)]
+    for point in points:
+        name = words.wrapped(point.name, NAME_WIDTH)
+        style: dict[str, Any] = {"size": 8.5, "color": INK, "linespacing": 1.0}
+        probe = axes.text(0, 0, name, **style)
+        size = probe.get_window_extent()
+        probe.remove()
+        at = axes.transData.transform((point.cost, point.mean))
+        places = list(_places((at[0], at[1]), (size.width, size.height), pixel))
+        # Sticking out weighs more than overlapping, and of equally good places the first, nearest one is taken.
+        box, distance, (dx, dy, ha, va) = min(
+            places, key=lambda place: sum(map(place[0].overlap, taken)) + 1000 * place[0].outside(frame)
+        )
+        line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4}
+        axes.annotate(
+            name,
+            (point.cost, point.mean),
+            xytext=(distance * dx, distance * dy),
+            textcoords="offset points",
+            ha=ha,
+            va=va,
+            arrowprops=line if distance >= _DISTANCES[2] else None,
+            **style,
+        )
+        taken.append(box)
+
+
+def _boxes(axes: Axes, point: _Point, pad: float) -> tuple[_Box, _Box]:
+    """What a marker and its whisker take up."""
+    x, y = axes.transData.transform((point.cost, point.mean))
+    _, bottom = axes.transData.transform((point.cost, point.mean - point.sd))
+    _, top = axes.transData.transform((point.cost, point.mean + point.sd))
+    return _Box(x - pad, y - pad, x + pad, y + pad), _Box(x - pad / 3, bottom, x + pad / 3, top)
+
+
+def _places(
+    at: tuple[float, float], size: tuple[float, float], pixel: float
+) -> Iterator[tuple[_Box, float, tuple[float, float, str, str]]]:
+    """Where a name of that size may stand, nearest first: its box, its distance, its side."""
+    before = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
+    for distance in _DISTANCES:
+        for side in _SIDES:
+            dx, dy, ha, va = side
+            left = at[0] + distance * dx * pixel - before[ha] * size[0]
+            bottom = at[1] + distance * dy * pixel - before[va] * size[1]
+            yield _Box(left - pixel, bottom - pixel, left + size[0] + pixel, bottom + size[1] + pixel), distance, side

@@ -1,0 +1,235 @@
+"""Learning curves of the confirmation trials."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from ablations.analysis import Curve, StudySummary, VariantSummary
+from ablations.reporting import words
+from ablations.reporting.figures.frame import MAX_COLUMNS, NAME_WIDTH, FigureSpec, Floats, left_out, new_figure, tidy
+from ablations.reporting.theme import BLUE, FAINT, INK, SERIES
+from ablations.stats import t_band
+
+MAX_OVERLAID = len(SERIES)
+"""More variants than this get panels of their own."""
+MIN_SEEDS_OF_BAND = 3
+"""The t interval of two seeds is so wide that it would hide everything else."""
+_DASHED = (0, (4, 2))
+
+
+@dataclass(frozen=True)
+class _Metric:
+    field: Literal["train_loss", "validation_loss", "validation_accuracy_percent"]
+    label: str
+    log: bool
+
+
+_METRICS = (
+    _Metric("train_loss", "training loss\n(nats, log scale)", log=True),
+    _Metric("validation_loss", "validation loss\n(nats, log scale)", log=True),
+    _Metric("validation_accuracy_percent", "validation accuracy\n(%, stretched at 100)", log=False),
+)
+
+
+def learning_curves(summary: StudySummary) -> FigureSpec | None:
+    """Loss and validation accuracy of every confirmation trial, epoch by epoch; None where none has two epochs."""
+    shown = [variant for variant in summary.variants if any(curve.epochs for curve in variant.curves)]
+    curves = [curve for variant in shown for curve in variant.curves]
+    if max((len(curve.epochs) for curve in curves), default=0) < 2:
+        return None
+    overlaid = len(shown) <= MAX_OVERLAID
+    return FigureSpec(
+        name="learning_curves",
+        title="Learning curves",
+        alt_text="Training loss, validation loss and validation accuracy by epoch for every confirmation trial. "
+        + " ".join(map(_told, shown)),
+        caption="Thin lines are seeds, thick lines the mean over the seeds that learned"
+        + (
+            f", bands its pointwise 95 % t interval (from {MIN_SEEDS_OF_BAND} seeds on)."
+            if overlaid
+            else "; in grey the baseline's mean, in every panel."
+        )
+        + ("" if all(c.learned for c in curves) else " Dashed: seeds that did not learn; they are not averaged.")
+        + left_out([v.name for v in summary.variants if v not in shown], "no epoch recorded"),
+        draw=lambda: _draw_overlaid(shown) if overlaid else _draw_panels(summary[summary.baseline], shown),
+    )
+
+
+def _told(variant: VariantSummary) -> str:
+    ends = [c.epochs[-1].validation_accuracy_percent for c in variant.curves if c.learned and c.epochs]
+    end = (
+        f"ends at {words.points(float(np.mean(ends)))} % mean validation accuracy"
+        if ends
+        else "has no seed that learned"
+    )
+    failed = sum(not curve.learned for curve in variant.curves)
+    return f"{variant.name} {end}" + (f", and {words.plural(failed, 'seed')} did not learn." if failed else ".")
+
+
+def _draw_overlaid(shown: Sequence[VariantSummary]) -> Figure:
+    """A row for each metric, all variants in each."""
+    figure, cells = new_figure(0.5 + 2.05 * len(_METRICS), len(_METRICS))
+    for axes, metric in zip(cells, _METRICS, strict=True):
+        ends = []
+        for variant, colour in zip(shown, SERIES, strict=False):
+            _draw_seeds(axes, variant.curves, metric, colour)
+            mean = _draw_mean(axes, variant.curves, metric, band=True, color=colour, linewidth=1.8, zorder=3)
+            end = mean if mean is not None else _last_value(variant.curves, metric)
+            if end is not None:
+                ends.append((end, variant.name, colour))
+        _set_axes(axes, metric, [curve for variant in shown for curve in variant.curves])
+        axes.set_ylabel(metric.label)
+        _write_names(axes, ends)
+        axes.tick_params(axis="x", labelbottom=metric is _METRICS[-1])
+    cells[-1].set_xlabel("epoch")
+    return figure
+
+
+def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> Figure:
+    """A column for each variant, over several blocks of rows; a block has a row for each metric."""
+    num_blocks = ceil(len(shown) / MAX_COLUMNS)
+    figure, cells = new_figure(
+        0.4 + num_blocks * (0.35 + 1.15 * len(_METRICS)), num_blocks * len(_METRICS), MAX_COLUMNS
+    )
+    every = [curve for variant in shown for curve in variant.curves]
+    for index, axes in enumerate(cells):
+        row, column = divmod(index, MAX_COLUMNS)
+        block, line = divmod(row, len(_METRICS))
+        place, metric = block * MAX_COLUMNS + column, _METRICS[line]
+        if place >= len(shown):
+            axes.set_visible(False)
+            continue
+        variant = shown[place]
+        _draw_mean(axes, baseline.curves, metric, color=FAINT, linewidth=3, zorder=1)
+        _draw_seeds(axes, variant.curves, metric, BLUE)
+        _draw_mean(axes, variant.curves, metric, color=BLUE, linewidth=1.8, zorder=3)
+        _set_axes(axes, metric, every)
+        axes.tick_params(labelleft=column == 0, labelbottom=metric is _METRICS[-1])
+        if line == 0:
+            axes.set_title(words.wrapped(variant.name, NAME_WIDTH))
+        if column == 0:
+            axes.set_ylabel(metric.label, size=7.5)
+        if metric is _METRICS[-1]:
+            axes.set_xlabel("epoch")
+    figure.align_ylabels()
+    return figure
+
+
+def _draw_seeds(axes: Axes, curves: Sequence[Curve], metric: _Metric, colour: str) -> None:
+    for curve in curves:
+        style: dict[str, Any] = (
+            {"linewidth": 0.7, "alpha": 0.55} if curve.learned else {"linewidth": 1.1, "ls": _DASHED}
+        )
+        axes.plot(*_series(curve, metric), color=colour, zorder=2, **style)
+
+
+def _draw_mean(
+    axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bool = False, **line: Any
+) -> float | None:
+    """Draw the mean over the seeds that learned; its last value, or None where there is no mean."""
+    series = [_series(curve, metric) for curve in curves if curve.learned and curve.epochs]
+    if not series:
+        return None
+    # Seeds that are still being trained stop early; the mean is over all of them.
+    num_epochs = min(len(epochs) for epochs, _ in series)
+    epochs, values = series[0][0][:num_epochs], np.array([each[:num_epochs] for _, each in series])
+    if not np.isfinite(values).all():
+        return None
+    mean = t_band(values)
+    axes.plot(epochs, mean.mean, **line)
+    if band and len(series) >= MIN_SEEDS_OF_BAND:
+        # A wide band can reach below zero, where a logarithm has no place for it.
+        lower = np.maximum(mean.lower, mean.mean / 10) if metric.log else mean.lower
+        axes.fill_between(epochs, lower, mean.upper, color=line["color"], alpha=0.15, linewidth=0, zorder=1)
+    return float(mean.mean[-1])
+
+
+def _series(curve: Curve, metric: _Metric) -> tuple[Floats, Floats]:
+    """Epochs and values; NaN where a value cannot be drawn."""
+    epochs = np.array([record.epoch for record in curve.epochs], dtype=np.float64)
+    values = np.array([getattr(record, metric.field) for record in curve.epochs], dtype=np.float64)
+    can_be_drawn = np.isfinite(values) & (values > 0) if metric.log else np.isfinite(values)
+    return epochs, np.where(can_be_drawn, values, np.nan)
+
+
+def _last_value(curves: Sequence[Curve], metric: _Metric) -> float | None:
+    values = np.concatenate([_series(curve, metric)[1] for curve in curves])
+    values = values[np.isfinite(values)]
+    return float(values[-1]) if values.size else None
+
+
+def _set_axes(axes: Axes, metric: _Metric, curves: Sequence[Curve]) -> None:
+    """Limits around all seeds; but the loss of failed ones, which can be any size, only to three times the others'."""
+    values, failed = (
+        np.concatenate([np.empty(0), *(_series(curve, metric)[1] for curve in curves if curve.learned is learned)])
+        for learned in (True, False)
+    )
+    values, failed = values[np.isfinite(values)], failed[np.isfinite(failed)]
+    if metric.log and values.size:
+        failed = np.clip(failed, values.min(), 3 * values.max())
+    values = np.concatenate([values, failed])
+    low, high = (float(values.min()), float(values.max())) if values.size else (1.0, 10.0)
+    if metric.log:
+        axes.set_yscale("log")
+        axes.set_ylim(low / 1.2, high * 1.2)
+        powers = LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
+        axes.yaxis.set_major_locator(powers if high > 8 * low else MaxNLocator(4))
+        axes.yaxis.set_minor_locator(NullLocator())
+    else:
+        _stretch(axes, low, high)
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    last = max((curve.epochs[-1].epoch for curve in curves if curve.epochs), default=2)
+    axes.set_xlim(1 - 0.02 * last, last)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    tidy(axes)
+
+
+def _stretch(axes: Axes, low: float, high: float) -> None:
+    """Scale accuracies by the logarithm of the error, as good as: 98 to 99 % takes as much room as 96 to 98 %."""
+
+    def place(accuracy: Floats) -> Floats:
+        # One more keeps 100 % finite.
+        return -np.log10(np.maximum(101.0 - accuracy, 0.5))
+
+    def accuracy(place: Floats) -> Floats:
+        return 101.0 - 10.0 ** -np.asarray(place)
+
+    axes.set_yscale("function", functions=(place, accuracy))
+    bottom, top = place(np.array([low, high]))
+    pad = 0.06 * max(top - bottom, 0.1)
+    axes.set_ylim(*accuracy(np.array([bottom - pad, top + pad])))
+    ticks: list[float] = []
+    for tick in (100, *range(99, 93, -1), 92, *range(90, -1, -5)):
+        far = all(abs(place(np.array(tick)) - place(np.array(other))) >= 0.14 * (top - bottom) for other in ticks)
+        if low <= tick <= high and far:
+            ticks.append(float(tick))
+    axes.yaxis.set_major_locator(FixedLocator(ticks) if len(ticks) > 1 else MaxNLocator(4))
+
+
+def _write_names(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
+    """Write each line's name to the right of its end (value, name, colour), pushed apart where they would overlap."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    placed = sorted(
+        (float(np.clip(to_axes.transform((1.0, end))[1], 0, 1)), name, colour) for end, name, colour in ends
+    )
+    gap = 0.085
+    heights: list[float] = []
+    for end, _, _ in placed:
+        heights.append(max(end, heights[-1] + gap) if heights else end)
+    ceiling = 1.0
+    for index in reversed(range(len(heights))):
+        heights[index] = min(heights[index], ceiling)
+        ceiling = heights[index] - gap
+    for height, (end, name, colour) in zip(heights, placed, strict=True):
+        leader = [end, height, height]
+        axes.plot([1, 1.02, 1.035], leader, color=colour, linewidth=1.6, transform=axes.transAxes, clip_on=False)
+        name = words.wrapped(name, NAME_WIDTH, lines=1)
+        axes.text(1.045, height, name, transform=axes.transAxes, va="center", size=8.5, color=INK)

@@ -1,0 +1,117 @@
+"""What the figures share: their record, their size, panels, axes and legends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import ceil
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import seaborn as sns
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, MaxNLocator
+
+from ablations.analysis import VariantSummary
+from ablations.reporting import words
+from ablations.reporting.theme import BAND, VERMILION
+
+WIDTH = 10.0
+"""Of a figure, inches; the page shows it in this size."""
+MAX_COLUMNS = 4
+NAME_WIDTH = 24
+"""Characters of a variant's name in a line."""
+
+Floats = npt.NDArray[np.float64]
+Limits = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class FigureSpec:
+    """A figure and what a page needs to show it."""
+
+    name: str
+    """Stem of its files."""
+    title: str
+    alt_text: str
+    """What the figure shows, with its numbers, for those who do not see it."""
+    caption: str
+    """How to read it."""
+    draw: Callable[[], Figure]
+    """Draws it; to be called within `theme.drawing()`."""
+
+
+def new_figure(height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
+    """A figure of that size in inches and its axes, row by row."""
+    layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.04)
+    figure = Figure(figsize=(width, height), layout=layout)
+    return figure, figure.subplots(rows, columns, squeeze=False).ravel().tolist()
+
+
+def grid_of(num_panels: int) -> tuple[int, int]:
+    """Rows and columns for panels: three or four columns, whichever leaves fewer gaps in the last row."""
+    columns = min((MAX_COLUMNS, MAX_COLUMNS - 1), key=lambda each: -num_panels % each)
+    columns = min(columns if num_panels > MAX_COLUMNS else MAX_COLUMNS, num_panels)
+    return ceil(num_panels / columns), columns
+
+
+def tidy(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
+    """Grid lines behind the data, and no frame but the line under it."""
+    axes.grid(axis=grid)
+    axes.set_axisbelow(True)
+    axes.tick_params(axis="y", length=0)
+    sns.despine(ax=axes, left=True)
+
+
+def legend(figure: Figure, *handles: Artist) -> None:
+    """One line of keys under a figure."""
+    figure.legend(
+        handles=list(handles), loc="outside lower center", ncols=len(handles), handletextpad=0.5, columnspacing=1.8
+    )
+
+
+def key(marker: str, label: str, **style: Any) -> Line2D:
+    """A marker for the legend."""
+    return Line2D([], [], marker=marker, linestyle="", label=label, **style)
+
+
+CROSS: dict[str, Any] = {"color": VERMILION, "markersize": 5, "markeredgewidth": 1.4}
+"""Of a run that did not learn."""
+
+
+def learned(variant: VariantSummary) -> dict[int, float]:
+    """Test accuracy of the seeds that learned."""
+    return {seed: a for seed, a in variant.accuracy_percent.items() if seed not in variant.failed_seeds}
+
+
+def limits_around(values: Iterable[float]) -> Limits:
+    """Limits of an accuracy axis, in percent, with room around the values."""
+    seen = list(values) or [0.0, 100.0]
+    pad = max(0.2, 0.08 * (max(seen) - min(seen)))
+    return min(seen) - pad, max(seen) + pad
+
+
+def accuracy_axis(axes: Axes, limits: Limits, *, gutter: bool, num_ticks: int = 5) -> float:
+    """Set the y axis up for accuracies, above a shaded gutter for runs that have none worth a place on it.
+
+    Returns:
+        Height at which marks in the gutter stand.
+    """
+    low, high = limits
+    bottom = low - 0.16 * (high - low) if gutter else low
+    if gutter:
+        axes.axhspan(bottom, low, color=BAND, zorder=0, linewidth=0)
+    axes.set_ylim(bottom, high)
+    ticks = MaxNLocator(num_ticks).tick_values(low, high)
+    axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+    return (bottom + low) / 2
+
+
+def left_out(names: Sequence[str], why: str) -> str:
+    """The sentence of a caption that names what is not drawn; empty where nothing is."""
+    return f" Not drawn, for want of data ({why}): {words.listed(names)}." if names else ""

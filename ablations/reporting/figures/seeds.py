@@ -1,0 +1,129 @@
+"""Accuracy of every confirmation trial, seed by seed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ablations.analysis import StudySummary, VariantSummary
+from ablations.reporting import words
+from ablations.reporting.figures.frame import (
+    CROSS,
+    MAX_COLUMNS,
+    NAME_WIDTH,
+    WIDTH,
+    FigureSpec,
+    accuracy_axis,
+    grid_of,
+    key,
+    learned,
+    legend,
+    limits_around,
+    new_figure,
+    tidy,
+)
+from ablations.reporting.theme import BLUE, INK, MUTED
+
+_RING: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": MUTED, "markersize": 4.5}
+
+
+def accuracy_by_seed(summary: StudySummary) -> FigureSpec | None:
+    """Each seed's way from the baseline to a variant, a panel for each contrast; runs that failed stand in a gutter."""
+    if not any(variant.accuracy_percent or variant.failed_seeds for variant in summary.variants):
+        return None
+    lines = (
+        "Each thin line is one seed, from the baseline to the variant; lines that run side by side show a difference "
+        "that is steadier than the luck of the seed. The thick line joins the means over the pairs."
+    )
+    gutter = " Crosses under the axis are runs that did not learn, rings runs that have no outcome yet."
+    return FigureSpec(
+        name="accuracy_by_seed",
+        title="Accuracy, seed by seed",
+        alt_text=f"Test accuracy of every confirmation trial. {' '.join(map(_told, summary.variants))}",
+        caption=(lines if summary.contrasts else "Each dot is one seed; the diamond is their mean.")
+        + (gutter if _has_gutter(summary) else ""),
+        draw=lambda: _draw(summary),
+    )
+
+
+def _told(variant: VariantSummary) -> str:
+    values = [f"{words.points(accuracy)} %" for accuracy in learned(variant).values()]
+    parts = [words.listed(values) if values else "no run that learned"]
+    if variant.failed_seeds:
+        parts.append(f"{len(variant.failed_seeds)} did not learn")
+    if variant.missing_seeds:
+        parts.append(f"{len(variant.missing_seeds)} missing")
+    return f"{variant.name}: {'; '.join(parts)}."
+
+
+def _has_gutter(summary: StudySummary) -> bool:
+    return any(variant.failed_seeds or variant.missing_seeds for variant in summary.variants)
+
+
+def _draw(summary: StudySummary) -> Figure:
+    panels: list[tuple[VariantSummary, ...]] = [(summary[c.versus], summary[c.variant]) for c in summary.contrasts]
+    panels = panels or [(summary[summary.baseline],)]
+    rows, columns = grid_of(len(panels))
+    figure, cells = new_figure(0.55 + 2.35 * rows, rows, columns, width=min(WIDTH, 0.6 + 2.9 * columns))
+    limits = limits_around(accuracy for variant in summary.variants for accuracy in learned(variant).values())
+    for axes in cells[len(panels) :]:
+        axes.set_visible(False)
+    for index, (axes, panel) in enumerate(zip(cells, panels, strict=False)):
+        gutter = accuracy_axis(axes, limits, gutter=_has_gutter(summary))
+        _draw_lines(axes, [learned(variant) for variant in panel])
+        for place, variant in enumerate(panel):
+            _draw_gutter(axes, place, gutter, variant)
+        axes.set_xlim(-0.62, len(panel) - 0.38)
+        names = ["baseline" if variant.name == summary.baseline else "variant" for variant in panel]
+        axes.set_xticks(range(len(panel)), names)
+        axes.set_title(words.wrapped(panel[-1].name, NAME_WIDTH if columns == MAX_COLUMNS else 30))
+        tidy(axes)
+        axes.tick_params(axis="x", length=0)
+        if index % columns:
+            axes.tick_params(axis="y", labelleft=False)
+        else:
+            axes.set_ylabel("test accuracy (%)")
+    if _has_gutter(summary):
+        legend(figure, key("x", "ran and did not learn", **CROSS), key("o", "no outcome yet", **_RING))
+    return figure
+
+
+def _draw_lines(axes: Axes, values: Sequence[dict[int, float]]) -> None:
+    """Seeds that both learned as lines, all others that learned as dots; the mean over the pairs."""
+    places = range(len(values))
+    pairs = sorted(set.intersection(*(set(each) for each in values)))
+    for seed in pairs:
+        axes.plot(places, [each[seed] for each in values], color=MUTED, linewidth=0.9, alpha=0.6, zorder=2)
+    for place, each in enumerate(values):
+        axes.plot([place] * len(each), list(each.values()), "o", color=MUTED, markersize=4, alpha=0.75, mew=0)
+    if not pairs:
+        return
+    means = [float(np.mean([each[seed] for seed in pairs])) for each in values]
+    axes.plot(places, means, "-D", color=BLUE, linewidth=2.4, markersize=5, zorder=4)
+    for place, mean, side, offset in zip(places, means, ("right", "left"), (-8, 8), strict=False):
+        axes.annotate(
+            words.points(mean),
+            (place, mean),
+            xytext=(offset, 0),
+            textcoords="offset points",
+            ha=side,
+            va="center",
+            size=8.5,
+            weight="bold",
+            color=INK,
+        )
+
+
+def _draw_gutter(axes: Axes, place: float, y: float, variant: VariantSummary) -> None:
+    marks = "x" * len(variant.failed_seeds) + "o" * len(variant.missing_seeds)
+    step = min(0.1, 0.8 / max(1, len(marks)))
+    for index, mark in enumerate(marks):
+        x = place + step * (index - (len(marks) - 1) / 2)
+        if mark == "x":
+            axes.plot(x, y, "x", **CROSS)
+        else:
+            axes.plot(x, y, "o", **_RING)

@@ -1,0 +1,179 @@
+"""What the search of each variant saw."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import log10
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
+
+from ablations.analysis import StudySummary, TuningPoint, VariantSummary
+from ablations.plan import SEARCH_SEED
+from ablations.reporting import words
+from ablations.reporting.figures.frame import (
+    CROSS,
+    MAX_COLUMNS,
+    NAME_WIDTH,
+    WIDTH,
+    FigureSpec,
+    accuracy_axis,
+    grid_of,
+    key,
+    legend,
+    limits_around,
+    new_figure,
+    tidy,
+)
+from ablations.reporting.theme import BLUE, GRID, INK, MUTED, ORANGE
+from ablations.spec import CategoricalDistribution, Distribution
+
+_SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
+_START: dict[str, Any] = {
+    "marker": "s",
+    "ls": "",
+    "color": BLUE,
+    "markersize": 6.5,
+    "mec": INK,
+    "mew": 1.3,
+    "zorder": 4,
+}
+_RERUN: dict[str, Any] = {
+    "marker": "^",
+    "ls": "",
+    "mfc": "none",
+    "mec": ORANGE,
+    "markersize": 6,
+    "mew": 1.3,
+    "zorder": 5,
+}
+_CHOSEN: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 1.5)), "zorder": 1}
+
+
+def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
+    """Validation accuracy of every tuning trial against each searched hyperparameter; None where nothing was tuned."""
+    shown = [variant for variant in summary.variants if variant.tuning]
+    if not shown or not summary.search_space:
+        return None
+    return FigureSpec(
+        name="tuning_landscape",
+        title="Tuning landscape",
+        alt_text=f"Validation accuracy of tuning trials against {words.listed(summary.search_space)}. "
+        + " ".join(_told(summary, variant) for variant in shown),
+        caption="Each dot is a search trial, at its validation accuracy after the last epoch: selected for, and so "
+        "never a result. The square is the first start point, triangles are re-runs of the best on fresh seeds, the "
+        "dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
+        "that diverged, failed or stayed under twice the accuracy of guessing.",
+        draw=lambda: _draw(summary, shown),
+    )
+
+
+def _told(summary: StudySummary, variant: VariantSummary) -> str:
+    scores = _scores(summary, variant)
+    seen = f"{words.points(min(scores))} to {words.points(max(scores))} %" if scores else "none that learned"
+    chosen = f"chosen {words.settings(variant.tuned, digits=3)}" if variant.tuned else "nothing chosen yet"
+    return f"{variant.name}: {words.plural(len(variant.tuning), 'trial')}, {seen}, {chosen}."
+
+
+def _score(summary: StudySummary, point: TuningPoint) -> float | None:
+    """A trial's accuracy, or None where it did not learn."""
+    accuracy = point.validation_accuracy_percent
+    return None if accuracy is None or accuracy < 2 * summary.chance_percent else accuracy
+
+
+def _scores(summary: StudySummary, variant: VariantSummary) -> list[float]:
+    return [score for point in variant.tuning if (score := _score(summary, point)) is not None]
+
+
+def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
+    names = list(summary.search_space)
+    panels = [(variant, name) for variant in shown for name in names]
+    # With one hyperparameter the panels flow; with several, a row is a variant and a column a hyperparameter.
+    rows, columns = grid_of(len(panels)) if len(names) == 1 else (len(shown), len(names))
+    figure, cells = new_figure(
+        0.7 + (2.1 if len(names) == 1 else 1.8) * rows, rows, columns, width=WIDTH if columns > 1 else 5.2
+    )
+    limits = limits_around(score for variant in shown for score in _scores(summary, variant))
+    has_gutter = any(_score(summary, point) is None for variant in shown for point in variant.tuning)
+    for axes in cells[len(panels) :]:
+        axes.set_visible(False)
+    for index, (axes, (variant, name)) in enumerate(zip(cells, panels, strict=False)):
+        gutter = accuracy_axis(axes, limits, gutter=has_gutter, num_ticks=4)
+        place = _search_axis(axes, summary.search_space[name])
+        for point in variant.tuning:
+            x = place(point.hyperparameters.get(name))
+            if x is not None:
+                _draw_trial(axes, x, _score(summary, point), gutter, point)
+        _head(axes, variant, name, place, with_name=len(names) == 1 or index % columns == 0, columns=columns)
+        tidy(axes)
+        if index % columns:
+            axes.tick_params(axis="y", labelleft=False)
+        else:
+            axes.set_ylabel("validation\naccuracy (%)")
+        if index >= len(panels) - columns:
+            log = " (log scale)" if getattr(summary.search_space[name], "log", False) else ""
+            axes.set_xlabel(words.wrapped(name, 40, lines=1) + log)
+    keys = [
+        Line2D([], [], label="search trial", **_SEARCH),
+        Line2D([], [], label="start point", **_START),
+        Line2D([], [], label="re-run", **_RERUN),
+        Line2D([], [], label="chosen", **_CHOSEN),
+    ]
+    legend(figure, *keys, *([key("x", "did not learn", **CROSS)] if has_gutter else []))
+    return figure
+
+
+def _draw_trial(axes: Axes, x: float, score: float | None, gutter: float, point: TuningPoint) -> None:
+    if score is None:
+        axes.plot(x, gutter, "x", **CROSS)
+    elif point.seed != SEARCH_SEED:
+        axes.plot(x, score, **_RERUN)
+    else:
+        axes.plot(x, score, **(_START if point.number == 0 else _SEARCH))
+
+
+def _head(
+    axes: Axes,
+    variant: VariantSummary,
+    name: str,
+    place: Callable[[Any], float | None],
+    *,
+    with_name: bool,
+    columns: int,
+) -> None:
+    """The variant's name over a panel, under it the chosen value, which is drawn too."""
+    title = words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 40)
+    axes.set_title(title if with_name else "", pad=17)
+    chosen = place(variant.tuned.get(name))
+    told = "nothing chosen yet"
+    if chosen is not None:
+        told = f"chosen: {words.setting(variant.tuned[name], digits=3)}"
+        axes.axvline(chosen, **_CHOSEN)
+    axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+
+
+def _search_axis(axes: Axes, distribution: Distribution) -> Callable[[Any], float | None]:
+    """Set an x axis up for a hyperparameter; a function that tells where on it a value lies, None: nowhere."""
+    if isinstance(distribution, CategoricalDistribution):
+        choices = list(distribution.choices)
+        axes.set_xlim(-0.6, len(choices) - 0.4)
+        axes.set_xticks(range(len(choices)), [words.wrapped(words.setting(each), 12, lines=2) for each in choices])
+        return lambda value: float(choices.index(value)) if value in choices else None
+    low, high = float(distribution.low), float(distribution.high)
+    if distribution.log:
+        axes.set_xscale("log")
+        ratio = (high / low) ** 0.06
+        start, end = low / ratio, high * ratio
+        axes.xaxis.set_major_locator(LogLocator(subs=(1.0,) if log10(high / low) > 2.2 else (1.0, 3.0), numticks=8))
+        axes.xaxis.set_minor_locator(NullLocator())
+    else:
+        start, end = low - 0.06 * (high - low), high + 0.06 * (high - low)
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.set_xlim(start, end)
+    for outside in ((start, low), (high, end)):
+        axes.axvspan(*outside, color=GRID, zorder=0, linewidth=0)
+    return lambda value: float(value) if isinstance(value, int | float) else None

@@ -1,0 +1,157 @@
+"""The report's paragraphs: what came out, and how it was done."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from ablations.analysis import Contrast, StudySummary
+from ablations.reporting import words
+from ablations.spec import CategoricalDistribution, Distribution
+from ablations.stats import Verdict
+
+
+def answer(summary: StudySummary) -> str:
+    """The study's verdicts in one paragraph.
+
+    A verdict word never stands without its seeds, interval, margin and scope.
+    """
+    if not any(words.num_learned(variant) for variant in summary.variants):
+        return "There is no answer yet: no confirmation trial has learned."
+    return " ".join([*_verdicts(summary), *_expectations(summary), *_gaps(summary)])
+
+
+def expectation(contrast: Contrast) -> str:
+    """What was expected of a contrast before the first trial, and what became of it."""
+    if contrast.expect is None:
+        return "No expectation was stated."
+    if contrast.expect == "unsure":
+        return "Expected beforehand: unsure."
+    return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
+
+
+def _verdicts(summary: StudySummary) -> Iterator[str]:
+    reference = summary[summary.baseline]
+    over = words.plural(words.num_learned(reference), "seed")
+    statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
+    level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
+    if not summary.contrasts:
+        yield f"{reference.name} reaches {level}; there is nothing to compare it with."
+        return
+    groups: dict[Verdict, list[str]] = {}
+    for contrast in summary.contrasts:
+        groups.setdefault(contrast.judgement.verdict, []).append(f"{contrast.variant} ({words.effect(contrast)})")
+    counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
+    pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
+    has_learned = reference.mean_accuracy_percent is not None
+    against = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
+    clauses = "; ".join(_clause(verdict, names) for verdict, names in groups.items())
+    yield (
+        f"Against {against}, {clauses} (differences in percentage points with {words.interval_name(summary)}, from "
+        f"{pairs}, margin ±{summary.decision.margin:g} points; {summary.scope})."
+    )
+
+
+def _clause(verdict: Verdict, names: Sequence[str]) -> str:
+    if verdict is Verdict.NO_VERDICT:
+        return f"there is no verdict on {words.listed(names)}"
+    word, _, more = verdict.words.partition(": ")
+    return f"{words.listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
+
+
+def _expectations(summary: StudySummary) -> Iterator[str]:
+    outcomes = Counter(
+        contrast.expectation for contrast in summary.contrasts if contrast.expect not in {None, "unsure"}
+    )
+    if outcomes:
+        told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
+        yield f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}."
+
+
+_OUTCOMES = {"as expected": "came true", "not as expected": "did not", "open": "cannot be judged yet"}
+
+
+def _gaps(summary: StudySummary) -> Iterator[str]:
+    failed = sum(len(variant.failed_seeds) for variant in summary.variants)
+    missing = sum(len(variant.missing_seeds) for variant in summary.variants)
+    if failed:
+        yield f"{words.plural(failed, 'confirmation trial')} ran and did not learn."
+    if missing:
+        yield f"{words.plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."
+
+
+def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
+    """How the study was done, as pairs of a heading and its sentences."""
+    alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
+    yield "Data", f"{summary.dataset}; guessing gives {summary.chance_percent:g} %."
+    yield (
+        "Seeds",
+        f"{summary.num_seeds}, the same for every variant ({', '.join(map(str, summary.seeds))}). All that is random "
+        "in a trial comes from its seed and never from the variant, so differences are taken seed by seed.",
+    )
+    yield (
+        "Accuracy",
+        "Of the test split, which each confirmation trial reads once, after its last epoch. Mean ± sd is the standard "
+        "deviation over seeds.",
+    )
+    yield "Tuning", _tuning(summary)
+    yield (
+        "Failed runs",
+        "A run that diverged, or ended under twice the accuracy of guessing, did not learn: it is counted, and left "
+        "out of means and differences.",
+    )
+    yield (
+        "Margin",
+        f"±{margin:g} percentage points, set in the study file before the first trial: a smaller difference does not "
+        "matter.",
+    )
+    if num_contrasts:
+        yield (
+            "Verdicts",
+            "Intervals and p-values are Student's t on the paired differences. The chance of any wrong word among "
+            f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %, by one step-down over tests of "
+            "difference and of equivalence.",
+        )
+    yield from _resolution(summary)
+    yield "Scope", f"Every conclusion holds {summary.scope}."
+
+
+def _tuning(summary: StudySummary) -> str:
+    if not summary.search_space:
+        return "None: all hyperparameters are fixed."
+    spaces = "; ".join(f"{name} {_range(space)}" for name, space in summary.search_space.items())
+    draws = "" if summary.independent_draws else " Later draws depend on earlier results."
+    return f"Each variant by itself, on validation images only. Searched: {spaces}.{draws} {_effort(summary)}"
+
+
+def _range(distribution: Distribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return f"among {words.listed(words.setting(choice) for choice in distribution.choices)}"
+    return f"from {distribution.low:g} to {distribution.high:g}" + (" (log scale)" if distribution.log else "")
+
+
+def _effort(summary: StudySummary) -> str:
+    counts = {
+        v.name: f"{v.num_tune_done} of {words.plural(v.num_tune_planned, 'trial')} in "
+        f"{words.plural(v.num_tune_epochs, 'epoch')}"
+        for v in summary.variants
+    }
+    if len(set(counts.values())) == 1:
+        return f"Done for each variant, re-runs included: {counts[summary.baseline]}."
+    each = "; ".join(f"{name} {count}" for name, count in counts.items())
+    return f"Done, re-runs included: {each}."
+
+
+def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:
+    """What the test images have to do with it, where it is known which of them each trial got right."""
+    judgements = {contrast.variant: contrast.judgement for contrast in summary.contrasts}
+    floors = [judgement.image_floor for judgement in judgements.values() if judgement.image_floor is not None]
+    wider = [name for name, judgement in judgements.items() if judgement.basis == "seeds and images"]
+    if not floors:
+        return
+    covers = f"for new seeds and new test images where that is the wider one: {words.listed(wider)}" if wider else ""
+    yield (
+        "Resolution",
+        f"Intervals hold {covers or 'for new seeds'}. The test set alone limits what can be told apart to about "
+        f"±{words.points(1.96 * max(floors))} points, however many seeds there are.",
+    )

@@ -1,0 +1,128 @@
+"""What the figures show and leave out. That each draws, and without a warning, is tested with the files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from ablations.analysis import StudySummary
+from ablations.reporting.figures import FIGURES, figures
+from ablations.reporting.figures.curves import learning_curves
+from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.figures.frame import grid_of
+from ablations.reporting.figures.tuning import tuning_landscape
+from ablations.reporting.theme import DARK, drawing
+from ablations.stats import Interval
+
+MakeStudy = Callable[[str], StudySummary]
+
+
+def drawn(figure: Figure) -> str:
+    """All text of a figure."""
+    return "\n".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+
+
+def test_figures_bear_their_functions_names(make_study: MakeStudy) -> None:
+    names = [figure.name for figure in figures(make_study("ordinary"))]
+    assert names == [figure.__name__ for figure in FIGURES]
+
+
+def test_nothing_is_drawn_of_nothing(make_study: MakeStudy) -> None:
+    assert figures(make_study("unstarted")) == ()
+
+
+def test_one_epoch_is_no_curve_and_no_search_no_landscape(make_study: MakeStudy) -> None:
+    assert learning_curves(make_study("alone")) is None
+    assert tuning_landscape(make_study("alone")) is None
+
+
+def test_alternative_texts_and_captions_name_the_gaps(make_study: MakeStudy) -> None:
+    by_name = {figure.name: figure for figure in figures(make_study("troubled"))}
+    assert "learns_nothing_at_all: no run that learned; 10 did not learn." in by_name["accuracy_by_seed"].alt_text
+    assert "half_done: 97." in by_name["accuracy_by_seed"].alt_text
+    assert "not_run_yet" in by_name["paired_differences"].caption
+    assert "learns_nothing_at_all and not_run_yet" in by_name["accuracy_against_cost"].caption
+    assert "Dashed" in by_name["learning_curves"].caption
+    assert "learns_nothing_at_all has no seed that learned, and 10 seeds did not learn." in (
+        by_name["learning_curves"].alt_text
+    )
+    assert "none that learned" in by_name["tuning_landscape"].alt_text
+
+
+def test_forest_plot_shows_seeds_verdicts_and_margin(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = paired_differences(summary)
+    assert spec is not None
+    with drawing():
+        figure = spec.draw()
+    (axes,) = figure.axes
+    text = drawn(figure).replace("\n", " ")
+    dots = np.concatenate([line.get_xdata() for line in axes.lines if line.get_markersize() == 4])
+    assert sorted(dots) == sorted(d for contrast in summary.contrasts for d in contrast.differences.values())
+    assert all(contrast.judgement.verdict.words in text for contrast in summary.contrasts)
+    assert "±0.5 points" in text
+    assert "*" not in text
+
+
+def test_forest_plot_cuts_endless_intervals(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    endless = replace(first.judgement, simultaneous_interval=Interval(-90.0, 90.0, 0.9875))
+    spec = paired_differences(replace(summary, contrasts=(replace(first, judgement=endless), *others)))
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    low, high = axes.get_xlim()
+    assert -5 < low < -2.4
+    assert 0.6 < high < 5
+    assert {line.get_marker() for line in axes.lines} >= {"<", ">"}
+
+
+def test_names_are_never_mathematics(make_study: MakeStudy) -> None:
+    spec = paired_differences(make_study("hostile"))
+    assert spec is not None
+    with drawing():
+        figure = spec.draw()
+    assert "$x$" in drawn(figure)
+    assert not any(text.get_parse_math() for text in figure.findobj(mpl.text.Text) if "$" in text.get_text())
+
+
+def test_drawing_leaves_matplotlib_as_it_was(make_study: MakeStudy) -> None:
+    before = dict(mpl.rcParams)
+    spec = paired_differences(make_study("ordinary"))
+    assert spec is not None
+    with drawing():
+        spec.draw()
+    assert dict(mpl.rcParams) == before
+
+
+def test_panels_leave_few_gaps() -> None:
+    assert [grid_of(number) for number in (1, 2, 4, 5, 7, 9, 11)] == [
+        (1, 1),
+        (1, 2),
+        (1, 4),
+        (2, 3),
+        (2, 4),
+        (3, 3),
+        (3, 4),
+    ]
+
+
+def test_colours_are_told_apart_by_lightness_from_their_ground() -> None:
+    def lightness(colour: str) -> float:
+        channels = np.array(mpl.colors.to_rgb(colour))
+        linear = np.where(channels <= 0.04045, channels / 12.92, ((channels + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    def contrast(one: str, other: str) -> float:
+        dark, light = sorted((lightness(one), lightness(other)))
+        return (light + 0.05) / (dark + 0.05)
+
+    ink, muted, surface = "#1f2933", "#616e7c", "#ffffff"
+    for colour in (ink, muted):
+        assert contrast(colour, surface) >= 4.5
+        assert contrast(DARK[colour], DARK[surface]) >= 4.5

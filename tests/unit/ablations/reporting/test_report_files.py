@@ -1,0 +1,241 @@
+"""What `write_report` leaves behind: the page, Markdown, JSON, figures and tables of each made-up study."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from ablations.analysis import StudySummary
+from ablations.reporting.render import breakable, escaped_markdown, write_report
+
+Report = Callable[[str], Path]
+MakeStudy = Callable[[str], StudySummary]
+FIGURES = ["accuracy_against_cost", "accuracy_by_seed", "learning_curves", "paired_differences", "tuning_landscape"]
+
+
+class Page(HTMLParser):
+    """A page's elements with their attributes, and its text outside scripts and styles."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        while self._open and self._open.pop() != tag:
+            pass
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self._open):
+            self.text += data
+
+    def named(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def test_every_study_has_all_files(report: Report, study_name: str) -> None:
+    folder = report(study_name)
+    assert {path.name for path in folder.iterdir()} >= {"index.html", "report.md", "summary.json", "tables"}
+    tables = {path.name for path in (folder / "tables").iterdir()}
+    assert tables == {"variants.csv", "contrasts.csv", "accuracy_by_seed.csv", "tuning.csv"}
+    drawn = sorted(path.stem for path in folder.glob("figures/*.svg"))
+    assert drawn == sorted(path.stem for path in folder.glob("figures/*.png"))
+    none: list[str] = []
+    alone = ["accuracy_against_cost", "accuracy_by_seed"]
+    assert drawn == {"unstarted": none, "alone": alone}.get(study_name, FIGURES)
+    assert not list(folder.rglob("*.part"))
+
+
+def test_page_is_self_contained(report: Report, study_name: str) -> None:
+    path = report(study_name) / "index.html"
+    page = Page(path)
+    html = path.read_text(encoding="utf-8")
+    assert "http://" not in html
+    assert "https://" not in html
+    assert "@import" not in html
+    assert all(reference.startswith("#") for reference in re.findall(r"url\(([^)]*)\)", html))
+    for tag, attributes in page.elements:
+        assert "src" not in attributes, tag
+        assert not any(name.startswith("on") for name in attributes), tag
+        href = attributes.get("href")
+        if tag == "link":
+            assert href == "data:,"
+        elif tag == "a":
+            assert href is not None
+            assert (path.parent / href).is_file()
+        elif href is not None:
+            assert href.startswith("#")
+
+
+def test_only_the_report_s_own_script_may_run(report: Report, study_name: str) -> None:
+    path = report(study_name) / "index.html"
+    html = path.read_text(encoding="utf-8")
+    (policy,) = [m["content"] for m in Page(path).named("meta") if m.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    (script,) = re.findall(r"<script>(.*?)</script>", html, flags=re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
+
+
+def test_ids_are_unique_and_references_resolve(report: Report, study_name: str) -> None:
+    page = Page(report(study_name) / "index.html")
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for _, attributes in page.elements:
+        for value in attributes.values():
+            for reference in re.findall(r"url\(#([^)]+)\)", value or ""):
+                assert reference in ids
+    assert all((use["href"] or "").removeprefix("#") in ids for use in page.named("use"))
+
+
+def test_figures_have_alternative_texts_with_numbers(report: Report) -> None:
+    page = Page(report("ordinary") / "index.html")
+    texts = [svg["aria-label"] or "" for svg in page.named("svg")]
+    assert len(texts) == len(FIGURES)
+    assert all(svg["role"] == "img" for svg in page.named("svg"))
+    assert all(re.search(r"\d", text) and "none_wide" in text for text in texts)
+
+
+def test_figures_in_the_page_follow_its_colours(report: Report) -> None:
+    html = (report("ordinary") / "index.html").read_text(encoding="utf-8")
+    figures = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
+    used = set(re.findall(r"var\((--colour-\w+)\)", figures))
+    assert not re.findall(r"#[0-9a-f]{6}", figures)
+    assert used
+    assert all(html.count(f"{name}:") == 2 for name in used), "one light and one dark value for each"
+
+
+def test_texts_from_outside_are_only_text(report: Report, make_study: MakeStudy) -> None:
+    path = report("hostile") / "index.html"
+    page, hostile = Page(path), make_study("hostile")
+    assert len(page.named("script")) == 1
+    assert len(page.named("b")) == 1, "the profile's name, and no variant's"
+    for text in (hostile.study, hostile.question, hostile.scope, hostile.variants[0].name, hostile.variants[1].name):
+        assert text in page.text
+
+
+def test_texts_from_outside_are_only_text_in_markdown(report: Report) -> None:
+    markdown = (report("hostile") / "report.md").read_text(encoding="utf-8")
+    tags = set(re.findall(r"<[^>]*>", markdown))
+    assert tags == {"<details>", "</details>", "<summary>", "</summary>"}
+    assert "\n# not a heading" not in markdown
+    assert not re.search(r"(?<!\\)\]\(javascript", markdown)
+    rows = [line for line in markdown.splitlines() if line.startswith("| &lt;b&gt;two")]
+    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 12
+
+
+@pytest.mark.parametrize(
+    ("text", "escaped"),
+    [
+        ("none_wide", "none_wide"),
+        ("_x_ and *y*", r"\_x\_ and \*y\*"),
+        ("a|b `c` $d$", r"a\|b \`c\` \$d\$"),
+        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
+        ("1. one\n# two", r"1\. one # two"),
+        ("- item", r"\- item"),
+        ("-0.5 to +0.5", "-0.5 to +0.5"),
+        ("98.00 ± 0.07", "98.00 ± 0.07"),
+        (r"\*", r"\\\*"),
+    ],
+)
+def test_escaped_markdown(text: str, escaped: str) -> None:
+    assert escaped_markdown(text) == escaped
+
+
+def test_breakable_names() -> None:
+    assert breakable("train.lr = 0.05, <a_b>") == "train.<wbr>lr = 0.05, &lt;a_<wbr>b&gt;"
+
+
+def test_markdown_links_resolve(report: Report, study_name: str) -> None:
+    folder = report(study_name)
+    markdown = (folder / "report.md").read_text(encoding="utf-8")
+    links = re.findall(r"(?<!\\)\]\(([^)]*)\)", markdown)
+    assert links
+    assert all((folder / link).is_file() for link in links)
+
+
+def test_page_and_markdown_tell_the_same_story(report: Report, make_study: MakeStudy) -> None:
+    folder, summary = report("ordinary"), make_study("ordinary")
+    page, markdown = Page(folder / "index.html").text, (folder / "report.md").read_text(encoding="utf-8")
+    for contrast in summary.contrasts:
+        assert contrast.sentence in page
+        assert escaped_markdown(contrast.sentence) in markdown
+    for text in ("251,760", *summary.caveats, summary.variants[0].run_ids[0], "0123456789abcdef"):
+        assert text in page
+        assert text in markdown
+
+
+def test_the_same_summary_gives_the_same_bytes(report: Report, make_study: MakeStudy, tmp_path: Path) -> None:
+    first = report("ordinary")
+    write_report(make_study("ordinary"), tmp_path, created="another day")
+    for path in sorted(first.rglob("*")):
+        if path.is_file():
+            again = (tmp_path / path.relative_to(first)).read_bytes()
+            assert again.replace(b"another day", b"2026-01-02 03:04 UTC") == path.read_bytes(), path.name
+
+
+def test_figures_that_no_longer_exist_are_removed_and_nothing_else(
+    report: Report, make_study: MakeStudy, tmp_path: Path
+) -> None:
+    folder = tmp_path / "report"
+    shutil.copytree(report("alone"), folder)
+    (folder / "figures" / "mine.png").touch()
+    assert write_report(make_study("unstarted"), folder, created="now") == folder / "index.html"
+    assert [path.name for path in (folder / "figures").iterdir()] == ["mine.png"]
+
+
+def test_svg_files_are_well_formed_and_dateless(report: Report, study_name: str) -> None:
+    for path in report(study_name).glob("figures/*.svg"):
+        root = ET.parse(path).getroot()  # noqa: S314
+        assert root.get("aria-label")
+        assert "metadata" not in path.read_text(encoding="utf-8")
+
+
+def test_tables_have_a_row_for_everything(report: Report, make_study: MakeStudy) -> None:
+    summary = make_study("troubled")
+
+    def rows(name: str) -> list[dict[str, str]]:
+        with (report("troubled") / "tables" / name).open(encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    assert [row["variant"] for row in rows("variants.csv")] == [variant.name for variant in summary.variants]
+    assert [row["variant"] for row in rows("contrasts.csv")] == [contrast.variant for contrast in summary.contrasts]
+    outcomes = [row["outcome"] for row in rows("accuracy_by_seed.csv")]
+    assert len(outcomes) == 12 * 10
+    assert outcomes.count("did not learn") == 14
+    assert outcomes.count("missing") == 20
+    assert len(rows("tuning.csv")) == sum(len(variant.tuning) for variant in summary.variants)
+    assert all(0.01 <= float(row["train.lr"]) <= 0.3 for row in rows("tuning.csv"))
+
+
+def test_json_on_disk_is_strict(report: Report, study_name: str) -> None:
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    text = (report(study_name) / "summary.json").read_text(encoding="utf-8")
+    assert json.loads(text, parse_constant=refuse)["created"] == "2026-01-02 03:04 UTC"
+
+
+def test_reporting_imports_nothing_heavy() -> None:
+    code = "import sys, ablations.reporting.render; print({'torch', 'mlflow', 'optuna', 'sklearn'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"

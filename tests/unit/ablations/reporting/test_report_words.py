@@ -1,0 +1,124 @@
+"""Numbers, names and paragraphs as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from ablations.analysis import StudySummary
+from ablations.reporting import prose, words
+from ablations.stats import Verdict
+
+MakeStudy = Callable[[str], StudySummary]
+
+
+def test_points_have_a_true_minus_and_no_minus_zero() -> None:
+    assert words.points(97.306) == "97.31"
+    assert words.points(-1.916, signed=True) == "−1.92"
+    assert words.points(0.3, signed=True) == "+0.30"
+    assert words.points(-0.001, signed=True) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(0, "0"), (950, "950"), (1_000, "1k"), (252_250, "252k"), (999_900, "1M"), (7_609_090_048, "7.61G")],
+)
+def test_compact(count: int, text: str) -> None:
+    assert words.compact(count) == text
+
+
+def test_listed_and_plural() -> None:
+    assert words.listed(["a"]) == "a"
+    assert words.listed(["a", "b", "c"]) == "a, b and c"
+    assert words.plural(1, "seed") == "1 seed"
+    assert words.plural(0, "seed") == "0 seeds"
+
+
+def test_wrapped() -> None:
+    assert words.wrapped("none_wide", 24) == "none_wide"
+    assert words.wrapped("", 24) == ""
+    assert words.wrapped("narrowed_to_equal_params", 12) == "narrowed_to_\nequal_params"
+    lines = words.wrapped("x" * 300, 24, lines=2).split("\n")
+    assert [len(line) for line in lines] == [24, 24]
+    assert lines[-1].endswith("…")
+    assert words.wrapped("a\x00b\nc", 24) == "a b c"
+
+
+def test_p_values_are_never_zero() -> None:
+    assert words.p_value(1e-300) == "< 0.0001"
+    assert words.p_value(0.0132) == "0.013"
+    assert words.p_value(None) == words.DASH
+
+
+def test_every_verdict_has_a_colour_and_a_clause(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    contrast = summary.contrasts[0]
+    tones = set()
+    for verdict in Verdict:
+        judged = replace(contrast, judgement=replace(contrast.judgement, verdict=verdict))
+        tones.add(words.tone(judged))
+        told = prose.answer(replace(summary, contrasts=(judged,)))
+        assert f"none ({words.effect(judged)})" in told
+        assert verdict.words.partition(":")[0] in told
+    assert tones == {"better", "worse", "equivalent", "open"}
+
+
+def test_answer_says_seeds_interval_margin_and_scope_with_the_verdicts(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    sentence = prose.answer(summary).split(". Of ")[0]
+    for contrast in summary.contrasts:
+        assert words.effect(contrast) in sentence
+        assert contrast.judgement.verdict.words in sentence
+    assert "95 % CI, from 5 paired seeds, margin ±0.5 points" in sentence
+    assert summary.scope in sentence
+
+
+def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    outcomes = ("as expected", "not as expected", "as expected", "open")
+    contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
+    told = prose.answer(replace(summary, contrasts=contrasts))
+    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 cannot be judged yet." in told
+    assert "14 confirmation trials ran and did not learn. 20 confirmation trials have no outcome yet." in prose.answer(
+        make_study("troubled")
+    )
+
+
+def test_expectations(make_study: MakeStudy) -> None:
+    none, _, three, _ = make_study("ordinary").contrasts
+    assert prose.expectation(none) == "Expected beforehand: worse. Outcome: open."
+    assert prose.expectation(three) == "Expected beforehand: unsure."
+    assert prose.expectation(replace(none, expect=None)) == "No expectation was stated."
+
+
+def test_answer_where_there_is_none(make_study: MakeStudy) -> None:
+    assert prose.answer(make_study("unstarted")) == "There is no answer yet: no confirmation trial has learned."
+    assert prose.answer(make_study("alone")).endswith("there is nothing to compare it with.")
+    assert "±" not in prose.answer(make_study("alone"))
+
+
+def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> None:
+    method = dict(prose.method(make_study("searched_widely")))
+    assert "train.lr from 0.01 to 0.3 (log scale)" in method["Tuning"]
+    assert "train.optimizer among sgd and adamw" in method["Tuning"]
+    assert "10 of 10 trials in 120 epochs" in method["Tuning"]
+    assert "not_run_yet 0 of 10 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
+    assert dict(prose.method(make_study("alone")))["Tuning"].startswith("None")
+
+
+def test_method_tells_the_resolution_of_the_test_set_where_it_is_known(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    assert "Resolution" not in dict(prose.method(summary))
+    first, *others = summary.contrasts
+    known = replace(first, judgement=replace(first.judgement, image_floor=0.1, basis="seeds and images"))
+    told = dict(prose.method(replace(summary, contrasts=(known, *others))))["Resolution"]
+    assert "new test images" in told
+    assert "±0.20 points" in told
+
+
+def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
+    summary = make_study(study_name)
+    told = " ".join([prose.answer(summary), *(text for _, text in prose.method(summary))]).lower()
+    assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
