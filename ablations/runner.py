@@ -139,10 +139,9 @@ class Runner:
     def run(self) -> Outcome:
         """Tune, then confirm."""
         winners = self._tune()
-        if winners is not None:
-            self._confirm(winners)
+        complete = winners is not None and self._confirm(winners)
         state: Literal["complete", "budget", "interrupted"] = "complete"
-        if self._stopping:
+        if not complete:
             state = "interrupted" if self._interrupted() else "budget"
         return Outcome(state, self._num_trained, self._num_found, tuple(self._failures))
 
@@ -174,12 +173,15 @@ class Runner:
             return None
         return {name: tuner.winner for name, tuner in tuners.items()}
 
-    def _confirm(self, winners: dict[str, dict[str, object] | None]) -> None:
+    def _confirm(self, winners: dict[str, dict[str, object] | None]) -> bool:
+        """Whether every confirmation trial has a result."""
         cells = [cell for cell in self._plan.cells if cell.phase == "confirm"]
         # A variant of which every tuning trial failed is confirmed at the base's values: its failure is then an outcome.
         specs = [self._plan.trial(cell.variant, "confirm", cell.seed, winners[cell.variant] or {}) for cell in cells]
         once = iter([specs])
-        self._drain(lambda: next(once, []), on_result=lambda spec, result: None, on_epoch=lambda spec, record: "go")
+        return self._drain(
+            lambda: next(once, []), on_result=lambda spec, result: None, on_epoch=lambda spec, record: "go"
+        )
 
     def _drain(
         self,
@@ -187,9 +189,10 @@ class Runner:
         *,
         on_result: Callable[[TrialSpec, TrialResult], None],
         on_epoch: Callable[[TrialSpec, EpochRecord], Order],
-    ) -> None:
-        """Run trials until no more are pending. `pending` is asked again after results."""
+    ) -> bool:
+        """Run trials until no more are pending; whether all have a result. `pending` is asked again after results."""
         queue: deque[TrialSpec] = deque()
+        paused = False
         under_way: set[str] = set()
         epochs: list[tuple[TrialSpec, EpochRecord]] = []
 
@@ -202,9 +205,12 @@ class Runner:
         while True:
             queue.extend(pending())
             found = False
-            while queue and not self._stopping and len(under_way) < self._executor.num_workers:
-                spec = queue.popleft()
+            while queue and len(under_way) < self._executor.num_workers:
+                spec = queue[0]
                 known = self._store.claim(spec)
+                if known is None and self._stopping:
+                    break
+                queue.popleft()
                 if known is not None:
                     self._num_found += 1
                     self._display.found(spec, known)
@@ -216,20 +222,22 @@ class Runner:
                 self._executor.submit(spec)
                 under_way.add(spec.id)
             if not under_way:
-                if found or (queue and not self._stopping):
+                if found:
                     continue
-                return
+                return not queue and not paused
             for ended in self._executor.wait(answer, WAIT_SECONDS):
                 under_way.discard(ended.spec.id)
                 # Records were answered before they are written, so that no worker waits for the store.
                 self._write(epochs)
                 self._store.end(ended.spec, ended.result)
                 self._display.ended(ended.spec, ended.result)
-                if ended.result is not None:
-                    self._num_trained += 1
-                    if ended.result.status == "failed":
-                        self._failures.append(f"{ended.spec.variant}, seed {ended.spec.seed}: {ended.result.message}")
-                    on_result(ended.spec, ended.result)
+                if ended.result is None:
+                    paused = True
+                    continue
+                self._num_trained += 1
+                if ended.result.status == "failed":
+                    self._failures.append(f"{ended.spec.variant}, seed {ended.spec.seed}: {ended.result.message}")
+                on_result(ended.spec, ended.result)
             self._write(epochs)
 
     def _write(self, epochs: list[tuple[TrialSpec, EpochRecord]]) -> None:

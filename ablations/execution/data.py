@@ -150,23 +150,39 @@ def load(name: str, data_dir: Path, *, train: bool) -> Split:
 
 
 def _fashion_mnist(data_dir: Path, train: bool) -> Split:
+    raw = data_dir / "FashionMNIST" / "raw"
+    try:
+        _unpack_fashion_mnist(data_dir)
+    except (RuntimeError, OSError) as error:
+        # A folder that cannot be written to will do where the files are there.
+        if not _has_files("fashion_mnist", data_dir):
+            raise DataError(
+                f"Fashion-MNIST is not in {data_dir} and could not be downloaded ({' '.join(str(error).split())[:200]}).\n"
+                f"Put its four archives into {raw}: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+                f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; or name the folder that has FashionMNIST/raw with "
+                f"--data-dir or ABLATIONS_DATA."
+            ) from error
+    part, size = "train" if train else "t10k", DATASETS["fashion_mnist"].size
+    _verify("fashion_mnist", data_dir, part)
+    images = np.fromfile(raw / f"{part}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 1, size, size)
+    labels = np.fromfile(raw / f"{part}-labels-idx1-ubyte", np.uint8, offset=8).astype(np.int64)
+    return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def _unpack_fashion_mnist(data_dir: Path) -> None:
+    """Unpack the archives where the files are missing, and download the archives where those are missing too."""
     from torchvision.datasets import FashionMNIST
 
-    try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        # Several workers start together: one unpacks, the others wait and find the files.
-        with filelock.FileLock(data_dir / ".fashion_mnist.lock"), _timeout(), contextlib.redirect_stdout(io.StringIO()):
-            dataset = FashionMNIST(str(data_dir), train=train, download=True)
-    except (RuntimeError, OSError) as error:
-        raw = data_dir / "FashionMNIST" / "raw"
-        raise DataError(
-            f"Fashion-MNIST is not in {data_dir} and could not be downloaded ({' '.join(str(error).split())[:200]}).\n"
-            f"Put its four archives into {raw}: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-            f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; or name the folder that has FashionMNIST/raw with "
-            f"--data-dir or ABLATIONS_DATA."
-        ) from error
-    _verify("fashion_mnist", data_dir, "train" if train else "t10k")
-    return Split(dataset.data.unsqueeze(1).contiguous(), dataset.targets.long())
+    data_dir.mkdir(parents=True, exist_ok=True)
+    # Several workers start together: one unpacks, the others wait and find the files.
+    with filelock.FileLock(data_dir / ".fashion_mnist.lock"):
+        if not _has_files("fashion_mnist", data_dir):
+            with _timeout(), contextlib.redirect_stdout(io.StringIO()):
+                FashionMNIST(str(data_dir), train=False, download=True)
+
+
+def _has_files(name: str, data_dir: Path) -> bool:
+    return all((data_dir / file).exists() for file in DATASETS[name].files_md5)
 
 
 @contextlib.contextmanager

@@ -72,7 +72,7 @@ def _cpu_has_bf16() -> bool:
 
 def provenance() -> dict[str, Any]:
     """Versions, processor and commit, for a report's last section."""
-    packages = ("ablations", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy", "scikit-learn")
+    packages = ("nin-ablations", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -48,6 +49,9 @@ class LocalExecutor:
         Raises:
             RuntimeError: every worker is busy.
         """
+        for index, each in enumerate(self._workers):
+            if each.spec is None and not each.process.is_alive():
+                self._workers[index] = self._start(index)  # killed while it was idle
         worker = next((each for each in self._workers if each.spec is None), None)
         if worker is None:
             if len(self._workers) == self.num_workers:
@@ -55,7 +59,7 @@ class LocalExecutor:
             worker = self._start(len(self._workers))
             self._workers.append(worker)
         worker.spec = spec
-        worker.connection.send(spec)
+        self._send(worker, spec)
 
     def wait(self, on_epoch: OnEpoch, timeout_seconds: float) -> list[Ended]:
         """Wait until something happens; every epoch's record is answered with an order at once.
@@ -83,7 +87,7 @@ class LocalExecutor:
             assert spec is not None
             match message:
                 case EpochRecord():
-                    worker.connection.send(on_epoch(spec, message))
+                    self._send(worker, on_epoch(spec, message))
                 case str():
                     raise SetupError(message)
                 case _:
@@ -99,6 +103,12 @@ class LocalExecutor:
         for worker in self._workers:
             worker.process.join()
         self._workers.clear()
+
+    @staticmethod
+    def _send(worker: _Worker, message: TrialSpec | Order) -> None:
+        # A worker that died meanwhile is noticed by the next wait, which names the cause.
+        with suppress(ConnectionError):
+            worker.connection.send(message)
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()

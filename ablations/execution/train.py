@@ -9,6 +9,7 @@ import math
 import os
 import tempfile
 import time
+import warnings
 from collections.abc import Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -57,7 +58,8 @@ def run_trial(
         checkpoint: file to go on from and to save to; None keeps nothing.
 
     Yields:
-        A record after each epoch; send back an `Order`.
+        A record after each epoch; send back an `Order`. Epochs that the checkpoint holds are told again, since the driver's
+        pruner may not have seen them.
 
     Returns:
         The result; None after the order "pause", with the state in `checkpoint`.
@@ -77,49 +79,19 @@ def run_trial(
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = _State(model, _optimizer(model, train), [])
     if checkpoint is not None and checkpoint.exists():
-        _restore(state, checkpoint, spec, device)
+        _restore(state, checkpoint, spec)
     saved_at = time.monotonic()
 
-    num_batches = len(list(_batches(len(training), train.batch_size)))
-    for epoch in range(len(state.epochs) + 1, train.epochs + 1):
-        started = time.perf_counter()
-        losses, accuracy_percent = _train_epoch(state, training, spec, size, epoch, num_batches)
-        train_seconds = time.perf_counter() - started
-        if not np.isfinite(losses).all():
-            first = (epoch - 1) * num_batches + int(np.argmin(np.isfinite(losses))) + 1
-            _forget(checkpoint)
-            return TrialResult(
-                spec.id, "diverged", tuple(state.epochs), message=f"the loss was not finite at step {first}"
-            )
-        _watch_onset(state, losses, (epoch - 1) * num_batches, dataset.num_classes)
-        validation_loss, correct = evaluate(model, validation, size, train)
-        state.epochs.append(
-            EpochRecord(
-                epoch=epoch,
-                step=epoch * num_batches,
-                train_loss=float(losses.mean()),
-                train_accuracy_percent=accuracy_percent,
-                validation_loss=validation_loss,
-                validation_accuracy_percent=100 * float(correct.mean()),
-                num_dead_classes=_num_dead_classes(validation.labels.cpu().numpy(), correct),
-                learning_onset_step=state.onset_step,
-                train_images_per_second=len(training) / train_seconds,
-                epoch_seconds=time.perf_counter() - started,
-                timestamp_ms=time.time_ns() // 1_000_000,
-            )
-        )
-        if not math.isfinite(validation_loss):
-            _forget(checkpoint)
-            return TrialResult(
-                spec.id,
-                "diverged",
-                tuple(state.epochs[:-1]),
-                message=f"the validation loss was not finite after epoch {epoch}",
-            )
-        order = yield state.epochs[-1]
+    for epoch in range(1, train.epochs + 1):
+        if epoch > len(state.epochs):
+            trouble = _next_epoch(state, training, validation, spec, size)
+            if trouble is not None:
+                _forget(checkpoint)
+                return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble)
+        order = yield state.epochs[epoch - 1]
         if order == "prune":
             _forget(checkpoint)
-            return TrialResult(spec.id, "pruned", tuple(state.epochs), message=f"pruned after epoch {epoch}")
+            return TrialResult(spec.id, "pruned", tuple(state.epochs[:epoch]), message=f"pruned after epoch {epoch}")
         late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
         if checkpoint is not None and (order == "pause" or late):
             _save(state, checkpoint, spec)
@@ -134,6 +106,39 @@ def run_trial(
         test_accuracy, bits, num_test = 100 * float(correct.mean()), np.packbits(correct).tobytes(), len(correct)
     _forget(checkpoint)
     return TrialResult(spec.id, "finished", tuple(state.epochs), test_accuracy, bits, num_test)
+
+
+def _next_epoch(state: _State, training: Split, validation: Split, spec: TrialSpec, size: int) -> str | None:
+    """Train and validate once, and append the record; where the loss was not finite there is none, but a message."""
+    train, dataset = spec.config.train, DATASETS[spec.config.data.name]
+    epoch = len(state.epochs) + 1
+    num_batches = len(list(_batches(len(training), train.batch_size)))
+    started = time.perf_counter()
+    losses, accuracy_percent = _train_epoch(state, training, spec, size, epoch, num_batches)
+    train_seconds = time.perf_counter() - started
+    if not np.isfinite(losses).all():
+        first = (epoch - 1) * num_batches + int(np.argmin(np.isfinite(losses))) + 1
+        return f"the loss was not finite at step {first}"
+    _watch_onset(state, losses, (epoch - 1) * num_batches, dataset.num_classes)
+    validation_loss, correct = evaluate(state.model, validation, size, train)
+    if not math.isfinite(validation_loss):
+        return f"the validation loss was not finite after epoch {epoch}"
+    state.epochs.append(
+        EpochRecord(
+            epoch=epoch,
+            step=epoch * num_batches,
+            train_loss=float(losses.mean()),
+            train_accuracy_percent=accuracy_percent,
+            validation_loss=validation_loss,
+            validation_accuracy_percent=100 * float(correct.mean()),
+            num_dead_classes=_num_dead_classes(validation.labels.cpu().numpy(), correct),
+            learning_onset_step=state.onset_step,
+            train_images_per_second=len(training) / train_seconds,
+            epoch_seconds=time.perf_counter() - started,
+            timestamp_ms=time.time_ns() // 1_000_000,
+        )
+    )
+    return None
 
 
 def _train_epoch(
@@ -253,18 +258,19 @@ def _prepare(images: torch.Tensor, size: int, device: torch.device) -> torch.Ten
 
 
 def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Beginning and end of each batch; a last one of a single image is left out, since it has no batch statistics."""
+    """Beginning and end of each batch; a single image left over is left out, since it has no batch statistics."""
     for start in range(0, count, batch_size):
         stop = min(start + batch_size, count)
-        if stop - start > 1 or count == 1:
+        if stop - start > 1 or batch_size == 1 or count == 1:
             yield start, stop
 
 
 def _watch_onset(state: _State, losses: np.ndarray, steps_before: int, num_classes: int) -> None:
     threshold = ONSET_FRACTION * math.log(num_classes)
-    for step, loss in enumerate(losses, start=steps_before + 1):
+    # Plain numbers: a checkpoint is read with `weights_only`, which refuses NumPy's.
+    for step, loss in enumerate(losses.tolist(), start=steps_before + 1):
         before = loss if state.smoothed_loss is None else state.smoothed_loss
-        state.smoothed_loss = ONSET_SMOOTHING * before + (1 - ONSET_SMOOTHING) * float(loss)
+        state.smoothed_loss = ONSET_SMOOTHING * before + (1 - ONSET_SMOOTHING) * loss
         if state.onset_step is None and state.smoothed_loss < threshold:
             state.onset_step = step
 
@@ -292,8 +298,14 @@ def _save(state: _State, path: Path, spec: TrialSpec) -> None:
     Path(temporary).replace(path)
 
 
-def _restore(state: _State, path: Path, spec: TrialSpec, device: torch.device) -> None:
-    values: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
+def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
+    try:
+        values: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    # What damage raises depends on where it is. Only time is lost: a trial that starts anew comes to the same result.
+    except Exception:  # noqa: BLE001
+        warnings.warn(f"the checkpoint {path} is damaged; its trial starts anew", stacklevel=2)
+        path.unlink()
+        return
     if values["trial_id"] != spec.id:
         raise ValueError(f"{path} is the checkpoint of trial {values['trial_id']}, not of {spec.id}; delete it")
     state.model.load_state_dict(values["model"])

@@ -1,0 +1,117 @@
+"""What the runner relies on of an executor: the real one, and the stand-in of the runner's tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import torch
+from fakes import InProcessExecutor
+
+from ablations.execution.data import DataSource
+from ablations.execution.local import LocalExecutor
+from ablations.execution.train import run_trial
+from ablations.runner import Executor
+from ablations.trial import Ended, EpochRecord, Order, TrialSpec
+
+
+@pytest.fixture(scope="module", params=["local", "in_process"])
+def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
+    """Two workers, started once: their start is most of what these tests take."""
+    folder = tmp_path_factory.mktemp("executor")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    source = DataSource(folder, "cpu")
+    executor: Executor = (
+        LocalExecutor(tiny.CPU, folder / "data", folder / "checkpoints")
+        if request.param == "local"
+        else InProcessExecutor(lambda spec: run_trial(spec, source, folder / f"{spec.id}.pt"), num_workers=2)
+    )
+    yield executor
+    executor.close()
+    torch.set_num_threads(threads)
+
+
+Answer = Callable[[TrialSpec, EpochRecord], Order]
+
+
+def go(spec: TrialSpec, record: EpochRecord) -> Order:
+    return "go"
+
+
+def drain(executor: Executor, count: int, answer: Answer = go) -> dict[str, Ended]:
+    ended: dict[str, Ended] = {}
+    deadline = time.monotonic() + 120
+    while len(ended) < count and time.monotonic() < deadline:
+        ended.update({each.spec.id: each for each in executor.wait(answer, 0.5)})
+    return ended
+
+
+def outcome(executor: Executor, spec: TrialSpec, answer: Answer = go) -> Any:
+    executor.submit(spec)
+    return drain(executor, 1, answer)[spec.id].result
+
+
+def test_every_epoch_is_told_before_the_result_that_holds_them_all(executor: Executor) -> None:
+    told: list[EpochRecord] = []
+    spec = tiny.trial()
+    result = outcome(executor, spec, lambda spec, record: told.append(record) or "go")  # type: ignore[func-returns-value]
+    assert [record.epoch for record in told] == [1, 2, 3]
+    assert (result.trial_id, result.status, result.epochs) == (spec.id, "finished", tuple(told))
+
+
+def test_a_trial_is_the_same_in_whichever_process(executor: Executor, tmp_path: Path) -> None:
+    spec = tiny.trial(model__dropout=0.5)
+    here = tiny.finish(run_trial(spec, DataSource(tmp_path, "cpu"), None))
+    assert tiny.timeless(outcome(executor, spec)) == tiny.timeless(here)
+
+
+def test_trials_run_side_by_side_and_no_more_than_there_are_workers(executor: Executor) -> None:
+    first, second, third = (tiny.trial(seed=seed) for seed in range(3))
+    executor.submit(first)
+    executor.submit(second)
+    with pytest.raises(RuntimeError, match="busy"):
+        executor.submit(third)
+    order: list[str] = []
+    ended = drain(executor, 2, lambda spec, record: order.append(spec.id) or "go")  # type: ignore[func-returns-value]
+    assert set(ended) == {first.id, second.id}
+    assert set(order) == {first.id, second.id}
+    assert outcome(executor, third).status == "finished"
+
+
+def test_a_paused_trial_goes_on_as_if_it_had_not_been(executor: Executor) -> None:
+    spec = tiny.trial(model__dropout=0.5)
+    whole = outcome(executor, spec)
+    assert outcome(executor, spec, lambda spec, record: "pause") is None
+    assert tiny.timeless(outcome(executor, spec)) == tiny.timeless(whole)
+
+
+def test_a_pruned_trial_ends_at_once(executor: Executor) -> None:
+    spec = tiny.trial(phase="tune")
+    result = outcome(executor, spec, lambda spec, record: "prune" if record.epoch == 2 else "go")
+    assert (result.status, len(result.epochs)) == ("pruned", 2)
+
+
+def test_a_diverged_trial_is_a_result(executor: Executor) -> None:
+    result = outcome(executor, tiny.trial(train__lr=1e30, model__normalization="none"))
+    assert (result.status, result.test_accuracy_percent) == ("diverged", None)
+
+
+def test_an_exception_fails_its_trial_and_the_next_one_runs(executor: Executor) -> None:
+    plan = tiny.plan()
+    # A tuned value that its network cannot have; planning would have refused it.
+    broken = plan.trial("two", "confirm", 0, {"model.channels": (1 << 40, 8, 8)})
+    result = outcome(executor, broken)
+    assert result.status == "failed"
+    assert "Error: " in result.message
+    assert outcome(executor, tiny.trial()).status == "finished"
+
+
+def test_waiting_ends_after_its_timeout(executor: Executor) -> None:
+    started = time.monotonic()
+    assert executor.wait(go, 0.05) == []
+    assert time.monotonic() - started < 5

@@ -1,0 +1,108 @@
+"""Stand-ins for the runner's ports. tests/contract holds them and the real ones to the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+
+import tiny
+
+from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
+
+Training = Generator[EpochRecord, Order, TrialResult | None]
+
+
+class InProcessExecutor:
+    """Trains in this process, one step of each trial a wait."""
+
+    def __init__(self, train: Callable[[TrialSpec], Training], num_workers: int = 2) -> None:
+        self.num_workers = num_workers
+        self.most_under_way = 0
+        self._train = train
+        self._under_way: dict[str, tuple[TrialSpec, Training, Order | None]] = {}
+
+    def submit(self, spec: TrialSpec) -> None:
+        if len(self._under_way) == self.num_workers:
+            raise RuntimeError("all workers are busy")
+        self._under_way[spec.id] = (spec, self._train(spec), None)
+        self.most_under_way = max(self.most_under_way, len(self._under_way))
+
+    def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
+        ended = []
+        for spec, training, order in list(self._under_way.values()):
+            try:
+                record = training.send(order)  # type: ignore[arg-type]
+            except StopIteration as stop:
+                ended.append(Ended(spec, stop.value))
+            except Exception as error:  # noqa: BLE001
+                message = f"{type(error).__name__}: {error}"
+                ended.append(Ended(spec, TrialResult(spec.id, "failed", message=message)))
+            else:
+                self._under_way[spec.id] = (spec, training, on_epoch(spec, record))
+        for each in ended:
+            del self._under_way[each.spec.id]
+        return ended
+
+    def close(self) -> None:
+        self._under_way.clear()
+
+
+class FakeTraining:
+    """Trains nothing: made-up records, and a memory of paused trials as checkpoints are."""
+
+    def __init__(self, accuracy: Callable[[TrialSpec], float] = lambda spec: 50.0) -> None:
+        self.accuracy = accuracy
+        self.started: list[TrialSpec] = []
+        self.num_epochs = 0
+        self.crashing: Callable[[TrialSpec], bool] = lambda spec: False
+        self._paused: dict[str, int] = {}
+
+    def __call__(self, spec: TrialSpec) -> Training:
+        self.started.append(spec)
+        return self._training(spec)
+
+    def _training(self, spec: TrialSpec) -> Training:
+        if self.crashing(spec):
+            raise RuntimeError("out of luck")
+        done = self._paused.pop(spec.id, 0)
+        whole = tiny.result(spec, self.accuracy(spec))
+        for record in whole.epochs:
+            self.num_epochs += record.epoch > done
+            order = yield record
+            if order == "pause":
+                self._paused[spec.id] = record.epoch
+                return None
+            if order == "prune":
+                return TrialResult(spec.id, "pruned", whole.epochs[: record.epoch])
+        return whole
+
+
+class MemoryStore:
+    """Remembers results in a dictionary, which outlives it as a database does."""
+
+    def __init__(self, results: dict[str, TrialResult] | None = None) -> None:
+        self.results = {} if results is None else results
+        self.log: list[tuple[str, str]] = []
+
+    def claim(self, spec: TrialSpec) -> TrialResult | None:
+        known = self.results.get(spec.id)
+        return None if known is None or known.status == "failed" else known
+
+    def start(self, spec: TrialSpec) -> None:
+        self.log.append(("start", spec.id))
+
+    def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
+        self.log.append((f"epoch {record.epoch}", spec.id))
+
+    def end(self, spec: TrialSpec, result: TrialResult | None) -> None:
+        self.log.append(("end", spec.id))
+        if result is not None:
+            self.results[spec.id] = result
+
+
+class NoDisplay:
+    """Shows nothing."""
+
+    def found(self, spec: TrialSpec, result: TrialResult) -> None: ...
+    def started(self, spec: TrialSpec) -> None: ...
+    def epoch(self, spec: TrialSpec, record: EpochRecord) -> None: ...
+    def ended(self, spec: TrialSpec, result: TrialResult | None) -> None: ...

@@ -1,0 +1,203 @@
+"""A study through the real command, as a person runs it: subprocesses in a folder of their own.
+
+Each start imports torch in the workers, so the tests share one finished study (`finished`) and copy its folder.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from mlflow import MlflowClient
+
+from ablations.tracking.reader import read_study
+
+SEVERAL = {"train__epochs": 6}
+NUM_TRIALS = 2 * 2 + 2 * 1 + 2 * 2  # searched, run again, confirmed
+
+
+class Folder:
+    """Where a person works: a study file, and what the command leaves."""
+
+    def __init__(self, path: Path, database: Path) -> None:
+        self.path = path
+        path.mkdir()
+        shutil.copyfile(database, path / "mlflow.db")
+        self.write_study()
+
+    def write_study(self, **changes: Any) -> None:
+        tiny.write_yaml(self.path / "tiny.yaml", base=tiny.base(**SEVERAL), **changes)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        root = Path(__file__).parents[2]
+        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "ABLATIONS_"))}
+        return subprocess.Popen(
+            [sys.executable, "-m", "ablations", *arguments],
+            cwd=self.path,
+            env={**kept, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": ""},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def call(self, *arguments: str, code: int = 0) -> str:
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=240)
+        assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
+        assert "Traceback" not in err
+        return out
+
+    def summary(self) -> dict[str, Any]:
+        text = (self.path / "reports" / "tiny" / "starter" / "summary.json").read_text()
+        values: dict[str, Any] = json.loads(text)
+        return values
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.path / 'mlflow.db'}"
+
+    def bits(self) -> dict[tuple[str, int], bytes | None]:
+        """Every confirmation's correctness, image by image."""
+        trials = read_study(self.uri, "tiny", "starter").trials
+        return {(t.variant, t.seed): t.result.test_correct for t in trials if t.phase == "confirm"}
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A study that was run once: its folder, what the command said, and what it left."""
+
+    folder: Folder
+    said: str
+    summary: dict[str, Any]
+    bits: dict[tuple[str, int], bytes | None]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Finished:
+    folder = Folder(tmp_path_factory.mktemp("functional") / "finished", migrated_database)
+    return Finished(folder, folder.call("run", "tiny.yaml"), folder.summary(), folder.bits())
+
+
+def accuracies(summary: dict[str, Any]) -> dict[str, Any]:
+    return {name: variant["accuracy_percent"] for name, variant in summary["variants"].items()}
+
+
+def test_a_run_says_what_it_does_and_where_the_report_is(finished: Finished) -> None:
+    first = finished.said.splitlines()[0]
+    assert "tiny" in first
+    assert "starter" in first
+    assert f"trained {NUM_TRIALS} trials, found 0 done before" in finished.said
+    assert "reports/tiny/starter/index.html" in finished.said
+    assert "mlflow ui" in finished.said
+
+
+def test_a_run_leaves_a_whole_report(finished: Finished) -> None:
+    report = finished.folder.path / "reports" / "tiny" / "starter"
+    for file in ("index.html", "report.md", "summary.json"):
+        assert (report / file).stat().st_size > 0
+    for folder, suffix in (("figures", ".svg"), ("figures", ".png"), ("tables", ".csv")):
+        assert list((report / folder).glob(f"*{suffix}"))
+
+
+def test_the_summary_has_what_other_programs_read(finished: Finished) -> None:
+    summary = finished.summary
+    assert (summary["study"], summary["profile"], summary["baseline"]) == ("tiny", "starter", "two")
+    assert set(summary["variants"]) == {"two", "one"}
+    for variant in summary["variants"].values():
+        assert isinstance(variant["params"], int)
+        assert isinstance(variant["macs"], int)
+        assert set(variant["accuracy_percent"]) == {"0", "1"}
+        assert all(0 <= value <= 100 for value in variant["accuracy_percent"].values())
+    (contrast,) = summary["contrasts"].values()
+    assert {"difference", "interval", "num_pairs", "verdict"} <= set(contrast)
+    assert contrast["num_pairs"] == 2
+    assert summary["provenance"]["versions"]["torch"] != "not installed"
+
+
+def test_mlflow_has_the_study_and_its_trials(finished: Finished) -> None:
+    client = MlflowClient(finished.folder.uri)
+    (experiment,) = [each for each in client.search_experiments() if each.name != "Default"]
+    assert experiment.name == "tiny/starter"
+    runs = client.search_runs([experiment.experiment_id])
+    assert {run.info.status for run in runs} == {"FINISHED"}
+    kinds = [(run.data.tags["ablations.kind"], run.data.tags.get("ablations.phase")) for run in runs]
+    assert kinds.count(("study", None)) == 1
+    assert kinds.count(("trial", "tune")) == 6
+    assert kinds.count(("trial", "confirm")) == 4
+
+
+def test_no_checkpoint_is_left(finished: Finished) -> None:
+    assert not list((finished.folder.path / ".ablations").rglob("*.pt"))
+
+
+def test_running_again_trains_nothing_and_changes_nothing(finished: Finished) -> None:
+    folder, before = finished.folder, finished.summary
+    assert f"trained 0 trials, found {NUM_TRIALS} done before" in folder.call("run", "tiny.yaml")
+    after = folder.summary()
+    assert {key for key in after if after[key] != before[key]} <= {"created"}
+
+
+def test_a_report_needs_neither_the_study_file_nor_the_old_report(finished: Finished) -> None:
+    folder, before = finished.folder, finished.summary
+    shutil.rmtree(folder.path / "reports")
+    (folder.path / "tiny.yaml").rename(folder.path / "away")
+    try:
+        assert "report:" in folder.call("report", "tiny")
+    finally:
+        (folder.path / "away").rename(folder.path / "tiny.yaml")
+    after = folder.summary()
+    assert {key for key in after if after[key] != before[key]} <= {"created"}
+
+
+def test_status_counts_what_is_done(finished: Finished) -> None:
+    said = finished.folder.call("status", "tiny")
+    assert "two" in said
+    assert "one" in said
+
+
+def test_a_variant_that_is_added_trains_alone(finished: Finished) -> None:
+    folder, before = finished.folder, finished.summary
+    folder.write_study(variants={**tiny.STUDY["variants"], "none": {"set": {"model.mixers": 0}}})
+    try:
+        said = folder.call("run", "tiny.yaml")
+        after = folder.summary()
+    finally:
+        folder.write_study()
+    assert f"trained {NUM_TRIALS // 2} trials, found {NUM_TRIALS} done before" in said
+    assert set(after["variants"]) == {"two", "one", "none"}
+    assert {name: accuracies(after)[name] for name in ("two", "one")} == accuracies(before)
+
+
+def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
+    finished: Finished, tmp_path: Path, migrated_database: Path
+) -> None:
+    folder = Folder(tmp_path / "stopped", migrated_database)
+
+    said = folder.call("run", "tiny.yaml", "--max-minutes", "0", code=3)
+    assert "trained 0 trials" in said
+    assert "Go on with: python -m ablations run tiny.yaml" in said
+
+    process = folder.start("run", "tiny.yaml")
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("[2/"):  # two trials are done, two are under way
+            process.send_signal(signal.SIGINT)
+            break
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, f"{out}\n{err}"
+    assert "what is done is kept" in err
+    assert "Traceback" not in err
+
+    said = folder.call("run", "tiny.yaml")
+    assert ", found 0 done before" not in said
+    assert folder.bits() == finished.bits
+    assert accuracies(folder.summary()) == accuracies(finished.summary)

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import shutil
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import filelock
+import numpy as np
+import pytest
+import sklearn.datasets
+import tiny
+import torch
+import torchvision
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from ablations.datasets import DATASETS
+from ablations.execution import data
+from ablations.execution.data import DataError, DataSource, Split, load, resize, stratified_order
+from ablations.execution.train import run_trial
+
+SHARED = Path(__file__).parents[5] / "shared" / "datasets" / "FashionMNIST" / "raw"
+
+
+def noise(count: int, size: int) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 1, size, size), dtype=np.uint8))
+
+
+# Resizing
+
+
+@pytest.mark.parametrize(("size", "to"), [(28, 14), (28, 32), (28, 56), (28, 64), (28, 224), (8, 16), (8, 32)])
+def test_resize_is_that_of_torchvision_on_pil_images_bit_for_bit(size: int, to: int) -> None:
+    images = noise(20, size)
+    torchvision_resize = torchvision.transforms.Resize(to)
+    expected = [np.asarray(torchvision_resize(Image.fromarray(image[0].numpy()))) for image in images]
+    assert np.array_equal(resize(images, to)[:, 0].numpy(), np.stack(expected))
+
+
+def test_resize_in_parts_is_the_same_as_in_one() -> None:
+    images = noise(4096 + 3, 8)
+    assert torch.equal(resize(images, 12)[4096:], resize(images[4096:], 12))
+
+
+def test_images_of_the_right_size_are_left_alone() -> None:
+    images = noise(2, 28)
+    assert resize(images, 28) is images
+
+
+def test_a_split_too_large_once_resized_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(data, "RESIDENT_BYTES", {"cpu": 1000})
+    spec = tiny.trial()
+    training = DataSource(tmp_path, "cpu").training(spec)
+    assert training.train.images.shape[-1] == DATASETS["synthetic"].size
+    # The trial is the same: each batch is then resized by itself.
+    small = tiny.finish(run_trial(spec, DataSource(tmp_path, "cpu"), None))
+    monkeypatch.undo()
+    assert tiny.timeless(small) == tiny.timeless(tiny.finish(run_trial(spec, DataSource(tmp_path, "cpu"), None)))
+
+
+# Order and splits
+
+
+@given(
+    counts=st.lists(st.integers(1, 30), min_size=1, max_size=6),
+    seed=st.integers(0, 2**63 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_beginning_of_a_stratified_order_has_the_classes_in_proportion(counts: list[int], seed: int) -> None:
+    labels = np.repeat(np.arange(len(counts)), counts)
+    order = stratified_order(labels, seed)
+    assert sorted(order) == list(range(len(labels)))
+    share = np.array(counts) / len(labels)
+    seen = np.cumsum(np.eye(len(counts))[labels[order]], axis=0)
+    expected = np.arange(1, len(labels) + 1)[:, None] * share
+    # Each class strays from its place by under one image; the others' strays add to the number of images taken.
+    assert (np.abs(seen - expected) < 1 + share * max(0, len(counts) - 2) + 1e-9).all()
+
+
+@given(per_class=st.integers(1, 20), num_classes=st.integers(1, 10), seed=st.integers(0, 1000))
+@settings(max_examples=40, deadline=None)
+def test_equally_large_classes_differ_by_at_most_one_image(per_class: int, num_classes: int, seed: int) -> None:
+    labels = np.tile(np.arange(num_classes), per_class)
+    seen = np.cumsum(np.eye(num_classes)[labels[stratified_order(labels, seed)]], axis=0)
+    assert (seen.max(axis=1) - seen.min(axis=1) <= 1).all()
+
+
+def test_the_seed_decides_the_stratified_order() -> None:
+    labels = np.arange(40) % 4
+    assert np.array_equal(stratified_order(labels, 1), stratified_order(labels, 1))
+    assert not np.array_equal(stratified_order(labels, 1), stratified_order(labels, 2))
+
+
+@pytest.fixture
+def numbered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DataSource:
+    """A source whose images are told apart by their first two bytes."""
+
+    def load_numbered(name: str, data_dir: Path, *, train: bool) -> Split:
+        count = DATASETS[name].num_train
+        images = torch.zeros(count, 1, 8, 8, dtype=torch.uint8)
+        images[:, 0, 0, 0], images[:, 0, 0, 1] = torch.arange(count) % 256, torch.arange(count) // 256
+        return Split(images, torch.arange(count) % DATASETS[name].num_classes)
+
+    monkeypatch.setattr(data, "load", load_numbered)
+    return DataSource(tmp_path, "cpu")
+
+
+def numbers(split: Split) -> list[int]:
+    return (split.images[:, 0, 0, 0].int() + 256 * split.images[:, 0, 0, 1].int()).tolist()
+
+
+def test_train_and_validation_are_disjoint_and_whole(numbered: DataSource) -> None:
+    training = numbered.training(tiny.trial(data__resize=None, model__pools=[True, False, False]))
+    train, validation = numbers(training.train), numbers(training.validation)
+    assert len(validation) == 64
+    assert sorted(train + validation) == list(range(256))
+    assert torch.bincount(training.validation.labels).tolist() == [16, 16, 16, 16]
+
+
+def splits(source: DataSource, **trial: object) -> tuple[list[int], list[int]]:
+    spec = tiny.trial(data__resize=None, model__pools=[True, False, False], **trial)
+    training = source.training(spec)
+    return numbers(training.train), numbers(training.validation)
+
+
+def test_splits_depend_on_phase_and_seed_and_on_nothing_else(numbered: DataSource) -> None:
+    reference = splits(numbered)
+    assert splits(numbered, variant="one") == reference
+    assert splits(numbered, train__lr=0.01, model__width=0.5) == reference
+    assert splits(numbered, seed=1) != reference
+    assert splits(numbered, phase="tune") != reference
+
+
+def test_fewer_training_images_leave_validation_as_it_is(numbered: DataSource) -> None:
+    train, validation = splits(numbered)
+    fewer, same = splits(numbered, data__train_size=50)
+    assert (fewer, same) == (train[:50], validation)
+
+
+def test_a_data_set_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    read: list[bool] = []
+    original = load
+    monkeypatch.setattr(data, "load", lambda *args, train: read.append(train) or original(*args, train=train))
+    source = DataSource(tmp_path, "cpu")
+    for seed in range(3):
+        source.training(tiny.trial(seed=seed))
+        source.test(tiny.trial(seed=seed))
+    assert read == [True, False]
+
+
+# The test split
+
+
+def test_a_tuning_trial_cannot_have_the_test_split(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match="must not read the test split"):
+        DataSource(tmp_path, "cpu").test(tiny.trial(phase="tune"))
+
+
+def test_what_a_trial_learns_from_has_no_test_split(tmp_path: Path) -> None:
+    assert set(vars(DataSource(tmp_path, "cpu").training(tiny.trial()))) == {"train", "validation"}
+
+
+@pytest.mark.parametrize(("phase", "reads"), [("tune", []), ("confirm", [3])])
+def test_the_test_split_is_read_by_confirmation_only_and_after_the_last_epoch(
+    phase: str, reads: list[int], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    seen: list[int] = []
+    test_read_after: list[int] = []
+    original = load
+
+    def spying(name: str, data_dir: Path, *, train: bool) -> Split:
+        if not train:
+            test_read_after.append(len(seen))
+        return original(name, data_dir, train=train)
+
+    monkeypatch.setattr(data, "load", spying)
+    training = run_trial(tiny.trial(phase=phase), DataSource(tmp_path, "cpu"), None)
+    with pytest.raises(StopIteration):
+        seen.append(next(training).epoch)
+        while True:
+            seen.append(training.send("go").epoch)
+    assert test_read_after == reads
+
+
+# Digits and synthetic images
+
+
+def test_digits_are_split_for_good_and_keep_their_classes(tmp_path: Path) -> None:
+    train, test = (load("digits", tmp_path, train=each) for each in (True, False))
+    assert (len(train), len(test)) == (DATASETS["digits"].num_train, DATASETS["digits"].num_test)
+    assert int(train.images.max()) == 255
+    assert torch.bincount(test.labels).min() >= 34  # of 360 / 10
+    # The split itself is part of what "digits" means: if it changes, so must the checksum.
+    assert hashlib.sha256(test.images.numpy().tobytes()).hexdigest()[:16] == "d9f4e5927e2df784"
+
+
+def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    digits = sklearn.datasets.load_digits()
+    digits.images[5, 3, 3] += 1
+    altered = SimpleNamespace(images=digits.images, target=digits.target)
+    monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: altered)
+    with pytest.raises(DataError, match="scikit-learn's digits are not those"):
+        load("digits", tmp_path, train=True)
+
+
+@pytest.mark.parametrize("name", ["digits", "synthetic"])
+def test_images_are_as_the_catalogue_says(name: str, tmp_path: Path) -> None:
+    known = DATASETS[name]
+    for train, count in ((True, known.num_train), (False, known.num_test)):
+        split = load(name, tmp_path, train=train)
+        assert split.images.shape == (count, known.channels, known.size, known.size)
+        assert split.images.dtype == torch.uint8
+        assert split.labels.unique().tolist() == list(range(known.num_classes))
+    assert not list(tmp_path.iterdir())
+
+
+# Fashion-MNIST, from small files of its format
+
+Files = dict[str, bytes]
+
+
+@pytest.fixture
+def small_files(monkeypatch: pytest.MonkeyPatch) -> Files:
+    """Four files as published but small, known by their MD5s; the mirror is an address that refuses."""
+    rng = np.random.default_rng(0)
+    files: Files = {}
+    for part, count in (("train", 20), ("t10k", 8)):
+        pixels = rng.integers(0, 256, (count, 28, 28), dtype=np.uint8)
+        labels = (np.arange(count) % 10).astype(np.uint8)
+        files[f"{part}-images-idx3-ubyte"] = struct.pack(">iiii", 2051, count, 28, 28) + pixels.tobytes()
+        files[f"{part}-labels-idx1-ubyte"] = struct.pack(">ii", 2049, count) + labels.tobytes()
+    raw_md5 = {f"FashionMNIST/raw/{name}": md5(content) for name, content in files.items()}
+    known = replace(DATASETS["fashion_mnist"], files_md5=raw_md5, num_train=20, num_test=8)
+    monkeypatch.setattr(data, "DATASETS", {**DATASETS, "fashion_mnist": known})
+    archives = [(f"{name}.gz", md5(archive(content))) for name, content in files.items()]
+    monkeypatch.setattr(torchvision.datasets.FashionMNIST, "resources", archives)
+    monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
+    return files
+
+
+def md5(content: bytes) -> str:
+    return hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def archive(content: bytes) -> bytes:
+    packed = io.BytesIO()
+    with gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as file:
+        file.write(content)
+    return packed.getvalue()
+
+
+def put(files: Files, folder: Path, *, archives: bool = False) -> Path:
+    raw = folder / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for name, content in files.items():
+        (raw / (f"{name}.gz" if archives else name)).write_bytes(archive(content) if archives else content)
+    return raw
+
+
+@pytest.mark.parametrize("archives", [True, False])
+def test_fashion_mnist_is_read_from_archives_and_from_raw_files(
+    archives: bool, small_files: Files, tmp_path: Path
+) -> None:
+    put(small_files, tmp_path, archives=archives)
+    for part, train in (("train", True), ("t10k", False)):
+        split = load("fashion_mnist", tmp_path, train=train)
+        assert split.images.numpy().tobytes() == small_files[f"{part}-images-idx3-ubyte"][16:]
+        assert split.labels.numpy().astype(np.uint8).tobytes() == small_files[f"{part}-labels-idx1-ubyte"][8:]
+
+
+def test_fashion_mnist_absent_with_no_network_is_one_error_that_says_what_to_do(
+    small_files: Files, tmp_path: Path
+) -> None:
+    with pytest.raises(DataError) as caught:
+        load("fashion_mnist", tmp_path / "nowhere", train=True)
+    message = str(caught.value)
+    assert str(tmp_path / "nowhere" / "FashionMNIST" / "raw") in message
+    assert all(f"{name}.gz" in message for name in small_files)
+    assert "ABLATIONS_DATA" in message
+    assert len(message.splitlines()) == 2
+
+
+def test_a_broken_archive_is_not_unpacked(small_files: Files, tmp_path: Path) -> None:
+    raw = put(small_files, tmp_path, archives=True)
+    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"half a down")
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte.gz"):
+        load("fashion_mnist", tmp_path, train=True)
+
+
+@pytest.mark.parametrize("alter", [lambda raw: raw[:-1] + b"?", lambda raw: raw[:-100], lambda raw: b""])
+def test_an_altered_raw_file_is_named(alter: Callable[[bytes], bytes], small_files: Files, tmp_path: Path) -> None:
+    file = put(small_files, tmp_path) / "train-images-idx3-ubyte"
+    file.write_bytes(alter(file.read_bytes()))
+    with pytest.raises(DataError, match=r"train-images-idx3-ubyte is not the published file: its MD5 is"):
+        load("fashion_mnist", tmp_path, train=True)
+
+
+def test_a_folder_that_cannot_be_written_to_will_do(
+    small_files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def refuse(lock: filelock.FileLock, *args: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", lock.lock_file)
+
+    put(small_files, tmp_path)
+    tmp_path.chmod(0o555)
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)  # for root, who may write everywhere
+    try:
+        assert len(load("fashion_mnist", tmp_path, train=True)) == 20
+    finally:
+        tmp_path.chmod(0o755)
+
+
+@pytest.mark.skipif(not SHARED.exists(), reason="the published archives are not beside this checkout")
+def test_the_published_archives_are_what_the_catalogue_knows(tmp_path: Path) -> None:
+    raw = tmp_path / "FashionMNIST" / "raw"
+    raw.mkdir(parents=True)
+    for file in SHARED.glob("*.gz"):
+        shutil.copyfile(file, raw / file.name)
+    known = DATASETS["fashion_mnist"]
+    train, test = (load("fashion_mnist", tmp_path, train=each) for each in (True, False))
+    assert (len(train), len(test)) == (known.num_train, known.num_test)
+    assert torch.bincount(train.labels).tolist() == [6000] * 10
+    assert known.checksum == "md5:" + "-".join(each[:8] for each in known.files_md5.values())
+    shutil.rmtree(tmp_path)

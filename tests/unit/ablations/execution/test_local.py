@@ -1,0 +1,137 @@
+"""What only the real executor does; what every executor does is in tests/contract/test_executor.py."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tiny
+
+from ablations.execution.local import LocalExecutor, SetupError
+from ablations.plan import Machine
+from ablations.trial import Ended, EpochRecord, Order, TrialSpec
+
+ONE_CORE = Machine("cpu", bf16=False, num_workers=1, description="1 CPU core")
+
+
+@pytest.fixture
+def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
+    executor = LocalExecutor(ONE_CORE, tmp_path / "data", tmp_path / "checkpoints")
+    yield executor
+    executor.close()
+
+
+def go(spec: TrialSpec, record: EpochRecord) -> Order:
+    return "go"
+
+
+def until_ended(executor: LocalExecutor, on_epoch: object = go) -> Ended:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        ended = executor.wait(on_epoch, 1.0)  # type: ignore[arg-type]
+        if ended:
+            return ended[0]
+    raise TimeoutError("the trial did not end")
+
+
+def kill_worker() -> None:
+    (worker,) = multiprocessing.active_children()
+    assert worker.pid is not None
+    os.kill(worker.pid, signal.SIGKILL)
+    worker.join()
+
+
+def test_a_killed_worker_fails_its_trial_and_the_next_one_runs(executor: LocalExecutor) -> None:
+    killed = []
+
+    def kill_once(spec: TrialSpec, record: EpochRecord) -> Order:
+        # The record is here, the answer finds nobody: the moment at which a driver is easily taken down too.
+        if not killed:
+            kill_worker()
+            killed.append(spec)
+        return "go"
+
+    executor.submit(tiny.trial(seed=0))
+    result = until_ended(executor, kill_once).result
+    assert result is not None
+    assert (result.status, result.message) == ("failed", "the worker process died: signal SIGKILL")
+
+    executor.submit(tiny.trial(seed=1))
+    result = until_ended(executor).result
+    assert result is not None
+    assert result.status == "finished"
+
+    kill_worker()  # an idle one, this time
+    executor.submit(tiny.trial(seed=2))
+    result = until_ended(executor).result
+    assert result is not None
+    assert result.status == "finished"
+
+
+def test_absent_data_ends_the_study_not_the_trial(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # an address that refuses: there is no network
+    spec = tiny.trial(data__name="fashion_mnist", data__resize=None, model__preset="nin_small")
+    executor.submit(spec)
+    with pytest.raises(SetupError, match="Fashion-MNIST is not in .*data and could not be downloaded"):
+        until_ended(executor)
+    assert not [file for file in tmp_path.rglob("*ubyte*") if file.stat().st_size]
+
+
+DRIVER = """
+import sys
+from pathlib import Path
+import multiprocessing
+import tiny
+from ablations.execution.local import LocalExecutor
+
+if __name__ == "__main__":
+    executor = LocalExecutor(tiny.CPU, Path("data"), Path("checkpoints"))
+    for seed in (0, 1):
+        executor.submit(tiny.trial(seed=seed, train__epochs=1_000_000))
+    seen = set()
+    while len(seen) < 2:
+        executor.wait(lambda spec, record: seen.add(spec.id) or "go", 1.0)
+    heavy = {"torch", "torchvision", "sklearn"} & set(sys.modules)
+    print(*(child.pid for child in multiprocessing.active_children()), *heavy, flush=True)
+    while True:
+        executor.wait(lambda spec, record: "go", 1.0)
+"""
+
+
+def test_the_driver_imports_no_torch_and_its_workers_do_not_outlive_it(tmp_path: Path) -> None:
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    tests = Path(tiny.__file__).parent
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as driver:
+        assert driver.stdout is not None
+        said = driver.stdout.readline().split()
+        driver.kill()
+    assert len(said) == 2, f"the driver imported {said[2:]}"
+    assert all(word.isdigit() for word in said)
+    deadline = time.monotonic() + 30
+    while (left := [pid for pid in said if running(pid)]) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not left
+
+
+def running(pid: str) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state not in "ZX"  # an orphan that ended may wait for somebody to take note

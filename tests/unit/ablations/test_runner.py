@@ -1,0 +1,273 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import tiny
+from fakes import FakeTraining, InProcessExecutor, MemoryStore, NoDisplay
+
+from ablations import runner as runner_module
+from ablations.plan import Plan
+from ablations.runner import Outcome, Runner
+from ablations.trial import EpochRecord, TrialResult, TrialSpec
+from ablations.tuning import VariantTuner
+
+THREE = {"two": {}, "one": {"set": {"model.mixers": 1}}, "none": {"set": {"model.mixers": 0}}}
+
+
+class Bench:
+    """A store and a training that outlive runs, as a database and checkpoints do."""
+
+    def __init__(self) -> None:
+        self.training = FakeTraining()
+        self.store = MemoryStore()
+        self.shown: list[tuple[str, str]] = []
+        self.executor: InProcessExecutor | None = None
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        num_workers: int = 2,
+        deadline: float | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+        display: Any = None,
+    ) -> Outcome:
+        self.training.started.clear()
+        self.training.num_epochs = 0
+        self.executor = InProcessExecutor(self.training, num_workers)
+        return Runner(
+            plan,
+            tuner=VariantTuner,
+            executor=self.executor,
+            store=self.store,
+            display=display or NoDisplay(),
+            deadline=deadline,
+            interrupted=interrupted,
+        ).run()
+
+    @property
+    def trained(self) -> list[tuple[str, str, int]]:
+        return [(spec.phase, spec.variant, spec.seed) for spec in self.training.started]
+
+    def confirmed(self) -> list[tuple[int, str]]:
+        return [(seed, variant) for phase, variant, seed in self.trained if phase == "confirm"]
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench()
+
+
+# Order
+
+
+@pytest.mark.parametrize("num_workers", [1, 2, 16])
+def test_tuning_comes_first_then_confirmation_seed_by_seed(num_workers: int, bench: Bench) -> None:
+    plan = tiny.plan(variants=THREE, seeds=3)
+    outcome = bench.run(plan, num_workers=num_workers)
+    assert outcome == Outcome("complete", len(plan.cells), 0, ())
+    assert bench.trained == [(cell.phase, cell.variant, cell.seed) for cell in plan.cells]
+    assert bench.confirmed() == [(seed, name) for seed in range(3) for name in ("two", "one", "none")]
+    assert bench.executor is not None
+    assert bench.executor.most_under_way <= num_workers
+
+
+def test_without_a_search_space_there_is_only_confirmation(bench: Bench) -> None:
+    assert bench.run(tiny.plan(search_space={})).num_trained == 4
+    assert [phase for phase, _, _ in bench.trained] == ["confirm"] * 4
+
+
+def test_every_variant_is_confirmed_at_its_own_best_values(bench: Bench) -> None:
+    bench.training.accuracy = lambda spec: (
+        spec.hyperparameters["train.lr"] * (100 if spec.variant == "two" else -100) + 50
+    )
+    plan = tiny.plan(tuning={"trials": 5, "rerun_best": 2, "rerun_seeds": 1})
+    bench.run(plan)
+    tried = {name: set[float]() for name in ("two", "one")}
+    chosen = {name: set[float]() for name in ("two", "one")}
+    for spec in bench.training.started:
+        (tried if spec.phase == "tune" else chosen)[spec.variant].add(spec.hyperparameters["train.lr"])
+    assert chosen["two"] == {max(tried["two"])}
+    assert chosen["one"] == {min(tried["one"])}
+
+
+def test_records_are_stored_in_order_between_start_and_end(bench: Bench) -> None:
+    bench.run(tiny.plan(seeds=1))
+    for spec in bench.training.started:
+        events = [event for event, trial_id in bench.store.log if trial_id == spec.id]
+        assert events == ["start", "epoch 1", "epoch 2", "epoch 3", "end"]
+
+
+def test_the_display_hears_of_every_trial(bench: Bench) -> None:
+    heard: list[tuple[str, str]] = []
+
+    class Display:
+        def __getattr__(self, name: str) -> Callable[..., None]:
+            return lambda spec, *rest: heard.append((name, spec.id))
+
+    plan = tiny.plan()
+    bench.run(plan, display=Display())
+    assert [name for name, _ in heard].count("ended") == len(plan.cells)
+    heard.clear()
+    bench.run(plan, display=Display())
+    assert {name for name, _ in heard} == {"found"}
+    assert len(heard) == len(plan.cells)
+
+
+# Running again
+
+
+def test_a_second_run_trains_nothing(bench: Bench) -> None:
+    plan = tiny.plan(variants=THREE)
+    first = bench.run(plan)
+    assert bench.run(plan) == Outcome("complete", 0, first.num_trained, ())
+    assert bench.trained == []
+
+
+def test_a_new_variant_trains_alone(bench: Bench) -> None:
+    bench.run(tiny.plan())
+    outcome = bench.run(tiny.plan(variants=THREE))
+    assert {variant for _, variant, _ in bench.trained} == {"none"}
+    assert outcome.num_trained == len(tiny.plan().cells) // 2
+
+
+def test_new_seeds_train_alone(bench: Bench) -> None:
+    bench.run(tiny.plan(seeds=2))
+    bench.run(tiny.plan(seeds=4))
+    assert bench.trained == [("confirm", name, seed) for seed in (2, 3) for name in ("two", "one")]
+
+
+def test_a_changed_variant_trains_alone(bench: Bench) -> None:
+    bench.run(tiny.plan())
+    bench.run(tiny.plan(variants={"two": {}, "one": {"set": {"model.mixers": 1, "model.dropout": 0.5}}}))
+    assert {variant for _, variant, _ in bench.trained} == {"one"}
+
+
+def test_a_renamed_variant_trains_nothing(bench: Bench) -> None:
+    bench.run(tiny.plan())
+    assert bench.run(tiny.plan(variants={"two": {}, "single": {"set": {"model.mixers": 1}}})).num_trained == 0
+
+
+# Stopping and going on
+
+
+def test_a_budget_of_nothing_trains_nothing_and_says_so(bench: Bench) -> None:
+    assert bench.run(tiny.plan(), deadline=0.0) == Outcome("budget", 0, 0, ())
+    assert bench.trained == []
+
+
+class Clock:
+    """Stands in for `time`: a second a look."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        self.now += 1.0
+        return self.now
+
+
+@pytest.mark.parametrize("deadline", [4.0, 9.0, 17.0, 25.0])
+def test_a_budget_pauses_between_epochs_and_the_next_run_goes_on(
+    deadline: float, bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plan = tiny.plan()
+    monkeypatch.setattr(runner_module, "time", Clock())
+    first = bench.run(plan, deadline=deadline)
+    assert first.state == "budget"
+    epochs = bench.training.num_epochs
+    assert 0 < epochs < 3 * len(plan.cells)
+    second = bench.run(plan)
+    assert second == Outcome("complete", len(plan.cells) - first.num_trained, first.num_trained, ())
+    assert epochs + bench.training.num_epochs == 3 * len(plan.cells)  # no epoch is trained twice
+
+
+def test_going_on_after_each_epoch_comes_to_the_same_results(bench: Bench) -> None:
+    plan = tiny.plan(tuning={"trials": 6, "rerun_best": 1, "rerun_seeds": 1, "pruner": "median"})
+    uneven: Callable[[TrialSpec], float] = lambda spec: 40 + 100 * spec.hyperparameters["train.lr"]  # noqa: E731
+    whole = Bench()
+    whole.training.accuracy = bench.training.accuracy = uneven
+    assert whole.run(plan).state == "complete"
+    assert any(result.status == "pruned" for result in whole.store.results.values())
+    for _ in range(200):
+        looks = iter([False] * 6)
+        if bench.run(plan, interrupted=lambda: next(looks, True)).state == "complete":  # noqa: B023
+            break
+    assert bench.store.results == whole.store.results
+
+
+def test_an_interrupt_is_told_from_a_budget(bench: Bench) -> None:
+    assert bench.run(tiny.plan(), interrupted=lambda: True).state == "interrupted"
+    assert bench.run(tiny.plan()).state == "complete"
+
+
+def test_a_deadline_that_passes_in_the_last_epoch_leaves_nothing_to_go_on_with(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=1, variants={"two": {}})
+    done: list[bool] = []
+    bench.training.accuracy = lambda spec: done.append(True) or 50.0  # type: ignore[func-returns-value]
+    ends = iter([False] * 6)  # true from the last epoch's answer on
+    outcome = bench.run(plan, interrupted=lambda: next(ends, True))
+    assert bench.training.num_epochs == 3
+    assert outcome == Outcome("complete", 1, 0, ())
+
+
+def test_a_finished_study_is_complete_whatever_the_budget(bench: Bench) -> None:
+    plan = tiny.plan()
+    bench.run(plan)
+    assert bench.run(plan, deadline=0.0) == Outcome("complete", 0, len(plan.cells), ())
+
+
+def test_no_pair_is_broken_by_more_than_the_trials_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = tiny.plan(variants=THREE, seeds=5, search_space={})
+    monkeypatch.setattr(runner_module, "time", Clock())
+    assert bench.run(plan, deadline=30.0).state == "budget"
+    seeds: dict[str, set[int]] = {name: set() for name in THREE}
+    for spec in bench.training.started:
+        if spec.id in bench.store.results:
+            seeds[spec.variant].add(spec.seed)
+    counts = [len(each) for each in seeds.values()]
+    assert max(counts) - min(counts) <= 1
+    assert sum(counts) > 3
+
+
+# Failures
+
+
+def test_a_crash_is_a_failure_that_the_next_run_tries_again(bench: Bench) -> None:
+    plan = tiny.plan()
+    bench.training.crashing = lambda spec: (spec.phase, spec.variant, spec.seed) == ("confirm", "one", 1)
+    first = bench.run(plan)
+    assert first.state == "complete"
+    assert first.failures == ("one, seed 1: RuntimeError: out of luck",)
+    bench.training.crashing = lambda spec: False
+    second = bench.run(plan)
+    assert (second.num_trained, second.failures) == (1, ())
+    assert bench.trained == [("confirm", "one", 1)]
+
+
+def test_a_variant_that_cannot_be_tuned_is_confirmed_at_the_bases_values(bench: Bench) -> None:
+    bench.training.crashing = lambda spec: spec.phase == "tune" and spec.variant == "one"
+    outcome = bench.run(tiny.plan())
+    assert len(outcome.failures) == 2
+    confirmed = [spec for spec in bench.training.started if (spec.phase, spec.variant) == ("confirm", "one")]
+    assert [spec.config.train.lr for spec in confirmed] == [tiny.STUDY["base"]["train"]["lr"]] * 2
+
+
+def test_a_diverged_trial_is_an_outcome_and_not_run_again(bench: Bench) -> None:
+    diverged: Callable[[TrialSpec], TrialResult] = lambda spec: tiny.result(spec, status="diverged")  # noqa: E731
+    plan = tiny.plan(search_space={})
+    for cell in plan.cells[:2]:
+        spec = plan.trial(cell.variant, cell.phase, cell.seed, {})
+        bench.store.results[spec.id] = diverged(spec)
+    assert bench.run(plan) == Outcome("complete", 2, 2, ())
+
+
+def test_an_error_of_the_store_stops_the_run(bench: Bench) -> None:
+    def full(spec: TrialSpec, record: EpochRecord) -> None:
+        raise OSError("no space left on device")
+
+    bench.store.epoch = full  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="no space left"):
+        bench.run(tiny.plan())

@@ -1,0 +1,350 @@
+"""What is in MLflow after a study, and that it comes back as it went in; on a real database."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from mlflow import MlflowClient
+from mlflow.artifacts import load_text
+from mlflow.entities import Run
+
+from ablations.plan import Plan
+from ablations.tracking import recorder as recorder_module
+from ablations.tracking.reader import read_study, recorded_profiles
+from ablations.tracking.recorder import Recorder, shown_uri
+from ablations.tracking.schema import TrackingError, default_uri
+from ablations.trial import EpochRecord, TrialResult, TrialSpec
+
+PLAN = tiny.plan()
+
+
+@pytest.fixture
+def uri(new_store: Callable[[], str]) -> str:
+    return new_store()
+
+
+def record_trial(recorder: Recorder, spec: TrialSpec, result: TrialResult | None, epochs: Any = None) -> None:
+    recorder.start(spec)
+    for each in result.epochs if result else epochs or ():
+        recorder.epoch(spec, each)
+    recorder.end(spec, result)
+
+
+def trials(uri: str) -> list[Run]:
+    client = MlflowClient(uri)
+    (experiment,) = [each for each in client.search_experiments() if each.name == "tiny/starter"]
+    return [run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" in run.data.tags]
+
+
+def parents(uri: str) -> list[Run]:
+    client = MlflowClient(uri)
+    (experiment,) = [each for each in client.search_experiments() if each.name == "tiny/starter"]
+    return [run for run in client.search_runs([experiment.experiment_id]) if "mlflow.parentRunId" not in run.data.tags]
+
+
+def awkward(spec: TrialSpec) -> TrialResult:
+    """A result of values that a careless store would round."""
+    epochs = (
+        tiny.record(1, 100 / 3, train_loss=0.1 + 0.2, validation_loss=5e-324, learning_onset_step=None),
+        tiny.record(2, 200 / 3, train_loss=1 / 3, validation_loss=1.7976931348623157e308, num_dead_classes=3),
+        tiny.record(3, 2 / 3, train_images_per_second=123456789.123456789, epoch_seconds=1e-9),
+    )
+    bits = np.packbits(np.arange(1003) % 3 == 0).tobytes()
+    return TrialResult(spec.id, "finished", epochs, 100 * 335 / 1003, bits, 1003)
+
+
+# What is written
+
+
+def test_trials_are_direct_children_of_one_parent_with_tags_to_find_them_by(uri: str) -> None:
+    plan = tiny.plan(variants={"two": {}, "one": {"set": {"model.mixers": 1}, "family": "mixers"}})
+    recorder = Recorder(uri, plan, "text")
+    for variant in ("two", "one"):
+        tune = plan.trial(variant, "tune", 0, {"train.lr": 0.05}, 0)
+        confirm = plan.trial(variant, "confirm", 1, {"train.lr": 0.05})
+        for spec in (tune, confirm):
+            record_trial(recorder, spec, tiny.result(spec))
+    recorder.close(True, {"python": "3"})
+
+    (parent,) = parents(uri)
+    assert parent.info.status == "FINISHED"
+    assert {parent.data.tags[key] for key in ("ablations.study", "ablations.profile")} == {"tiny", "starter"}
+    children = trials(uri)
+    assert len(children) == 4
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert {run.info.status for run in children} == {"FINISHED"}
+    run = next(
+        r for r in children if r.data.tags["ablations.variant"] == "one" and r.data.tags["ablations.phase"] == "tune"
+    )
+    spec = plan.trial("one", "tune", 0, {"train.lr": 0.05}, 0)
+    expected = {
+        "ablations.trial_id": spec.id,
+        "ablations.study": "tiny",
+        "ablations.seed": "0",
+        "ablations.number": "0",
+        "ablations.family": "mixers",
+        "ablations.status": "finished",
+    }
+    assert {key: run.data.tags[key] for key in expected} == expected
+    assert run.data.params["train.lr"] == "0.05"
+    assert run.data.params["model.mixers"] == "1"
+    assert run.data.metrics["validation_accuracy_percent"] == 50.0
+
+
+def test_the_studys_text_plan_and_provenance_are_attached(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "study: tiny  # as written\n")
+    recorder.close(True, {"python": "3.11.7"})
+    (parent,) = parents(uri)
+    assert load_text(f"{parent.info.artifact_uri}/study.yaml") == "study: tiny  # as written\n"
+    assert Plan.from_json(load_text(f"{parent.info.artifact_uri}/plan.json")) == PLAN
+    assert json.loads(load_text(f"{parent.info.artifact_uri}/provenance.json")) == {"python": "3.11.7"}
+
+
+def test_artifacts_lie_beside_the_database(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    spec = PLAN.trial("two", "confirm", 0, {})
+    record_trial(recorder, spec, tiny.result(spec))
+    folder = Path(uri.removeprefix("sqlite:///")).parent
+    assert len(list((folder / "mlruns").rglob("trial.json"))) == 1
+
+
+def test_no_trial_is_in_the_store_twice(uri: str) -> None:
+    spec = PLAN.trial("two", "confirm", 0, {})
+    for result in (tiny.result(spec, status="failed"), None, tiny.result(spec)):
+        record_trial(Recorder(uri, PLAN, "text"), spec, result)
+    Recorder(uri, PLAN, "text")
+    assert len(trials(uri)) == 1
+    assert len(parents(uri)) == 1
+
+
+def test_a_trial_that_is_told_again_stores_nothing_twice(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", -1.0)  # each epoch is written as it comes
+    spec = PLAN.trial("two", "confirm", 0, {})
+    result = tiny.result(spec)
+    record_trial(Recorder(uri, PLAN, "text"), spec, None, result.epochs[:2])
+    (run,) = trials(uri)
+    assert run.info.status == "KILLED"
+    record_trial(Recorder(uri, PLAN, "text"), spec, result)
+    (run,) = trials(uri)
+    assert run.info.status == "FINISHED"
+    history = MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")
+    assert [(point.step, point.value) for point in history] == [(e.step, e.train_loss) for e in result.epochs]
+
+
+def test_a_driver_that_died_leaves_a_run_that_the_next_one_goes_on_with(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", -1.0)
+    spec = PLAN.trial("two", "confirm", 0, {})
+    dead = Recorder(uri, PLAN, "text")
+    dead.start(spec)
+    dead.epoch(spec, tiny.record(1))
+    (run,) = trials(uri)
+    assert run.info.status == "RUNNING"
+    recorder = Recorder(uri, PLAN, "text")
+    assert recorder.claim(spec) is None
+    record_trial(recorder, spec, tiny.result(spec))
+    assert [(run.info.status, run.data.tags["ablations.status"]) for run in trials(uri)] == [("FINISHED", "finished")]
+
+
+def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    spec = PLAN.trial("two", "confirm", 0, {})
+    recorder = Recorder(uri, PLAN, "text")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(MlflowClient, "log_text", killed)
+        record_trial(recorder, spec, tiny.result(spec))
+    assert Recorder(uri, PLAN, "text").claim(spec) is None
+    assert read_study(uri, "tiny", "starter").trials == ()
+
+
+def test_a_long_trial_is_written_whole(uri: str) -> None:
+    spec = PLAN.trial("two", "confirm", 0, {})
+    epochs = tuple(tiny.record(epoch) for epoch in range(1, 251))
+    result = TrialResult(spec.id, "finished", epochs, 50.0, b"\xff", 8)
+    record_trial(Recorder(uri, PLAN, "text"), spec, result)
+    (trial,) = read_study(uri, "tiny", "starter").trials
+    assert trial.result == result
+    (run,) = trials(uri)
+    assert len(MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")) == 250
+
+
+# What comes back
+
+
+def test_a_study_reads_back_exactly_as_it_was_recorded(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    values = {"train.lr": 0.1 + 0.2}
+    confirm = PLAN.trial("two", "confirm", 0, values)
+    tune = PLAN.trial("one", "tune", 1, {"train.lr": 1 / 7}, 5)
+    record_trial(recorder, confirm, awkward(confirm))
+    record_trial(recorder, tune, tiny.result(tune, 100 / 7))
+    recorder.close(True, {"python": "3"})
+    stored = read_study(uri, "tiny", "starter")
+    assert stored.plan == PLAN
+    assert stored.provenance["plan_id"] == PLAN.id
+    tuned, confirmed = stored.trials
+    assert confirmed.result == awkward(confirm)
+    assert (confirmed.variant, confirmed.phase, confirmed.seed, confirmed.number) == ("two", "confirm", 0, None)
+    assert confirmed.hyperparameters == values
+    assert (tuned.variant, tuned.phase, tuned.seed, tuned.number) == ("one", "tune", 1, 5)
+    assert tuned.hyperparameters == {"train.lr": 1 / 7}
+    assert tuned.result.last is not None
+    assert tuned.result.last.validation_accuracy_percent == 100 / 7
+
+
+def test_a_trial_that_diverged_at_once_reads_back(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    results = []
+    for phase in ("tune", "confirm"):
+        spec = PLAN.trial("two", phase, 0, {})
+        results.append(tiny.result(spec, status="diverged"))
+        record_trial(recorder, spec, results[-1])
+    read = {trial.phase: trial.result for trial in read_study(uri, "tiny", "starter").trials}
+    assert [read["tune"], read["confirm"]] == results
+
+
+def test_what_another_plan_left_behind_is_not_read(uri: str) -> None:
+    spec = PLAN.trial("one", "confirm", 0, {})
+    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    Recorder(uri, tiny.plan(variants={"two": {}, "one": {"set": {"model.mixers": 0}}}), "text")
+    assert read_study(uri, "tiny", "starter").trials == ()
+
+
+def test_a_renamed_variant_takes_its_trials_with_it(uri: str) -> None:
+    spec = PLAN.trial("one", "confirm", 0, {"train.lr": 0.05})
+    record_trial(Recorder(uri, PLAN, "text"), spec, awkward(spec))
+    renamed = tiny.plan(variants={"two": {}, "single": {"set": {"model.mixers": 1}, "family": "mixers"}})
+    Recorder(uri, renamed, "text").claim(renamed.trial("single", "confirm", 0, {"train.lr": 0.05}))
+    (trial,) = read_study(uri, "tiny", "starter").trials
+    assert (trial.variant, trial.variant_key) == ("single", renamed["single"].key)
+    assert trial.result == awkward(spec)
+    (run,) = trials(uri)
+    assert run.data.tags["ablations.family"] == "mixers"
+
+
+def test_a_changed_search_space_relabels_the_trials_it_shares(uri: str) -> None:
+    spec = PLAN.trial("two", "confirm", 0, {"train.lr": 0.05})
+    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    wider = {**tiny.STUDY["search_space"], "train.momentum": {"type": "float", "low": 0.0, "high": 0.95}}
+    plan = tiny.plan(search_space=wider)
+    values = {"train.lr": 0.05, "train.momentum": 0.9}
+    same = plan.trial("two", "confirm", 0, values)
+    assert same.id == spec.id
+    Recorder(uri, plan, "text").claim(same)
+    (trial,) = read_study(uri, "tiny", "starter").trials
+    assert trial.hyperparameters == values
+
+
+def test_profiles_are_those_of_the_study_of_exactly_that_name(uri: str) -> None:
+    Recorder(uri, PLAN, "text")
+    Recorder(uri, tiny.plan(study="ti_y"), "text")
+    assert recorded_profiles(uri, "tiny") == ["starter"]
+    assert recorded_profiles(uri, "ti_y") == ["starter"]  # "_" is a wildcard in SQL
+    assert recorded_profiles(uri, "tin") == []
+
+
+# What goes wrong
+
+
+def test_reading_creates_no_database(tmp_path: Path) -> None:
+    uri = f"sqlite:///{tmp_path / 'nothing' / 'mlflow.db'}"
+    assert recorded_profiles(uri, "tiny") == []
+    with pytest.raises(TrackingError, match="holds no study 'tiny' at profile 'starter'. Run it first"):
+        read_study(uri, "tiny", "starter")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_store_without_the_study_says_so(uri: str) -> None:
+    with pytest.raises(TrackingError, match="holds no study"):
+        read_study(uri, "tiny", "starter")
+
+
+def no_database(tmp_path: Path) -> str:
+    (tmp_path / "file.db").write_text("not a database, " * 100)
+    return f"sqlite:///{tmp_path / 'file.db'}"
+
+
+@pytest.mark.parametrize(
+    "make_uri",
+    [
+        no_database,
+        lambda tmp_path: "sqlite:////proc/nowhere/mlflow.db",
+        lambda tmp_path: "http://127.0.0.1:9",
+        lambda tmp_path: "gopher://somewhere",
+        lambda tmp_path: "postgresql://user:secret@127.0.0.1:9/db",
+    ],
+    ids=["no database", "no folder", "no server", "no such scheme", "no driver or server"],
+)
+def test_a_store_that_cannot_be_opened_is_one_clear_error(
+    make_uri: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    uri = make_uri(tmp_path)
+    with pytest.raises(TrackingError, match="cannot be used") as caught:
+        Recorder(uri, PLAN, "text")
+    assert shown_uri(uri) in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("use", [lambda uri: Recorder(uri, PLAN, "text"), lambda uri: read_study(uri, "tiny", "x")])
+def test_a_password_is_never_shown(use: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TrackingError) as caught:
+        use("http://me:secret@127.0.0.1:9/")
+    assert "secret" not in str(caught.value)
+    assert "127.0.0.1:9" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://me:p%40ss@host:5000/path", "https://***@host:5000/path"),
+        ("postgresql+psycopg2://me:secret@db/mlflow", "postgresql+psycopg2://***@db/mlflow"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+        ("http://host:5000", "http://host:5000"),
+    ],
+)
+def test_a_uri_is_shown_without_its_password(uri: str, shown: str) -> None:
+    assert shown_uri(uri) == shown
+
+
+def test_a_deleted_experiment_is_not_written_to(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    MlflowClient(uri).delete_experiment(recorder.experiment_id)
+    with pytest.raises(TrackingError, match="was deleted. Restore it"):
+        Recorder(uri, PLAN, "text")
+
+
+def test_the_plan_of_another_version_is_an_error_for_people(uri: str) -> None:
+    Recorder(uri, PLAN, "text")
+    (parent,) = parents(uri)
+    MlflowClient(uri).log_text(parent.info.run_id, '{"study": "tiny", "shape": "of the future"}', "plan.json")
+    with pytest.raises(TrackingError, match="recorded by another version of the suite"):
+        read_study(uri, "tiny", "starter")
+
+
+def test_the_default_store_is_the_one_that_mlflow_ui_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert default_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
+    assert default_uri() == "http://host:5000"
+
+
+def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> None:
+    spec = PLAN.trial("two", "tune", 0, {})
+    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    (run,) = trials(uri)
+    fields = set(EpochRecord.__dataclass_fields__) - {"timestamp_ms"}
+    assert fields <= set(run.data.metrics)
+    stamps = MlflowClient(uri).get_metric_history(run.info.run_id, "epoch")
+    assert [point.timestamp for point in stamps] == [tiny.record(epoch).timestamp_ms for epoch in (1, 2, 3)]
