@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ablations.datasets import DATASETS
-from ablations.plan import SEARCH_SEED, Plan, PlannedVariant
+from ablations.plan import Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import Judgement, PairedSample, Verdict, judge, sentence
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
@@ -164,7 +164,8 @@ def summarize(plan: Plan, trials: Iterable[RecordedTrial], provenance: Mapping[s
     """
     by_variant: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
     keys = {variant.name: variant.key for variant in plan.variants}
-    for trial in trials:
+    # The store gives trials in any order; one order makes one report.
+    for trial in sorted(trials, key=_order):
         if keys.get(trial.variant) == trial.variant_key:
             by_variant[trial.variant].append(trial)
     variants = tuple(_variant(plan, variant, by_variant[variant.name]) for variant in plan.variants)
@@ -196,6 +197,12 @@ def summarize(plan: Plan, trials: Iterable[RecordedTrial], provenance: Mapping[s
         caveats=plan.caveats,
         provenance=dict(provenance),
     )
+
+
+def _order(trial: RecordedTrial) -> tuple[Any, ...]:
+    """Search trials by number, then re-runs and confirmation by seed."""
+    number = -1 if trial.number is None else trial.number
+    return (trial.phase, trial.seed, number, sorted(map(str, trial.hyperparameters.items())), trial.run_id)
 
 
 def learned(plan: Plan, result: TrialResult) -> bool:
@@ -258,9 +265,7 @@ def _variant(plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial
                     else None
                 ),
             )
-            for t in sorted(
-                tune, key=lambda t: (t.seed != SEARCH_SEED, t.seed, t.number if t.number is not None else -1)
-            )
+            for t in tune
         ),
         curves=tuple(
             Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in sorted(confirm.items())

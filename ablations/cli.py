@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -52,16 +52,16 @@ class UserError(Exception):
 
 def main() -> None:
     """Run the command line; every error that a user can cause ends in a message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A question may have letters that the terminal's encoding has not.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app()
     except (StudyFileError, UserError) as error:
         _fail(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our output went away (`| head`); nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(DONE)
 
 
 def _fail(message: str, code: int) -> None:
@@ -137,7 +137,7 @@ def run(
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine)
     console = _console()
-    console.print(headline(planned, machine, why), markup=False, highlight=False, soft_wrap=True)
+    console.print(headline(planned, machine, why), soft_wrap=True)
 
     from ablations.tracking.recorder import Recorder
     from ablations.tracking.schema import TrackingError, default_uri
@@ -234,9 +234,11 @@ def costs(
         if target in PRESETS:
             rows[target] = count(PRESETS[target], **INPUTS[target])
         else:
-            file, machine = load(find(target)), detect()
+            file, machine = load(find(target, PRESETS)), detect()
             name, _ = _choose_profile(file, profile, machine)
-            rows.update({variant.name: variant.costs for variant in _plan(file, name, machine).variants})
+            # Several studies may each have a variant of the same name.
+            prefix = f"{file.spec.study}." if len(targets or ()) > 1 else ""
+            rows.update({prefix + variant.name: variant.costs for variant in _plan(file, name, machine).variants})
     if as_json:
         print(json.dumps({name: {"params": each.params, "macs": each.macs} for name, each in rows.items()}, indent=2))
         return
@@ -346,7 +348,8 @@ def _ui_command(uri: str) -> str:
 def _console() -> Console:
     from rich.console import Console
 
-    return Console()
+    # What studies say is text: "[x]" is no style and ":x:" no picture.
+    return Console(markup=False, emoji=False, highlight=False)
 
 
 class _Interrupts:

@@ -24,6 +24,7 @@ class Progressing:
         self._console = console
         self._num_cells = len(plan.cells)
         self._num_done = 0
+        self._num_trained = 0
         # A trial's work is taken to be in proportion to its MACs plus a fixed share, in the unit of the baseline's trial.
         mean_macs = sum(variant.costs.macs for variant in plan.variants) / len(plan.variants)
         self._work = {variant.name: 0.3 + variant.costs.macs / mean_macs for variant in plan.variants}
@@ -48,13 +49,15 @@ class Progressing:
         """A trial ended, or was paused."""
         if result is not None:
             self._num_done += 1
+            self._num_trained += 1
             self._work_left -= self._work[spec.variant]
             self._work_trained += self._work[spec.variant]
 
     @property
     def _time_left(self) -> str:
         # The first trials of each worker say little: they include its start.
-        if self._started_at is None or self._num_done < 2 * self._num_workers or not self._work_trained:
+        enough = self._num_trained >= 2 * self._num_workers
+        if self._started_at is None or not enough or self._num_done == self._num_cells:
             return ""
         elapsed = time.monotonic() - self._started_at
         return f"about {in_words(self._work_left * elapsed / self._work_trained)} left"
@@ -77,8 +80,6 @@ class PlainProgress(Progressing):
         left = f"; {self._time_left}" if self._time_left else ""
         self._console.print(
             f"[{self._num_done}/{self._num_cells}] {_outcome(spec, result)}{left}",
-            markup=False,
-            highlight=False,
             soft_wrap=True,
         )
 
@@ -135,7 +136,7 @@ class LiveProgress(Progressing):
         if result is not None:
             self._bars.advance(self._tasks[spec.phase])
             if result.status in {"failed", "diverged"}:
-                self._console.print(f"  {_outcome(spec, result)}", markup=False)
+                self._console.print(f"  {_outcome(spec, result)}")
         for phase, task in self._tasks.items():
             self._bars.update(task, left=self._time_left if phase == spec.phase else "")
         self._live.update(self._drawn())
@@ -166,7 +167,7 @@ def in_words(seconds: float) -> str:
 def _outcome(spec: TrialSpec, result: TrialResult | None) -> str:
     name = f"{spec.variant}, {spec.phase}, seed {spec.seed}"
     values = ", ".join(
-        f"{key.split('.', 1)[1]} {value:.3g}" if isinstance(value, float) else f"{key} {value}"
+        f"{key.split('.', 1)[1]} {format(value, '.3g') if isinstance(value, float) else value}"
         for key, value in spec.hyperparameters.items()
     )
     name = f"{name} ({values})" if values else name

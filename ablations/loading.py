@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import importlib.resources
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
-from ablations.spec import SpecError, StudySpec, nearest, spec_errors
+from ablations.spec import Path as KeyPath
+from ablations.spec import SpecError, StudySpec, nearest, readable, spec_errors
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
-MAX_NODES = 100_000
+MAX_NODES = 50_000
 """A study file is written by hand: beyond these it is a mistake or an attack (alias bombs count by what they expand to)."""
+MAX_DIGITS = 18
+MAX_PROBLEMS = 5
+"""Problems of one file that are shown at once."""
+MAX_MESSAGE = 1000
+"""Characters of one of them."""
+
+_TAG = "tag:yaml.org,2002:"
 
 
 class StudyFileError(ValueError):
@@ -38,19 +47,45 @@ class StudyFile:
         return _located(self.path, self.root, error)
 
 
+class _Refused(yaml.MarkedYAMLError):
+    """Valid YAML that no study file needs."""
+
+
 class _Loader(yaml.SafeLoader):
-    """YAML with the scalars of version 1.2's core schema: `no` and `on` are text and `1e-5` is a number."""
+    """Text -> nodes, with the scalars of YAML 1.2's core schema: `no` and `on` are text and `1e-5` is a number.
+
+    What could exhaust the machine is refused while it is read. Tags are refused, too: `_values` knows all types there are.
+    """
 
     yaml_implicit_resolvers: dict[str, Any] = {}
 
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._num_nodes = 0
+        self._depth = 0
 
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        self._num_nodes += 1
+        if self._num_nodes > MAX_NODES:
+            raise _Refused(problem=f"more than {MAX_NODES:,} values", problem_mark=event.start_mark)
+        if self._depth > MAX_DEPTH:
+            raise _Refused(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            tag = readable(event.tag.replace(_TAG, "!!"))
+            raise _Refused(problem=f"a study file has no tags; given {tag}", problem_mark=event.start_mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+_Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(_TAG + "null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
 _Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
-)
-_Loader.add_implicit_resolver("tag:yaml.org,2002:null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
-_Loader.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
+    _TAG + "float",
     re.compile(
         r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
     ),
@@ -58,25 +93,26 @@ _Loader.add_implicit_resolver(
 )
 
 
-def _construct_int(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
-    digits = loader.construct_scalar(node)
-    if len(digits) > 18:
-        raise SpecError((), f"a whole number has at most 18 digits; given {len(digits)}")
-    return int(digits)  # version 1.1 would read 010 as eight
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+"""Characters that no text has; newline and tab are not among them."""
 
 
-_Loader.add_constructor("tag:yaml.org,2002:int", _construct_int)
-
-
-def find(reference: str) -> Path:
+def find(reference: str, others: Iterable[str] = ()) -> Path:
     """The study file that `reference` means: a path, or the name of a study that ships with the suite.
+
+    Args:
+        reference: as a user typed it.
+        others: names of what else the user may have meant, for the message.
 
     Raises:
         StudyFileError: there is no such file.
     """
     path = Path(reference)
-    if path.is_file():
-        return path
+    try:
+        if path.is_file():
+            return path
+    except OSError as error:
+        raise StudyFileError(f"{readable(reference)}: cannot be read: {error.strerror}.") from error
     shipped = {file.stem: file for file in shipped_studies()}
     # `studies/one_by_one.yaml` works from any folder, as the documentation writes it.
     name = path.stem if path.suffix in {".yaml", ".yml", ""} else ""
@@ -84,7 +120,7 @@ def find(reference: str) -> Path:
         return shipped[name]
     kind = "is a folder, not a study file" if path.is_dir() else "no such study file"
     raise StudyFileError(
-        f"{reference}: {kind}. Give a path, or a study that ships with the suite: {nearest(name, shipped)}"
+        f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name: {nearest(name, [*shipped, *others])}"
     )
 
 
@@ -111,9 +147,9 @@ def load(path: Path) -> StudyFile:
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        where = _position(data[: error.start].decode("utf-8-sig"))
         raise StudyFileError(
-            f"{path}:{line}: a study file is UTF-8 text; byte {error.start} is {data[error.start]:#04x}. Save it as UTF-8."
+            f"{path}:{where}: a study file is UTF-8 text; here is byte {data[error.start]:#04x}. Save the file as UTF-8."
         ) from error
     return parse(text, str(path))
 
@@ -126,34 +162,26 @@ def parse(text: str, name: str) -> StudyFile:
     """
     try:
         root = _compose(text)
+    except yaml.reader.ReaderError as error:
+        where = _position(text[: error.position])
+        raise StudyFileError(
+            f"{name}:{where}: here is the control character U+{error.character:04X}. Remove it."
+        ) from error
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        problem = error.problem or error.context or "cannot be read"
-        hint = " Indent with spaces." if "\\t" in problem else ""
-        raise StudyFileError(f"{where}: not valid YAML: {problem}.{hint}") from error
-    except yaml.YAMLError as error:
-        raise StudyFileError(f"{name}: not valid YAML: {' '.join(str(error).split())}.") from error
-    except RecursionError as error:
-        raise StudyFileError(f"{name}: nested more than {MAX_DEPTH} deep.") from error
+        raise StudyFileError(f"{name}:{_yaml_problem(error)}") from error
     if root is None:
         raise StudyFileError(f"{name}: the file is empty. A study file starts with 'study: <name>'.")
     if not isinstance(root, yaml.MappingNode):
         raise StudyFileError(f"{name}:1:1: a study file is a mapping that starts with 'study: <name>'.")
     try:
-        _check_tree(root)
-        values = _Loader("").construct_document(root)
-        spec = StudySpec.model_validate(values)
+        spec = StudySpec.model_validate(_Values().of(root))
     except SpecError as error:
         raise _located(name, root, error) from error
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name
-        raise StudyFileError(f"{where}: {error.problem}.") from error
     except ValidationError as error:
-        raise StudyFileError(
-            "\n".join(str(_located(name, root, each)) for each in spec_errors(error, StudySpec))
-        ) from error
+        problems = [str(_located(name, root, each)) for each in islice(spec_errors(error, StudySpec), MAX_PROBLEMS + 1)]
+        if len(problems) > MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = ["… and more; these first."]
+        raise StudyFileError("\n".join(problems)) from error
     return StudyFile(name, text, spec, root)
 
 
@@ -165,33 +193,91 @@ def _compose(text: str) -> yaml.Node | None:
         loader.dispose()
 
 
-def _check_tree(root: yaml.Node) -> None:
-    """Refuse duplicate keys, keys that are no text, and trees too deep or too large once aliases are expanded."""
-    count = 0
-    stack: list[tuple[yaml.Node, tuple[str, ...]]] = [(root, ())]
-    while stack:
-        node, path = stack.pop()
-        count += 1
-        if count > MAX_NODES:
+def _position(before: str) -> str:
+    """line:column of what follows `before`, both from 1."""
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
+    """Where it is and what it is, from what PyYAML says."""
+    mark = error.problem_mark or error.context_mark
+    where = f"{mark.line + 1}:{mark.column + 1}: " if mark else " "
+    if isinstance(error, _Refused):
+        return f"{where}{error.problem}."
+    context = error.context or ""
+    if error.context_mark and mark and error.context_mark.line != mark.line:
+        context += f" (line {error.context_mark.line + 1})"
+    problem = ", ".join(part for part in (context, error.problem) if part)
+    hint = " Indent with spaces." if "\\t" in problem else ""
+    return f"{where}not valid YAML: {problem}.{hint}"
+
+
+class _Values:
+    """Nodes -> plain values: mappings with text as keys, lists, text, numbers, booleans, null."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def of(self, node: yaml.Node, path: KeyPath = ()) -> Any:
+        """The value of a node.
+
+        Raises:
+            SpecError: a key is given twice or is no text, text has control characters, or the tree is too deep or too large
+                once aliases are expanded.
+        """
+        self._count += 1
+        if self._count > MAX_NODES:
             raise SpecError((), f"more than {MAX_NODES:,} values, aliases expanded.")
         if len(path) > MAX_DEPTH:
-            raise SpecError(path[:3], f"nested more than {MAX_DEPTH} deep.")
+            raise SpecError(path[:3], f"nested more than {MAX_DEPTH} deep, aliases expanded.", at_key=True)
         if isinstance(node, yaml.MappingNode):
-            seen: dict[str, yaml.Node] = {}
-            for key, value in node.value:
-                if not isinstance(key, yaml.ScalarNode):
-                    raise SpecError(path, "a key is text; given a list or a mapping.")
-                if key.value in seen:
-                    first = seen[key.value].start_mark.line + 1
-                    raise SpecError(
-                        (*path, key.value),
-                        f"key given twice, first in line {first}, again in line {key.start_mark.line + 1}; keep one.",
-                        at_key=True,
-                    )
-                seen[key.value] = key
-                stack.append((value, (*path, key.value)))
-        elif isinstance(node, yaml.SequenceNode):
-            stack.extend((value, (*path, str(index))) for index, value in enumerate(node.value))
+            _check_keys(node, path)
+            return {key.value: self.of(value, (*path, key.value)) for key, value in node.value}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.of(value, (*path, index)) for index, value in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
+        return _scalar(node, path)
+
+
+def _check_keys(node: yaml.MappingNode, path: KeyPath) -> None:
+    seen: dict[str, yaml.Node] = {}
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise SpecError(path, "a key is text; given a list or a mapping.", at_key=True)
+        here = (*path, key.value)
+        if key.tag != _TAG + "str":
+            raise SpecError(here, f"a key is text; given {key.value or 'nothing'}. Put it in quotes.", at_key=True)
+        if key.value == "<<":
+            raise SpecError(here, "a study file has no merge keys; write the keys out.", at_key=True)
+        _check_text(key, here, at_key=True)
+        if key.value in seen:
+            first, again = seen[key.value].start_mark.line + 1, key.start_mark.line + 1
+            problem = f"key given twice, first in line {first}, again in line {again}; keep one."
+            raise SpecError(here, problem, at_key=True)
+        seen[key.value] = key
+
+
+def _check_text(node: yaml.ScalarNode, path: KeyPath, *, at_key: bool = False) -> None:
+    found = _CONTROL.search(node.value)
+    if found:
+        raise SpecError(path, f"text has no control characters; given U+{ord(found[0]):04X}.", at_key=at_key)
+
+
+def _scalar(node: yaml.ScalarNode, path: KeyPath) -> str | int | float | bool | None:
+    text: str = node.value
+    match node.tag.removeprefix(_TAG):
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            if len(text) > MAX_DIGITS:
+                raise SpecError(path, f"a whole number has at most {MAX_DIGITS} characters; given {len(text)}.")
+            return int(text)  # version 1.1 would read 010 as eight
+        case "float":
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    _check_text(node, path)
+    return text
 
 
 def _located(name: str, root: yaml.Node, error: SpecError) -> StudyFileError:
@@ -204,8 +290,12 @@ def _located(name: str, root: yaml.Node, error: SpecError) -> StudyFileError:
     # A long value is pointed at by its key: its first line says nothing.
     mark = (node if isinstance(node, yaml.ScalarNode) and not error.at_key else key).start_mark
     where = f"{name}:{mark.line + 1}:{mark.column + 1}"
-    keys = ".".join(str(part) for part in shown)
-    return StudyFileError(f"{where}: {keys + ': ' if keys else ''}{error.problem}")
+    keys = ".".join(readable(part) for part in shown)
+    return StudyFileError(f"{where}: {keys + ': ' if keys else ''}{_capped(error.problem)}")
+
+
+def _capped(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
 
 
 def _step(node: yaml.Node, part: Hashable) -> tuple[yaml.Node, yaml.Node] | None:

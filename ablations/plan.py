@@ -12,7 +12,10 @@ from ablations.datasets import DATASETS, Dataset
 from ablations.spec import (
     CategoricalDistribution,
     Decision,
+    Distribution,
     Expectation,
+    FloatDistribution,
+    IntDistribution,
     Match,
     Path,
     SearchSpace,
@@ -20,6 +23,8 @@ from ablations.spec import (
     StudySpec,
     Tuning,
     nearest,
+    readable,
+    shown,
     spec_errors,
 )
 from ablations.trial import (
@@ -39,6 +44,14 @@ from nin.presets import PRESETS, configure, dial_names
 
 SEARCH_SEED = 0
 """Seed of every search trial, so that one search's configurations differ in nothing else; re-runs take 1, 2, …"""
+MAX_TRIALS = 100_000
+"""Of one study at one profile; more is a slip of the keyboard."""
+MAX_PIXELS = 1024
+"""Largest side of images: the biggest data set then just fits a large GPU."""
+MAX_POINTS = 64
+"""Whole numbers of a search space that are all tried out while planning."""
+MAX_PARAMS = 10**10
+"""Of one network; more fits no GPU."""
 
 
 @dataclass(frozen=True)
@@ -145,7 +158,7 @@ class Plan:
     @property
     def num_rerun(self) -> int:
         """Configurations of each variant that are run again on fresh seeds."""
-        return min(self.tuning.rerun_best, self.tuning.trials) if self.tuning.rerun_seeds else 0
+        return _num_rerun(self.tuning)
 
     @property
     def rerun_seeds(self) -> tuple[int, ...]:
@@ -201,24 +214,33 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
             networks that cannot exist, costs that cannot be matched, a profile that changes the question.
     """
     if profile not in spec.profiles:
-        raise SpecError(("profiles",), f"no profile {profile!r}; {nearest(profile, spec.profiles)}", at_key=True)
+        raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
     settings = _Settings(spec, profile, machine)
     chosen = spec.profiles[profile]
     scientific = settings.scientific()
-    base = settings.resolve({}, ())
+    base = settings.resolve()
     dataset = DATASETS[base.data.name]
     search_space = spec.search_space if chosen.search_space is None else chosen.search_space
-    tuning = _tuning(spec, profile, base, search_space, scientific, settings)
+    at: Path = ("search_space",) if chosen.search_space is None else ("profiles", profile, "search_space")
+    _check_search_space(search_space, at, scientific, settings)
+    tuning = _tuning(spec, profile, base, search_space, at)
+    num_seeds = chosen.seeds or spec.seeds
+    _refuse_too_many(len(spec.variants), tuning if search_space else None, num_seeds, ("profiles", profile))
 
     variants: dict[str, PlannedVariant] = {}
     # Matched variants last: they need the costs of the ones they are matched with.
     for name, variant in sorted(spec.variants.items(), key=lambda item: item[1].match is not None):
         path: Path = ("variants", name)
-        config = settings.resolve(variant.set, (*path, "set"))
+        config = settings.resolve((variant.set, (*path, "set")))
         changes = dict(variant.set)
         if variant.match is not None:
             config, width = _match(variant.match, config, dataset, variants, path)
             changes[variant.match.by] = width
+        priced = _costs(config, dataset, (*path, "set"))
+        for key in search_space:
+            for value in _points(search_space[key]):
+                searched = settings.resolve((changes, (*path, "set")), ({key: value}, at))
+                _costs(searched, dataset, (*at, key))
         variants[name] = PlannedVariant(
             name=name,
             changes=changes,
@@ -226,7 +248,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
             expect=variant.expect,
             family=variant.family,
             config=config,
-            costs=_costs(config, dataset, (*path, "set")),
+            costs=priced,
             key=content_hash(
                 {
                     "config": config.to_json(),
@@ -251,7 +273,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
         variants=tuple(variants[name] for name in ordered),
         search_space=search_space,
         tuning=tuning,
-        seeds=tuple(range(chosen.seeds or spec.seeds)),
+        seeds=tuple(range(num_seeds)),
         decision=spec.decision,
         data=base.data,
         data_checksum=dataset.checksum,
@@ -259,6 +281,22 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
         device=machine.device,
         caveats=settings.caveats(base),
     )
+
+
+def _num_rerun(tuning: Tuning) -> int:
+    return min(tuning.rerun_best, tuning.trials) if tuning.rerun_seeds else 0
+
+
+def _refuse_too_many(num_variants: int, tuning: Tuning | None, num_seeds: int, path: Path) -> None:
+    tune = tuning.trials + tuning.rerun_seeds * _num_rerun(tuning) if tuning else 0
+    count = num_variants * (tune + num_seeds)
+    if count > MAX_TRIALS:
+        raise SpecError(
+            path,
+            f"{num_variants:,} variants x ({tune:,} tuning trials + {num_seeds:,} seeds) are {count:,} trainings; at most "
+            f"{MAX_TRIALS:,} are run.",
+            at_key=True,
+        )
 
 
 def _num_train(data: DataConfig) -> int:
@@ -286,8 +324,12 @@ class _Settings:
         """The keys that variants differ in.
 
         Raises:
-            SpecError: the profile sets one of them.
+            SpecError: variants differ in the data set, or the profile sets one of the keys.
         """
+        for name, variant in self._spec.variants.items():
+            if "data.name" in variant.set:
+                problem = "all variants of a study see the same data; the base or a profile names the data set."
+                raise SpecError(("variants", name, "set", "data.name"), problem, at_key=True)
         keys = {key for variant in self._spec.variants.values() for key in variant.set}
         keys |= {variant.match.by for variant in self._spec.variants.values() if variant.match}
         for key in self._fixed:
@@ -311,8 +353,8 @@ class _Settings:
         note = DATASETS[base.data.name].note
         return tuple(lines) + ((note,) if note else ())
 
-    def resolve(self, changes: Mapping[str, Any], path: Path) -> TrialConfig:
-        """The configuration with `changes`, written at `path`, on top.
+    def resolve(self, *changes: tuple[Mapping[str, Any], Path]) -> TrialConfig:
+        """The configuration with `changes` on top: dotted keys with their values, and where in the file they are written.
 
         Raises:
             SpecError: a key is unknown, a value breaks a rule, or the values do not go together.
@@ -320,7 +362,7 @@ class _Settings:
         layers: list[tuple[Mapping[str, Any], Path]] = [
             (self._base, ("base",)),
             (self._fixed, ("profiles", self._profile, "set")),
-            (changes, path),
+            *changes,
         ]
         values: dict[str, Any] = {}
         written: dict[str, Path] = {}
@@ -341,7 +383,10 @@ class _Settings:
         try:
             model = configure(preset, dials)
         except ConfigError as error:
-            raise SpecError(written.get(f"model.{error.field}", path), f"{error.message}.") from error
+            raise SpecError(
+                written.get(f"model.{error.field}", layers[-1][1] if changes else ("base", "model")),
+                f"{error.message}.",
+            ) from error
         return TrialConfig(data, model, train)
 
     def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, Path]) -> None:
@@ -349,24 +394,30 @@ class _Settings:
         if preset is None:
             raise SpecError(("base", "model"), f"the key 'preset' is missing; {nearest('', PRESETS)}", at_key=True)
         if not isinstance(preset, str) or preset not in PRESETS:
-            raise SpecError(written["model.preset"], f"no preset {preset!r}; {nearest(preset, PRESETS)}")
+            raise SpecError(written["model.preset"], f"no preset {shown(preset)}; {nearest(str(preset), PRESETS)}")
         known = ["model.preset", *(f"model.{dial}" for dial in dial_names(preset))]
         known += [f"data.{key}" for key in DataConfig.model_fields]
         known += [f"train.{key}" for key in TrainConfig.model_fields]
         for key in values:
             if key not in known:
-                raise SpecError(written[key], f"unknown key {key[:80]!r}; {nearest(key, known)}", at_key=True)
+                inside = next((each for each in known if each.startswith(f"{key}.")), None)
+                hint = f"its keys are written dotted, such as {inside!r}." if inside else nearest(key, known)
+                raise SpecError(written[key], f"unknown key '{readable(key)}'; {hint}", at_key=True)
 
     def _check_data(self, data: DataConfig, written: Mapping[str, Path]) -> None:
         dataset = DATASETS.get(data.name)
         if dataset is None:
-            raise SpecError(written["data.name"], f"no data set {data.name!r}; {nearest(data.name, DATASETS)}")
+            raise SpecError(written["data.name"], f"no data set {shown(data.name)}; {nearest(data.name, DATASETS)}")
+        if data.resize is not None and data.resize > MAX_PIXELS:
+            raise SpecError(
+                written["data.resize"], f"images have at most {MAX_PIXELS:,} pixels a side; given {data.resize:,}."
+            )
         most = dataset.num_train - dataset.num_classes
         if not dataset.num_classes <= data.validation <= most:
             raise SpecError(
                 written["data.validation"],
-                f"validation takes from {dataset.num_classes} (one a class) to {most:,} of {dataset.title}'s "
-                f"{dataset.num_train:,} training images; given {data.validation:,}.",
+                f"validation takes from {dataset.num_classes} (one a class) to {most:,} of the "
+                f"{dataset.num_train:,} training images of {dataset.title}; given {data.validation:,}.",
             )
         if (
             data.train_size is not None
@@ -395,21 +446,13 @@ def _with(config: TrialConfig, key: str, value: Any) -> TrialConfig:
     if isinstance(current, Section):
         changed: Any = type(current).model_validate({**current.model_dump(), name: value})
     else:
-        changed = replace(current, **{name: value})
+        as_wanted = float(value) if isinstance(getattr(current, name), float) else value
+        changed = replace(current, **{name: as_wanted})
     return replace(config, **{section: changed})
 
 
-def _tuning(
-    spec: StudySpec,
-    profile: str,
-    base: TrialConfig,
-    search_space: SearchSpace,
-    scientific: frozenset[str],
-    settings: _Settings,
-) -> Tuning:
-    """The tuning of a profile, its start points resolved; the search space checked against the configuration."""
-    chosen = spec.profiles[profile]
-    at: Path = ("search_space",) if chosen.search_space is None else ("profiles", profile, "search_space")
+def _check_search_space(search_space: SearchSpace, at: Path, scientific: frozenset[str], settings: _Settings) -> None:
+    """Refuse keys that are not to be searched, and values that the configuration cannot have."""
     for key, distribution in search_space.items():
         if key in scientific:
             raise SpecError(
@@ -421,18 +464,36 @@ def _tuning(
                 "this key is the study's scale; only model and train hyperparameters are tuned.",
                 at_key=True,
             )
-        points: list[Any]
-        if isinstance(distribution, CategoricalDistribution):
-            points = list(distribution.choices)
-        else:
-            points = [distribution.low, distribution.high]
-        for value in points:
-            settings.resolve({key: value}, at)
+        for value in _points(distribution):
+            settings.resolve(({key: value}, at))
+
+
+def _points(distribution: Distribution) -> list[Any]:
+    """Values that show whether the whole distribution can be: all where they are few, else its ends."""
+    if isinstance(distribution, CategoricalDistribution):
+        return list(distribution.choices)
+    if isinstance(distribution, IntDistribution) and distribution.high - distribution.low < MAX_POINTS:
+        return list(range(distribution.low, distribution.high + 1))
+    return [distribution.low, distribution.high]
+
+
+def _tuning(spec: StudySpec, profile: str, base: TrialConfig, search_space: SearchSpace, at: Path) -> Tuning:
+    """The tuning of a profile, its start points resolved and checked."""
+    chosen = spec.profiles[profile]
     changed = {key: value for key, value in chosen.tuning.model_dump().items() if value is not None}
     tuning = spec.tuning.model_copy(update=changed)
     start = tuning.start_points
     if start is None:
-        start = [{key: _value(base, key) for key in search_space}] if search_space else []
+        point = {key: _value(base, key) for key in search_space}
+        for key, value in point.items():
+            if not _inside(value, search_space[key]):
+                raise SpecError(
+                    (*at, key),
+                    f"the search starts at the base's own {key} = {shown(value)}, which lies outside; widen the space or "
+                    "give tuning.start_points.",
+                    at_key=True,
+                )
+        start = [point] if point else []
     where: Path = ("tuning",) if chosen.tuning.start_points is None else ("profiles", profile, "tuning")
     for index, point in enumerate(start):
         _check_start_point(point, search_space, (*where, "start_points", index))
@@ -440,6 +501,7 @@ def _tuning(
         raise SpecError(
             (*where, "start_points"), f"{len(start)} start points need as many trials; given {tuning.trials}."
         )
+    start = [{key: _as_drawn(value, search_space[key]) for key, value in point.items()} for point in start]
     return tuning.model_copy(update={"start_points": start})
 
 
@@ -452,16 +514,29 @@ def _check_start_point(point: Mapping[str, Any], search_space: SearchSpace, path
     for key, distribution in search_space.items():
         if key not in point:
             raise SpecError(path, f"a start point gives every searched key a value; {key!r} is missing.")
-        value = point[key]
-        if isinstance(distribution, CategoricalDistribution):
-            inside = value in distribution.choices
-        else:
-            inside = not isinstance(value, bool | str) and distribution.low <= value <= distribution.high
-        if not inside:
+        if not _inside(point[key], distribution):
             raise SpecError(
                 (*path, key),
-                f"the start point {key} = {value!r} lies outside the search space; widen it or move the point.",
+                f"the start point {key} = {shown(point[key])} lies outside the search space; widen it or move the point.",
             )
+
+
+def _inside(value: Any, distribution: Distribution) -> bool:
+    if isinstance(distribution, CategoricalDistribution):
+        # True equals 1 for Python, and is another choice.
+        return any(value == each and isinstance(value, bool) is isinstance(each, bool) for each in distribution.choices)
+    whole = isinstance(distribution, IntDistribution)
+    return type(value) in {int, float} and distribution.low <= value <= distribution.high and not (whole and value % 1)
+
+
+def _as_drawn(value: Any, distribution: Distribution) -> Any:
+    """A start point's value in the type of the values that the sampler draws."""
+    match distribution:
+        case FloatDistribution():
+            return float(value)
+        case IntDistribution():
+            return int(value)
+    return value
 
 
 def _value(config: TrialConfig, key: str) -> Any:
@@ -471,11 +546,16 @@ def _value(config: TrialConfig, key: str) -> Any:
 
 def _costs(config: TrialConfig, dataset: Dataset, path: Path) -> Costs:
     try:
-        return costs(
+        priced = costs(
             config.model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
         )
     except ConfigError as error:
-        raise SpecError(path, f"{error} (images of {_size(config.data)} pixels)", at_key=True) from error
+        raise SpecError(path, f"{error}; images have {_size(config.data)} pixels a side.", at_key=True) from error
+    except OverflowError:
+        priced = None
+    if priced is None or priced.params > MAX_PARAMS:
+        raise SpecError(path, f"the network has more than {MAX_PARAMS:,} params; no GPU holds it.", at_key=True)
+    return priced
 
 
 def _match(
@@ -490,7 +570,8 @@ def _match(
     target = done.get(match.target)
     if target is None:
         raise SpecError(
-            at, f"match names a variant that has no match itself; given {match.target!r}; {nearest(match.target, done)}"
+            at,
+            f"match names a variant that has no match itself; given {shown(match.target)}; {nearest(match.target, done)}",
         )
     wanted = getattr(target.costs, match.cost)
 

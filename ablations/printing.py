@@ -1,4 +1,7 @@
-"""What the commands print for people: plans, costs, progress so far."""
+"""What the commands print for people: plans, costs, progress so far.
+
+The consoles are plain, without markup: what a study says is shown as it is written.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,8 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
 
 def print_plan(plan: Plan, machine: Machine, why: str, console: Console) -> None:
     """The plan as a person reads it."""
-    console.print(headline(plan, machine, why), markup=False, highlight=False, soft_wrap=True)
-    console.print(f"\n{plan.question}\n", markup=False, highlight=False, soft_wrap=True)
+    console.print(headline(plan, machine, why), soft_wrap=True)
+    console.print(f"\n{plan.question}\n", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for title in ("variant", "what is changed", "params", "MACs", "expected"):
         table.add_column(title, justify="right" if title in {"params", "MACs"} else "left", overflow="fold")
@@ -39,16 +42,13 @@ def print_plan(plan: Plan, machine: Machine, why: str, console: Console) -> None
         space = ", ".join(f"{key} {_space(value.model_dump())}" for key, value in plan.search_space.items())
         tuning = plan.tuning
         again = f", the best {plan.num_rerun} again on {tuning.rerun_seeds} fresh seeds" if plan.num_rerun else ""
-        console.print(
-            f"\ntuned for each variant alike: {space}; {tuning.trials} trials ({tuning.sampler}){again}", markup=False
-        )
+        console.print(f"\ntuned for each variant alike: {space}; {tuning.trials} trials ({tuning.sampler}){again}")
     console.print(
         f"confirmed on {len(plan.seeds)} seeds; decided at alpha {plan.decision.alpha:g}, margin {plan.decision.margin:g} "
         f"percentage points, on {plan.num_test:,} test images",
-        markup=False,
     )
     for caveat in plan.caveats:
-        console.print(f"caveat: {caveat}", markup=False)
+        console.print(f"caveat: {caveat}")
 
 
 def print_costs(rows: Mapping[str, Costs], console: Console) -> None:
@@ -67,7 +67,7 @@ def print_status(plan: Plan, trials: Iterable[Any], console: Console) -> None:
     done: dict[tuple[str, str], int] = {}
     for trial in trials:
         done[trial.variant, trial.phase] = done.get((trial.variant, trial.phase), 0) + 1
-    console.print(f"{plan.study}, profile {plan.profile}", markup=False, highlight=False, soft_wrap=True)
+    console.print(f"{plan.study}, profile {plan.profile}", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
     for title in ("variant", "tune", "confirm"):
         table.add_column(title, justify="left" if title == "variant" else "right")

@@ -6,6 +6,7 @@ import difflib
 import re
 import types
 import typing
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Literal, Self
 
@@ -24,7 +25,6 @@ from ablations.trial import DataConfig, Positive, PositiveInt, Section, TrainCon
 
 Path = tuple[str | int, ...]
 Expectation = Literal["better", "worse", "equivalent", "unsure"]
-Scalar = bool | int | float | str
 
 
 class SpecError(ValueError):
@@ -43,11 +43,24 @@ class SpecError(ValueError):
         super().__init__(f"{'.'.join(map(str, self.path))}: {problem}")
 
 
-def nearest(name: object, known: Iterable[str]) -> str:
-    """A hint that names the nearest of the `known` names, else all of them."""
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The one of the `known` names that was probably meant; `lr` means `train.lr`."""
     names = sorted(known)
-    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else f"known here: {', '.join(names) or 'nothing'}."
+    suffixed = [each for each in names if each.endswith(f".{name}")]
+    return next(iter(suffixed or difflib.get_close_matches(name[:100], names, n=1, cutoff=0.6)), None)
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint that names the closest of the `known` names, else all of them."""
+    names = sorted(known)
+    close = closest(name, names)
+    return f"did you mean {close!r}?" if close else f"known here: {', '.join(names) or 'nothing'}."
+
+
+def readable(part: object) -> str:
+    """A key or name as a message shows it: short, on one line, and plain, so that look-alike letters are seen."""
+    text = ascii(part)[1:-1] if isinstance(part, str) else str(part)
+    return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -57,14 +70,23 @@ def _name(value: object) -> object:
     if isinstance(value, str) and not _NAME.fullmatch(value):
         raise PydanticCustomError(
             "name",
-            "a name is 1 to 64 of a-z, 0-9 and '_', the first no '_'; given {value}",
-            {"value": repr(value[:80])},
+            "a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given '{value}'",
+            {"value": readable(value)},
         )
     return value
 
 
 Name = Annotated[str, BeforeValidator(_name)]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+
+
+def _scalar(value: object) -> object:
+    if not isinstance(value, bool | int | float | str):
+        raise PydanticCustomError("scalar", "must be a number, text, true or false")
+    return value
+
+
+Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
 
 
 class FloatDistribution(Section):
@@ -101,14 +123,22 @@ class CategoricalDistribution(Section):
     type: Literal["categorical"]
     choices: Annotated[list[Scalar], Field(min_length=1)]
 
+    @field_validator("choices")
+    @classmethod
+    def _different(cls, choices: list[Scalar]) -> list[Scalar]:
+        again = next((value for value, count in Counter(choices).items() if count > 1), None)
+        if again is not None:
+            raise PydanticCustomError("rule", "each choice is given once; given {value} twice", {"value": shown(again)})
+        return choices
+
 
 def _check_range(low: float, high: float, log: bool) -> None:
     if low >= high:
         raise PydanticCustomError(
-            "range", "low must be below high; given low {low}, high {high}", {"low": low, "high": high}
+            "rule", "low must be below high; given low {low}, high {high}", {"low": low, "high": high}
         )
     if log and low <= 0:
-        raise PydanticCustomError("range", "log needs low above 0; given low {low}", {"low": low})
+        raise PydanticCustomError("rule", "log needs low above 0; given low {low}", {"low": low})
 
 
 Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistribution, Field(discriminator="type")]
@@ -156,7 +186,7 @@ class Match(Section):
     @model_validator(mode="after")
     def _one_cost(self) -> Self:
         if (self.params is None) == (self.macs is None):
-            raise PydanticCustomError("match", "match takes exactly one of params and macs")
+            raise PydanticCustomError("rule", "match takes exactly one of params and macs")
         return self
 
     @property
@@ -240,8 +270,8 @@ class StudySpec(Section):
         if self.baseline not in self.variants:
             raise PydanticCustomError(
                 "baseline",
-                "baseline must name a variant; given {given}; {hint}",
-                {"given": repr(self.baseline), "hint": nearest(self.baseline, self.variants)},
+                "must name a variant; given {given}; {hint}",
+                {"given": shown(self.baseline), "hint": nearest(self.baseline, self.variants)},
             )
         return self
 
@@ -257,44 +287,68 @@ _RULES = {
     "model_type": "must be a mapping",
     "model_attributes_type": "must be a mapping",
     "finite_number": "must be finite",
+    "greater_than": "must be above {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be below {lt:g}",
+    "literal_error": "must be {expected}",
+    "string_too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_short": "must not be empty",
 }
+"""Pydantic's kinds of error in the suite's words; what they have no entry for shows pydantic's."""
 
 
 def spec_errors(
     error: ValidationError, model: type[BaseModel], prefix: tuple[str | int, ...] = ()
 ) -> Iterator[SpecError]:
-    """Pydantic's errors in the suite's words; `model` is what was validated, `prefix` the path to it in the file."""
+    """Pydantic's errors in the suite's words; `model` is what was validated, `prefix` the path to it in the file.
+
+    Missing keys come last, one error a place, and without those that a misspelt key at the same place explains.
+    """
+    missing: dict[Path, list[str]] = {}
+    misspelt: set[Path] = set()
     for each in error.errors(include_url=False):
         path, kind, value = each["loc"], each["type"], each["input"]
-        if kind == "extra_forbidden":
-            yield SpecError(
-                (*prefix, *path),
-                f"unknown key {str(path[-1])[:80]!r}; {nearest(path[-1], _keys_at(model, path[:-1]))}",
-                at_key=True,
-            )
-        elif kind == "missing":
-            yield SpecError((*prefix, *path[:-1]), f"the key {path[-1]!r} is missing.", at_key=True)
-        elif kind == "union_tag_invalid" or kind == "union_tag_not_found":
-            given = value.get("type") if isinstance(value, dict) else value
-            yield SpecError((*prefix, *path), f"type must be float, int or categorical; given {_shown(given)}.")
+        if kind == "missing":
+            missing.setdefault(path[:-1], []).append(str(path[-1]))
+        elif kind == "union_tag_not_found":
+            missing.setdefault(path, []).append("type")
+        elif kind == "extra_forbidden":
+            key, known = str(path[-1]), _keys_at(model, path[:-1])
+            misspelt.add((*path[:-1], closest(key, known) or ""))
+            yield SpecError((*prefix, *path), f"unknown key '{readable(key)}'; {nearest(key, known)}", at_key=True)
+        elif kind == "union_tag_invalid":
+            problem = f"must be float, int or categorical; given {shown(value['type'])}."
+            yield SpecError((*prefix, *path, "type"), problem)
+        elif kind == "baseline":
+            yield SpecError((*prefix, *path, "baseline"), each["msg"])
         elif path and path[-1] == "[key]":
             yield SpecError((*prefix, *path[:-1]), f"{each['msg']}.", at_key=True)
-        elif kind in {"name", "range", "match", "baseline"}:
-            yield SpecError((*prefix, *path), f"{each['msg'].rstrip('.?')}.")
+        elif kind in {"name", "rule"}:
+            yield SpecError((*prefix, *path), f"{each['msg']}.")
         else:
-            rule = _RULES.get(kind) or each["msg"].replace("Input should be", "must be").replace(
-                "Input should have", "must have"
-            )
-            yield SpecError((*prefix, *path), f"{rule}; given {_shown(value)}.{_type_hint(kind, value)}")
+            rule = _RULES.get(kind, each["msg"]).format_map(each.get("ctx", {}))
+            yield SpecError((*prefix, *path), f"{rule}; given {shown(value)}.{_type_hint(kind, value)}")
+    for path, keys in missing.items():
+        names = [repr(key) for key in keys if (*path, key) not in misspelt]
+        if len(names) == 1:
+            yield SpecError((*prefix, *path), f"the key {names[0]} is missing.", at_key=True)
+        elif names:
+            yield SpecError((*prefix, *path), f"the keys {', '.join(names)} are missing.", at_key=True)
 
 
-def _shown(value: object) -> str:
-    text = repr(value)
+def shown(value: object) -> str:
+    """A value as a message shows it: as YAML writes it, and short."""
+    words = {None: "nothing", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
 def _type_hint(kind: str, value: object) -> str:
-    if kind in {"int_type", "float_type"} and isinstance(value, str):
+    if kind in {"int_type", "float_type"} and isinstance(value, str) and _NUMBER.fullmatch(value):
         return " Write it without quotes."
     if kind == "string_type" and isinstance(value, bool | int | float):
         return " Put it in quotes."

@@ -1,0 +1,281 @@
+"""Plan + recorded trials -> StudySummary; nothing is trained."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ablations.analysis import Contrast, RecordedTrial, StudySummary, learned, summarize
+from ablations.plan import Plan
+from ablations.spec import Expectation
+from ablations.stats import Verdict
+from ablations.trial import TrialResult
+
+SEEDS = 5
+CHANCE = 25.0
+"""Percent; the synthetic images have four classes."""
+
+
+def plan(**changes: Any) -> Plan:
+    return tiny.plan(**{"seeds": SEEDS, **changes})
+
+
+def confirm(
+    plan: Plan, variant: str, seed: int, accuracy: float = 90.0, *, validation: float | None = None, **changes: Any
+) -> RecordedTrial:
+    """A confirmation trial that finished with these accuracies; the test split has 1,000 images."""
+    spec = plan.trial(variant, "confirm", seed, changes.pop("hyperparameters", {"train.lr": 0.05}))
+    epochs = tuple(tiny.record(epoch, accuracy if validation is None else validation) for epoch in (1, 2, 3))
+    right = np.arange(1000) < round(10 * accuracy)
+    result = TrialResult(spec.id, "finished", epochs, accuracy, np.packbits(right).tobytes(), 1000)
+    return recorded(plan, variant, "confirm", seed, replace(result, **changes), spec.hyperparameters)
+
+
+def tune(
+    plan: Plan, variant: str, number: int | None, lr: float = 0.05, seed: int = 0, **changes: Any
+) -> RecordedTrial:
+    spec = plan.trial(variant, "tune", seed, {"train.lr": lr}, number)
+    result = TrialResult(spec.id, "finished", (tiny.record(1, 80.0),))
+    return recorded(plan, variant, "tune", seed, replace(result, **changes), spec.hyperparameters, number)
+
+
+def recorded(
+    plan: Plan,
+    variant: str,
+    phase: Any,
+    seed: int,
+    result: TrialResult,
+    values: dict[str, Any],
+    number: int | None = None,
+) -> RecordedTrial:
+    run_id = f"{variant}-{phase}-{seed}-{number}"
+    return RecordedTrial(run_id, variant, plan[variant].key, phase, seed, number, values, result)
+
+
+def confirmed(plan: Plan, difference: float = -20.0, spread: float = 0.5, **only: range) -> list[RecordedTrial]:
+    """Every variant on every seed; `difference` is what the variants have against the baseline, varied by seed."""
+    trials = []
+    for variant in plan.variants:
+        for seed in only.get(variant.name, range(SEEDS)):
+            against = 0.0 if variant.name == plan.baseline else difference + spread * (seed % 3 - 1)
+            trials.append(confirm(plan, variant.name, seed, round(90.0 + 0.1 * seed + against, 1)))
+    return trials
+
+
+def summary(plan: Plan, trials: list[RecordedTrial]) -> StudySummary:
+    return summarize(plan, trials, {})
+
+
+def contrast(plan: Plan, trials: list[RecordedTrial]) -> Contrast:
+    (only,) = summary(plan, trials).contrasts
+    return only
+
+
+# Nothing, something, everything
+
+
+def test_with_no_trials_everything_is_missing() -> None:
+    p = plan()
+    s = summary(p, [])
+    assert [v.missing_seeds for v in s.variants] == [p.seeds, p.seeds]
+    assert [v.mean_accuracy_percent for v in s.variants] == [None, None]
+    assert s.contrasts[0].judgement.verdict is Verdict.NO_VERDICT
+    assert s.contrasts[0].expectation == "none stated"
+    assert s.warnings == tuple(f"{name}: 5 of 5 confirmation trials have no outcome yet." for name in ("two", "one"))
+
+
+def test_with_all_trials_numbers_are_those_recorded() -> None:
+    p = plan()
+    s = summary(p, confirmed(p) + [tune(p, name, n) for name in ("two", "one") for n in (0, 1, None)])
+    assert [v.name for v in s.variants] == ["two", "one"]
+    assert s["two"].accuracy_percent == {0: 90.0, 1: 90.1, 2: 90.2, 3: 90.3, 4: 90.4}
+    assert s["two"].mean_accuracy_percent == pytest.approx(90.2)
+    assert s["two"].sd_accuracy_percent == pytest.approx(0.1 * np.std(range(5), ddof=1))
+    assert (s["two"].params, s["two"].macs) == (p["two"].costs.params, p["two"].costs.macs)
+    assert (s["two"].num_tune_planned, s["two"].num_tune_done, s["two"].num_tune_epochs) == (3, 3, 3)
+    assert (s["two"].missing_seeds, s["two"].failed_seeds, s["two"].tuned) == ((), (), {"train.lr": 0.05})
+    assert s["two"].trial_seconds == pytest.approx(0.3)
+    assert s["two"].train_images_per_second == 1234.5
+    assert s["two"].learning_onset_steps == dict.fromkeys(range(5), 4)
+    assert s["two"].run_ids[3] == "two-confirm-3-None"
+    assert [curve.seed for curve in s["two"].curves] == [0, 1, 2, 3, 4]
+    assert s.warnings == ()
+    assert (s.chance_percent, s.num_seeds, s.dataset) == (CHANCE, SEEDS, "synthetic bars")
+    with pytest.raises(KeyError, match="three"):
+        s["three"]
+
+
+def test_a_difference_is_variant_minus_baseline_by_seed() -> None:
+    p = plan()
+    c = contrast(p, confirmed(p))
+    assert (c.variant, c.versus) == ("one", "two")
+    assert {seed: round(d, 6) for seed, d in c.differences.items()} == {
+        0: -20.5,
+        1: -20.0,
+        2: -19.5,
+        3: -20.5,
+        4: -20.0,
+    }
+    assert c.judgement.mean == pytest.approx(-20.1)
+    assert c.judgement.verdict is Verdict.WORSE_BY_MORE
+    assert c.judgement.num_pairs == 5
+
+
+def test_seeds_that_one_side_lacks_are_no_pairs() -> None:
+    p = plan()
+    c = contrast(p, confirmed(p, one=range(4), two=range(1, 5)))
+    assert set(c.differences) == {1, 2, 3}
+    s = summary(p, confirmed(p, one=range(4)))
+    assert s["one"].missing_seeds == (4,)
+    assert s.warnings == ("one: 1 of 5 confirmation trials have no outcome yet.",)
+
+
+def test_one_variant_alone_has_no_contrast() -> None:
+    assert summary(plan(variants={"two": {}}), []).contrasts == ()
+
+
+def test_what_is_conditional_is_said() -> None:
+    assert summary(plan(), []).scope == "for the tuned configurations, on synthetic bars"
+    assert summary(plan(search_space={}), []).scope == "for these fixed configurations, on synthetic bars"
+    assert summary(plan(), []).independent_draws
+    assert not summary(plan(tuning={"sampler": "tpe"}), []).independent_draws
+
+
+# Trials that failed, and trials of others
+
+
+def test_a_seed_that_did_not_learn_is_failed_and_kept() -> None:
+    p = plan()
+    trials = [t for t in confirmed(p) if (t.variant, t.seed) != ("one", 2)]
+    trials.append(confirm(p, "one", 2, 26.0, validation=2 * CHANCE - 0.1))
+    s = summary(p, trials)
+    assert s["one"].failed_seeds == (2,)
+    assert s["one"].accuracy_percent[2] == 26.0
+    assert s["one"].mean_accuracy_percent == pytest.approx(np.mean([69.5, 70.1, 69.8, 70.4]), abs=0.2)
+    assert 2 not in s.contrasts[0].differences
+    assert s["one"].missing_seeds == ()
+    assert "one: 1 of 5 confirmation trials ran and did not learn (seed 2)." in s.warnings
+    assert [curve.learned for curve in s["one"].curves] == [True, True, False, True, True]
+
+
+def test_a_diverged_seed_is_failed_and_has_no_accuracy() -> None:
+    p = plan()
+    trials = [t for t in confirmed(p) if (t.variant, t.seed) != ("one", 2)]
+    gone = confirm(p, "one", 2, status="diverged", test_accuracy_percent=None, test_correct=None, num_test_images=None)
+    s = summary(p, [*trials, gone])
+    assert (s["one"].failed_seeds, s["one"].missing_seeds) == ((2,), ())
+    assert 2 not in s["one"].accuracy_percent
+
+
+def test_a_crashed_seed_is_missing_not_failed() -> None:
+    p = plan()
+    trials = [t for t in confirmed(p) if (t.variant, t.seed) != ("one", 2)]
+    crash = recorded(p, "one", "confirm", 2, TrialResult("x" * 16, "failed", message="out of memory"), {})
+    s = summary(p, [*trials, crash])
+    assert (s["one"].failed_seeds, s["one"].missing_seeds) == ((), (2,))
+
+
+@pytest.mark.parametrize(("validation", "did"), [(2 * CHANCE, True), (2 * CHANCE - 0.01, False)])
+def test_to_learn_is_to_reach_twice_chance(validation: float, did: bool) -> None:
+    p = plan()
+    assert learned(p, confirm(p, "two", 0, validation=validation).result) is did
+    assert not learned(p, confirm(p, "two", 0, status="diverged").result)
+    assert not learned(p, TrialResult("x" * 16, "finished"))
+
+
+def test_trials_of_other_plans_are_left_out() -> None:
+    p = plan()
+    others = [
+        replace(confirm(p, "one", 0, 10.0), variant_key="0" * 16),
+        replace(confirm(p, "one", 0, 10.0), variant="three"),
+        replace(tune(p, "one", 0), variant_key="0" * 16),
+        confirm(p, "one", 99, 10.0),
+    ]
+    assert summary(p, confirmed(p) + others) == summary(p, confirmed(p))
+    assert summary(p, others) == summary(p, [])
+
+
+# Expectations
+
+
+@pytest.mark.parametrize(
+    ("expect", "difference", "outcome"),
+    [
+        ("worse", -20.0, "as expected"),
+        ("better", -20.0, "not as expected"),
+        ("better", 9.0, "as expected"),
+        ("worse", 9.0, "not as expected"),
+        ("equivalent", -20.0, "not as expected"),
+        ("equivalent", 0.0, "as expected"),
+        ("unsure", -20.0, "none stated"),
+        (None, -20.0, "none stated"),
+    ],
+)
+def test_an_expectation_meets_its_outcome(expect: Expectation | None, difference: float, outcome: str) -> None:
+    p = plan(variants={"two": {}, "one": {"set": {"model.mixers": 1}, "expect": expect}})
+    c = contrast(p, confirmed(p, difference))
+    assert (c.expect, c.expectation) == (expect, outcome), c.judgement.verdict
+
+
+def test_an_expectation_stays_open_without_a_verdict() -> None:
+    p = plan(variants={"two": {}, "one": {"set": {"model.mixers": 1}, "expect": "worse"}})
+    assert contrast(p, []).expectation == "open"
+    assert contrast(p, confirmed(p, one=range(2))).expectation == "open"
+
+
+# Warnings
+
+
+@pytest.mark.parametrize(
+    ("lr", "warned"),
+    [(0.01, True), (0.0115, True), (0.012, False), (0.05, False), (0.17, False), (0.18, True), (0.2, True)],
+)
+def test_a_tuned_value_at_the_edge_is_told(lr: float, warned: bool) -> None:
+    """The outer 5 % of 0.01 to 0.2 in the logarithm begin at 0.0116 and 0.172."""
+    p = plan()
+    s = summary(p, [confirm(p, "one", 0, hyperparameters={"train.lr": lr})])
+    told = f"one: tuning chose train.lr = {lr:.4g}, at the edge of its search space: widen it."
+    assert (told in s.warnings, s["one"].at_edge == ("train.lr",)) == (warned, warned)
+
+
+def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
+    p = plan()
+    trials = confirmed(p)
+    dead = tuple(tiny.record(epoch, 90.0, num_dead_classes=1) for epoch in (1, 2, 3))
+    trials[5] = confirm(p, "one", 0, 50.0, epochs=dead)
+    trials += [tune(p, "one", 0, status="diverged"), tune(p, "one", 1, status="failed")]
+    assert summary(p, trials).warnings == (
+        "one: in 1 of 5 confirmation trials at least one class is never predicted right.",
+        "one: 1 runs lie more than 5 points under the variant's median; they are kept.",
+        "one: of 2 tuning trials 1 diverged and 1 failed.",
+        "tuning effort is unequal so far: two 0, one 2 trials.",
+    )
+
+
+def test_tuning_points_are_told_in_order_and_without_scores_of_what_failed() -> None:
+    p = plan()
+    trials = [tune(p, "one", None, seed=1), tune(p, "one", 1, status="diverged"), tune(p, "one", 0)]
+    points = summary(p, trials)["one"].tuning
+    assert [(point.seed, point.number) for point in points] == [(0, 0), (0, 1), (1, None)]
+    assert [point.validation_accuracy_percent for point in points] == [80.0, None, 80.0]
+
+
+# Order
+
+
+@given(st.data())
+@settings(max_examples=30, deadline=None)
+def test_the_order_of_trials_does_not_matter(data: st.DataObject) -> None:
+    p = plan()
+    trials = confirmed(p) + [tune(p, name, n, lr) for name in ("two", "one") for n, lr in ((0, 0.05), (1, 0.1))]
+    # Two configurations are run again on one seed: nothing but their values tells them apart.
+    trials += [replace(tune(p, "one", None, lr, seed=1), run_id=str(lr)) for lr in (0.05, 0.1)]
+    # And one seed was confirmed twice, at two configurations.
+    trials.append(replace(confirm(p, "one", 0, 50.0, hyperparameters={"train.lr": 0.1}), run_id="again"))
+    assert summary(p, data.draw(st.permutations(trials))) == summary(p, trials)

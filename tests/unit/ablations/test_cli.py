@@ -1,0 +1,285 @@
+"""The command line: what is printed where, exit codes, and what is not imported."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from builders import CPU, TEXT, edited, planned
+
+from ablations import cli
+from ablations.execution import environment
+from ablations.loading import shipped_studies
+from ablations.plan import Machine
+from nin.presets import PRESETS
+
+CUDA = Machine("cuda", bf16=True, num_workers=1, description="1 CUDA device")
+HEAVY = ["torch", "torchvision", "mlflow", "optuna", "pandas", "matplotlib", "seaborn", "sklearn", "scipy"]
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An empty folder with one study, on a machine without a GPU."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(environment, "detect", lambda: CPU)
+    Path("s.yaml").write_text(TEXT)
+
+
+class Command:
+    """Runs commands in this process."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def __call__(self, *arguments: str) -> tuple[int, str, str]:
+        """Exit code, standard output, standard error."""
+        self._monkeypatch.setattr(sys, "argv", ["ablations", *arguments])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        return int(caught.value.code or 0), *self._capsys.readouterr()
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return Command(monkeypatch, capsys)
+
+
+def process(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A process of its own, in this folder, that finds the suite."""
+    environ = {**os.environ, "PYTHONPATH": str(Path(cli.__file__).parents[1]), **variables}
+    return subprocess.run(command, capture_output=True, text=True, env=environ)
+
+
+# check
+
+
+def test_check_names_what_each_profile_runs(command: Command) -> None:
+    assert command("check", "s.yaml") == (0, "s.yaml: ok: 3 variants; starter 15 trainings, short 15 trainings\n", "")
+
+
+def test_check_without_a_name_checks_what_is_shipped(command: Command) -> None:
+    code, out, err = command("check")
+    assert (code, err) == (0, "")
+    assert [line.split(": ok: ")[0] for line in out.splitlines()] == [str(path) for path in shipped_studies()]
+
+
+def test_check_goes_on_after_a_wrong_file(command: Command) -> None:
+    Path("wrong.yaml").write_text(edited(("seeds: 2", "sedes: 2")))
+    code, out, err = command("check", "wrong.yaml", "missing.yaml", "s.yaml")
+    assert code == 2
+    assert out.startswith("s.yaml: ok: ")
+    assert err.splitlines()[0] == "error: wrong.yaml:10:1: sedes: unknown key 'sedes'; did you mean 'seeds'?"
+    assert err.splitlines()[1].startswith("missing.yaml: no such study file.")
+
+
+def test_check_plans_every_profile(command: Command) -> None:
+    Path("s.yaml").write_text(edited(("{train.epochs: 1}", "{train.epoch: 1}")))
+    code, out, err = command("check", "s.yaml")
+    assert (code, out) == (2, "")
+    assert "s.yaml:23:11: profiles.short.set.train.epoch: unknown key" in err
+
+
+# plan
+
+
+def test_plan_json_has_what_other_programs_read(command: Command) -> None:
+    code, out, err = command("plan", "s.yaml", "--json")
+    values = json.loads(out)
+    plan = planned()
+    assert (code, err) == (0, "")
+    assert set(values) >= {"study", "profile", "num_trials", "variants", "trials"}
+    assert (values["study"], values["profile"], values["baseline"]) == ("tiny", "starter", "two")
+    assert values["num_trials"] == len(values["trials"]) == 15
+    assert {name: (each["params"], each["macs"]) for name, each in values["variants"].items()} == {
+        each.name: (each.costs.params, each.costs.macs) for each in plan.variants
+    }
+    assert values["trials"][0] == {"phase": "tune", "variant": "two", "seed": 0, "number": 0}
+    assert values["trials"][-1] == {"phase": "confirm", "variant": "wide", "seed": 1, "number": None}
+
+
+def test_plan_shows_people_what_it_will_do(command: Command) -> None:
+    code, out, err = command("plan", "s.yaml")
+    assert (code, err) == (0, "")
+    first = out.splitlines()[0]
+    assert first.startswith(
+        "tiny, profile starter (no CUDA device is here): 3 variants, 9 tuning and 6 confirmation trainings"
+    )
+    assert "Does a bar need a 1x1 convolution?" in out
+    assert "tuned for each variant alike: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 again on 1" in out
+    assert "caveat: Drawn by the suite for its own tests" in out
+
+
+def test_plan_of_the_book_has_the_books_numbers(command: Command) -> None:
+    values = json.loads(command("plan", "one_by_one", "--profile", "book", "--json")[1])
+    assert (values["variants"]["two"]["params"], values["variants"]["two"]["macs"]) == (1_992_166, 762_297_352)
+
+
+@pytest.mark.parametrize(
+    ("machine", "profiles", "chosen"),
+    [
+        (CPU, ("starter", "book"), "starter (no CUDA device is here)"),
+        (CUDA, ("starter", "book"), "book (a CUDA device is here)"),
+        (CUDA, ("laptop",), "laptop (the only one)"),
+    ],
+)
+def test_the_machine_chooses_the_profile(
+    command: Command, monkeypatch: pytest.MonkeyPatch, machine: Machine, profiles: tuple[str, ...], chosen: str
+) -> None:
+    monkeypatch.setattr(environment, "detect", lambda: machine)
+    lines = "".join(f"  {name}: {{description: x}}\n" for name in profiles)
+    Path("s.yaml").write_text(TEXT.split("profiles:\n")[0] + "profiles:\n" + lines)
+    assert command("plan", "s.yaml")[1].startswith(f"tiny, profile {chosen}")
+
+
+def test_a_profile_must_be_chosen_where_the_machines_is_not_there(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "detect", lambda: CUDA)
+    expected = "error: s.yaml has no profile 'book'; choose one with --profile: starter, short\n"
+    assert command("plan", "s.yaml") == (2, "", expected)
+
+
+def test_what_a_study_says_is_text_and_no_markup(command: Command) -> None:
+    words = "[/red] [bold]:smile: <script> ≥"
+    Path("s.yaml").write_text(
+        edited(
+            ("Does a bar need a 1x1 convolution?", f'"{words}"'), ("  two:\n", f'  two: {{description: "{words}"}}\n')
+        )
+    )
+    code, out, _ = command("plan", "s.yaml")
+    assert code == 0
+    assert out.count(words) == 2
+
+
+# costs
+
+
+def test_costs_json_maps_presets_to_counts(command: Command) -> None:
+    code, out, err = command("costs", "--json")
+    values = json.loads(out)
+    assert (code, err, list(values)) == (0, "", list(PRESETS))
+    assert values["nin_book"] == {"params": 1_992_166, "macs": 762_297_352}
+
+
+def test_costs_json_maps_variants_to_counts(command: Command) -> None:
+    values = json.loads(command("costs", "s.yaml", "--json")[1])
+    assert values == {v.name: {"params": v.costs.params, "macs": v.costs.macs} for v in planned().variants}
+
+
+def test_costs_of_several_studies_are_all_there(command: Command) -> None:
+    Path("other.yaml").write_text(edited(("study: tiny", "study: other")))
+    values = json.loads(command("costs", "s.yaml", "other.yaml", "lenet", "--json")[1])
+    assert list(values) == ["tiny.two", "tiny.one", "tiny.wide", "other.two", "other.one", "other.wide", "lenet"]
+
+
+def test_costs_are_a_table_for_people(command: Command) -> None:
+    lines = command("costs", "nin_book", "lenet")[1].splitlines()
+    assert lines[0].split() == ["network", "params", "MACs"]
+    assert lines[1].split() == ["nin_book", "1,992,166", "762,297,352"]
+
+
+def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
+    code, _, err = command("costs", "nin_bok")
+    assert (code, err) == (2, "error: nin_bok: no such study file. Give a path, or a name: did you mean 'nin_book'?\n")
+
+
+# Wrong input
+
+WRONG = [
+    (["plan", "s.yaml", "--profile", "strater"], "error: s.yaml:19:1: profiles: no profile 'strater'; did you mean 'starter'?\n"),
+    (["plan", "missing.yaml"], "error: missing.yaml: no such study file. Give a path, or a name: "),
+    (["plan", "."], "error: .: is a folder, not a study file."),
+    (["costs", "wrong.yaml"], "error: wrong.yaml:6:19: base.train.epochs: must be a whole number; given 'three'.\n"),
+    (["run", "wrong.yaml"], "error: wrong.yaml:6:19: base.train.epochs: must be a whole number; given 'three'.\n"),
+    (["run", "s.yaml", "--profile", "strater"], "error: s.yaml:19:1: profiles: no profile 'strater'"),
+    (["plan"], "Usage: "),
+    (["plan", "s.yaml", "--proflie", "x"], "Usage: "),
+    (["plan", "s.yaml", "extra"], "Usage: "),
+    (["plan", "s.yaml", "--profile"], "Error: Option '--profile' requires an argument."),
+    (["chek"], "Usage: "),
+    (["run", "s.yaml", "--max-minutes", "soon"], "Usage: "),
+    (["run", "s.yaml", "--max-minutes", "-1"], "Usage: "),
+    (["ui", "--port", "0"], "Usage: "),
+    (["--nonsense"], "Usage: "),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda value: " ".join(value)[:40])
+def test_wrong_input_ends_in_2_and_a_few_words(command: Command, arguments: list[str], message: str) -> None:
+    Path("wrong.yaml").write_text(edited(("epochs: 3", "epochs: three")))
+    code, out, err = command(*arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") <= 5
+    assert "Traceback" not in err
+
+
+def test_nothing_is_written_for_wrong_input(command: Command, tmp_path: Path) -> None:
+    command("run", "s.yaml", "--profile", "strater")
+    assert [path.name for path in tmp_path.iterdir()] == ["s.yaml"]
+
+
+def test_wrong_input_ends_in_2_as_a_process_too() -> None:
+    Path("s.yaml").write_text(edited(("seeds: 2", "sedes: 2")))
+    done = process(sys.executable, "-m", "ablations", "run", "s.yaml")
+    expected = "error: s.yaml:10:1: sedes: unknown key 'sedes'; did you mean 'seeds'?\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+
+
+def test_help_is_no_error(command: Command) -> None:
+    for arguments in (["--help"], ["-h"], ["plan", "--help"]):
+        code, out, err = command(*arguments)
+        assert (code, err) == (0, "")
+        assert "Usage: " in out
+
+
+def test_an_interrupt_ends_in_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "load", interrupt)
+    code, _, err = command("check", "s.yaml")
+    assert code == 130
+    assert "Traceback" not in err
+
+
+def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
+    done = process("bash", "-c", f"{sys.executable} -m ablations costs | true; exit ${{PIPESTATUS[0]}}")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_letters_that_the_terminal_has_not_are_no_error() -> None:
+    Path("s.yaml").write_text(edited(("Does a bar", "≥ bar")))
+    done = process(sys.executable, "-m", "ablations", "plan", "s.yaml", "-p", "starter", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\\u2265 bar" in done.stdout
+
+
+# What is not imported
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "s.yaml"], ["plan", "s.yaml"], ["plan", "s.yaml", "--json"], ["--help"], ["costs", "s.yaml"]],
+    ids=" ".join,
+)
+def test_quick_commands_load_nothing_heavy(arguments: list[str]) -> None:
+    code = "import sys, atexit; from ablations.cli import main; atexit.register(lambda: print(*sorted(sys.modules))); main()"
+    done = process(sys.executable, "-c", code, *arguments)
+    assert done.returncode == 0
+    loaded = done.stdout.splitlines()[-1].split()
+    assert "ablations.cli" in loaded
+    assert not {name.partition(".")[0] for name in loaded} & set(HEAVY)
+
+
+def test_planning_loads_no_numpy_either() -> None:
+    code = "import sys, ablations.plan; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    done = process(sys.executable, "-c", code)
+    assert done.returncode == 0
+    assert not set(done.stdout.split()) & {*HEAVY, "numpy", "rich", "typer", "yaml"}

@@ -1,0 +1,85 @@
+"""What the commands print for people."""
+
+from __future__ import annotations
+
+import io
+
+from builders import CPU, edited, planned
+from rich.console import Console
+
+from ablations.plan import Plan
+from ablations.printing import headline, print_costs, print_plan, print_status
+from ablations.trial import Phase
+from nin.complexity import Costs
+
+
+def console(width: int = 150) -> Console:
+    return Console(file=io.StringIO(), width=width, markup=False, emoji=False, highlight=False)
+
+
+def text(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def shown(plan: Plan) -> str:
+    to = console()
+    print_plan(plan, CPU, "asked for", to)
+    return text(to)
+
+
+def test_the_headline_says_what_why_and_what_it_costs() -> None:
+    assert headline(planned(), CPU, "asked for") == (
+        "tiny, profile starter (asked for): 3 variants, 9 tuning and 6 confirmation trainings of 3 epochs on 192 images, "
+        "2 at a time on 2 CPU cores"
+    )
+    costly = planned(edited(("all of it}", "all of it, cost: a minute}")))
+    assert headline(costly, CPU, "asked for").endswith("2 CPU cores; a minute")
+
+
+def test_a_plan_has_a_row_a_variant() -> None:
+    plan = planned()
+    rows = {line.split()[0]: line for line in shown(plan).splitlines() if line.split()}
+    for variant in plan.variants:
+        assert f"{variant.costs.params:,}" in rows[variant.name]
+        assert f"{variant.costs.macs:,}" in rows[variant.name]
+    assert rows["two"].endswith("baseline")
+    assert rows["one"].rstrip().endswith("worse")
+
+
+def test_a_plan_says_what_is_tuned() -> None:
+    space = "train.lr: {type: float, low: 0.01, high: 0.2, log: true}"
+    assert "alike: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 again on 1" in shown(planned())
+    assert "the best" not in shown(planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))))
+    choices = edited((space, "train.init: {type: categorical, choices: [default, kaiming_normal]}"))
+    assert "alike: train.init one of ['default', 'kaiming_normal'];" in shown(planned(choices))
+    assert "alike" not in shown(planned(edited((f"search_space:\n  {space}\n", ""))))
+
+
+def test_a_plan_says_how_it_decides_and_under_which_caveats() -> None:
+    assert "confirmed on 2 seeds; decided at alpha 0.05, margin 5 percentage points, on 64 test images" in shown(
+        planned()
+    )
+    assert "caveat: train.epochs is 1 (the study's base: 3)" in shown(planned(profile="short"))
+
+
+def test_costs_are_counts_with_separators() -> None:
+    to = console()
+    print_costs({"a": Costs(1234567, 89, 0)}, to)
+    assert [line.split() for line in text(to).splitlines()] == [["network", "params", "MACs"], ["a", "1,234,567", "89"]]
+
+
+def test_status_counts_what_is_done_of_what_is_planned() -> None:
+    class Done:
+        def __init__(self, variant: str, phase: Phase) -> None:
+            self.variant, self.phase = variant, phase
+
+    to = console()
+    print_status(planned(), [Done("two", "tune"), Done("two", "tune"), Done("two", "confirm"), Done("one", "tune")], to)
+    assert [line.split() for line in text(to).splitlines()] == [
+        ["tiny,", "profile", "starter"],
+        ["variant", "tune", "confirm"],
+        ["two", "2/3", "1/2"],
+        ["one", "1/3", "0/2"],
+        ["wide", "0/3", "0/2"],
+    ]

@@ -1,0 +1,182 @@
+"""What a study file may say: wrong keys, types and values, each with its place, its rule and a way out."""
+
+from __future__ import annotations
+
+import pytest
+from builders import TEXT, edited, refusal
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ablations.loading import parse
+from ablations.spec import Match, StudySpec, closest, nearest, readable, shown
+
+
+@pytest.mark.parametrize(
+    ("replacement", "message"),
+    [
+        # unknown and misspelt keys, at every level
+        (("question:", "qestion:"), "s.yaml:2:1: qestion: unknown key 'qestion'; did you mean 'question'?"),
+        (("validation:", "validatoin:"), "s.yaml:4:27: base.data.validatoin: unknown key 'validatoin'; did you mean 'validation'?"),
+        (("epochs: 3", "epoch: 3"), "s.yaml:6:11: base.train.epoch: unknown key 'epoch'; did you mean 'epochs'?"),
+        (("low:", "lo:"), "s.yaml:8:27: search_space.train.lr.lo: unknown key 'lo'; did you mean 'low'?"),
+        (("{trials:", "{trails:"), "s.yaml:9:10: tuning.trails: unknown key 'trails'; did you mean 'trials'?"),
+        (("expect:", "expct:"), "s.yaml:14:33: variants.one.expct: unknown key 'expct'; did you mean 'expect'?"),
+        (("{params:", "{param:"), "s.yaml:17:13: variants.wide.match.param: unknown key 'param'; did you mean 'params'?"),
+        (("{margin:", "{margn:"), "s.yaml:18:12: decision.margn: unknown key 'margn'; did you mean 'margin'?"),
+        (("    description:", "    descripton:"), "s.yaml:22:5: profiles.short.descripton: unknown key 'descripton'; did you mean 'description'?"),
+        (
+            ("all of it}", "all of it, tuning: {trails: 1}}"),
+            "s.yaml:20:46: profiles.starter.tuning.trails: unknown key 'trails'; did you mean 'trials'?",
+        ),
+        (
+            ("decision: {margin: 5.0}", "decision: {margin: 5.0, zzz: 1}"),
+            "s.yaml:18:25: decision.zzz: unknown key 'zzz'; known here: alpha, margin.",
+        ),
+        (
+            ("question:", "qu\u0435stion:"),  # a Cyrillic e
+            "s.yaml:2:1: qu\\u0435stion: unknown key 'qu\\u0435stion'; did you mean 'question'?",
+        ),
+        # missing keys
+        (("seeds: 2\nbaseline: two\n", ""), "s.yaml:1:1: the key 'baseline' is missing."),
+        (("validation: 64, ", ""), "s.yaml:4:3: base.data: the key 'validation' is missing."),
+        (("epochs: 3, batch_size: 32, ", ""), "s.yaml:6:3: base.train: the keys 'epochs', 'batch_size' are missing."),
+        (("type: float, ", ""), "s.yaml:8:3: search_space.train.lr: the key 'type' is missing."),
+        # wrong types
+        (("study: tiny", "study: 12"), "s.yaml:1:8: study: must be text; given 12. Put it in quotes."),
+        (("study: tiny", "study:"), "s.yaml:1:7: study: must be text; given nothing."),
+        (("question: Does a bar", "question: [1]\nsource: a bar"), "s.yaml:2:1: question: must be text; given [1]."),
+        (("epochs: 3", "epochs: '3'"), "s.yaml:6:19: base.train.epochs: must be a whole number; given '3'. Write it without quotes."),
+        (("epochs: 3", "epochs: 0x3"), "s.yaml:6:19: base.train.epochs: must be a whole number; given '0x3'."),
+        (("epochs: 3", "epochs: 3.0"), "s.yaml:6:19: base.train.epochs: must be a whole number; given 3.0."),
+        (("epochs: 3", "epochs: true"), "s.yaml:6:19: base.train.epochs: must be a whole number; given true."),
+        (("lr: 0.05", "lr: '1e-5'"), "s.yaml:6:42: base.train.lr: must be a number; given '1e-5'. Write it without quotes."),
+        (("lr: 0.05", "lr: 0.05, nesterov: yes"), "s.yaml:6:58: base.train.nesterov: must be true or false; given 'yes'."),
+        (("set: {model.mixers: 1}", "set: [model.mixers]"), "s.yaml:14:9: variants.one.set: must be a mapping; given ['model.mixers']."),
+        (("  two:", "  two: 3"), "s.yaml:13:8: variants.two: must be a mapping; given 3."),
+        (("baseline: two", "baseline: [two]"), "s.yaml:11:1: baseline: must be text; given ['two']."),
+        (("{type: float, low: 0.01, high: 0.2, log: true}", "0.1"), "s.yaml:8:13: search_space.train.lr: must be a mapping; given 0.1."),
+        (("seeds: 2", "seeds: [1, 1]"), "s.yaml:10:1: seeds: must be a whole number; given [1, 1]."),
+        # wrong values
+        (("lr: 0.05", "lr: .nan"), "s.yaml:6:42: base.train.lr: must be finite; given nan."),
+        (("lr: 0.05", "lr: .inf"), "s.yaml:6:42: base.train.lr: must be finite; given inf."),
+        (("lr: 0.05", "lr: 1e999"), "s.yaml:6:42: base.train.lr: must be finite; given inf."),
+        (("high: 0.2", "high: .inf"), "s.yaml:8:44: search_space.train.lr.high: must be finite; given inf."),
+        (("lr: 0.05", "lr: 0"), "s.yaml:6:42: base.train.lr: must be above 0; given 0."),
+        (("resize: 16", "resize: -16"), "s.yaml:4:51: base.data.resize: must be above 0; given -16."),
+        (("seeds: 2", "seeds: -1"), "s.yaml:10:8: seeds: must be above 0; given -1."),
+        (("seeds: 2", "seeds: 0"), "s.yaml:10:8: seeds: must be above 0; given 0."),
+        (("{margin: 5.0}", "{margin: -5}"), "s.yaml:18:20: decision.margin: must be above 0; given -5."),
+        (("{margin: 5.0}", "{margin: 5, alpha: 0.5}"), "s.yaml:18:30: decision.alpha: must be below 0.5; given 0.5."),
+        (("lr: 0.05", "lr: 0.05, momentum: -0.1"), "s.yaml:6:58: base.train.momentum: must be at least 0; given -0.1."),
+        (("tolerance: 0.2", "tolerance: 2"), "s.yaml:17:54: variants.wide.match.tolerance: must be below 1; given 2."),
+        (("lr: 0.05", "lr: 0.05, optimizer: sdg"), "s.yaml:6:59: base.train.optimizer: must be 'sgd' or 'adamw'; given 'sdg'."),
+        (
+            ("expect: worse", "expect: bad"),
+            "s.yaml:14:41: variants.one.expect: must be 'better', 'worse', 'equivalent' or 'unsure'; given 'bad'.",
+        ),
+        (("type: float", "type: flaot"), "s.yaml:8:20: search_space.train.lr.type: must be float, int or categorical; given 'flaot'."),
+        (("type: float", "type: [float]"), "s.yaml:8:14: search_space.train.lr.type: must be float, int or categorical; given ['float']."),
+        (("low: 0.01", "low: 0.5"), "s.yaml:8:3: search_space.train.lr: low must be below high; given low 0.5, high 0.2."),
+        (("low: 0.01", "low: 0"), "s.yaml:8:3: search_space.train.lr: log needs low above 0; given low 0.0."),
+        (("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: []}"), "s.yaml:8:33: search_space.train.lr.choices: must not be empty; given []."),
+        (
+            ("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [0.1, 0.1]}"),
+            "s.yaml:8:33: search_space.train.lr.choices: each choice is given once; given 0.1 twice.",
+        ),
+        (
+            ("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [[1]]}"),
+            "s.yaml:8:43: search_space.train.lr.choices.0: must be a number, text, true or false; given [1].",
+        ),
+        (("{params: two, by", "{params: two, macs: two, by"), "s.yaml:17:5: variants.wide.match: match takes exactly one of params and macs."),
+        (("{params: two, by", "{by"), "s.yaml:17:5: variants.wide.match: match takes exactly one of params and macs."),
+        (("by: model.width", "by: model.depth"), "s.yaml:17:30: variants.wide.match.by: must be 'model.width'; given 'model.depth'."),
+        (("baseline: two", "baseline: tow"), "s.yaml:11:11: baseline: must name a variant; given 'tow'; did you mean 'two'?"),
+        (("Does a bar need a 1x1 convolution?", "''"), "s.yaml:2:11: question: must not be empty; given ''."),
+    ],
+)  # fmt: skip
+def test_what_a_study_may_not_say(replacement: tuple[str, str], message: str) -> None:
+    assert refusal(edited(replacement)) == message
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("../../etc/passwd", "../../etc/passwd"),
+        ("/etc/x", "/etc/x"),
+        ("a.b", "a.b"),
+        ("<script>alert(1)</script>", "<script>alert(1)</script>"),
+        ("Tiny", "Tiny"),
+        ("_tiny", "_tiny"),
+        ("one two", "one two"),
+        ("t\u0456ny", "t\\u0456ny"),  # a Ukrainian i
+        ("tiny\u200b", "tiny\\u200b"),
+        ('"tiny\\n"', "tiny\\n"),
+        ("''", ""),
+        ("x" * 65, "x" * 65),
+        ("x" * 10_000, "x" * 77 + "..."),
+    ],
+)
+def test_names_are_plain(name: str, given: str) -> None:
+    rule = f"a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given '{given}'."
+    assert refusal(edited(("study: tiny", f"study: {name}"))) == f"s.yaml:1:8: study: {rule}"
+    if len(name) < 1000:
+        assert refusal(edited(("  one:", f"  {name}:"))) == f"s.yaml:14:3: variants.{given}: {rule}"
+        assert refusal(edited(("  short:", f"  {name}:"))) == f"s.yaml:21:3: profiles.{given}: {rule}"
+
+
+def test_several_problems_are_told_at_once() -> None:
+    text = edited(("study: tiny", "study: Tiny"), ("seeds: 2", "seeds: many"), ("baseline: two\n", ""))
+    assert refusal(text).splitlines() == [
+        "s.yaml:1:8: study: a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given 'Tiny'.",
+        "s.yaml:10:8: seeds: must be a whole number; given 'many'.",
+        "s.yaml:1:1: the key 'baseline' is missing.",
+    ]
+
+
+def test_defaults() -> None:
+    spec = parse(edited(("tuning: {trials: 2, rerun_best: 1, rerun_seeds: 1}\nseeds: 2\n", "")), "s.yaml").spec
+    assert (spec.seeds, spec.decision.alpha, spec.tuning.trials, spec.tuning.sampler) == (10, 0.05, 20, "qmc")
+    assert spec.variants["two"].set == {}
+
+
+def test_a_spec_survives_json() -> None:
+    spec = parse(TEXT, "s.yaml").spec
+    assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+def test_a_match_names_its_cost_and_its_target() -> None:
+    assert (Match(params="a", by="model.width").cost, Match(params="a", by="model.width").target) == ("params", "a")
+    assert (Match(macs="b", by="model.width").cost, Match(macs="b", by="model.width").target) == ("macs", "b")
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("qestion", ["question", "source"], "question"),
+        ("lr", ["train.lr", "train.epochs"], "train.lr"),
+        ("model.mixrs", ["model.mixers", "model.mixer_kernel"], "model.mixers"),
+        ("zzz", ["question"], None),
+        ("x" * 100_000, ["question"], None),
+        ("", [], None),
+    ],
+)
+def test_the_closest_name_is_the_one_that_was_meant(name: str, known: list[str], meant: str | None) -> None:
+    assert closest(name, known) == meant
+
+
+def test_without_a_close_name_all_are_told() -> None:
+    assert nearest("zzz", ["b", "a"]) == "known here: a, b."
+    assert nearest("zzz", []) == "known here: nothing."
+
+
+@given(st.text() | st.integers() | st.none() | st.booleans() | st.floats() | st.lists(st.text()))
+def test_what_is_shown_is_short_and_on_one_line(value: object) -> None:
+    for text in (readable(value), shown(value)):
+        assert len(text) <= 80
+        assert text.isprintable()
+
+
+def test_values_are_shown_as_yaml_writes_them() -> None:
+    assert [shown(value) for value in (None, True, False, 1, 0.5, "x", [1])] == [
+        "nothing", "true", "false", "1", "0.5", "'x'", "[1]",
+    ]  # fmt: skip
