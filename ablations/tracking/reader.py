@@ -17,7 +17,6 @@ from ablations.analysis import RecordedTrial
 from ablations.plan import Plan
 from ablations.tracking import schema
 from ablations.tracking.recorder import shown_uri, store_errors
-from ablations.trial import TrialResult
 
 
 @dataclass(frozen=True)
@@ -81,7 +80,8 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "plan_id": plan.id,
             "data_checksum": plan.data_checksum,
             "device": plan.device,
-            "tracking_uri": shown_uri(tracking_uri),
+            # A report travels; the folder that the store happens to be in does not.
+            "tracking_uri": f"sqlite:///{Path(tracking_uri).name}" if _is_file(tracking_uri) else shown_uri(tracking_uri),
             "experiment": name,
             "experiment_id": experiment.experiment_id,
             "parent_run_id": parent.info.run_id,
@@ -106,12 +106,15 @@ def recorded_profiles(tracking_uri: str, study: str) -> list[str]:
 
 def _exists(tracking_uri: str) -> bool:
     """Whether there is a store: reading must not create one."""
-    return not tracking_uri.startswith("sqlite:///") or Path(tracking_uri.removeprefix("sqlite:///")).exists()
+    return not _is_file(tracking_uri) or Path(tracking_uri.removeprefix("sqlite:///")).exists()
+
+
+def _is_file(tracking_uri: str) -> bool:
+    return tracking_uri.startswith("sqlite:///")
 
 
 def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:
     """A confirmation trial with every epoch and its correctness bits; a tuning trial's last epoch is enough."""
     if trial.phase != "confirm" or trial.result.status == "failed":
         return trial
-    stored = json.loads(load_text(f"{artifact_uri}/{schema.TRIAL_FILE}"))
-    return replace(trial, result=TrialResult.from_json(stored["result"]))
+    return replace(trial, result=schema.stored_result(artifact_uri))
