@@ -1,4 +1,4 @@
-"""The kinds of layers: output shape, parameters and multiply-accumulates (MACs) of each, in closed form, without torch.
+"""The kinds of layers: output shape, parameters, multiply-accumulates (MACs) and memory of each, without torch.
 
 Shapes are those of one image, without the batch: (channels, height, width), or (features,) once flattened. 1 MAC is
 2 FLOPs. MACs are those of convolutions and linear layers, their bias left out, as torch's FlopCounterMode counts them.
@@ -14,12 +14,43 @@ Shape = tuple[int, ...]
 
 
 @dataclass(frozen=True)
+class Storage:
+    """What training a layer allocates, and what autograd keeps of it until the backward pass, its parameters left out.
+
+    Attributes:
+        keeps_input: autograd keeps the input, in the precision the layer computes in.
+        keeps_output: autograd keeps the output.
+        new_output: the output has memory of its own; otherwise it lies in the input's (in place, or a view).
+        indices: 64-bit positions kept, for one image.
+        mask: elements of a mask kept, for one image.
+        statistics: fp32 numbers kept, for the whole batch.
+    """
+
+    keeps_input: bool = False
+    keeps_output: bool = False
+    new_output: bool = True
+    indices: int = 0
+    mask: int = 0
+    statistics: int = 0
+
+
+@dataclass(frozen=True)
 class Layer:
     """A layer without parameters or MACs that keeps the shape of its input; each kind overrides what differs."""
 
     @property
     def params(self) -> int:
         """Number of trainable parameters."""
+        return 0
+
+    @property
+    def weights(self) -> int:
+        """Parameters that are multiplied with the input and, under autocast, cast with it and with the bias."""
+        return 0
+
+    @property
+    def buffer_bytes(self) -> int:
+        """Bytes that are stored with the parameters and not trained."""
         return 0
 
     @property
@@ -35,6 +66,10 @@ class Layer:
         """Multiply-accumulates for one image of shape `in_shape`."""
         return 0
 
+    def storage(self, in_shape: Shape) -> Storage:
+        """What training on images of shape `in_shape` allocates and keeps."""
+        return Storage()
+
 
 @dataclass(frozen=True)
 class Conv2d(Layer):
@@ -48,12 +83,12 @@ class Conv2d(Layer):
     bias: bool = True
 
     @property
-    def _weights(self) -> int:
+    def weights(self) -> int:
         return self.out_channels * self.in_channels * self.kernel**2
 
     @property
     def params(self) -> int:
-        return self._weights + self.bias * self.out_channels
+        return self.weights + self.bias * self.out_channels
 
     @property
     def smallest_input(self) -> int:
@@ -64,7 +99,10 @@ class Conv2d(Layer):
 
     def macs(self, in_shape: Shape) -> int:
         _, height, width = self.out_shape(in_shape)
-        return self._weights * height * width
+        return self.weights * height * width
+
+    def storage(self, in_shape: Shape) -> Storage:
+        return Storage(keeps_input=True)
 
 
 @dataclass(frozen=True)
@@ -75,14 +113,21 @@ class Linear(Layer):
     out_features: int
 
     @property
+    def weights(self) -> int:
+        return self.in_features * self.out_features
+
+    @property
     def params(self) -> int:
-        return (self.in_features + 1) * self.out_features
+        return self.weights + self.out_features
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return (self.out_features,)
 
     def macs(self, in_shape: Shape) -> int:
-        return self.in_features * self.out_features
+        return self.weights
+
+    def storage(self, in_shape: Shape) -> Storage:
+        return Storage(keeps_input=True)
 
 
 @dataclass(frozen=True)
@@ -95,12 +140,30 @@ class BatchNorm2d(Layer):
     def params(self) -> int:
         return 2 * self.channels
 
+    @property
+    def buffer_bytes(self) -> int:
+        # Running mean and variance in fp32, and a 64-bit count of batches.
+        return 2 * 4 * self.channels + 8
+
+    def storage(self, in_shape: Shape) -> Storage:
+        # The batch's mean and inverse standard deviation.
+        return Storage(keeps_input=True, statistics=2 * self.channels)
+
 
 @dataclass(frozen=True)
 class Activation(Layer):
     """An element-wise nonlinearity."""
 
     function: Literal["relu", "gelu", "sigmoid"]
+
+    def storage(self, in_shape: Shape) -> Storage:
+        match self.function:
+            case "relu":
+                return Storage(keeps_output=True, new_output=False)
+            case "sigmoid":
+                return Storage(keeps_output=True)
+            case "gelu":
+                return Storage(keeps_input=True)
 
 
 @dataclass(frozen=True)
@@ -118,6 +181,9 @@ class Pool2d(Layer):
     def out_shape(self, in_shape: Shape) -> Shape:
         return (in_shape[0], *_slide(in_shape, self.kernel, self.stride, padding=0))
 
+    def storage(self, in_shape: Shape) -> Storage:
+        return Storage(keeps_input=True, indices=prod(self.out_shape(in_shape)) if self.statistic == "max" else 0)
+
 
 @dataclass(frozen=True)
 class GlobalPool(Layer):
@@ -128,12 +194,19 @@ class GlobalPool(Layer):
     def out_shape(self, in_shape: Shape) -> Shape:
         return (in_shape[0], 1, 1)
 
+    def storage(self, in_shape: Shape) -> Storage:
+        # An average's gradient needs no more than its divisor.
+        return Storage(keeps_input=True, indices=in_shape[0]) if self.statistic == "max" else Storage()
+
 
 @dataclass(frozen=True)
 class Dropout(Layer):
     """Sets each element to zero with probability `rate` while training."""
 
     rate: float
+
+    def storage(self, in_shape: Shape) -> Storage:
+        return Storage(mask=prod(in_shape))
 
 
 @dataclass(frozen=True)
@@ -142,6 +215,11 @@ class Flatten(Layer):
 
     def out_shape(self, in_shape: Shape) -> Shape:
         return (prod(in_shape),)
+
+    def storage(self, in_shape: Shape) -> Storage:
+        # Images lie with the channels last and a row of features with them first: a copy, unless there is one order.
+        channels, *sides = in_shape
+        return Storage(new_output=channels > 1 and prod(sides) > 1)
 
 
 def _slide(in_shape: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:

@@ -1,0 +1,255 @@
+"""What an architecture takes of this machine: memory, training speed and prediction latency, measured.
+
+Shapes: B images a batch, C channels, S side, K classes. images BCSS, labels B, logits BK.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import accumulate
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+
+from ablations.trial import Device, Precision
+from nin.config import Config
+from nin.memory import Optimizer
+from nin.model import build
+
+NUM_WARM_UPS = 2
+MIN_RUNS = 3
+"""Timed runs at least, however long they take."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One architecture on one device, its images random; all fields are plain, so that `asdict` of it is JSON.
+
+    Attributes:
+        batch_size: of training, and of `peak_prediction_bytes`.
+        precision: as `nin.memory.Precision` says.
+        optimizer: what trained it.
+        device: where.
+        num_threads: of torch on the CPU.
+        saved_bytes: what autograd keeps from the forward to the backward pass, each storage once, parameters, buffers
+            and loss left out; `nin.memory.Memory.saved_bytes` in closed form.
+        peak_training_bytes: most that torch has allocated at once in the second training step, weights and images and
+            its kernels' workspaces included; on CUDA in its allocator's blocks, which are rounded up.
+        peak_prediction_bytes: likewise while it predicts.
+        train_images_per_second: of whole steps (forward, loss, backward, optimizer) on one batch that is already on
+            the device; from the median step.
+        latency_1_seconds: median time to predict one image that is already on the device.
+        latency_1_iqr_seconds: its interquartile range, third quartile minus first.
+        latency_128_seconds: likewise for a batch of 128 images, the whole batch.
+        latency_128_iqr_seconds: likewise.
+    """
+
+    batch_size: int
+    precision: Precision
+    optimizer: Optimizer
+    device: Device
+    num_threads: int
+    saved_bytes: int
+    peak_training_bytes: int
+    peak_prediction_bytes: int
+    train_images_per_second: float
+    latency_1_seconds: float
+    latency_1_iqr_seconds: float
+    latency_128_seconds: float
+    latency_128_iqr_seconds: float
+
+
+def measure(
+    config: Config,
+    *,
+    in_channels: int,
+    size: int,
+    num_classes: int,
+    batch_size: int,
+    precision: Precision,
+    optimizer: Optimizer,
+    device: Device,
+    seconds: float = 2.0,
+) -> Measurement:
+    """Measure an architecture once: in a process of its own, with the threads that trials have, and nothing beside it.
+
+    Set KINETO_LOG_LEVEL=6 before torch loads, or its profiler writes a few lines to stderr.
+
+    Args:
+        config: the dials.
+        in_channels: of the images.
+        size: height and width of the images in pixels.
+        num_classes: number of logits.
+        batch_size: of training, at least 2 where the network normalises batches of 1x1 images.
+        precision: of the computation.
+        optimizer: what trains it.
+        device: where.
+        seconds: spent on each of the three timings, at least; warm-ups and the memory runs come on top.
+
+    Raises:
+        ConfigError: the network cannot exist at this size.
+    """
+    on = torch.device(device)
+    model = build(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    model = model.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    run = Run(model, precision, optimizer)
+    images, one_image, many_images = (_images(count, in_channels, size, on) for count in (batch_size, 1, 128))
+    labels = torch.zeros(batch_size, dtype=torch.int64, device=on)
+
+    saved = saved_bytes(run, images)
+    peak_training = peak_training_bytes(run, images, labels)
+    peak_prediction = peak_prediction_bytes(run, images)
+    training = _timed(lambda: run.train(images, labels), on, seconds)
+    latency_1 = _timed(lambda: run.predict(one_image), on, seconds)
+    latency_128 = _timed(lambda: run.predict(many_images), on, seconds)
+    return Measurement(
+        batch_size=batch_size,
+        precision=precision,
+        optimizer=optimizer,
+        device=device,
+        num_threads=torch.get_num_threads(),
+        saved_bytes=saved,
+        peak_training_bytes=peak_training,
+        peak_prediction_bytes=peak_prediction,
+        train_images_per_second=batch_size / statistics.median(training),
+        latency_1_seconds=statistics.median(latency_1),
+        latency_1_iqr_seconds=_interquartile_range(latency_1),
+        latency_128_seconds=statistics.median(latency_128),
+        latency_128_iqr_seconds=_interquartile_range(latency_128),
+    )
+
+
+class Run:
+    """A network with what trains it; its steps allocate as the trainer's do."""
+
+    def __init__(self, model: nn.Module, precision: Precision, optimizer: Optimizer) -> None:
+        self.model = model
+        self._autocast = precision == "bf16"
+        # A rate at which the weights stay what they are: their values do not matter, and must not become infinite.
+        match optimizer:
+            case "adamw":
+                self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
+            case "sgd" | "sgd_momentum":
+                momentum = 0.9 if optimizer == "sgd_momentum" else 0.0
+                self.optimizer = torch.optim.SGD(model.parameters(), lr=1e-9, momentum=momentum, fused=True)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits, in the run's precision."""
+        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self._autocast):
+            logits_BK: torch.Tensor = self.model(images)
+        return logits_BK
+
+    def train(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        """One training step; the gradients of the step before live until its backward pass, as in the trainer."""
+        self.model.train()
+        logits_BK = self.forward(images)
+        loss = F.cross_entropy(logits_BK.float(), labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+
+    def predict(self, images: torch.Tensor) -> None:
+        """One batch of predictions."""
+        self.model.eval()
+        with torch.inference_mode():
+            self.forward(images)
+
+    def storage_bytes(self) -> dict[int, int]:
+        """Size of each storage of parameters and buffers, by its address."""
+        return _storage_bytes([*self.model.parameters(), *self.model.buffers()])
+
+
+def saved_bytes(run: Run, images: torch.Tensor) -> int:
+    """What autograd keeps of a forward pass, in bytes, each storage once; parameters and buffers left out."""
+    saved: list[torch.Tensor] = []
+    run.model.train()
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        saved.append(tensor)  # and so alive, or its address could be given to another
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        run.forward(images)
+    sizes = _storage_bytes(saved)
+    return sum(sizes[address] for address in sizes.keys() - run.storage_bytes().keys())
+
+
+def peak_training_bytes(run: Run, images: torch.Tensor, labels: torch.Tensor) -> int:
+    """Most bytes allocated at once in a training step that has the gradients of the step before.
+
+    Args:
+        run: fresh: no step was taken, so that the gradients and the optimizer's state are allocated here.
+        images: the batch.
+        labels: its classes.
+    """
+
+    def two_steps() -> None:
+        for _ in range(2):
+            run.train(images, labels)
+
+    return _before(run, images) + _peak_allocated_bytes(two_steps, images.device)
+
+
+def peak_prediction_bytes(run: Run, images: torch.Tensor) -> int:
+    """Most bytes allocated at once while a batch is predicted; gradients and optimizer state left out."""
+    return _before(run, images) + _peak_allocated_bytes(lambda: run.predict(images), images.device)
+
+
+def _before(run: Run, images: torch.Tensor) -> int:
+    """Bytes of weights, buffers and images."""
+    return sum(run.storage_bytes().values()) + images.untyped_storage().nbytes()
+
+
+def _peak_allocated_bytes(work: Callable[[], None], device: torch.device) -> int:
+    """Most bytes that `work` has allocated and not yet freed at any one moment."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+        before = torch.cuda.memory_allocated(device)
+        work()
+        return torch.cuda.max_memory_allocated(device) - before
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        work()
+    # The only record of every single allocation; `profiler.events()` adds them up by operator.
+    events = profiler.profiler.kineto_results.events()
+    changes = sorted((int(event.start_ns()), int(event.nbytes())) for event in events if event.name() == "[memory]")
+    return max(accumulate(num_bytes for _, num_bytes in changes))
+
+
+def _timed(work: Callable[[], None], device: torch.device, seconds: float) -> list[float]:
+    """Seconds of each run of `work`, after warm-ups."""
+    durations: list[float] = []
+    for _ in range(NUM_WARM_UPS):
+        work()
+    while len(durations) < MIN_RUNS or sum(durations) < seconds:
+        _synchronize(device)
+        started = time.perf_counter()
+        work()
+        _synchronize(device)
+        durations.append(time.perf_counter() - started)
+    return durations
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _interquartile_range(values: list[float]) -> float:
+    first, _, third = statistics.quantiles(values, n=4, method="inclusive")
+    return third - first
+
+
+def _images(count: int, in_channels: int, size: int, device: torch.device) -> torch.Tensor:
+    """Random images, channels last, as the trainer prepares them."""
+    images = torch.rand(count, in_channels, size, size, device=device)
+    return images.contiguous(memory_format=torch.channels_last)
+
+
+def _storage_bytes(tensors: list[torch.Tensor]) -> dict[int, int]:
+    storages = [tensor.untyped_storage() for tensor in tensors]
+    return {storage.data_ptr(): storage.nbytes() for storage in storages}
