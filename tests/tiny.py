@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -77,12 +77,15 @@ def result(spec: TrialSpec, accuracy_percent: float = 50.0, status: str = "finis
 
 
 def finish(
-    training: Generator[EpochRecord, Order, TrialResult | None], orders: dict[int, Order] | None = None
+    training: Generator[EpochRecord, Order, TrialResult | None],
+    orders: dict[int, Order] | None = None,
+    told: Callable[[EpochRecord], object] = lambda record: None,
 ) -> TrialResult | None:
-    """Drive a training to its end; `orders` by epoch, "go" elsewhere."""
+    """Drive a training to its end; `orders` by epoch, "go" elsewhere; `told` hears each record."""
     try:
         seen = next(training)
         while True:
+            told(seen)
             seen = training.send((orders or {}).get(seen.epoch, "go"))
     except StopIteration as stop:
         value: TrialResult | None = stop.value

@@ -115,7 +115,12 @@ class LocalExecutor:
         process = self._context.Process(
             target=_work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
         )
-        process.start()
+        # Inherited by the worker: from its first instant on, an interrupt of the terminal is the driver's matter.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
         theirs.close()
         return _Worker(process, ours)
 

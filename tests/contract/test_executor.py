@@ -45,7 +45,7 @@ def go(spec: TrialSpec, record: EpochRecord) -> Order:
 
 def drain(executor: Executor, count: int, answer: Answer = go) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 300
     while len(ended) < count and time.monotonic() < deadline:
         ended.update({each.spec.id: each for each in executor.wait(answer, 0.5)})
     return ended

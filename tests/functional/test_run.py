@@ -1,6 +1,6 @@
 """A study through the real command, as a person runs it: subprocesses in a folder of their own.
 
-Each start imports torch in the workers, so the tests share one finished study (`finished`) and copy its folder.
+Each start imports torch in the workers, so the tests share one finished study.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ class Folder:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def call(self, *arguments: str, code: int = 0) -> str:
         process = self.start(*arguments)
-        out, err = process.communicate(timeout=240)
+        out, err = finish(process)
         assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
         assert "Traceback" not in err
         return out
@@ -69,6 +70,15 @@ class Folder:
         """Every confirmation's correctness, image by image."""
         trials = read_study(self.uri, "tiny", "starter").trials
         return {(t.variant, t.seed): t.result.test_correct for t in trials if t.phase == "confirm"}
+
+
+def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
+    """What a command said, once it has ended."""
+    try:
+        return process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 @dataclass(frozen=True)
@@ -190,9 +200,9 @@ def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("[2/"):  # two trials are done, two are under way
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to the workers too
             break
-    out, err = process.communicate(timeout=120)
+    out, err = finish(process)
     assert process.returncode == 130, f"{out}\n{err}"
     assert "what is done is kept" in err
     assert "Traceback" not in err

@@ -159,9 +159,10 @@ def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.
 
     spec = PLAN.trial("two", "confirm", 0, {})
     recorder = Recorder(uri, PLAN, "text")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(MlflowClient, "log_text", killed)
+    monkeypatch.setattr(MlflowClient, "log_text", killed)
+    with pytest.raises(KeyboardInterrupt):
         record_trial(recorder, spec, tiny.result(spec))
+    monkeypatch.undo()
     assert Recorder(uri, PLAN, "text").claim(spec) is None
     assert read_study(uri, "tiny", "starter").trials == ()
 
@@ -258,7 +259,7 @@ def test_profiles_are_those_of_the_study_of_exactly_that_name(uri: str) -> None:
 def test_reading_creates_no_database(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'nothing' / 'mlflow.db'}"
     assert recorded_profiles(uri, "tiny") == []
-    with pytest.raises(TrackingError, match="holds no study 'tiny' at profile 'starter'. Run it first"):
+    with pytest.raises(TrackingError, match=r"holds no study 'tiny' at profile 'starter'\. Run it first"):
         read_study(uri, "tiny", "starter")
     assert not list(tmp_path.iterdir())
 
@@ -320,7 +321,7 @@ def test_a_uri_is_shown_without_its_password(uri: str, shown: str) -> None:
 def test_a_deleted_experiment_is_not_written_to(uri: str) -> None:
     recorder = Recorder(uri, PLAN, "text")
     MlflowClient(uri).delete_experiment(recorder.experiment_id)
-    with pytest.raises(TrackingError, match="was deleted. Restore it"):
+    with pytest.raises(TrackingError, match=r"was deleted\. Restore it"):
         Recorder(uri, PLAN, "text")
 
 
