@@ -297,16 +297,17 @@ def _at_edge(search_space: SearchSpace, tuned: Mapping[str, Any]) -> Iterable[st
 def _contrasts(
     plan: Plan, variants: Sequence[VariantSummary], trials: Mapping[str, Sequence[RecordedTrial]], scope: str
 ) -> tuple[Contrast, ...]:
-    reference = variants[0]
     others = variants[1:]
     if not others:
         return ()
-    samples = {each.name: _sample(plan, each, reference, trials) for each in others}
+    by_name = {each.name: each for each in variants}
+    references = {each.name: by_name[plan[each.name].versus] for each in others}
+    samples = {each.name: _sample(plan, each, references[each.name], trials) for each in others}
     judgements = judge(samples, alpha=plan.decision.alpha, margin=plan.decision.margin, num_planned=len(others))
     return tuple(
         Contrast(
             variant=each.name,
-            versus=reference.name,
+            versus=references[each.name].name,
             expect=each.expect,
             expectation=_outcome(each.expect, judgements[each.name]),
             differences=dict(samples[each.name].differences),
@@ -314,7 +315,7 @@ def _contrasts(
             sentence=sentence(
                 judgements[each.name],
                 variant=each.name,
-                reference=reference.name,
+                reference=references[each.name].name,
                 alpha=plan.decision.alpha,
                 num_comparisons=len(others),
                 margin=plan.decision.margin,

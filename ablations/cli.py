@@ -87,7 +87,7 @@ def check(
             wrong.append(str(error))
             continue
         trials = ", ".join(f"{plan.profile} {len(plan.cells)} trainings" for plan in plans)
-        print(f"{study.path}: ok: {len(study.spec.variants)} variants; {trials}")
+        print(f"{study.path}: ok: {len(plans[0].variants)} variants; {trials}")
     if wrong:
         raise UserError("\n".join(wrong))
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ablations.axes import Candidate, candidates
 from ablations.datasets import DATASETS, Dataset
 from ablations.spec import (
     CategoricalDistribution,
@@ -75,6 +76,8 @@ class PlannedVariant:
     """What it sets against the base, solved dials included; dotted keys."""
     description: str
     expect: Expectation | None
+    versus: str
+    """The variant that it is compared with; its own name for the baseline."""
     family: str | None
     config: TrialConfig
     """With the base's value of each searched key."""
@@ -215,9 +218,10 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
     """
     if profile not in spec.profiles:
         raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
+    asked = candidates(spec)
     settings = _Settings(spec, profile, machine)
     chosen = spec.profiles[profile]
-    scientific = settings.scientific()
+    scientific = settings.scientific(asked.values())
     base = settings.resolve()
     dataset = DATASETS[base.data.name]
     search_space = spec.search_space if chosen.search_space is None else chosen.search_space
@@ -225,27 +229,32 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
     _check_search_space(search_space, at, scientific, settings)
     tuning = _tuning(spec, profile, base, search_space, at)
     num_seeds = chosen.seeds or spec.seeds
-    _refuse_too_many(len(spec.variants), tuning if search_space else None, num_seeds, ("profiles", profile))
+    _refuse_too_many(len(asked), tuning if search_space else None, num_seeds, ("profiles", profile))
 
     variants: dict[str, PlannedVariant] = {}
     # Matched variants last: they need the costs of the ones they are matched with.
-    for name, variant in sorted(spec.variants.items(), key=lambda item: item[1].match is not None):
-        path: Path = ("variants", name)
-        config = settings.resolve((variant.set, (*path, "set")))
+    for candidate in sorted(asked.values(), key=lambda each: each.variant.match is not None):
+        name, variant, path = candidate.name, candidate.variant, candidate.path
+        config = settings.resolve((variant.set, path))
         changes = dict(variant.set)
         if variant.match is not None:
-            config, width = _match(variant.match, config, dataset, variants, path)
+            config, width = _match(variant.match, config, dataset, variants, ("variants", name))
             changes[variant.match.by] = width
-        priced = _costs(config, dataset, (*path, "set"))
+        twin = next((each.name for each in variants.values() if each.config == config), None)
+        if twin is not None:
+            _refuse_twin(candidate, twin)
+            continue
+        priced = _costs(config, dataset, path)
         for key in search_space:
             for value in _points(search_space[key]):
-                searched = settings.resolve((changes, (*path, "set")), ({key: value}, at))
+                searched = settings.resolve((changes, path), ({key: value}, at))
                 _costs(searched, dataset, (*at, key))
         variants[name] = PlannedVariant(
             name=name,
             changes=changes,
             description=variant.description or _described(changes),
             expect=variant.expect,
+            versus=_versus(name, asked, spec.baseline),
             family=variant.family,
             config=config,
             costs=priced,
@@ -260,8 +269,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
                 }
             ),
         )
-    _refuse_twins(variants, spec.baseline)
-    ordered = [spec.baseline, *(name for name in spec.variants if name != spec.baseline)]
+    ordered = [spec.baseline, *(name for name in asked if name in variants and name != spec.baseline)]
     return Plan(
         study=spec.study,
         question=spec.question,
@@ -319,19 +327,28 @@ class _Settings:
         sections = {"data": base.data.model_dump(), "model": base.model, "train": base.train.model_dump()}
         self._base = {f"{s}.{key}": value for s, section in sections.items() for key, value in section.items()}
         self._fixed = spec.profiles[profile].set
+        self._stand_ins = spec.profiles[profile].presets
+        for mapping in self._stand_ins.items():
+            for preset in mapping:
+                if preset not in PRESETS:
+                    path = ("profiles", profile, "presets", mapping[0])
+                    raise SpecError(
+                        path, f"no preset {shown(preset)}; {nearest(preset, PRESETS)}", at_key=preset == mapping[0]
+                    )
 
-    def scientific(self) -> frozenset[str]:
+    def scientific(self, asked: Iterable[Candidate]) -> frozenset[str]:
         """The keys that variants differ in.
 
         Raises:
             SpecError: variants differ in the data set, or the profile sets one of the keys.
         """
-        for name, variant in self._spec.variants.items():
-            if "data.name" in variant.set:
+        keys: set[str] = set()
+        for each in asked:
+            if "data.name" in each.variant.set:
                 problem = "all variants of a study see the same data; the base or a profile names the data set."
-                raise SpecError(("variants", name, "set", "data.name"), problem, at_key=True)
-        keys = {key for variant in self._spec.variants.values() for key in variant.set}
-        keys |= {variant.match.by for variant in self._spec.variants.values() if variant.match}
+                raise SpecError((*each.path, "data.name"), problem, at_key=True)
+            keys |= set(each.variant.set)
+            keys |= {each.variant.match.by} if each.variant.match else set()
         for key in self._fixed:
             if key in keys:
                 raise SpecError(
@@ -348,6 +365,7 @@ class _Settings:
             before = self._base.get(key)
             if before != value:
                 lines.append(f"{key} is {value}" + ("" if before is None else f" (the study's base: {before})"))
+        lines += [f"{small} stands in for {preset}" for preset, small in self._stand_ins.items()]
         if base.train.precision != "fp32":
             lines.append(f"training computes in {base.train.precision} (the weights stay fp32)")
         note = DATASETS[base.data.name].note
@@ -371,6 +389,7 @@ class _Settings:
                 values[key] = value
                 # The base is nested in the file, the others are written with dotted keys.
                 written[key] = (*where, *key.split(".", 1)) if where == ("base",) else (*where, key)
+        values["model.preset"] = self._stand_in(values.get("model.preset"))
         self._refuse_unknown(values, written)
 
         data = _section(DataConfig, "data", values, written)
@@ -388,6 +407,10 @@ class _Settings:
                 f"{error.message}.",
             ) from error
         return TrialConfig(data, model, train)
+
+    def _stand_in(self, preset: Any) -> Any:
+        """The preset that the profile uses in this one's place."""
+        return self._stand_ins.get(preset, preset) if isinstance(preset, str) else preset
 
     def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, Path]) -> None:
         preset = values.get("model.preset")
@@ -607,13 +630,34 @@ def _described(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} = {value}" for key, value in changes.items()) or "the base as it is"
 
 
-def _refuse_twins(variants: Mapping[str, PlannedVariant], baseline: str) -> None:
-    seen = {content_hash(variants[baseline].config.to_json()): baseline}
-    for name, variant in variants.items():
-        twin = seen.setdefault(content_hash(variant.config.to_json()), name)
-        if twin != name and name != baseline:
+def _refuse_twin(candidate: Candidate, twin: str) -> None:
+    """A named variant differs from the others; a point of an axis that does not is simply not run twice."""
+    if candidate.named:
+        raise SpecError(
+            candidate.path[:2],
+            f"the same configuration as {twin!r}; every variant differs from the others.",
+            at_key=True,
+        )
+
+
+def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
+    """What a variant is compared with; following it from variant to variant ends at the baseline."""
+    versus = asked[name].variant.versus
+    if name == baseline or versus is None:
+        if versus is not None:
+            raise SpecError((*asked[name].path[:2], "versus"), "the baseline is compared with nothing.", at_key=True)
+        return baseline
+    seen = [name]
+    following: str | None = versus
+    while following is not None and following != baseline:
+        if following not in asked or not asked[following].named:
+            known = [each.name for each in asked.values() if each.named]
             raise SpecError(
-                ("variants", name),
-                f"the same configuration as {twin!r}; every variant differs from the others.",
-                at_key=True,
+                ("variants", seen[-1], "versus"),
+                f"versus names another variant; given {shown(following)}; {nearest(following, known)}",
             )
+        if following in seen:
+            raise SpecError(("variants", name, "versus"), f"goes in a circle: {' -> '.join([*seen, following])}.")
+        seen.append(following)
+        following = asked[following].variant.versus
+    return versus

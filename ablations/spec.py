@@ -63,7 +63,8 @@ def readable(part: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+MAX_NAME = 64
+_NAME = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{MAX_NAME - 1}}}")
 
 
 def _name(value: object) -> object:
@@ -200,13 +201,18 @@ class Match(Section):
         return self.params or self.macs or ""
 
 
+Values = Annotated[list[Any], Field(min_length=1)]
+
+
 class Variant(Section):
     """One point of the scientific hyperparameters."""
 
     set: dict[str, Any] = {}
     match: Match | None = None
     expect: Expectation | None = None
-    """Written before the first trial: what it will be against the baseline."""
+    """Written before the first trial: what it will be against what it is compared with."""
+    versus: str | None = None
+    """What it is compared with; None: the baseline."""
     description: Text | None = None
     family: Name | None = None
 
@@ -234,6 +240,8 @@ class Profile(Section):
     description: Text
     cost: Text | None = None
     """What it takes, measured: time and machine."""
+    presets: dict[str, str] = {}
+    """Networks that stand in at this scale for the study's own, such as `nin_book: nin_small` for small images."""
     set: dict[str, Any] = {}
     search_space: SearchSpace | None = None
     """Replaces the study's."""
@@ -254,6 +262,12 @@ class StudySpec(Section):
     """Fresh seeds of the confirm phase, the same for every variant."""
     baseline: str
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
+    grid: dict[str, Values] = {}
+    """Axes whose values are crossed: every combination is a variant."""
+    zip: dict[str, Values] = {}
+    """Axes that move together: the first values are a variant, the second ones another."""
+    leave_one_out: dict[str, Any] = {}
+    """Each key by itself at this value, all others as in the base, is a variant."""
     decision: Decision
     profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
 

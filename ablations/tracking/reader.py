@@ -81,7 +81,9 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "data_checksum": plan.data_checksum,
             "device": plan.device,
             # A report travels; the folder that the store happens to be in does not.
-            "tracking_uri": f"sqlite:///{Path(tracking_uri).name}" if _is_file(tracking_uri) else shown_uri(tracking_uri),
+            "tracking_uri": f"sqlite:///{Path(tracking_uri).name}"
+            if _is_file(tracking_uri)
+            else shown_uri(tracking_uri),
             "experiment": name,
             "experiment_id": experiment.experiment_id,
             "parent_run_id": parent.info.run_id,

@@ -429,7 +429,9 @@ def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
     few_images = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
     assert few_images.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
     assert few_images.image_floor is not None
-    assert f"more seeds will not help: the test images alone leave ±{1.96 * few_images.image_floor:.2f} points" in word(few_images)
+    assert f"more seeds will not help: the test images alone leave ±{1.96 * few_images.image_floor:.2f} points" in word(
+        few_images
+    )
     noisy = judge_one(sample(spread(0.1, 4.0)))
     assert noisy.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
     assert "more seeds will not help: it would take more than 200" in word(noisy)

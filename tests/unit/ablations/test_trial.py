@@ -214,7 +214,7 @@ RESULTS = [
 @pytest.mark.parametrize("result", RESULTS, ids=lambda result: result.status)
 def test_a_result_survives_json_and_pickle(result: TrialResult) -> None:
     assert TrialResult.from_json(json.loads(json.dumps(result.to_json()))) == result
-    assert pickle.loads(pickle.dumps(result)) == result  # noqa: S301
+    assert pickle.loads(pickle.dumps(result)) == result
 
 
 def test_a_result_knows_its_last_epoch_and_its_seconds() -> None:
