@@ -24,8 +24,6 @@ from ablations.trial import EpochRecord, TrialResult, TrialSpec
 
 FLUSH_SECONDS = 10.0
 """A trial's records are written this often while it runs; a shorter trial is written once, at its end."""
-BATCH = 800
-"""Metrics in one transaction: MLflow takes 1,000 metrics, params and tags together."""
 
 
 @dataclass
@@ -198,13 +196,13 @@ class Recorder:
             for name, value in schema.epoch_metrics(record).items()
         ] + list(metrics or ())
         params = [Param(key, _param(value)) for key, value in _flat(spec.config.to_json())] if new else []
-        for start in range(0, max(1, len(batch)), BATCH):
-            self._client.log_batch(
-                running.run_id,
-                metrics=batch[start : start + BATCH],
-                params=params if start == 0 else [],
-                tags=[RunTag(key, value) for key, value in (tags or {}).items()] if start == 0 else [],
-            )
+        # The client splits what is too much for one transaction.
+        self._client.log_batch(
+            running.run_id,
+            metrics=batch,
+            params=params,
+            tags=[RunTag(key, value) for key, value in (tags or {}).items()],
+        )
         running.pending = []
         running.flushed_at = time.monotonic()
         return running.run_id

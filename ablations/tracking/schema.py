@@ -8,13 +8,6 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
 
-# Set before mlflow is imported anywhere: nothing is sent home, and a dead server is noticed in seconds, not minutes.
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
-os.environ.setdefault("MLFLOW_LOGGING_LEVEL", "WARNING")
-
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run

@@ -38,6 +38,7 @@ TRIALS: dict[str, dict[str, Any]] = {
         "model__mixers": 0,
         "model__width": 0.5,
         "train__precision": "fp32",
+        "train__lr": 0.4,
         "train__nesterov": True,
         "train__init": "xavier_uniform",
     },

@@ -198,6 +198,14 @@ def test_going_on_after_each_epoch_comes_to_the_same_results(bench: Bench) -> No
     assert bench.store.results == whole.store.results
 
 
+def test_a_trial_under_way_pauses_after_its_epoch_and_no_other_starts(bench: Bench) -> None:
+    looks = iter([False])  # the first trial may start
+    outcome = bench.run(tiny.plan(), num_workers=1, interrupted=lambda: next(looks, True))
+    assert outcome == Outcome("interrupted", 0, 0, ())
+    assert (len(bench.trained), bench.training.num_epochs) == (1, 1)
+    assert [event for event, _ in bench.store.log] == ["start", "epoch 1", "end"]
+
+
 def test_an_interrupt_is_told_from_a_budget(bench: Bench) -> None:
     assert bench.run(tiny.plan(), interrupted=lambda: True).state == "interrupted"
     assert bench.run(tiny.plan()).state == "complete"
