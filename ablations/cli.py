@@ -169,7 +169,7 @@ def run(
 
     print(f"trained {outcome.num_trained} trials, found {outcome.num_found} done before")
     print(f"report: {page}")
-    print(f"MLflow: {_ui_command(uri)}   then open http://127.0.0.1:5000")
+    print(f"MLflow: {_where_to_look(uri)}")
     for failure in outcome.failures:
         print(f"warning: a trial crashed: {failure}", file=sys.stderr)
     again = _command(file, name)
@@ -340,9 +340,14 @@ def _command(file: StudyFile, profile: str) -> str:
     return f"python -m ablations run {file.path} --profile {profile}"
 
 
-def _ui_command(uri: str) -> str:
+def _where_to_look(uri: str) -> str:
+    from ablations.tracking.recorder import shown_uri
+
+    if uri.startswith(("http://", "https://")):
+        return shown_uri(uri)
     here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    return "mlflow ui" if uri == here else f"mlflow ui --backend-store-uri {uri}"
+    store = "" if uri == here else f" --backend-store-uri {shown_uri(uri)}"
+    return f"mlflow ui{store}   then open http://127.0.0.1:5000"
 
 
 def _console() -> Console:

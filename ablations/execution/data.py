@@ -95,7 +95,7 @@ class DataSource:
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A random order of the images whose every beginning has the classes in proportion, to within one image a class.
+    """A random order of the images whose every beginning has the classes about in proportion.
 
     Args:
         labels: class of each image, shape (N,).
