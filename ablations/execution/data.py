@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import io
 import socket
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -186,7 +187,7 @@ def _has_files(name: str, data_dir: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _timeout():  # type: ignore[no-untyped-def]
+def _timeout() -> Iterator[None]:
     """A dead network must not hang the run: torchvision's download has no limit of its own."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
