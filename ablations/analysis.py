@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
 from ablations.plan import Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import Judgement, PairedSample, Verdict, judge, sentence
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
+from nin.memory import Memory
 
 DEGRADED_POINTS = 5.0
 """A run this far under its variant's median is flagged, and kept."""
@@ -67,6 +69,12 @@ class VariantSummary:
     params: int
     macs: int
     activations: int
+    workload: Workload
+    """What memory and speed are counted and measured for."""
+    memory: Memory
+    """In closed form."""
+    measured: Measurement | None
+    """Of this architecture, once; None where it has not been measured."""
     tuned: dict[str, Any]
     """Values that tuning chose; empty where there was nothing to tune or tuning is not done."""
     at_edge: tuple[str, ...]
@@ -154,13 +162,19 @@ class StudySummary:
         raise KeyError(name)
 
 
-def summarize(plan: Plan, trials: Iterable[RecordedTrial], provenance: Mapping[str, Any]) -> StudySummary:
+def summarize(
+    plan: Plan,
+    trials: Iterable[RecordedTrial],
+    provenance: Mapping[str, Any],
+    measurements: Mapping[str, Measurement],
+) -> StudySummary:
     """Turn what was recorded into numbers, intervals and words.
 
     Args:
         plan: what was to be done.
         trials: what the store holds; trials of other plans (another `variant_key`, or a seed not planned) are left out.
         provenance: passed through to the report.
+        measurements: of architectures, by the workload's id.
     """
     by_variant: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
     keys = {variant.name: variant.key for variant in plan.variants}
@@ -168,7 +182,10 @@ def summarize(plan: Plan, trials: Iterable[RecordedTrial], provenance: Mapping[s
     for trial in sorted(trials, key=_order):
         if keys.get(trial.variant) == trial.variant_key:
             by_variant[trial.variant].append(trial)
-    variants = tuple(_variant(plan, variant, by_variant[variant.name]) for variant in plan.variants)
+    variants = tuple(
+        _variant(plan, variant, by_variant[variant.name], measurements.get(plan.workload(variant.name).id))
+        for variant in plan.variants
+    )
     chance = 100 / DATASETS[plan.data.name].num_classes
     scope = (
         f"for the tuned configurations, on {DATASETS[plan.data.name].title}"
@@ -213,7 +230,9 @@ def learned(plan: Plan, result: TrialResult) -> bool:
     return last.validation_accuracy_percent >= 2 * 100 / DATASETS[plan.data.name].num_classes
 
 
-def _variant(plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial]) -> VariantSummary:
+def _variant(
+    plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial], measured: Measurement | None
+) -> VariantSummary:
     confirm = {
         t.seed: t for t in trials if t.phase == "confirm" and t.seed in plan.seeds and t.result.status != "failed"
     }
@@ -226,6 +245,7 @@ def _variant(plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial
     }
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
+    workload = plan.workload(variant.name)
     return VariantSummary(
         name=variant.name,
         description=variant.description,
@@ -235,6 +255,9 @@ def _variant(plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial
         params=variant.costs.params,
         macs=variant.costs.macs,
         activations=variant.costs.activations,
+        workload=workload,
+        memory=workload.memory,
+        measured=measured,
         tuned=tuned,
         at_edge=tuple(_at_edge(plan.search_space, tuned)),
         accuracy_percent=accuracy,

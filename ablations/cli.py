@@ -8,6 +8,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +21,7 @@ from ablations.loading import StudyFile, StudyFileError, find, load, shipped_stu
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ablations.costs import Measurement, Workload
     from ablations.plan import Machine, Plan
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -43,6 +46,9 @@ UriOption = Annotated[
 ]
 OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.")]
 DataOption = Annotated[Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True)]
+MeasureOption = Annotated[
+    bool, typer.Option("--measure", help="Measure memory, speed and latency here, too; a few seconds a network.")
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
@@ -96,6 +102,7 @@ def check(
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,
+    measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
@@ -105,12 +112,13 @@ def plan(
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine)
+    measured = _measure(planned.workloads, machine) if measure else {}
     if as_json:
-        print(json.dumps(_plan_json(planned), indent=2))
+        print(json.dumps(_plan_json(planned, measured), indent=2))
         return
     from ablations.printing import print_plan
 
-    print_plan(planned, machine, why, _console())
+    print_plan(planned, machine, why, measured, _console())
 
 
 @app.command()
@@ -170,6 +178,8 @@ def run(
     print(f"trained {outcome.num_trained} trials, found {outcome.num_found} done before")
     print(f"report: {page}")
     print(f"MLflow: {_where_to_look(uri)}")
+    for missing in outcome.unmeasured:
+        print(f"warning: memory and speed could not be measured: {missing}", file=sys.stderr)
     for failure in outcome.failures:
         print(f"warning: a trial crashed: {failure}", file=sys.stderr)
     again = _command(file, name)
@@ -222,29 +232,74 @@ def costs(
         list[str] | None, typer.Argument(help="Presets, study files or study names; default: every preset.")
     ] = None,
     profile: ProfileOption = None,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Batch that presets' memory is for; a study has its own.")
+    ] = 128,
+    measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Count params and MACs of presets or of a study's variants, in closed form."""
+    """Count params, MACs, FLOPs and memory of presets or of a study's variants, in closed form."""
+    from ablations.costs import Workload
     from ablations.execution.environment import detect
-    from nin.complexity import costs as count
     from nin.presets import INPUTS, PRESETS
 
-    rows: dict[str, Any] = {}
+    machine = detect()
+    rows: dict[str, Workload] = {}
     for target in targets or list(PRESETS):
         if target in PRESETS:
-            rows[target] = count(PRESETS[target], **INPUTS[target])
+            rows[target] = Workload(
+                PRESETS[target],
+                **INPUTS[target],
+                batch_size=batch_size,
+                precision="bf16" if machine.bf16 else "fp32",
+                optimizer="sgd",
+                device=machine.device,
+            )
         else:
-            file, machine = load(find(target, PRESETS)), detect()
+            file = load(find(target, PRESETS))
             name, _ = _choose_profile(file, profile, machine)
+            planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
             prefix = f"{file.spec.study}." if len(targets or ()) > 1 else ""
-            rows.update({prefix + variant.name: variant.costs for variant in _plan(file, name, machine).variants})
+            rows.update({prefix + variant.name: planned.workload(variant.name) for variant in planned.variants})
+    measured = _measure(rows.values(), machine) if measure else {}
     if as_json:
-        print(json.dumps({name: {"params": each.params, "macs": each.macs} for name, each in rows.items()}, indent=2))
+        print(json.dumps({name: _costs_json(each, measured.get(each.id)) for name, each in rows.items()}, indent=2))
         return
     from ablations.printing import print_costs
 
-    print_costs(rows, _console())
+    print_costs(rows, measured, _console())
+
+
+@app.command()
+def summary(
+    preset: Annotated[str, typer.Argument(help="A network by name; `costs` lists them.")],
+    size: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images in pixels; default: the preset's.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a network layer by layer: output shape, params, MACs, bytes of the output."""
+    from ablations.spec import nearest, shown
+    from nin.complexity import layer_table
+    from nin.config import ConfigError
+    from nin.presets import INPUTS, PRESETS
+
+    if preset not in PRESETS:
+        raise UserError(f"no preset {shown(preset)}; {nearest(preset, PRESETS)}")
+    made_for = INPUTS[preset]
+    if size is not None:
+        made_for = {**made_for, "size": size}
+    try:
+        rows = layer_table(PRESETS[preset], **made_for)
+    except ConfigError as error:
+        raise UserError(f"{error}; images have {made_for['size']} pixels a side") from error
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=2))
+        return
+    from ablations.printing import print_layers
+
+    print_layers(preset, made_for, rows, _console())
 
 
 @app.command()
@@ -306,7 +361,7 @@ def _report(uri: str, study: str, profile: str, output: Path) -> Path:
     from ablations.tracking.reader import read_study
 
     stored = read_study(uri, study, profile)
-    summary = summarize(stored.plan, stored.trials, stored.provenance)
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements)
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     try:
         return write_report(summary, output / study / profile, created=created)
@@ -314,7 +369,43 @@ def _report(uri: str, study: str, profile: str, output: Path) -> Path:
         raise UserError(f"the report cannot be written to {output / study / profile}: {error.strerror}") from error
 
 
-def _plan_json(planned: Plan) -> dict[str, Any]:
+def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measurement]:
+    """What was measured, by the workload's id; what could not be is warned of."""
+    from ablations.costs import MeasureError
+    from ablations.execution.local import LocalExecutor, SetupError
+
+    distinct = {workload.id: workload for workload in workloads}
+    measured = {}
+    executor = LocalExecutor(machine, Path("data"), Path(".ablations") / "checkpoints")
+    try:
+        for number, (key, workload) in enumerate(distinct.items(), start=1):
+            print(f"measuring architecture {number} of {len(distinct)}", file=sys.stderr)
+            try:
+                measured[key] = executor.measure(workload)
+            except MeasureError as error:
+                print(f"warning: it could not be measured: {error}", file=sys.stderr)
+    except SetupError as error:
+        raise UserError(str(error)) from error
+    finally:
+        executor.close()
+    return measured
+
+
+def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, Any]:
+    return {
+        "params": workload.costs.params,
+        "macs": workload.costs.macs,
+        "flops": workload.costs.flops,
+        "batch_size": workload.batch_size,
+        "precision": workload.precision,
+        "optimizer": workload.optimizer,
+        "device": workload.device,
+        "memory": asdict(workload.memory),
+        "measured": None if measured is None else asdict(measured),
+    }
+
+
+def _plan_json(planned: Plan, measured: Mapping[str, Measurement]) -> dict[str, Any]:
     return {
         "study": planned.study,
         "profile": planned.profile,
@@ -322,8 +413,7 @@ def _plan_json(planned: Plan) -> dict[str, Any]:
         "num_trials": len(planned.cells),
         "variants": {
             variant.name: {
-                "params": variant.costs.params,
-                "macs": variant.costs.macs,
+                **_costs_json(planned.workload(variant.name), measured.get(planned.workload(variant.name).id)),
                 "changes": variant.changes,
                 "config": variant.config.to_json(),
             }

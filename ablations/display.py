@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ablations.plan import Plan
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
+from ablations.units import in_words
 
 
 class Progressing:
@@ -52,6 +53,12 @@ class Progressing:
             self._num_trained += 1
             self._work_left -= self._work[spec.variant]
             self._work_trained += self._work[spec.variant]
+
+    def measuring(self, number: int, total: int) -> None:
+        """The costs of an architecture are being measured."""
+        if number == 1:
+            what = "an architecture" if total == 1 else f"{total} architectures"
+            self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
 
     @property
     def _time_left(self) -> str:
@@ -153,15 +160,6 @@ class LiveProgress(Progressing):
             )
             table.add_row(f"  {spec.variant}", f"{spec.phase}, seed {spec.seed}", shown)
         return Group(self._bars, table)
-
-
-def in_words(seconds: float) -> str:
-    """A length of time as people say it."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    if seconds < 90 * 60:
-        return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _outcome(spec: TrialSpec, result: TrialResult | None) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from ablations.axes import Candidate, candidates
+from ablations.costs import Workload
 from ablations.datasets import DATASETS, Dataset
 from ablations.spec import (
     CategoricalDistribution,
@@ -172,6 +173,16 @@ class Plan:
     def num_train_images(self) -> int:
         """Images that one epoch trains on."""
         return _num_train(self.data)
+
+    def workload(self, variant: str) -> Workload:
+        """What the variant's costs are counted and measured for."""
+        return Workload.of(self[variant].config, self.device)
+
+    @property
+    def workloads(self) -> tuple[Workload, ...]:
+        """Each workload of the study once, in the order of the variants."""
+        found = (self.workload(variant.name) for variant in self.variants)
+        return tuple({workload.id: workload for workload in found}.values())
 
     def trial(
         self, variant: str, phase: Phase, seed: int, hyperparameters: Mapping[str, Any], number: int | None = None

@@ -5,14 +5,19 @@ The consoles are plain, without markup: what a study says is shown as it is writ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.table import Table
 
+from ablations.costs import Measurement, Workload
 from ablations.plan import Machine, Plan
-from nin.complexity import Costs
+from ablations.units import in_words, latency, mebibytes
+from nin.complexity import LayerRow
+from nin.presets import Input
+
+T = TypeVar("T")
 
 
 def headline(plan: Plan, machine: Machine, why: str) -> str:
@@ -27,17 +32,33 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
     )
 
 
-def print_plan(plan: Plan, machine: Machine, why: str, console: Console) -> None:
-    """The plan as a person reads it."""
+def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
+    """The plan as a person reads it; `measured` by the workload's id, as far as there is any."""
     console.print(headline(plan, machine, why), soft_wrap=True)
     console.print(f"\n{plan.question}\n", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
-    for title in ("variant", "what is changed", "params", "MACs", "expected"):
-        table.add_column(title, justify="right" if title in {"params", "MACs"} else "left", overflow="fold")
+    for title in ("variant", "what is changed", "params", "MACs", "memory", "expected"):
+        table.add_column(title, justify="right" if title in {"params", "MACs", "memory"} else "left", overflow="fold")
     for variant in plan.variants:
         expected = "baseline" if variant.name == plan.baseline else variant.expect or ""
-        table.add_row(variant.name, variant.description, *_counts(variant.costs), expected)
+        memory = plan.workload(variant.name).memory.peak_training_bytes
+        counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", mebibytes(memory))
+        table.add_row(variant.name, variant.description, *counts, expected)
     console.print(table)
+    train = plan.variants[0].config.train
+    console.print(
+        f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; "
+        f"all costs: python -m ablations costs {plan.study} --profile {plan.profile}",
+        soft_wrap=True,
+    )
+    if measured:
+        console.print()
+        _print_measured({each.name: plan.workload(each.name) for each in plan.variants}, measured, console)
+        seconds = _training_seconds(plan, measured)
+        if seconds is not None:
+            console.print(
+                f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}"
+            )
     if plan.tuned:
         space = ", ".join(f"{key} {_space(value.model_dump())}" for key, value in plan.search_space.items())
         tuning = plan.tuning
@@ -51,15 +72,102 @@ def print_plan(plan: Plan, machine: Machine, why: str, console: Console) -> None
         console.print(f"caveat: {caveat}")
 
 
-def print_costs(rows: Mapping[str, Costs], console: Console) -> None:
-    """Costs as a table."""
+def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float | None:
+    """Time that all trainings take one after the other; None where a variant was not measured."""
+    total = 0.0
+    for cell in plan.cells:
+        measurement = measured.get(plan.workload(cell.variant).id)
+        if measurement is None:
+            return None
+        config = plan[cell.variant].config
+        predicting = (
+            config.data.validation * config.train.epochs + (plan.num_test if cell.phase == "confirm" else 0)
+        ) / 128
+        total += plan.num_train_images * config.train.epochs / measurement.train_images_per_second
+        total += predicting * measurement.latency_128_seconds
+    return total
+
+
+def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
+    """Costs as a table; `measured` by the workload's id, as far as there is any."""
+    columns = {
+        "params": lambda each: f"{each.costs.params:,}",
+        "MACs": lambda each: f"{each.costs.macs:,}",
+        "FLOPs": lambda each: f"{each.costs.flops:,}",
+        "saved activations": lambda each: mebibytes(each.memory.saved_bytes),
+        "training peak": lambda each: mebibytes(each.memory.peak_training_bytes),
+        "prediction peak": lambda each: mebibytes(each.memory.peak_prediction_bytes),
+    }
+    _print_columns(rows, columns, console)
+    settings = {(each.batch_size, each.precision, each.optimizer, each.device) for each in rows.values()}
+    batches = "; ".join(f"batch {b}, {p}, {o}, {d}" for b, p, o, d in sorted(settings))
+    console.print(
+        f"\nin closed form; MACs and FLOPs (2 a MAC) of one image, forward; memory of {batches}", soft_wrap=True
+    )
+    if measured:
+        console.print()
+        _print_measured(rows, measured, console)
+
+
+def _print_measured(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
+    known = {name: measured[each.id] for name, each in rows.items() if each.id in measured}
+    columns = {
+        "training peak": lambda each: mebibytes(each.peak_training_bytes),
+        "prediction peak": lambda each: mebibytes(each.peak_prediction_bytes),
+        "training images/s": lambda each: f"{each.train_images_per_second:,.0f}",
+        "latency 1 (IQR)": lambda each: _with_iqr(each.latency_1_seconds, each.latency_1_iqr_seconds),
+        "latency 128 (IQR)": lambda each: _with_iqr(each.latency_128_seconds, each.latency_128_iqr_seconds),
+    }
+    _print_columns(known, columns, console)
+    first = next(iter(known.values()))
+    console.print(
+        f"\nmeasured on {first.processor}, {first.num_threads} thread{'s' if first.num_threads > 1 else ''}, "
+        f"torch {first.torch_version}, nothing beside it",
+        soft_wrap=True,
+    )
+
+
+def _with_iqr(median: float, interquartile_range: float) -> str:
+    return f"{latency(median)} ({latency(interquartile_range)})"
+
+
+def _print_columns(rows: Mapping[str, T], columns: Mapping[str, Callable[[T], str]], console: Console) -> None:
+    """A row for each name, a column for each of its figures."""
     table = Table(box=None, pad_edge=False)
     table.add_column("network")
-    for title in ("params", "MACs"):
+    for title in columns:
         table.add_column(title, justify="right")
-    for name, costs in rows.items():
-        table.add_row(name, *_counts(costs))
+    for name, row in rows.items():
+        table.add_row(name, *(shown(row) for shown in columns.values()))
     console.print(table)
+
+
+def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console: Console) -> None:
+    """A network's layers as a table, and their sum."""
+    console.print(
+        f"{preset}, for {made_for['in_channels']}x{made_for['size']}x{made_for['size']} images and "
+        f"{made_for['num_classes']} classes",
+        soft_wrap=True,
+    )
+    table = Table(box=None, pad_edge=False)
+    for title in ("layer", "kind", "output shape", "params", "MACs", "output bytes"):
+        table.add_column(title, justify="left" if title in {"layer", "kind"} else "right")
+    for row in rows:
+        table.add_row(
+            row.name,
+            row.kind,
+            "x".join(map(str, row.out_shape)),
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            f"{row.out_bytes:,}",
+        )
+    total = (sum(row.params for row in rows), sum(row.macs for row in rows), sum(row.out_bytes for row in rows))
+    table.add_section()
+    table.add_row("all", "", "", *(f"{each:,}" for each in total))
+    console.print(table)
+    console.print(
+        "\none image, forward, fp32; an activation in place or a flattening has no output of its own", soft_wrap=True
+    )
 
 
 def print_status(plan: Plan, trials: Iterable[Any], console: Console) -> None:
@@ -78,10 +186,6 @@ def print_status(plan: Plan, trials: Iterable[Any], console: Console) -> None:
             cells.append(f"{done.get((variant.name, phase), 0)}/{planned}")
         table.add_row(variant.name, *cells)
     console.print(table)
-
-
-def _counts(costs: Costs) -> tuple[str, str]:
-    return f"{costs.params:,}", f"{costs.macs:,}"
 
 
 def _space(distribution: Mapping[str, Any]) -> str:

@@ -1,5 +1,7 @@
 """The only orchestration: pending trials -> results. Tune every variant, then confirm seed by seed; resume; budget.
 
+At the end, when nothing else runs, each architecture's memory and speed are measured once.
+
 What is recorded is never trained again: the loop asks for trials in the plan's order, and takes those that the store knows
 from there. So a first run, a resumed one and one with a variant added are the same code.
 """
@@ -8,10 +10,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from ablations.costs import MeasureError, Measurement, Workload
 from ablations.plan import Plan
 from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
 
@@ -29,6 +32,9 @@ class Executor(Protocol):
 
     def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
         """Wait until something happens; answer each epoch; the trials that ended."""
+
+    def measure(self, workload: Workload) -> Measurement:
+        """Measure what an architecture takes, while no trial is under way; MeasureError where it cannot be."""
 
     def close(self) -> None:
         """End all workers."""
@@ -48,6 +54,13 @@ class Store(Protocol):
 
     def end(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
+
+    @property
+    def measurements(self) -> Mapping[str, Measurement]:
+        """What was measured, by the workload's id."""
+
+    def measured(self, measurements: Mapping[str, Measurement]) -> None:
+        """Architectures were measured, all on one machine and one after the other: these replace earlier ones."""
 
 
 class Tuner(Protocol):
@@ -86,6 +99,9 @@ class Display(Protocol):
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
 
+    def measuring(self, number: int, total: int) -> None:
+        """The costs of an architecture are being measured: which one, from 1, of how many."""
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -98,6 +114,8 @@ class Outcome:
     """Trials that were recorded already."""
     failures: tuple[str, ...]
     """Messages of trials that crashed."""
+    unmeasured: tuple[str, ...] = ()
+    """Why architectures could not be measured."""
 
 
 class Runner:
@@ -135,15 +153,16 @@ class Runner:
         self._num_trained = 0
         self._num_found = 0
         self._failures: list[str] = []
+        self._unmeasured: list[str] = []
 
     def run(self) -> Outcome:
-        """Tune, then confirm."""
+        """Tune, confirm, measure."""
         winners = self._tune()
-        complete = winners is not None and self._confirm(winners)
+        complete = winners is not None and self._confirm(winners) and self._measure()
         state: Literal["complete", "budget", "interrupted"] = "complete"
         if not complete:
             state = "interrupted" if self._interrupted() else "budget"
-        return Outcome(state, self._num_trained, self._num_found, tuple(self._failures))
+        return Outcome(state, self._num_trained, self._num_found, tuple(self._failures), tuple(self._unmeasured))
 
     @property
     def _stopping(self) -> bool:
@@ -182,6 +201,27 @@ class Runner:
         return self._drain(
             lambda: next(once, []), on_result=lambda spec, result: None, on_epoch=lambda spec, record: "go"
         )
+
+    def _measure(self) -> bool:
+        """Whether every architecture was measured, or cannot be.
+
+        Where one is new all are measured again, so that what stands side by side in a report was measured side by side.
+        """
+        workloads = self._plan.workloads
+        if all(workload.id in self._store.measurements for workload in workloads):
+            return True
+        measurements = {}
+        for number, workload in enumerate(workloads, start=1):
+            if self._stopping:
+                return False
+            self._display.measuring(number, len(workloads))
+            try:
+                measurements[workload.id] = self._executor.measure(workload)
+            except MeasureError as error:
+                names = [each.name for each in self._plan.variants if self._plan.workload(each.name) == workload]
+                self._unmeasured.append(f"{', '.join(names)}: {error}")
+        self._store.measured(measurements)
+        return True
 
     def _drain(
         self,

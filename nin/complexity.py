@@ -39,11 +39,14 @@ class LayerRow(Costs):
         name: such as `block1.spatial`.
         kind: such as `Conv2d`.
         out_shape: of one image, (channels, height, width) or (features,).
+        out_bytes: fp32 memory that its output takes for one image while training; 0 where the output lies in the
+            input's memory (an activation in place, a view).
     """
 
     name: str
     kind: str
     out_shape: Shape
+    out_bytes: int
 
 
 def costs(config: Config, *, in_channels: int, size: int, num_classes: int) -> Costs:
@@ -82,6 +85,7 @@ def _row(named: NamedLayer) -> LayerRow:
         name=named.name,
         kind=type(named.layer).__name__,
         out_shape=named.out_shape,
+        out_bytes=4 * prod(named.out_shape) if named.layer.storage(named.in_shape).new_output else 0,
         params=named.layer.params,
         macs=named.layer.macs(named.in_shape),
         activations=prod(named.out_shape) if isinstance(named.layer, Conv2d | Linear) else 0,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 
 import tiny
 
+from ablations.costs import Measurement, Workload
 from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
 
 Training = Generator[EpochRecord, Order, TrialResult | None]
@@ -17,6 +18,7 @@ class InProcessExecutor:
     def __init__(self, train: Callable[[TrialSpec], Training], num_workers: int = 2) -> None:
         self.num_workers = num_workers
         self.most_under_way = 0
+        self.measured: list[Workload] = []
         self._train = train
         self._under_way: dict[str, tuple[TrialSpec, Training, Order | None]] = {}
 
@@ -41,6 +43,12 @@ class InProcessExecutor:
         for each in ended:
             del self._under_way[each.spec.id]
         return ended
+
+    def measure(self, workload: Workload) -> Measurement:
+        if self._under_way:
+            raise RuntimeError("a trial is under way")
+        self.measured.append(workload)
+        return tiny.measurement(processor=f"abacus {len(self.measured)}")
 
     def close(self) -> None:
         self._under_way.clear()
@@ -79,8 +87,11 @@ class FakeTraining:
 class MemoryStore:
     """Remembers results in a dictionary, which outlives it as a database does."""
 
-    def __init__(self, results: dict[str, TrialResult] | None = None) -> None:
+    def __init__(
+        self, results: dict[str, TrialResult] | None = None, measurements: dict[str, Measurement] | None = None
+    ) -> None:
         self.results = {} if results is None else results
+        self.measurements = {} if measurements is None else measurements
         self.log: list[tuple[str, str]] = []
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
@@ -98,6 +109,10 @@ class MemoryStore:
         if result is not None:
             self.results[spec.id] = result
 
+    def measured(self, measurements: Mapping[str, Measurement]) -> None:
+        self.measurements.clear()
+        self.measurements.update(measurements)
+
 
 class NoDisplay:
     """Shows nothing."""
@@ -106,3 +121,4 @@ class NoDisplay:
     def started(self, spec: TrialSpec) -> None: ...
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None: ...
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None: ...
+    def measuring(self, number: int, total: int) -> None: ...

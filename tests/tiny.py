@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
+from ablations.costs import Measurement
 from ablations.plan import Machine, Plan, make_plan
 from ablations.spec import StudySpec
 from ablations.trial import EpochRecord, Order, TrialResult, TrialSpec
@@ -74,6 +75,24 @@ def result(spec: TrialSpec, accuracy_percent: float = 50.0, status: str = "finis
     epochs = tuple(record(epoch, accuracy_percent) for epoch in range(1, spec.config.train.epochs + 1))
     test = (accuracy_percent, bytes([0b10110000]), 5) if spec.phase == "confirm" else (None, None, None)
     return TrialResult(spec.id, "finished", epochs, *test)
+
+
+def measurement(**changes: Any) -> Measurement:
+    """A made-up measurement."""
+    values = {
+        "processor": "an abacus",
+        "num_threads": 1,
+        "torch_version": "2.0",
+        "saved_bytes": 6_500_000,
+        "peak_training_bytes": 7_000_000,
+        "peak_prediction_bytes": 1_400_000,
+        "train_images_per_second": 3_200.0,
+        "latency_1_seconds": 0.00107,
+        "latency_1_iqr_seconds": 0.00007,
+        "latency_128_seconds": 0.0116,
+        "latency_128_iqr_seconds": 0.0008,
+    }
+    return Measurement(**{**values, **changes})
 
 
 def finish(

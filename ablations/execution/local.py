@@ -15,6 +15,7 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from ablations.costs import MeasureError, Measurement, Workload
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
@@ -49,17 +50,34 @@ class LocalExecutor:
         Raises:
             RuntimeError: every worker is busy.
         """
-        for index, each in enumerate(self._workers):
-            if each.spec is None and not each.process.is_alive():
-                self._workers[index] = self._start(index)  # killed while it was idle
-        worker = next((each for each in self._workers if each.spec is None), None)
-        if worker is None:
-            if len(self._workers) == self.num_workers:
-                raise RuntimeError(f"all {self.num_workers} workers are busy")
-            worker = self._start(len(self._workers))
-            self._workers.append(worker)
+        worker = self._idle_worker()
         worker.spec = spec
         self._send(worker, spec)
+
+    def measure(self, workload: Workload) -> Measurement:
+        """Measure what an architecture takes of this machine, with nothing beside it; takes seconds.
+
+        Raises:
+            MeasureError: it cannot be measured here.
+            RuntimeError: a trial is under way.
+            SetupError: there is no device.
+        """
+        if any(worker.spec is not None for worker in self._workers):
+            raise RuntimeError("a trial is under way, and would be measured with it")
+        worker = self._idle_worker()
+        self._send(worker, workload)
+        try:
+            message = worker.connection.recv()
+        except (EOFError, OSError):
+            how = self._restart(worker)
+            raise MeasureError(f"the worker process died: {how}") from None
+        match message:
+            case Measurement():
+                return message
+            case MeasureError():
+                raise message
+            case _:
+                raise SetupError(message)
 
     def wait(self, on_epoch: OnEpoch, timeout_seconds: float) -> list[Ended]:
         """Wait until something happens; every epoch's record is answered with an order at once.
@@ -104,8 +122,25 @@ class LocalExecutor:
             worker.process.join()
         self._workers.clear()
 
+    def _idle_worker(self) -> _Worker:
+        """A worker with nothing to do.
+
+        Raises:
+            RuntimeError: every worker is busy.
+        """
+        for index, each in enumerate(self._workers):
+            if each.spec is None and not each.process.is_alive():
+                self._workers[index] = self._start(index)  # killed while it was idle
+        worker = next((each for each in self._workers if each.spec is None), None)
+        if worker is None:
+            if len(self._workers) == self.num_workers:
+                raise RuntimeError(f"all {self.num_workers} workers are busy")
+            worker = self._start(len(self._workers))
+            self._workers.append(worker)
+        return worker
+
     @staticmethod
-    def _send(worker: _Worker, message: TrialSpec | Order) -> None:
+    def _send(worker: _Worker, message: TrialSpec | Workload | Order) -> None:
         # A worker that died meanwhile is noticed by the next wait, which names the cause.
         with suppress(ConnectionError):
             worker.connection.send(message)
@@ -126,21 +161,30 @@ class LocalExecutor:
 
     def _replace(self, worker: _Worker) -> Ended:
         """A worker died: its trial failed, and another worker takes its place."""
-        worker.process.join()
-        code = worker.process.exitcode or 0
-        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        how = self._restart(worker)
         spec = worker.spec
         assert spec is not None
+        return Ended(spec, TrialResult(spec.id, "failed", message=f"the worker process died: {how}"))
+
+    def _restart(self, worker: _Worker) -> str:
+        """Put another worker in a dead one's place; how it died."""
+        worker.process.join()
+        code = worker.process.exitcode or 0
         index = self._workers.index(worker)
         self._workers[index] = self._start(index)
-        return Ended(spec, TrialResult(spec.id, "failed", message=f"the worker process died: {how}"))
+        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
 def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
-    """A worker's life: take a trial, send its records, send its result, until the driver hangs up."""
+    """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
+
+    A workload in a trial's place is measured.
+    """
     # The driver decides what an interrupt means; workers learn it between epochs.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # torch's profiler, which counts memory, writes to stderr otherwise.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     import torch
 
     from ablations.execution.data import DataError, DataSource
@@ -160,7 +204,10 @@ def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: 
     source = DataSource(data_dir, device)
     try:
         while True:
-            spec: TrialSpec = connection.recv()
+            spec: TrialSpec | Workload = connection.recv()
+            if isinstance(spec, Workload):
+                connection.send(_measured(spec))
+                continue
             trial = run_trial(spec, source, checkpoint_dir / f"{spec.id}.pt")
             try:
                 record = next(trial)
@@ -178,3 +225,13 @@ def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: 
                 connection.send(TrialResult(spec.id, "failed", message=f"{type(error).__name__}: {error}"))
     except (EOFError, ConnectionError):
         return  # the driver is gone
+
+
+def _measured(workload: Workload) -> Measurement | MeasureError:
+    from ablations.execution.measure import measure
+
+    try:
+        return measure(workload)
+    # Whatever fails leaves these costs unknown; the study goes on.
+    except Exception as error:  # noqa: BLE001
+        return MeasureError(f"{type(error).__name__}: {error}")

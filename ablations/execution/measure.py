@@ -8,7 +8,6 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from itertools import accumulate
 
 import torch
@@ -16,8 +15,10 @@ import torch.nn.functional as F
 from torch import nn
 from torch.profiler import ProfilerActivity, profile
 
-from ablations.trial import Device, Precision
-from nin.config import Config
+from ablations.costs import Measurement, Workload
+from ablations.execution.environment import processor
+from ablations.execution.train import autocast, make_optimizer
+from ablations.trial import Precision, TrainConfig
 from nin.memory import Optimizer
 from nin.model import build
 
@@ -26,80 +27,26 @@ MIN_RUNS = 3
 """Timed runs at least, however long they take."""
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One architecture on one device, its images random; all fields are plain, so that `asdict` of it is JSON.
-
-    Attributes:
-        batch_size: of training, and of `peak_prediction_bytes`.
-        precision: as `nin.memory.Precision` says.
-        optimizer: what trained it.
-        device: where.
-        num_threads: of torch on the CPU.
-        saved_bytes: what autograd keeps from the forward to the backward pass, each storage once, parameters, buffers
-            and loss left out; `nin.memory.Memory.saved_bytes` in closed form.
-        peak_training_bytes: most that torch has allocated at once in the second training step, weights and images and
-            its kernels' workspaces included; on CUDA in its allocator's blocks, which are rounded up.
-        peak_prediction_bytes: likewise while it predicts.
-        train_images_per_second: of whole steps (forward, loss, backward, optimizer) on one batch that is already on
-            the device; from the median step.
-        latency_1_seconds: median time to predict one image that is already on the device.
-        latency_1_iqr_seconds: its interquartile range, third quartile minus first.
-        latency_128_seconds: likewise for a batch of 128 images, the whole batch.
-        latency_128_iqr_seconds: likewise.
-    """
-
-    batch_size: int
-    precision: Precision
-    optimizer: Optimizer
-    device: Device
-    num_threads: int
-    saved_bytes: int
-    peak_training_bytes: int
-    peak_prediction_bytes: int
-    train_images_per_second: float
-    latency_1_seconds: float
-    latency_1_iqr_seconds: float
-    latency_128_seconds: float
-    latency_128_iqr_seconds: float
-
-
-def measure(
-    config: Config,
-    *,
-    in_channels: int,
-    size: int,
-    num_classes: int,
-    batch_size: int,
-    precision: Precision,
-    optimizer: Optimizer,
-    device: Device,
-    seconds: float = 2.0,
-) -> Measurement:
-    """Measure an architecture once: in a process of its own, with the threads that trials have, and nothing beside it.
+def measure(workload: Workload, *, seconds: float = 0.5) -> Measurement:
+    """Measure an architecture once: with the threads that trials have, and nothing beside it.
 
     Set KINETO_LOG_LEVEL=6 before torch loads, or its profiler writes a few lines to stderr.
 
     Args:
-        config: the dials.
-        in_channels: of the images.
-        size: height and width of the images in pixels.
-        num_classes: number of logits.
-        batch_size: of training, at least 2 where the network normalises batches of 1x1 images.
-        precision: of the computation.
-        optimizer: what trains it.
-        device: where.
+        workload: what to measure; a batch of at least 2 where the network normalises batches of 1x1 images.
         seconds: spent on each of the three timings, at least; warm-ups and the memory runs come on top.
 
     Raises:
         ConfigError: the network cannot exist at this size.
+        RuntimeError: torch's, such as for want of memory.
     """
-    on = torch.device(device)
-    model = build(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    on = torch.device(workload.device)
+    channels, size = workload.in_channels, workload.size
+    model = build(workload.model, in_channels=channels, size=size, num_classes=workload.num_classes)
     model = model.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    run = Run(model, precision, optimizer)
-    images, one_image, many_images = (_images(count, in_channels, size, on) for count in (batch_size, 1, 128))
-    labels = torch.zeros(batch_size, dtype=torch.int64, device=on)
+    run = Run(model, workload.precision, workload.optimizer)
+    images, one_image, many_images = (_images(count, channels, size, on) for count in (workload.batch_size, 1, 128))
+    labels = torch.zeros(workload.batch_size, dtype=torch.int64, device=on)
 
     saved = saved_bytes(run, images)
     peak_training = peak_training_bytes(run, images, labels)
@@ -108,15 +55,13 @@ def measure(
     latency_1 = _timed(lambda: run.predict(one_image), on, seconds)
     latency_128 = _timed(lambda: run.predict(many_images), on, seconds)
     return Measurement(
-        batch_size=batch_size,
-        precision=precision,
-        optimizer=optimizer,
-        device=device,
+        processor=torch.cuda.get_device_name(on) if on.type == "cuda" else processor(),
         num_threads=torch.get_num_threads(),
+        torch_version=torch.__version__,
         saved_bytes=saved,
         peak_training_bytes=peak_training,
         peak_prediction_bytes=peak_prediction,
-        train_images_per_second=batch_size / statistics.median(training),
+        train_images_per_second=workload.batch_size / statistics.median(training),
         latency_1_seconds=statistics.median(latency_1),
         latency_1_iqr_seconds=_interquartile_range(latency_1),
         latency_128_seconds=statistics.median(latency_128),
@@ -129,18 +74,20 @@ class Run:
 
     def __init__(self, model: nn.Module, precision: Precision, optimizer: Optimizer) -> None:
         self.model = model
-        self._autocast = precision == "bf16"
-        # A rate at which the weights stay what they are: their values do not matter, and must not become infinite.
-        match optimizer:
-            case "adamw":
-                self.optimizer: torch.optim.Optimizer = torch.optim.AdamW(model.parameters(), lr=1e-9, fused=True)
-            case "sgd" | "sgd_momentum":
-                momentum = 0.9 if optimizer == "sgd_momentum" else 0.0
-                self.optimizer = torch.optim.SGD(model.parameters(), lr=1e-9, momentum=momentum, fused=True)
+        self._train = TrainConfig(
+            epochs=1,
+            batch_size=1,
+            optimizer="adamw" if optimizer == "adamw" else "sgd",
+            # A rate at which the weights stay what they are: their values do not matter, and must not become infinite.
+            lr=1e-9,
+            momentum=0.9 if optimizer == "sgd_momentum" else 0.0,
+            precision=precision,
+        )
+        self.optimizer = make_optimizer(model, self._train)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Logits, in the run's precision."""
-        with torch.autocast(images.device.type, dtype=torch.bfloat16, enabled=self._autocast):
+        with autocast(self._train, images.device):
             logits_BK: torch.Tensor = self.model(images)
         return logits_BK
 

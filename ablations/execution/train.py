@@ -77,7 +77,7 @@ def run_trial(
     model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
     initialize(model, train.init, seed=derive(spec.phase, spec.seed, "weights"))
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = _State(model, _optimizer(model, train), [])
+    state = _State(model, make_optimizer(model, train), [])
     if checkpoint is not None and checkpoint.exists():
         _restore(state, checkpoint, spec)
     saved_at = time.monotonic()
@@ -164,7 +164,7 @@ def _train_epoch(
         labels_B = split.labels[chosen.to(device)]
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(train, (epoch - 1) * num_batches + step, num_batches)
-        with _autocast(train, device):
+        with autocast(train, device):
             logits_BK = state.model(images_BCSS)
         loss = F.cross_entropy(logits_BK.float(), labels_B)
         state.optimizer.zero_grad(set_to_none=True)
@@ -197,7 +197,7 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> t
     with torch.inference_mode():
         for start in range(0, len(split), batch_size):
             images_BCSS = _prepare(split.images[start : start + batch_size], size, device)
-            with _autocast(train, device):
+            with autocast(train, device):
                 logits_BK = model(images_BCSS)
             labels_B = split.labels[start : start + batch_size]
             loss_sum += F.cross_entropy(logits_BK.float(), labels_B, reduction="sum").double()
@@ -228,7 +228,8 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
     return train.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
 
 
-def _optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
+    """The recipe's optimizer."""
     if train.optimizer == "adamw":
         return torch.optim.AdamW(model.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
     return torch.optim.SGD(
@@ -241,7 +242,8 @@ def _optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
     )
 
 
-def _autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
+def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
+    """The recipe's precision, for a `with` statement."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 

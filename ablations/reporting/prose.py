@@ -80,6 +80,35 @@ def _gaps(summary: StudySummary) -> Iterator[str]:
         yield f"{words.plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."
 
 
+_OPTIMIZERS = {"sgd": "SGD", "sgd_momentum": "SGD with momentum", "adamw": "AdamW"}
+_DEVICES = {"cpu": "the CPU", "cuda": "a CUDA device"}
+
+
+def costs_note(summary: StudySummary) -> str:
+    """What the table of costs counts, and where and how it was measured."""
+    settings = {
+        f"a batch of {each.batch_size} images of {each.in_channels}x{each.size}x{each.size} in {each.precision}, "
+        f"trained by {_OPTIMIZERS[each.optimizer]} on {_DEVICES[each.device]}"
+        for each in (variant.workload for variant in summary.variants)
+    }
+    batch = settings.pop() if len(settings) == 1 else "each variant's own batch, precision and optimizer (costs.csv)"
+    counted = (
+        "Params, MACs and FLOPs (2 a MAC, of one image, forward) and memory are counted in closed form from the layers; "
+        f"memory for {batch}. Saved activations are what is kept from the forward to the backward pass; the training peak "
+        "holds weights, gradients and optimizer state too, the prediction peak weights and live activations."
+    )
+    measured = next((variant.measured for variant in summary.variants if variant.measured), None)
+    if measured is None:
+        return f"{counted} Nothing is measured yet: a run does that once for each architecture, after its last trial."
+    threads = words.plural(measured.num_threads, "thread")
+    return (
+        f"{counted} Measured once for each architecture, with nothing beside it: {measured.processor}, {threads}, torch "
+        f"{measured.torch_version}. Measured peaks include the workspaces of torch's kernels. Images a second are of "
+        "whole training steps; latency is of a whole prediction of 1 or of 128 images, median and interquartile range "
+        "after warm-ups; images are on the device already."
+    )
+
+
 def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     """How the study was done, as pairs of a heading and its sentences."""
     alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)

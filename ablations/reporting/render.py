@@ -24,7 +24,7 @@ from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.summary import summary_json
 from ablations.reporting.svg import svg_element, svg_file
-from ablations.reporting.tables import contrast_details, csv_tables, main_table
+from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
 from ablations.reporting.theme import DARK, drawing, variable
 
 PNG_DPI = 160
@@ -134,6 +134,8 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "provenance": list(_flat(summary.provenance)),
         "interval_name": words.interval_name(summary),
         "details": contrast_details(summary),
+        "costs": cost_table(summary),
+        "costs_note": prose.costs_note(summary),
         "has_runs": any(variant.run_ids for variant in summary.variants),
         "tables": list(csv_tables(summary)),
         "words": words,

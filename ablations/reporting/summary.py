@@ -45,6 +45,10 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
     return document
 
 
+WORKLOAD_KEYS = ("in_channels", "size", "num_classes", "batch_size", "precision", "optimizer", "device")
+"""Of a workload, all but the network's dials."""
+
+
 def _variant(variant: VariantSummary) -> dict[str, Any]:
     return {
         "description": variant.description,
@@ -54,6 +58,9 @@ def _variant(variant: VariantSummary) -> dict[str, Any]:
         "params": variant.params,
         "macs": variant.macs,
         "activations": variant.activations,
+        "workload": {key: getattr(variant.workload, key) for key in WORKLOAD_KEYS},
+        "memory": asdict(variant.memory),
+        "measured": None if variant.measured is None else asdict(variant.measured),
         "tuned": variant.tuned,
         "at_edge": variant.at_edge,
         "accuracy_percent": variant.accuracy_percent,

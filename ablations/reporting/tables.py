@@ -6,12 +6,15 @@ import csv
 import io
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.costs import Measurement
 from ablations.reporting import words
+from ablations.reporting.summary import WORKLOAD_KEYS
 from ablations.stats import Interval
+from ablations.units import latency, mebibytes
 
 Row = Mapping[str, Any]
 
@@ -85,6 +88,54 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
 
 
 @dataclass(frozen=True)
+class CostRow:
+    """What a variant costs, in words."""
+
+    name: str
+    cells: Mapping[str, tuple[str, str]]
+    """By heading: the figure, and what is to be added to it in small print; every row has the same headings."""
+
+
+def cost_table(summary: StudySummary) -> tuple[CostRow, ...]:
+    """What each variant costs, baseline first; speeds only where something was measured."""
+    measured = any(variant.measured for variant in summary.variants)
+    return tuple(_costs(variant, with_speeds=measured) for variant in summary.variants)
+
+
+def _costs(variant: VariantSummary, *, with_speeds: bool) -> CostRow:
+    memory, seen = variant.memory, variant.measured
+
+    cells = {
+        "Params": (f"{variant.params:,}", ""),
+        "MACs": (f"{variant.macs:,}", f"{words.compact(2 * variant.macs)} FLOPs"),
+        "Saved activations": (mebibytes(memory.saved_bytes), _measured(seen.saved_bytes if seen else None)),
+        "Training peak": (mebibytes(memory.peak_training_bytes), _measured(seen.peak_training_bytes if seen else None)),
+        "Prediction peak": (
+            mebibytes(memory.peak_prediction_bytes),
+            _measured(seen.peak_prediction_bytes if seen else None),
+        ),
+    }
+    if with_speeds:
+        nothing = (words.DASH, "")
+        cells |= {
+            "Training images/s": (f"{seen.train_images_per_second:,.0f}", "") if seen else nothing,
+            "Latency, 1 image": _with_iqr(seen.latency_1_seconds, seen.latency_1_iqr_seconds) if seen else nothing,
+            "Latency, 128 images": _with_iqr(seen.latency_128_seconds, seen.latency_128_iqr_seconds)
+            if seen
+            else nothing,
+        }
+    return CostRow(variant.name, cells)
+
+
+def _measured(num_bytes: int | None) -> str:
+    return "" if num_bytes is None else f"measured {mebibytes(num_bytes)}"
+
+
+def _with_iqr(median: float, interquartile_range: float) -> tuple[str, str]:
+    return latency(median), f"IQR {latency(interquartile_range)}"
+
+
+@dataclass(frozen=True)
 class DetailRow:
     """The statistics of one contrast, in words."""
 
@@ -122,6 +173,7 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
     """File name -> CSV text, in full precision; empty cells where there is no number."""
     return {
         "variants.csv": _csv([_variant(variant) for variant in summary.variants]),
+        "costs.csv": _csv([_cost_numbers(variant) for variant in summary.variants]),
         "contrasts.csv": _csv([_contrast(contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
         "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
         "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
@@ -178,6 +230,22 @@ def _variant(variant: VariantSummary) -> Row:
         "num_tune_epochs": variant.num_tune_epochs,
         "trial_seconds": variant.trial_seconds,
         "train_images_per_second": variant.train_images_per_second,
+    }
+
+
+def _cost_numbers(variant: VariantSummary) -> Row:
+    measured = {f"measured_{field.name}": None for field in fields(Measurement)}
+    if variant.measured is not None:
+        measured = {f"measured_{name}": value for name, value in asdict(variant.measured).items()}
+    return {
+        "variant": variant.name,
+        "params": variant.params,
+        "macs": variant.macs,
+        "flops": 2 * variant.macs,
+        "activations": variant.activations,
+        **{key: getattr(variant.workload, key) for key in WORKLOAD_KEYS},
+        **asdict(variant.memory),
+        **measured,
     }
 
 

@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 
 from ablations.analysis import RecordedTrial
+from ablations.costs import Measurement
 from ablations.plan import Plan
 from ablations.tracking import schema
 from ablations.tracking.recorder import shown_uri, store_errors
@@ -27,6 +28,8 @@ class StoredStudy:
     trials: tuple[RecordedTrial, ...]
     """Those of this plan; confirmation trials with all their epochs."""
     provenance: Mapping[str, Any]
+    measurements: Mapping[str, Measurement]
+    """By the workload's id."""
 
 
 def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
@@ -67,9 +70,8 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)
-        names = {item.path for item in client.list_artifacts(parent.info.run_id)}
-        stored = schema.PROVENANCE_FILE
-        provenance = json.loads(load_text(f"{parent.info.artifact_uri}/{stored}")) if stored in names else {}
+        provenance = json.loads(schema.stored_text(client, parent, schema.PROVENANCE_FILE) or "{}")
+        measurements = schema.stored_measurements(client, parent)
     # Any order of the store's gives the same report.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
     return StoredStudy(
@@ -88,6 +90,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "experiment_id": experiment.experiment_id,
             "parent_run_id": parent.info.run_id,
         },
+        measurements,
     )
 
 

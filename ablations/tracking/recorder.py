@@ -13,11 +13,12 @@ from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
+from mlflow.entities import Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablations.analysis import RecordedTrial
+from ablations.costs import MEASUREMENTS, Measurement
 from ablations.plan import Plan
 from ablations.tracking import schema
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
@@ -56,7 +57,10 @@ class Recorder:
             mlflow.set_tracking_uri(tracking_uri)
             self._client = MlflowClient(tracking_uri)
             self.experiment_id = self._experiment()
-            self._parent, known_plan = self._open_parent()
+            parent = self._open_parent()
+            self._parent: str = parent.info.run_id
+            self.measurements: dict[str, Measurement] = schema.stored_measurements(self._client, parent)
+            """Of architectures, by the workload's id."""
             self._run_ids: dict[str, str] = {}
             self.trials: dict[str, RecordedTrial] = {}
             """Trials with an outcome, by id, whichever plan they were run for."""
@@ -66,7 +70,7 @@ class Recorder:
                 trial = schema.recorded(run)
                 if trial is not None:
                     self.trials[trial_id] = trial
-            if known_plan != plan.id:
+            if parent.data.tags.get("ablations.plan_id") != plan.id:
                 self._client.log_text(self._parent, study_text, schema.STUDY_FILE)
                 self._client.log_text(self._parent, json.dumps(plan.to_json(), indent=1), schema.PLAN_FILE)
                 self._client.set_tag(self._parent, "ablations.plan_id", plan.id)
@@ -90,19 +94,18 @@ class Recorder:
             )
         return str(experiment.experiment_id)
 
-    def _open_parent(self) -> tuple[str, str | None]:
-        """The parent run, and the plan that it holds."""
+    def _open_parent(self) -> Run:
+        """The study's own run, made if need be."""
         found = self._client.search_runs([self.experiment_id], f"tags.`{schema.KIND}` = 'study'", max_results=1)
         if found:
-            return found[0].info.run_id, found[0].data.tags.get("ablations.plan_id")
+            return found[0]
         tags = {
             schema.KIND: "study",
             schema.STUDY: self._plan.study,
             schema.PROFILE: self._plan.profile,
             "mlflow.note.content": f"{self._plan.question}\n\n{self._plan.profile_description}",
         }
-        run = self._client.create_run(self.experiment_id, tags=tags, run_name=self._plan.study)
-        return run.info.run_id, None
+        return self._client.create_run(self.experiment_id, tags=tags, run_name=self._plan.study)
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
         """The recorded result of a trial, if it has one; its run is then counted to this plan's variant.
@@ -168,6 +171,13 @@ class Recorder:
             spec.hyperparameters,
             result,
         )
+
+    def measured(self, measurements: Mapping[str, Measurement]) -> None:
+        """Architectures were measured; these replace what was measured before."""
+        self.measurements = dict(measurements)
+        with store_errors(self.tracking_uri):
+            text = MEASUREMENTS.dump_json(self.measurements, indent=1).decode()
+            self._client.log_text(self._parent, text, schema.MEASUREMENTS_FILE)
 
     def close(self, complete: bool, provenance: Mapping[str, Any] | None) -> None:
         """Close the parent run; `provenance` describes what trained, None when nothing did."""

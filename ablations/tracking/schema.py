@@ -13,6 +13,7 @@ from mlflow.artifacts import load_text
 from mlflow.entities import Run
 
 from ablations.analysis import RecordedTrial
+from ablations.costs import MEASUREMENTS, Measurement
 from ablations.trial import EpochRecord, TrialResult
 
 TRIAL_ID = "ablations.trial_id"
@@ -33,6 +34,7 @@ PARENT = "mlflow.parentRunId"
 PLAN_FILE = "plan.json"
 STUDY_FILE = "study.yaml"
 PROVENANCE_FILE = "provenance.json"
+MEASUREMENTS_FILE = "measurements.json"
 TRIAL_FILE = "trial.json"
 
 _TYPES = get_type_hints(EpochRecord)
@@ -108,6 +110,23 @@ def recorded(run: Run) -> RecordedTrial | None:
             message=tags.get(MESSAGE) or None,
         ),
     )
+
+
+def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
+    """A file of a run; None where it has no such file."""
+    if file not in {item.path for item in client.list_artifacts(run.info.run_id)}:
+        return None
+    text: str = load_text(f"{run.info.artifact_uri}/{file}")
+    return text
+
+
+def stored_measurements(client: MlflowClient, parent: Run) -> dict[str, Measurement]:
+    """What was measured for a study, by the workload's id, from the file in its parent run."""
+    text = stored_text(client, parent, MEASUREMENTS_FILE)
+    try:
+        return {} if text is None else MEASUREMENTS.validate_json(text)
+    except ValueError:
+        return {}  # another version's: as good as none, and the next run measures anew
 
 
 def stored_result(artifact_uri: str) -> TrialResult:

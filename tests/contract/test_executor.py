@@ -12,6 +12,7 @@ import tiny
 import torch
 from fakes import InProcessExecutor
 
+from ablations.costs import Workload
 from ablations.execution.data import DataSource
 from ablations.execution.local import LocalExecutor
 from ablations.execution.train import run_trial
@@ -115,3 +116,13 @@ def test_waiting_ends_after_its_timeout(executor: Executor) -> None:
     started = time.monotonic()
     assert executor.wait(go, 0.05) == []
     assert time.monotonic() - started < 5
+
+
+def test_an_architecture_is_measured_between_trials_only(executor: Executor) -> None:
+    workload = Workload.of(tiny.trial().config, "cpu")
+    assert executor.measure(workload).peak_training_bytes > 0
+    executor.submit(tiny.trial())
+    with pytest.raises(RuntimeError, match="under way"):
+        executor.measure(workload)
+    drain(executor, 1)
+    assert executor.measure(workload).train_images_per_second > 0

@@ -10,6 +10,7 @@ import pytest
 import tiny
 from fakes import MemoryStore
 
+from ablations.costs import Measurement
 from ablations.plan import Plan
 from ablations.runner import Store
 from ablations.trial import TrialResult, TrialSpec
@@ -22,7 +23,8 @@ def open_store(request: pytest.FixtureRequest) -> Open:
     """Opens the store for a plan; a second call is another run of the study."""
     if request.param == "memory":
         results: dict[str, TrialResult] = {}
-        return lambda plan: MemoryStore(results)
+        measurements: dict[str, Measurement] = {}
+        return lambda plan: MemoryStore(results, measurements)
     from ablations.tracking.recorder import Recorder
 
     uri = request.getfixturevalue("new_store")()
@@ -108,3 +110,14 @@ def test_a_pruner_gets_every_epoch_of_a_recorded_search_trial(open_store: Open) 
     spec = plan.trial("two", "tune", 0, {"train.lr": 0.05}, 0)
     write(open_store(plan), spec, tiny.result(spec, 70.0))
     assert open_store(plan).claim(spec) == tiny.result(spec, 70.0)
+
+
+def test_measurements_are_kept_and_replaced_together(open_store: Open) -> None:
+    plan = tiny.plan()
+    store = open_store(plan)
+    assert store.measurements == {}
+    store.measured({"a": tiny.measurement(), "b": tiny.measurement(saved_bytes=1)})
+    for each in (store, open_store(plan)):
+        assert each.measurements == {"a": tiny.measurement(), "b": tiny.measurement(saved_bytes=1)}
+    store.measured({"c": tiny.measurement()})
+    assert set(open_store(plan).measurements) == {"c"}

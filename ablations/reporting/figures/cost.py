@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from math import log10
+from math import ceil, log10
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -15,6 +15,7 @@ from ablations.analysis import StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, left_out, limits_around, new_figure, tidy
 from ablations.reporting.theme import BLUE, FAINT, INK, SURFACE
+from ablations.units import latency, mebibytes
 
 
 @dataclass(frozen=True)
@@ -27,38 +28,81 @@ class _Point:
 
 
 def accuracy_against_cost(summary: StudySummary) -> FigureSpec | None:
-    """Mean test accuracy against parameters and against multiply-accumulates."""
+    """Mean test accuracy against parameters, multiply-accumulates, training memory and, where measured, latency."""
     shown = [variant for variant in summary.variants if variant.mean_accuracy_percent is not None]
     if not shown:
         return None
-    told = (f"{v.name}: {words.mean_and_sd(v)} % with {v.params:,} params and {v.macs:,} MACs." for v in shown)
+    axes = _axes(shown)
+    told = (f"{v.name}: {words.mean_and_sd(v)} % with {words.listed(axis.told(v) for axis in axes)}." for v in shown)
     return FigureSpec(
         name="accuracy_against_cost",
         title="Accuracy against cost",
-        alt_text="Scatter plots of mean test accuracy against parameters and against multiply-accumulates (MACs). "
+        alt_text=f"Scatter plots of mean test accuracy against {words.listed(axis.label for axis in axes)}. "
         + " ".join(told),
         caption="Mean over the seeds that learned; whiskers are one standard deviation between seeds, not an interval "
-        "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward."
+        "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward; what "
+        "memory and latency are of stands below the table of costs."
         + left_out([v.name for v in summary.variants if v not in shown], "no run that learned"),
-        draw=lambda: _draw(summary.baseline, shown),
+        draw=lambda: _draw(summary.baseline, shown, axes),
     )
 
 
-def _draw(baseline: str, shown: Sequence[VariantSummary]) -> Figure:
-    figure, cells = new_figure(4.1 if len(shown) < 8 else 5.2, 1, 2)
-    panels = [_points(baseline, shown, cost) for cost in ("params", "macs")]
-    for axes, points, label in zip(cells, panels, ("parameters", "MACs of an image"), strict=True):
+@dataclass(frozen=True)
+class _Axis:
+    """A cost that accuracies are drawn against."""
+
+    label: str
+    value: Callable[[VariantSummary], float]
+    told: Callable[[VariantSummary], str]
+
+
+def _axes(shown: Sequence[VariantSummary]) -> list[_Axis]:
+    """The costs that are known of every variant shown."""
+    found = [
+        _Axis("parameters", lambda v: v.params, lambda v: f"{v.params:,} params"),
+        _Axis("MACs of an image", lambda v: v.macs, lambda v: f"{v.macs:,} MACs"),
+        _Axis(
+            "training memory, counted (MiB)",
+            lambda v: v.memory.peak_training_bytes / 2**20,
+            lambda v: f"{mebibytes(v.memory.peak_training_bytes)} of training memory",
+        ),
+    ]
+    latencies = {v.name: v.measured.latency_1_seconds for v in shown if v.measured}
+    if len(latencies) == len(shown):
+        found.append(
+            _Axis(
+                "latency of one image, measured (ms)",
+                lambda v: 1000 * latencies[v.name],
+                lambda v: f"{latency(latencies[v.name])} for one image",
+            )
+        )
+    return found
+
+
+def _draw(baseline: str, shown: Sequence[VariantSummary], costs: Sequence[_Axis]) -> Figure:
+    rows, columns = ceil(len(costs) / 2), 2
+    figure, cells = new_figure(rows * (4.1 if len(shown) < 8 else 5.2), rows, columns)
+    for unused in cells[len(costs) :]:
+        unused.remove()
+    cells = cells[: len(costs)]
+    panels = [_points(baseline, shown, cost) for cost in costs]
+    for axes, points, label in zip(cells, panels, (cost.label for cost in costs), strict=True):
         for point in points:
             ends = [point.mean - point.sd, point.mean + point.sd]
             axes.plot([point.cost] * 2, ends, color=BLUE, linewidth=1.4, alpha=0.6, zorder=2)
             marker, colour = ("D", INK) if point.is_baseline else ("o", BLUE)
-            axes.plot(point.cost, point.mean, marker, color=colour, markersize=7, mec=SURFACE, mew=0.8, zorder=3)
+            # Where points coincide, the baseline is the one that is seen.
+            height = 4 if point.is_baseline else 3
+            axes.plot(point.cost, point.mean, marker, color=colour, markersize=7, mec=SURFACE, mew=0.8, zorder=height)
         axes.set_ylim(*limits_around(end for point in points for end in (point.mean - point.sd, point.mean + point.sd)))
         _log_axis(axes, [point.cost for point in points])
         axes.set_xlabel(f"{label} (log scale)")
         tidy(axes, grid="both")
-    cells[0].set_ylabel("mean test accuracy (%) ± sd")
-    cells[1].tick_params(axis="y", labelleft=False)
+    for index, axes in enumerate(cells):
+        if index % columns:
+            axes.tick_params(axis="y", labelleft=False)
+        else:
+            axes.set_ylabel("mean test accuracy (%) ± sd")
     # Names go where there is room, so the frame has to stand first.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
@@ -67,11 +111,9 @@ def _draw(baseline: str, shown: Sequence[VariantSummary]) -> Figure:
     return figure
 
 
-def _points(baseline: str, shown: Sequence[VariantSummary], cost: str) -> list[_Point]:
+def _points(baseline: str, shown: Sequence[VariantSummary], cost: _Axis) -> list[_Point]:
     return [
-        _Point(
-            v.name, getattr(v, cost), v.mean_accuracy_percent or 0.0, v.sd_accuracy_percent or 0.0, v.name == baseline
-        )
+        _Point(v.name, cost.value(v), v.mean_accuracy_percent or 0.0, v.sd_accuracy_percent or 0.0, v.name == baseline)
         for v in shown
     ]
 

@@ -69,7 +69,7 @@ def confirmed(plan: Plan, difference: float = -20.0, spread: float = 0.5, **only
 
 
 def summary(plan: Plan, trials: list[RecordedTrial]) -> StudySummary:
-    return summarize(plan, trials, {})
+    return summarize(plan, trials, {}, {})
 
 
 def contrast(plan: Plan, trials: list[RecordedTrial]) -> Contrast:

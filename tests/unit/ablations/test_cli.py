@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from ablations import cli
 from ablations.execution import environment
 from ablations.loading import shipped_studies
 from ablations.plan import Machine
+from nin.complexity import costs
 from nin.presets import PRESETS
 
 CUDA = Machine("cuda", bf16=True, num_workers=1, description="1 CUDA device")
@@ -164,12 +166,37 @@ def test_costs_json_maps_presets_to_counts(command: Command) -> None:
     code, out, err = command("costs", "--json")
     values = json.loads(out)
     assert (code, err, list(values)) == (0, "", list(PRESETS))
-    assert values["nin_book"] == {"params": 1_992_166, "macs": 762_297_352}
+    book = values["nin_book"]
+    assert (book["params"], book["macs"], book["flops"]) == (1_992_166, 762_297_352, 2 * 762_297_352)
+    assert (book["batch_size"], book["measured"]) == (128, None)
+    assert book["memory"]["gradient_bytes"] == 4 * book["params"]
 
 
 def test_costs_json_maps_variants_to_counts(command: Command) -> None:
     values = json.loads(command("costs", "s.yaml", "--json")[1])
-    assert values == {v.name: {"params": v.costs.params, "macs": v.costs.macs} for v in planned().variants}
+    plan = planned()
+    assert {name: (each["params"], each["macs"], each["memory"]) for name, each in values.items()} == {
+        v.name: (v.costs.params, v.costs.macs, asdict(plan.workload(v.name).memory)) for v in plan.variants
+    }
+    assert {each["batch_size"] for each in values.values()} == {32}
+
+
+def test_costs_are_measured_when_asked(command: Command) -> None:
+    code, out, err = command("costs", "s.yaml", "--measure", "--json")
+    assert (code, err.splitlines()) == (0, [f"measuring architecture {number} of 3" for number in (1, 2, 3)])
+    for values in json.loads(out).values():
+        assert values["measured"]["saved_bytes"] == _saved_bytes(values["memory"])
+        assert values["measured"]["train_images_per_second"] > 0
+
+
+def _saved_bytes(memory: dict[str, int]) -> int:
+    return memory["saved_activation_bytes"] + memory["saved_cast_bytes"]
+
+
+def test_presets_memory_is_of_the_batch_asked_for(command: Command) -> None:
+    one, two = (json.loads(command("costs", "lenet", "--batch-size", size, "--json")[1])["lenet"] for size in "12")
+    assert 2 * one["memory"]["saved_activation_bytes"] == two["memory"]["saved_activation_bytes"]
+    assert one["params"] == two["params"]
 
 
 def test_costs_of_several_studies_are_all_there(command: Command) -> None:
@@ -180,8 +207,37 @@ def test_costs_of_several_studies_are_all_there(command: Command) -> None:
 
 def test_costs_are_a_table_for_people(command: Command) -> None:
     lines = command("costs", "nin_book", "lenet")[1].splitlines()
-    assert lines[0].split() == ["network", "params", "MACs"]
-    assert lines[1].split() == ["nin_book", "1,992,166", "762,297,352"]
+    assert lines[0].split()[:4] == ["network", "params", "MACs", "FLOPs"]
+    assert lines[1].split()[:4] == ["nin_book", "1,992,166", "762,297,352", "1,524,594,704"]
+
+
+# summary
+
+
+def test_summary_is_a_row_a_layer_and_their_sum(command: Command) -> None:
+    code, out, err = command("summary", "nin_book")
+    lines = [line.split() for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert lines[0] == ["nin_book,", "for", "1x224x224", "images", "and", "10", "classes"]
+    assert lines[2] == ["block1.spatial", "Conv2d", "96x54x54", "11,712", "33,872,256", "1,119,744"]
+    total = next(line for line in lines if line and line[0] == "all")
+    assert total[1:3] == ["1,992,166", "762,297,352"]
+
+
+def test_summary_json_has_the_layer_table(command: Command) -> None:
+    rows = json.loads(command("summary", "lenet", "--size", "32", "--json")[1])
+    assert sum(row["params"] for row in rows) == costs(PRESETS["lenet"], in_channels=1, size=32, num_classes=10).params
+    assert rows[0]["out_shape"] == [6, 32, 32]
+
+
+def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) -> None:
+    assert command("summary", "nin_book", "--size", "28") == (
+        2,
+        "",
+        "error: pools: block2.pool needs an input of at least 3x3, it has 2x2; images have 28 pixels a side\n",
+    )
+    code, _, err = command("summary", "nin_bok")
+    assert (code, err) == (2, "error: no preset 'nin_bok'; did you mean 'nin_book'?\n")
 
 
 def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
@@ -266,7 +322,14 @@ def test_letters_that_the_terminal_has_not_are_no_error() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["check", "s.yaml"], ["plan", "s.yaml"], ["plan", "s.yaml", "--json"], ["--help"], ["costs", "s.yaml"]],
+    [
+        ["check", "s.yaml"],
+        ["plan", "s.yaml"],
+        ["plan", "s.yaml", "--json"],
+        ["--help"],
+        ["costs", "s.yaml"],
+        ["summary", "lenet"],
+    ],
     ids=" ".join,
 )
 def test_quick_commands_load_nothing_heavy(arguments: list[str]) -> None:

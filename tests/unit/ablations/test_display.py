@@ -11,7 +11,7 @@ from builders import edited, planned
 from rich.console import Console
 
 from ablations import display
-from ablations.display import LiveProgress, PlainProgress, in_words
+from ablations.display import LiveProgress, PlainProgress
 from ablations.plan import Plan
 from ablations.trial import TrialSpec
 
@@ -150,20 +150,3 @@ def test_the_live_display_drops_what_ended_and_counts_no_pause() -> None:
         to.file.truncate()
     assert "0/6" in text(to)
     assert "seed 0" not in text(to)
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [
-        (0, "1 s"),
-        (-5, "1 s"),
-        (1.4, "1 s"),
-        (89, "89 s"),
-        (90, "2 min"),
-        (3600, "60 min"),
-        (5400, "1.5 h"),
-        (36_000, "10.0 h"),
-    ],
-)
-def test_times_are_told_as_people_say_them(seconds: float, words: str) -> None:
-    assert in_words(seconds) == words

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
+import re
 
+import tiny
 from builders import CPU, edited, planned
 from rich.console import Console
 
 from ablations.plan import Plan
 from ablations.printing import headline, print_costs, print_plan, print_status
 from ablations.trial import Phase
-from nin.complexity import Costs
+from ablations.units import in_words, mebibytes
 
 
 def console(width: int = 150) -> Console:
@@ -24,7 +26,7 @@ def text(console: Console) -> str:
 
 def shown(plan: Plan) -> str:
     to = console()
-    print_plan(plan, CPU, "asked for", to)
+    print_plan(plan, CPU, "asked for", {}, to)
     return text(to)
 
 
@@ -63,10 +65,49 @@ def test_a_plan_says_how_it_decides_and_under_which_caveats() -> None:
     assert "caveat: train.epochs is 1 (the study's base: 3)" in shown(planned(profile="short"))
 
 
-def test_costs_are_counts_with_separators() -> None:
+def test_costs_are_counts_with_separators_and_memory_with_its_unit() -> None:
     to = console()
-    print_costs({"a": Costs(1234567, 89, 0)}, to)
-    assert [line.split() for line in text(to).splitlines()] == [["network", "params", "MACs"], ["a", "1,234,567", "89"]]
+    workload = planned().workload("two")
+    print_costs({"a": workload}, {}, to)
+    titles, row, _, note = text(to).splitlines()
+    assert re.split(r"  +", titles.strip())[3:] == ["FLOPs", "saved activations", "training peak", "prediction peak"]
+    counts = [f"{each:,}" for each in (workload.costs.params, workload.costs.macs, 2 * workload.costs.macs)]
+    assert row.split()[:4] == ["a", *counts]
+    assert mebibytes(workload.memory.peak_training_bytes) in row
+    assert note.endswith("memory of batch 32, fp32, sgd, cpu")
+
+
+def test_what_was_measured_stands_below_what_was_counted() -> None:
+    to = console()
+    plan = planned()
+    rows = {"a": plan.workload("two"), "b": plan.workload("one")}
+    print_costs(rows, {rows["a"].id: tiny.measurement()}, to)
+    below = text(to).split("\n\n")[2]
+    assert below.splitlines()[1].split()[-7:] == ["ms", "(70", "µs)", "11.6", "ms", "(800", "µs)"]
+    assert "\nb" not in below
+    assert "measured on an abacus, 1 thread, torch 2.0, nothing beside it" in text(to)
+
+
+def test_a_measured_plan_says_how_long_it_takes() -> None:
+    to = console()
+    plan = planned()
+    slow = tiny.measurement(train_images_per_second=10.0, latency_128_seconds=0.0)
+    print_plan(plan, CPU, "asked for", {each.id: slow for each in plan.workloads}, to)
+    # 15 trainings of 3 epochs on 192 images at 10 a second, two at a time.
+    assert "at these speeds, 2 at a time: about 7 min\n" in text(to)
+    assert 15 * 3 * 192 / 10 / 2 == 432
+    to = console()
+    print_plan(plan, CPU, "asked for", {plan.workloads[0].id: slow}, to)
+    assert "at these speeds" not in text(to)
+
+
+def test_predicting_counts_in_the_time() -> None:
+    to = console()
+    plan = planned()
+    slow = tiny.measurement(train_images_per_second=1e9, latency_128_seconds=128.0)
+    print_plan(plan, CPU, "asked for", {each.id: slow for each in plan.workloads}, to)
+    # A second an image: 15 x 3 x 64 of validation and 6 x 64 of the test, two at a time.
+    assert f"about {in_words((15 * 3 * 64 + 6 * 64) / 2)}\n" in text(to)
 
 
 def test_status_counts_what_is_done_of_what_is_planned() -> None:

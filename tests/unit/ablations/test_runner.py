@@ -8,6 +8,7 @@ import tiny
 from fakes import FakeTraining, InProcessExecutor, MemoryStore, NoDisplay
 
 from ablations import runner as runner_module
+from ablations.costs import MeasureError, Measurement, Workload
 from ablations.plan import Plan
 from ablations.runner import Outcome, Runner
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
@@ -103,8 +104,10 @@ def test_records_are_stored_in_order_between_start_and_end(bench: Bench) -> None
 def test_the_display_hears_of_every_trial(bench: Bench) -> None:
     heard: list[tuple[str, str]] = []
 
-    class Display:
-        def __getattr__(self, name: str) -> Callable[..., None]:
+    class Display(NoDisplay):
+        def __getattribute__(self, name: str) -> Callable[..., None]:
+            if name == "measuring":
+                return lambda number, total: None
             return lambda spec, *rest: heard.append((name, spec.id))
 
     plan = tiny.plan()
@@ -279,3 +282,61 @@ def test_an_error_of_the_store_stops_the_run(bench: Bench) -> None:
     bench.store.epoch = full  # type: ignore[method-assign]
     with pytest.raises(OSError, match="no space left"):
         bench.run(tiny.plan())
+
+
+# Costs
+
+
+def test_each_architecture_is_measured_once_and_after_the_last_trial(bench: Bench) -> None:
+    plan = tiny.plan(variants={**THREE, "warm": {"set": {"train.warmup_epochs": 1.0}}})
+    shown: list[tuple[int, int]] = []
+    display = NoDisplay()
+    display.measuring = lambda number, total: shown.append((number, total))  # type: ignore[method-assign]
+    bench.run(plan, display=display)
+    assert bench.executor is not None
+    assert bench.executor.measured == list(plan.workloads)
+    assert set(bench.store.measurements) == {workload.id for workload in plan.workloads}
+    assert shown == [(1, 3), (2, 3), (3, 3)]
+    assert bench.run(plan).num_trained == 0
+    assert bench.executor.measured == []
+
+
+def test_a_new_architecture_has_all_measured_again_side_by_side(bench: Bench) -> None:
+    bench.run(tiny.plan())
+    before = dict(bench.store.measurements)
+    plan = tiny.plan(variants=THREE)
+    bench.run(plan)
+    assert bench.executor is not None
+    assert len(bench.executor.measured) == 3
+    assert set(bench.store.measurements) == {workload.id for workload in plan.workloads} > set(before)
+
+
+def test_a_run_out_of_time_measures_nothing(bench: Bench) -> None:
+    assert bench.run(tiny.plan(), deadline=0.0).state == "budget"
+    assert bench.executor is not None
+    assert bench.executor.measured == []
+
+
+def test_an_interrupt_while_measuring_is_heeded(bench: Bench) -> None:
+    plan = tiny.plan()
+    bench.run(plan)
+    bench.store.measurements.clear()
+
+    def interrupted() -> bool:
+        return bench.executor is not None and len(bench.executor.measured) == 1
+
+    outcome = bench.run(plan, interrupted=interrupted)
+    assert (outcome.state, outcome.num_trained) == ("interrupted", 0)
+    assert bench.store.measurements == {}
+    assert bench.run(plan).state == "complete"
+    assert len(bench.store.measurements) == 2
+
+
+def test_what_cannot_be_measured_is_said_and_harms_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: InProcessExecutor, workload: Workload) -> Measurement:
+        raise MeasureError("out of memory")
+
+    monkeypatch.setattr(InProcessExecutor, "measure", refuse)
+    outcome = bench.run(tiny.plan())
+    assert (outcome.state, outcome.failures) == ("complete", ())
+    assert outcome.unmeasured == ("two: out of memory", "one: out of memory")

@@ -91,7 +91,7 @@ def test_a_machine_that_does_not_describe_its_processor_trains_in_fp32(monkeypat
 
     monkeypatch.setattr(Path, "read_text", missing)
     assert environment._cpu_has_bf16() is False
-    assert environment._processor()
+    assert environment.processor()
 
 
 def test_only_the_cores_of_this_process_count(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
+from dataclasses import replace
 from typing import get_args
 
 import pytest
 import torch
 
-from ablations.execution.measure import Measurement, Run, measure, peak_prediction_bytes, peak_training_bytes
+from ablations.costs import MEASUREMENTS, Workload
+from ablations.execution.measure import Run, measure, peak_prediction_bytes, peak_training_bytes, saved_bytes
+from ablations.loading import load, shipped_studies
+from ablations.plan import Machine, make_plan
 from nin.config import ConfigError
 from nin.memory import Optimizer, Precision, memory
 from nin.model import build
@@ -52,13 +54,14 @@ def test_measured_peaks_are_the_closed_form_and_workspaces(
 
 @pytest.mark.parametrize("optimizer", get_args(Optimizer))
 def test_a_measurement_is_whole_and_can_be_stored(optimizer: Optimizer) -> None:
-    how = {"batch_size": 4, "precision": "bf16", "optimizer": optimizer, "device": "cpu"}
-    measured = measure(PRESETS["lenet"], **INPUTS["lenet"], **how, seconds=0.0)
-    closed = memory(PRESETS["lenet"], **INPUTS["lenet"], **how)
+    workload = Workload(
+        PRESETS["lenet"], **INPUTS["lenet"], batch_size=4, precision="bf16", optimizer=optimizer, device="cpu"
+    )
+    measured, closed = measure(workload, seconds=0.0), workload.memory
 
-    assert Measurement(**json.loads(json.dumps(asdict(measured)))) == measured
-    assert how.items() <= asdict(measured).items()
-    assert measured.num_threads == 1
+    assert MEASUREMENTS.validate_json(MEASUREMENTS.dump_json({"a": measured})) == {"a": measured}
+    assert (measured.num_threads, measured.torch_version) == (1, torch.__version__)
+    assert measured.processor
     assert measured.saved_bytes == closed.saved_bytes
     assert closed.peak_training_bytes <= measured.peak_training_bytes < 1.2 * closed.peak_training_bytes
     assert closed.peak_prediction_bytes <= measured.peak_prediction_bytes < measured.peak_training_bytes
@@ -67,14 +70,47 @@ def test_a_measurement_is_whole_and_can_be_stored(optimizer: Optimizer) -> None:
 
 
 def test_a_network_that_cannot_exist_is_refused() -> None:
+    made_for = {**INPUTS["nin_book"], "size": 28}
+    workload = Workload(PRESETS["nin_book"], **made_for, batch_size=4, precision="fp32", optimizer="sgd", device="cpu")
     with pytest.raises(ConfigError, match=r"block2\.pool"):
-        measure(
-            PRESETS["nin_book"],
-            in_channels=1,
-            size=28,
-            num_classes=10,
-            batch_size=4,
-            precision="fp32",
-            optimizer="sgd",
-            device="cpu",
-        )
+        measure(workload)
+
+
+# What studies promise: for every variant at every profile, the closed form and a measurement agree.
+
+
+def _shipped_workloads() -> dict[str, Workload]:
+    """Each workload of the shipped studies once, by the first variant that has it; on a batch that this machine can hold."""
+    machine = Machine("cpu", bf16=True, num_workers=1, description="")
+    found: dict[str, Workload] = {}
+    names: dict[str, str] = {}
+    for path in shipped_studies():
+        spec = load(path).spec
+        for profile in spec.profiles:
+            plan = make_plan(spec, profile, machine)
+            for variant in plan.variants:
+                workload = replace(plan.workload(variant.name), batch_size=2 if profile == "book" else 8)
+                found.setdefault(workload.id, workload)
+                names.setdefault(workload.id, f"{plan.study}-{profile}-{variant.name}")
+    return {names[key]: workload for key, workload in found.items()}
+
+
+SHIPPED = _shipped_workloads()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_closed_form_and_measurement_agree_for_every_variant_of_every_study(name: str) -> None:
+    workload = SHIPPED[name]
+    images = torch.rand(workload.batch_size, workload.in_channels, workload.size, workload.size)
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.zeros(workload.batch_size, dtype=torch.int64)
+    model = build(
+        workload.model, in_channels=workload.in_channels, size=workload.size, num_classes=workload.num_classes
+    ).to(memory_format=torch.channels_last)
+    run = Run(model, workload.precision, workload.optimizer)
+    assert saved_bytes(run, images) == workload.memory.saved_bytes
+    bounds = BOOK_BOUNDS if workload.size >= 224 else SMALL_BOUNDS
+    training = peak_training_bytes(run, images, labels) / workload.memory.peak_training_bytes
+    prediction = peak_prediction_bytes(run, images) / workload.memory.peak_prediction_bytes
+    assert 1 <= training <= bounds["training"]
+    assert 1 <= prediction <= bounds["prediction"]

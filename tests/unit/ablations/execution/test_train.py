@@ -232,14 +232,14 @@ def test_bf16_and_fp32_differ_by_rounding_only(source: DataSource) -> None:
 
 def test_precision_is_that_of_the_plan(source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
     enabled: set[tuple[torch.dtype, bool]] = set()
-    original = train._autocast
+    original = train.autocast
 
     def spying(*args: Any) -> torch.autocast:
         context = original(*args)
         enabled.add((context.fast_dtype, context._enabled))
         return context
 
-    monkeypatch.setattr(train, "_autocast", spying)
+    monkeypatch.setattr(train, "autocast", spying)
     run(tiny.trial(train__precision="bf16", train__epochs=1), source)
     assert enabled == {(torch.bfloat16, True)}
     enabled.clear()

@@ -10,8 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tiny
 
 from ablations.analysis import Contrast, Curve, StudySummary, TuningPoint, VariantSummary
+from ablations.costs import Workload
 from ablations.reporting.render import write_report
 from ablations.spec import (
     CategoricalDistribution,
@@ -23,7 +25,11 @@ from ablations.spec import (
 )
 from ablations.stats import PairedSample, judge, sentence
 from ablations.trial import EpochRecord
+from nin.presets import INPUTS, PRESETS
 
+WORKLOAD = Workload(
+    PRESETS["nin_small"], **INPUTS["nin_small"], batch_size=32, precision="bf16", optimizer="sgd_momentum", device="cpu"
+)
 SCOPE = "for the tuned configurations, on scikit-learn's handwritten digits"
 LEARNING_RATE: SearchSpace = {"train.lr": FloatDistribution(type="float", low=0.01, high=0.3, log=True)}
 
@@ -40,6 +46,7 @@ def variant(
     params: int = 250_000,
     changes: Mapping[str, Any] | None = None,
     num_epochs: int = 12,
+    measured: bool = True,
 ) -> VariantSummary:
     """A variant whose seeds scatter around `accuracy` (None: nothing has run); one seed's luck is shared by all variants."""
     if accuracy is None:
@@ -62,6 +69,9 @@ def variant(
         params=params,
         macs=12 * params,
         activations=40_000,
+        workload=WORKLOAD,
+        memory=WORKLOAD.memory,
+        measured=tiny.measurement(latency_1_seconds=params * 4e-9) if ran and measured else None,
         tuned=tuned,
         at_edge=(),
         accuracy_percent=end,

@@ -55,7 +55,7 @@ def test_every_study_has_all_files(report: Report, study_name: str) -> None:
     folder = report(study_name)
     assert {path.name for path in folder.iterdir()} >= {"index.html", "report.md", "summary.json", "tables"}
     tables = {path.name for path in (folder / "tables").iterdir()}
-    assert tables == {"variants.csv", "contrasts.csv", "accuracy_by_seed.csv", "tuning.csv"}
+    assert tables == {"variants.csv", "costs.csv", "contrasts.csv", "accuracy_by_seed.csv", "tuning.csv"}
     drawn = sorted(path.stem for path in folder.glob("figures/*.svg"))
     assert drawn == sorted(path.stem for path in folder.glob("figures/*.png"))
     none: list[str] = []
@@ -218,6 +218,10 @@ def test_tables_have_a_row_for_everything(report: Report, make_study: MakeStudy)
             return list(csv.DictReader(file))
 
     assert [row["variant"] for row in rows("variants.csv")] == [variant.name for variant in summary.variants]
+    for row, each in zip(rows("costs.csv"), summary.variants, strict=True):
+        assert (row["variant"], int(row["flops"])) == (each.name, 2 * each.macs)
+        assert int(row["peak_training_bytes"]) == each.memory.peak_training_bytes
+        assert row["measured_processor"] == (each.measured.processor if each.measured else "")
     assert [row["variant"] for row in rows("contrasts.csv")] == [contrast.variant for contrast in summary.contrasts]
     outcomes = [row["outcome"] for row in rows("accuracy_by_seed.csv")]
     assert len(outcomes) == 12 * 10

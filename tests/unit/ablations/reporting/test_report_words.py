@@ -6,10 +6,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+import tiny
 
 from ablations.analysis import StudySummary
 from ablations.reporting import prose, words
+from ablations.reporting.tables import cost_table
 from ablations.stats import Verdict
+from ablations.units import mebibytes
 
 MakeStudy = Callable[[str], StudySummary]
 
@@ -122,3 +125,43 @@ def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
     summary = make_study(study_name)
     told = " ".join([prose.answer(summary), *(text for _, text in prose.method(summary))]).lower()
     assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
+
+
+# Costs
+
+
+def test_costs_are_counted_and_measured_side_by_side(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, second, *rest = summary.variants
+    one = replace(first, macs=12_000_000, measured=tiny.measurement(latency_1_seconds=0.004))
+    rows = cost_table(replace(summary, variants=(one, replace(second, measured=None), *rest)))
+    assert rows[0].cells["MACs"] == ("12,000,000", "24M FLOPs")
+    counted = mebibytes(first.memory.peak_training_bytes)
+    assert rows[0].cells["Training peak"] == (
+        counted,
+        f"measured {mebibytes(tiny.measurement().peak_training_bytes)}",
+    )
+    assert rows[0].cells["Latency, 1 image"] == ("4 ms", "IQR 70 µs")
+    assert rows[1].cells["Training peak"] == (counted, "")
+    assert rows[1].cells["Latency, 1 image"] == ("—", "")
+    assert "an abacus, 1 thread, torch 2.0" in prose.costs_note(summary)
+
+
+def test_without_a_measurement_nothing_is_said_of_speed(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    summary = replace(summary, variants=tuple(replace(each, measured=None) for each in summary.variants))
+    assert not any("Latency" in heading for row in cost_table(summary) for heading in row.cells)
+    assert prose.costs_note(summary).endswith(
+        "Nothing is measured yet: a run does that once for each architecture, after its last trial."
+    )
+
+
+def test_the_batch_that_memory_is_for_is_stated(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    assert (
+        "memory for a batch of 32 images of 1x28x28 in bf16, trained by SGD with momentum on the CPU"
+        in prose.costs_note(summary)
+    )
+    first, *rest = summary.variants
+    large = replace(first, workload=replace(first.workload, batch_size=64))
+    assert "memory for each variant's own batch" in prose.costs_note(replace(summary, variants=(large, *rest)))

@@ -1,0 +1,146 @@
+"""What an architecture costs: what it is counted and measured for, and what measuring it on a machine gave."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from functools import cached_property
+
+from pydantic import TypeAdapter
+
+from ablations.datasets import DATASETS
+from ablations.trial import TRAINING_VERSION, Device, Precision, TrainConfig, TrialConfig, content_hash
+from nin.complexity import Costs, costs
+from nin.config import Config
+from nin.memory import Memory, Optimizer, memory
+
+
+class MeasureError(Exception):
+    """An architecture cannot be measured here, such as for want of memory; the message is for people."""
+
+
+@dataclass(frozen=True)
+class Workload:
+    """An architecture with all that its memory and speed depend on, but for the machine; no seed and no learning rate.
+
+    Variants that differ in nothing of it cost the same, and are counted and measured once.
+
+    Attributes:
+        model: the dials.
+        in_channels: of the images.
+        size: height and width of the images in pixels.
+        num_classes: number of logits.
+        batch_size: images of a training step.
+        precision: of the computation.
+        optimizer: what trains it.
+        device: where.
+    """
+
+    model: Config
+    in_channels: int
+    size: int
+    num_classes: int
+    batch_size: int
+    precision: Precision
+    optimizer: Optimizer
+    device: Device
+
+    @classmethod
+    def of(cls, config: TrialConfig, device: Device) -> Workload:
+        """What a trial of this configuration puts on the device.
+
+        Args:
+            config: with its precision resolved.
+            device: where it runs.
+
+        Raises:
+            ValueError: the precision is still "auto".
+        """
+        dataset = DATASETS[config.data.name]
+        if config.train.precision == "auto":
+            raise ValueError("the precision is to be resolved first")
+        return cls(
+            model=config.model,
+            in_channels=dataset.channels,
+            size=config.data.resize or dataset.size,
+            num_classes=dataset.num_classes,
+            batch_size=config.train.batch_size,
+            precision=config.train.precision,
+            optimizer=_optimizer(config.train),
+            device=device,
+        )
+
+    @cached_property
+    def id(self) -> str:
+        """Hash of all of it and of the trainer's version: 16 hexadecimal digits."""
+        return content_hash({**asdict(self), "kind": type(self.model).__name__, "training_version": TRAINING_VERSION})
+
+    @cached_property
+    def costs(self) -> Costs:
+        """Params and MACs in closed form.
+
+        Raises:
+            ConfigError: the network cannot exist at this size.
+        """
+        return costs(self.model, in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
+
+    @cached_property
+    def memory(self) -> Memory:
+        """Memory of training and of prediction in closed form, both for `batch_size` images.
+
+        Raises:
+            ConfigError: the network cannot exist at this size.
+        """
+        return memory(
+            self.model,
+            in_channels=self.in_channels,
+            size=self.size,
+            num_classes=self.num_classes,
+            batch_size=self.batch_size,
+            precision=self.precision,
+            optimizer=self.optimizer,
+            device=self.device,
+        )
+
+
+def _optimizer(train: TrainConfig) -> Optimizer:
+    if train.optimizer == "adamw":
+        return "adamw"
+    return "sgd_momentum" if train.momentum > 0 else "sgd"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one workload took of one machine, its images random.
+
+    Attributes:
+        processor: what ran it: the name of the CPU or of the CUDA device.
+        num_threads: of torch on the CPU.
+        torch_version: which torch.
+        saved_bytes: what autograd keeps from the forward to the backward pass, each storage once, parameters, buffers
+            and loss left out; `nin.memory.Memory.saved_bytes` in closed form.
+        peak_training_bytes: most that torch has allocated at once in the second training step, weights and images and
+            its kernels' workspaces included; on CUDA in its allocator's blocks, which are rounded up.
+        peak_prediction_bytes: likewise while it predicts a batch of the training's size.
+        train_images_per_second: of whole steps (forward, loss, backward, optimizer) on one batch that is already on
+            the device; from the median step.
+        latency_1_seconds: median time to predict one image that is already on the device.
+        latency_1_iqr_seconds: its interquartile range, third quartile minus first.
+        latency_128_seconds: likewise for a batch of 128 images, the whole batch.
+        latency_128_iqr_seconds: likewise.
+    """
+
+    processor: str
+    num_threads: int
+    torch_version: str
+    saved_bytes: int
+    peak_training_bytes: int
+    peak_prediction_bytes: int
+    train_images_per_second: float
+    latency_1_seconds: float
+    latency_1_iqr_seconds: float
+    latency_128_seconds: float
+    latency_128_iqr_seconds: float
+
+
+MEASUREMENTS: TypeAdapter[dict[str, Measurement]] = TypeAdapter(dict[str, Measurement])
+"""Measurements by `Workload.id`, to JSON and back."""

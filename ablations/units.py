@@ -1,0 +1,26 @@
+"""Quantities with their units, as people read them."""
+
+from __future__ import annotations
+
+
+def mebibytes(num_bytes: int) -> str:
+    """Memory in three digits or more: `1.5 MiB`, `1,204 MiB`."""
+    value = num_bytes / 2**20
+    return f"{value:,.0f} MiB" if value >= 100 else f"{value:.3g} MiB"
+
+
+def latency(seconds: float) -> str:
+    """A time to compute something, in three digits: `812 µs`, `1.52 ms`, `2.04 s`."""
+    for size, unit in ((1.0, "s"), (1e-3, "ms")):
+        if seconds >= 0.9995 * size:
+            return f"{seconds / size:.3g} {unit}"
+    return f"{seconds / 1e-6:.3g} µs"
+
+
+def in_words(seconds: float) -> str:
+    """A time that people wait: `25 s`, `4 min`, `1.5 h`."""
+    if seconds < 90:
+        return f"{max(1, round(seconds))} s"
+    if seconds < 90 * 60:
+        return f"{round(seconds / 60)} min"
+    return f"{seconds / 3600:.1f} h"

@@ -1,0 +1,80 @@
+"""What an architecture is counted and measured for."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+
+import pytest
+import tiny
+
+from ablations.costs import MEASUREMENTS, Workload
+from ablations.trial import TrialConfig
+from nin.complexity import costs
+from nin.memory import memory
+
+
+def config(**changes: object) -> TrialConfig:
+    return tiny.trial(**changes).config
+
+
+def test_a_workload_is_what_a_trial_puts_on_the_device() -> None:
+    workload = Workload.of(config(), "cpu")
+    assert (workload.in_channels, workload.size, workload.num_classes) == (1, 16, 4)
+    assert (workload.batch_size, workload.precision, workload.device) == (32, "fp32", "cpu")
+    assert workload.costs == costs(workload.model, in_channels=1, size=16, num_classes=4)
+    how = {"batch_size": 32, "precision": "fp32", "optimizer": "sgd_momentum", "device": "cpu"}
+    assert workload.memory == memory(workload.model, in_channels=1, size=16, num_classes=4, **how)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "momentum", "expected"), [("sgd", 0.0, "sgd"), ("sgd", 0.5, "sgd_momentum"), ("adamw", 0.5, "adamw")]
+)
+def test_the_optimizer_is_told_by_what_it_keeps(optimizer: str, momentum: float, expected: str) -> None:
+    changed = config(train__optimizer=optimizer, train__momentum=momentum)
+    assert Workload.of(changed, "cpu").optimizer == expected
+
+
+def test_images_at_their_own_size_have_it() -> None:
+    assert Workload.of(config(data__resize=None, model__pools=False), "cpu").size == 8
+
+
+def test_a_precision_still_open_is_refused() -> None:
+    trial = config()
+    undecided = replace(trial, train=trial.train.model_copy(update={"precision": "auto"}))
+    with pytest.raises(ValueError, match="precision"):
+        Workload.of(undecided, "cpu")
+
+
+def test_what_costs_nothing_is_no_part_of_it() -> None:
+    same = config(train__lr=0.2, train__epochs=7, train__init="default", train__weight_decay=0.1, train__momentum=0.3)
+    assert Workload.of(same, "cpu").id == Workload.of(config(), "cpu").id
+
+
+def test_every_other_part_makes_another() -> None:
+    one = Workload.of(config(), "cpu")
+    others = {
+        "model": replace(one.model, mixers=1),
+        "in_channels": 3,
+        "size": 32,
+        "num_classes": 5,
+        "batch_size": 64,
+        "precision": "bf16",
+        "optimizer": "adamw",
+        "device": "cuda",
+    }
+    assert set(others) == {field.name for field in fields(Workload)}
+    ids = {replace(one, **{name: value}).id for name, value in others.items()}
+    assert len(ids | {one.id}) == 1 + len(others)
+
+
+def test_variants_of_one_architecture_share_a_workload() -> None:
+    plan = tiny.plan(
+        variants={"two": {}, "warm": {"set": {"train.warmup_epochs": 1.0}}, "one": {"set": {"model.mixers": 1}}}
+    )
+    assert plan.workload("two") == plan.workload("warm")
+    assert [workload.model.mixers for workload in plan.workloads] == [2, 1]  # type: ignore[union-attr]
+
+
+def test_measurements_come_back_from_json() -> None:
+    measured = {"a": tiny.measurement(), "b": tiny.measurement(processor="another")}
+    assert MEASUREMENTS.validate_json(MEASUREMENTS.dump_json(measured)) == measured
