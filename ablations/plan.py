@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -24,10 +25,13 @@ from ablations.spec import (
     SpecError,
     StudySpec,
     Tuning,
+    active,
+    conditions,
     nearest,
     readable,
     shown,
     spec_errors,
+    where_clause,
 )
 from ablations.trial import (
     TRAINING_VERSION,
@@ -257,8 +261,8 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
             continue
         priced = _costs(config, dataset, path)
         for key in search_space:
-            for value in _points(search_space[key]):
-                searched = settings.resolve((changes, path), ({key: value}, at))
+            for point in _points(search_space, key):
+                searched = settings.resolve((changes, path), (point, at))
                 _costs(searched, dataset, (*at, key))
         variants[name] = PlannedVariant(
             name=name,
@@ -498,12 +502,67 @@ def _check_search_space(search_space: SearchSpace, at: Path, scientific: frozens
                 "this key is the study's scale; only model and train hyperparameters are tuned.",
                 at_key=True,
             )
-        for value in _points(distribution):
-            settings.resolve(({key: value}, at))
+        _check_conditions(key, distribution, search_space, at)
+    _refuse_circles(search_space, at)
+    for key in search_space:
+        never = next((other for other, values in conditions(search_space, key).items() if not values), None)
+        if never is not None:
+            raise SpecError(
+                (*at, key, "when"),
+                f"never holds: together with the conditions of the keys that it names it leaves {never!r} no value.",
+                at_key=True,
+            )
+        for point in _points(search_space, key):
+            settings.resolve((point, at))
 
 
-def _points(distribution: Distribution) -> list[Any]:
-    """Values that show whether the whole distribution can be: all where they are few, else its ends."""
+def _check_conditions(key: str, distribution: Distribution, search_space: SearchSpace, at: Path) -> None:
+    """Refuse conditions on what no draw can have."""
+    for other, values in distribution.when.items():
+        path = (*at, key, "when", other)
+        if other not in search_space:
+            raise SpecError(
+                path, f"a condition names another searched key; {nearest(other, search_space)}", at_key=True
+            )
+        condition = search_space[other]
+        if not isinstance(condition, CategoricalDistribution):
+            raise SpecError(
+                path,
+                f"a condition is on a categorical key, and {other!r} is searched as {condition.type}; list its choices, or "
+                "take the condition out.",
+                at_key=True,
+            )
+        for index, value in enumerate(values):
+            if not _inside(value, condition):
+                choices = ", ".join(map(shown, condition.choices))
+                raise SpecError(
+                    (*path, index), f"must be among the choices of {other}, {choices}; given {shown(value)}."
+                )
+
+
+def _refuse_circles(search_space: SearchSpace, at: Path) -> None:
+    try:
+        TopologicalSorter({key: distribution.when for key, distribution in search_space.items()}).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1][::-1]
+        raise SpecError(
+            (*at, circle[0], "when", circle[1]),
+            f"conditions do not go in a circle; given {' -> '.join(circle)}. Take one of them out.",
+            at_key=True,
+        ) from error
+
+
+def _points(search_space: SearchSpace, key: str) -> list[dict[str, Any]]:
+    """Points that show whether a key's whole distribution can be: each of its values where the key is searched.
+
+    Keys that it has no condition on keep the base's own values.
+    """
+    held = {other: values[0] for other, values in conditions(search_space, key).items()}
+    return [{**held, key: value} for value in _probes(search_space[key])]
+
+
+def _probes(distribution: Distribution) -> list[Any]:
+    """All values where they are few, else the ends."""
     if isinstance(distribution, CategoricalDistribution):
         return list(distribution.choices)
     if isinstance(distribution, IntDistribution) and distribution.high - distribution.low < MAX_POINTS:
@@ -518,7 +577,8 @@ def _tuning(spec: StudySpec, profile: str, base: TrialConfig, search_space: Sear
     tuning = spec.tuning.model_copy(update=changed)
     start = tuning.start_points
     if start is None:
-        point = {key: _value(base, key) for key in search_space}
+        own = {key: _value(base, key) for key in search_space}
+        point = {key: own[key] for key in active(search_space, own)}
         for key, value in point.items():
             if not _inside(value, search_space[key]):
                 raise SpecError(
@@ -545,13 +605,22 @@ def _check_start_point(point: Mapping[str, Any], search_space: SearchSpace, path
             raise SpecError(
                 (*path, key), f"a start point gives values to searched keys; {nearest(key, search_space)}", at_key=True
             )
-    for key, distribution in search_space.items():
+    searched = active(search_space, point)
+    for key in searched:
         if key not in point:
-            raise SpecError(path, f"a start point gives every searched key a value; {key!r} is missing.")
-        if not _inside(point[key], distribution):
+            needed = where_clause(conditions(search_space, key))
+            raise SpecError(path, f"a start point gives every searched key a value; {key!r}{needed} is missing.")
+        if not _inside(point[key], search_space[key]):
             raise SpecError(
                 (*path, key),
                 f"the start point {key} = {shown(point[key])} lies outside the search space; widen it or move the point.",
+            )
+    for key in point:
+        if key not in searched:
+            raise SpecError(
+                (*path, key),
+                f"{key} is searched only{where_clause(conditions(search_space, key))}; leave it out of this start point.",
+                at_key=True,
             )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import operator
 import re
 import types
 import typing
@@ -90,7 +91,21 @@ def _scalar(value: object) -> object:
 Scalar = Annotated[bool | int | float | str, BeforeValidator(_scalar)]
 
 
-class FloatDistribution(Section):
+def _listed(value: object) -> object:
+    return value if isinstance(value, list) else [value]
+
+
+class _Searched(Section):
+    """What all kinds of distributions may say."""
+
+    # Left out of what is stored and hashed where it is empty: without conditions, keys of variants stay as they were.
+    when: dict[str, Annotated[list[Scalar], Field(min_length=1), BeforeValidator(_listed)]] = Field(
+        default={}, min_length=1, exclude_if=operator.not_
+    )
+    """Searched only where each of these other searched keys has one of these values; without it, everywhere."""
+
+
+class FloatDistribution(_Searched):
     """Numbers from `low` to `high`, uniform in the value or, with `log`, in its logarithm."""
 
     type: Literal["float"]
@@ -104,7 +119,7 @@ class FloatDistribution(Section):
         return self
 
 
-class IntDistribution(Section):
+class IntDistribution(_Searched):
     """Whole numbers from `low` to `high`, both included."""
 
     type: Literal["int"]
@@ -118,7 +133,7 @@ class IntDistribution(Section):
         return self
 
 
-class CategoricalDistribution(Section):
+class CategoricalDistribution(_Searched):
     """One of `choices`."""
 
     type: Literal["categorical"]
@@ -146,6 +161,43 @@ Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistri
 SearchSpace = dict[str, Distribution]
 
 
+def conditions(search_space: SearchSpace, key: str) -> dict[str, list[Scalar]]:
+    """All that must hold for a key to be searched: its own conditions, and in turn those of the keys that they name.
+
+    Returns:
+        The keys with the values that each may have; no values where conditions contradict one another.
+    """
+    found: dict[str, list[Scalar]] = {}
+    names = [key]
+    for name in names:  # which grows on the way
+        for other, values in search_space[name].when.items():
+            if other not in found:
+                names.append(other)
+            found[other] = [value for value in values if value in found.get(other, values)]
+    return found
+
+
+def active(search_space: SearchSpace, values: Mapping[str, Any]) -> list[str]:
+    """The keys that are searched where searched keys have these values, in the search space's order.
+
+    A condition on a key that is not searched there does not hold, whatever the base's own value of that key.
+    """
+    return [
+        key
+        for key in search_space
+        if all(values.get(other) in allowed for other, allowed in conditions(search_space, key).items())
+    ]
+
+
+def where_clause(when: Mapping[str, list[Scalar]]) -> str:
+    """Conditions in words, to stand behind a key: ` where train.optimizer is sgd or adamw`; nothing where there are none."""
+    told = [
+        f"{key} is {' or '.join(value if isinstance(value, str) else shown(value) for value in values)}"
+        for key, values in when.items()
+    ]
+    return f" where {' and '.join(told)}" if told else ""
+
+
 class Tuning(Section):
     """How each variant's search space is searched: the same effort for every variant."""
 
@@ -155,7 +207,7 @@ class Tuning(Section):
     """qmc (scrambled Sobol) and random give draws that do not depend on results; tpe learns from them, one at a time."""
     seed: Annotated[int, Field(ge=0)] = 0
     start_points: list[dict[str, Scalar]] | None = None
-    """Tried first by every variant; None: the base's own values."""
+    """Tried first by every variant, each with a value for every key that is searched there; None: the base's own values."""
     rerun_best: PositiveInt = 3
     """Best configurations that are trained again on fresh seeds; the best mean of those wins."""
     rerun_seeds: Annotated[int, Field(ge=0)] = 3

@@ -35,13 +35,24 @@ profiles:
 """
 
 
-def edited(*replacements: tuple[str, str]) -> str:
-    """The study with pieces of its text replaced, each of which is there exactly once."""
-    text = TEXT
+def edited(*replacements: tuple[str, str], text: str = TEXT) -> str:
+    """A study with pieces of its text replaced, each of which is there exactly once."""
     for old, new in replacements:
         assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
         text = text.replace(old, new)
     return text
+
+
+CONDITIONAL = edited(
+    (
+        "log: true}\n",
+        "log: true}\n"
+        "  train.optimizer: {type: categorical, choices: [sgd, adamw]}\n"
+        "  train.momentum: {type: float, low: 0.0, high: 0.95, when: {train.optimizer: sgd}}\n"
+        "  train.nesterov: {type: categorical, choices: [true, false], when: {train.optimizer: [sgd]}}\n",
+    )
+)
+"""The study with two keys, in lines 10 and 11, that are searched only where a third has a certain value."""
 
 
 def planned(text: str = TEXT, profile: str = "starter", machine: Machine = CPU) -> Plan:

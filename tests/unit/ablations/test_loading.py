@@ -390,6 +390,7 @@ _PIECES = st.sampled_from(
         "profiles: ",
         "match: ",
         "choices: [1]",
+        "when: {train.lr: 1}",
     ]
 ) | st.text(max_size=6)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from builders import CPU, TEXT, complaint, edited, planned, refusal
+from builders import CONDITIONAL, CPU, TEXT, complaint, edited, planned, refusal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
@@ -152,6 +152,189 @@ def _tree() -> dict[str, Any]:
 
     tree: dict[str, Any] = yaml.safe_load(TEXT)
     return tree
+
+
+# Conditions
+
+
+@pytest.mark.parametrize(
+    ("replacement", "message"),
+    [
+        (
+            ("when: {train.optimizer: sgd}", "when: {train.optimiser: sgd}"),
+            "s.yaml:10:62: search_space.train.momentum.when.train.optimiser: a condition names another searched key; did you mean 'train.optimizer'?",
+        ),
+        (
+            ("when: {train.optimizer: sgd}", "when: {model.head: gap}"),
+            "s.yaml:10:62: search_space.train.momentum.when.model.head: a condition names another searched key; "
+            "known here: train.lr, train.momentum, train.nesterov, train.optimizer.",
+        ),
+        (
+            ("when: {train.optimizer: sgd}", "when: {train.lr: 0.1}"),
+            "s.yaml:10:62: search_space.train.momentum.when.train.lr: a condition is on a categorical key, and 'train.lr' is searched as float; "
+            "list its choices, or take the condition out.",
+        ),
+        (
+            ("when: {train.optimizer: sgd}", "when: {train.optimizer: sdg}"),
+            "s.yaml:10:79: search_space.train.momentum.when.train.optimizer: must be among the choices of train.optimizer, 'sgd', 'adamw'; given 'sdg'.",
+        ),
+        (
+            ("when: {train.optimizer: [sgd]}", "when: {train.optimizer: [sgd, adam]}"),
+            "s.yaml:11:93: search_space.train.nesterov.when.train.optimizer.1: must be among the choices of train.optimizer, 'sgd', 'adamw'; given 'adam'.",
+        ),
+        (  # one is not true
+            ("when: {train.optimizer: sgd}", "when: {train.nesterov: 1}"),
+            "s.yaml:10:78: search_space.train.momentum.when.train.nesterov: must be among the choices of train.nesterov, true, false; given 1.",
+        ),
+        (
+            ("choices: [sgd, adamw]", "choices: [sgd, adamw], when: {train.optimizer: sgd}"),
+            "s.yaml:9:70: search_space.train.optimizer.when.train.optimizer: conditions do not go in a circle; "
+            "given train.optimizer -> train.optimizer. Take one of them out.",
+        ),
+        (
+            ("choices: [sgd, adamw]", "choices: [sgd, adamw], when: {train.nesterov: true}"),
+            "s.yaml:9:70: search_space.train.optimizer.when.train.nesterov: conditions do not go in a circle; "
+            "given train.optimizer -> train.nesterov -> train.optimizer. Take one of them out.",
+        ),
+        (
+            ("when: {train.optimizer: sgd}", "when: {train.optimizer: adamw, train.nesterov: true}"),
+            "s.yaml:10:55: search_space.train.momentum.when: never holds: together with the conditions of the keys that it names "
+            "it leaves 'train.optimizer' no value.",
+        ),
+        # start points
+        (
+            ("low: 0.0, high: 0.95", "low: 0.5, high: 0.95"),
+            "s.yaml:10:3: search_space.train.momentum: the search starts at the base's own train.momentum = 0.0, which lies outside; "
+            "widen the space or give tuning.start_points.",
+        ),
+        (
+            ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: sgd, train.nesterov: true}], trials: 2"),
+            "s.yaml:12:25: tuning.start_points.0: a start point gives every searched key a value; "
+            "'train.momentum' where train.optimizer is sgd is missing.",
+        ),
+        (
+            ("{trials: 2", "{start_points: [{train.lr: 0.1, train.momentum: 0.5}], trials: 2"),
+            "s.yaml:12:25: tuning.start_points.0: a start point gives every searched key a value; 'train.optimizer' is missing.",
+        ),
+        (
+            ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: adamw, train.momentum: 0.5}], trials: 2"),
+            "s.yaml:12:65: tuning.start_points.0.train.momentum: train.momentum is searched only where train.optimizer is sgd; "
+            "leave it out of this start point.",
+        ),
+        (
+            ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: sdg, train.momentum: 0.5}], trials: 2"),
+            "s.yaml:12:58: tuning.start_points.0.train.optimizer: the start point train.optimizer = 'sdg' lies outside the search space; "
+            "widen it or move the point.",
+        ),
+        (
+            ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: sgd, train.momentum: 2, train.nesterov: true}], trials: 2"),
+            "s.yaml:12:79: tuning.start_points.0.train.momentum: the start point train.momentum = 2 lies outside the search space; "
+            "widen it or move the point.",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_condition_may_not_ask_for(replacement: tuple[str, str], message: str) -> None:
+    assert refusal(edited(replacement, text=CONDITIONAL)) == message
+
+
+def test_a_circle_is_told_key_by_key() -> None:
+    text = edited(
+        ("choices: [sgd, adamw]}", "choices: [sgd, adamw], when: {train.nesterov: true}}"),
+        ("{type: float, low: 0.0, high: 0.95,", "{type: categorical, choices: [0.0, 0.9],"),
+        ("when: {train.optimizer: [sgd]}", "when: {train.momentum: 0.9}"),
+        text=CONDITIONAL,
+    )
+    assert refusal(text) == (
+        "s.yaml:9:70: search_space.train.optimizer.when.train.nesterov: conditions do not go in a circle; "
+        "given train.optimizer -> train.nesterov -> train.momentum -> train.optimizer. Take one of them out."
+    )
+
+
+def test_a_condition_of_a_profiles_search_space_is_pointed_at_there() -> None:
+    space = "{train.momentum: {type: float, low: 0, high: 0.9, when: {train.lr: 1}}}"
+    assert refusal(edited(("all of it}", f"all of it, search_space: {space}}}"))) == (
+        "s.yaml:20:108: profiles.starter.search_space.train.momentum.when.train.lr: a condition names another searched key; "
+        "known here: train.momentum."
+    )
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "start"),
+    [
+        ("sgd", {"train.lr": 0.05, "train.optimizer": "sgd", "train.momentum": 0.0, "train.nesterov": False}),
+        ("adamw", {"train.lr": 0.05, "train.optimizer": "adamw"}),
+    ],
+)
+def test_the_search_starts_at_the_bases_values_of_the_keys_that_are_searched_there(
+    optimizer: str, start: dict[str, Any]
+) -> None:
+    text = edited(("lr: 0.05", f"lr: 0.05, optimizer: {optimizer}"), text=CONDITIONAL)
+    assert planned(text).tuning.start_points == [start]
+
+
+def test_a_base_outside_a_range_is_accepted_where_the_key_is_not_searched() -> None:
+    text = edited(("low: 0.0, high: 0.95", "low: 0.5, high: 0.95"), text=CONDITIONAL)
+    assert complaint(text.replace("lr: 0.05", "lr: 0.05, optimizer: adamw")) is None
+
+
+def test_start_points_give_values_to_the_keys_that_are_searched_there() -> None:
+    points = "[{train.lr: 0.1, train.optimizer: adamw}, {train.nesterov: true, train.lr: 0.1, train.optimizer: sgd, train.momentum: 0}]"
+    plan = planned(edited(("{trials: 2", f"{{start_points: {points}, trials: 2"), text=CONDITIONAL))
+    assert plan.tuning.start_points == [
+        {"train.lr": 0.1, "train.optimizer": "adamw"},
+        {"train.nesterov": True, "train.lr": 0.1, "train.optimizer": "sgd", "train.momentum": 0.0},
+    ]
+
+
+def test_a_key_that_is_not_searched_keeps_the_value_of_its_variant() -> None:
+    text = edited(("lr: 0.05", "lr: 0.05, momentum: 0.25"), text=CONDITIONAL)
+    config = planned(text).trial("two", "tune", 0, {"train.optimizer": "adamw"}).config
+    assert (config.train.optimizer, config.train.momentum) == ("adamw", 0.25)
+
+
+def test_values_are_tried_where_they_are_searched_and_nowhere_else() -> None:
+    """Images of 8 pixels leave the last pool of three no room for a window of 3."""
+    space = "train.lr: {type: float, low: 0.01, high: 0.2, log: true}"
+    searched = (
+        "model.pools: {type: categorical, choices: [true, false]}\n  model.pool_kernel: {type: int, low: 2, high: 3"
+    )
+    replacements = (("width: 0.25", "width: 0.25, pool_kernel: 2"), ("resize: 16", "resize: 8"))
+    problem = "pools: block3.pool needs an input of at least 3x3, it has 1x1; images have 8 pixels a side."
+    for when, message in (
+        ("", f"s.yaml:9:3: search_space.model.pool_kernel: {problem}"),
+        (", when: {model.pools: true}", f"s.yaml:9:3: search_space.model.pool_kernel: {problem}"),
+        (", when: {model.pools: false}", None),
+    ):
+        assert complaint(edited((space, f"{searched}{when}}}"), *replacements)) == message
+
+
+def test_the_order_of_keys_in_a_file_does_not_matter_to_their_conditions() -> None:
+    lines = CONDITIONAL.splitlines()
+    lines[8:11] = lines[10:7:-1]
+    plan, turned = planned(CONDITIONAL), planned("\n".join(lines))
+    assert list(plan.search_space) != list(turned.search_space)
+    assert plan["two"].key == turned["two"].key
+    assert plan.tuning.start_points == turned.tuning.start_points
+
+
+@pytest.mark.parametrize(
+    ("replacement", "changes"),
+    [
+        (("when: {train.optimizer: [sgd]}", "when: {train.optimizer: sgd}"), False),
+        (("when: {train.optimizer: [sgd]}", "when: {train.optimizer: [sgd, adamw]}"), True),
+        ((", when: {train.optimizer: [sgd]}", ""), True),
+    ],
+)
+def test_a_variants_key_changes_with_its_conditions(replacement: tuple[str, str], changes: bool) -> None:
+    assert (planned(edited(replacement, text=CONDITIONAL))["two"].key != planned(CONDITIONAL)["two"].key) is changes
+
+
+def test_a_plan_with_conditions_survives_json() -> None:
+    plan = planned(CONDITIONAL)
+    again = Plan.from_json(json.dumps(plan.to_json()))
+    assert again == plan
+    assert again.id == plan.id
+    assert again.search_space["train.momentum"].when == {"train.optimizer": ["sgd"]}
 
 
 # Resolution

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 import pytest
-from builders import TEXT, edited, refusal
+from builders import CONDITIONAL, TEXT, edited, planned, refusal
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ablations.loading import parse
-from ablations.spec import Match, StudySpec, closest, nearest, readable, shown
+from ablations.spec import (
+    CategoricalDistribution,
+    Match,
+    SearchSpace,
+    StudySpec,
+    active,
+    closest,
+    conditions,
+    nearest,
+    readable,
+    shown,
+    where_clause,
+)
 
 
 @pytest.mark.parametrize(
@@ -142,6 +154,103 @@ def test_defaults() -> None:
 def test_a_spec_survives_json() -> None:
     spec = parse(TEXT, "s.yaml").spec
     assert StudySpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+# Conditions
+
+
+@pytest.mark.parametrize(
+    ("replacement", "message"),
+    [
+        (("when: {train.optimizer: sgd}", "wen: {train.optimizer: sgd}"), "s.yaml:10:55: search_space.train.momentum.wen: unknown key 'wen'; did you mean 'when'?"),
+        (("when: {train.optimizer: sgd}", "when: train.optimizer"), "s.yaml:10:61: search_space.train.momentum.when: must be a mapping; given 'train.optimizer'."),
+        (("when: {train.optimizer: sgd}", "when:"), "s.yaml:10:60: search_space.train.momentum.when: must be a mapping; given nothing."),
+        (("when: {train.optimizer: sgd}", "when: {}"), "s.yaml:10:55: search_space.train.momentum.when: must not be empty; given {}."),
+        (("when: {train.optimizer: [sgd]}", "when: {train.optimizer: []}"), "s.yaml:11:70: search_space.train.nesterov.when.train.optimizer: must not be empty; given []."),
+        (
+            ("when: {train.optimizer: sgd}", "when: {train.optimizer: }"),
+            "s.yaml:10:78: search_space.train.momentum.when.train.optimizer: must be a number, text, true or false; given nothing.",
+        ),
+        (
+            ("when: {train.optimizer: [sgd]}", "when: {train.optimizer: [sgd, [adamw]]}"),
+            "s.yaml:11:93: search_space.train.nesterov.when.train.optimizer.1: must be a number, text, true or false; given ['adamw'].",
+        ),
+    ],
+)  # fmt: skip
+def test_what_a_condition_may_not_say(replacement: tuple[str, str], message: str) -> None:
+    assert refusal(edited(replacement, text=CONDITIONAL)) == message
+
+
+def test_a_single_value_is_a_list_of_one() -> None:
+    space = parse(CONDITIONAL, "s.yaml").spec.search_space
+    assert space["train.momentum"].when == space["train.nesterov"].when == {"train.optimizer": ["sgd"]}
+    assert space["train.lr"].when == {}
+
+
+def test_a_space_without_conditions_is_stored_and_hashed_as_before_there_were_any() -> None:
+    assert parse(TEXT, "s.yaml").spec.search_space["train.lr"].model_dump() == {
+        "type": "float", "low": 0.01, "high": 0.2, "log": True,
+    }  # fmt: skip
+    assert "when" not in str(planned().to_json())
+    assert parse(CONDITIONAL, "s.yaml").spec.search_space["train.momentum"].model_dump() == {
+        "type": "float", "low": 0.0, "high": 0.95, "log": False, "when": {"train.optimizer": ["sgd"]},
+    }  # fmt: skip
+
+
+def _space(**when: dict[str, list[str]]) -> SearchSpace:
+    """Keys with the choices x, y and z under these conditions."""
+    return {
+        key: CategoricalDistribution(type="categorical", choices=["x", "y", "z"], **({"when": on} if on else {}))
+        for key, on in when.items()
+    }
+
+
+def test_a_condition_brings_those_of_the_keys_it_names() -> None:
+    space = _space(a={}, b={"a": ["x", "y"]}, c={"a": ["y", "z"], "b": ["z"]}, d={"b": ["x"], "c": ["x"]})
+    assert conditions(space, "a") == {}
+    assert conditions(space, "c") == {"a": ["y"], "b": ["z"]}
+    assert conditions(space, "d") == {"a": ["y"], "b": [], "c": ["x"]}
+
+
+@pytest.mark.parametrize(
+    ("values", "searched"),
+    [
+        ({"a": "x", "b": "x", "c": "x"}, ["a"]),  # c's own condition holds, b's does not
+        ({"a": "y", "b": "x", "c": "x"}, ["a", "b", "c"]),
+        ({"a": "z", "b": "x"}, ["a", "b", "c"]),
+        ({"a": "z", "b": "y", "c": "x"}, ["a", "b"]),
+        ({"a": "z"}, ["a", "b"]),
+        ({}, ["a"]),
+    ],
+)
+def test_a_key_is_searched_where_all_its_conditions_hold(values: dict[str, str], searched: list[str]) -> None:
+    space = _space(c={"b": ["x"]}, a={}, b={"a": ["y", "z"]})
+    assert sorted(active(space, values)) == searched
+
+
+@given(st.data())
+def test_what_is_searched_depends_on_searched_keys_only(data: st.DataObject) -> None:
+    names = [f"k{n}" for n in range(5)]
+    values = st.lists(st.sampled_from("xyz"), min_size=1, unique=True)
+    space = _space(
+        **{
+            name: data.draw(st.dictionaries(st.sampled_from(names[:n]), values, max_size=2)) if n else {}
+            for n, name in enumerate(names)
+        }
+    )
+    point = {name: data.draw(st.sampled_from("xyz")) for name in names}
+    searched = active(space, point)
+    assert active(space, {key: point[key] for key in searched}) == searched
+    for name, distribution in space.items():
+        holds = all(other in searched and point[other] in allowed for other, allowed in distribution.when.items())
+        assert (name in searched) is holds
+
+
+def test_conditions_in_words() -> None:
+    assert where_clause({}) == ""
+    assert where_clause({"train.optimizer": ["sgd"]}) == " where train.optimizer is sgd"
+    told = where_clause({"train.optimizer": ["sgd", "adamw"], "train.nesterov": [True], "train.lr": [0.1, 1]})
+    assert told == " where train.optimizer is sgd or adamw and train.nesterov is true and train.lr is 0.1 or 1"
 
 
 def test_a_match_names_its_cost_and_its_target() -> None:
