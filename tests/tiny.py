@@ -31,6 +31,15 @@ STUDY: dict[str, Any] = {
 }
 
 
+CONDITIONAL: dict[str, Any] = {
+    # A condition may stand before the key that it names.
+    "train.momentum": {"type": "float", "low": 0.0, "high": 0.95, "when": {"train.optimizer": "sgd"}},
+    "train.optimizer": {"type": "categorical", "choices": ["sgd", "adamw"]},
+    **STUDY["search_space"],
+}
+"""A search space with a key that is searched only where another has a certain value."""
+
+
 def plan(machine: Machine = CPU, **changes: Any) -> Plan:
     """The plan of the tiny study with some of its top keys replaced."""
     return make_plan(StudySpec.model_validate({**STUDY, **changes}), "starter", machine)

@@ -94,6 +94,24 @@ def test_every_variant_is_confirmed_at_its_own_best_values(bench: Bench) -> None
     assert chosen["one"] == {min(tried["one"])}
 
 
+def test_a_variant_is_confirmed_at_the_bases_value_of_a_key_that_its_best_values_switch_off(bench: Bench) -> None:
+    wanted = {"two": "sgd", "one": "adamw"}
+    bench.training.accuracy = lambda spec: (
+        50 + 10 * (spec.config.train.optimizer == wanted[spec.variant]) - spec.config.train.momentum
+    )
+    plan = tiny.plan(search_space=tiny.CONDITIONAL, tuning={"trials": 9, "rerun_best": 2, "rerun_seeds": 1})
+    outcome = bench.run(plan)
+    assert outcome.state == "complete"
+    momenta = {spec.hyperparameters.get("train.momentum") for spec in bench.training.started if spec.phase == "tune"}
+    confirmed = {spec.variant: spec for spec in bench.training.started if spec.phase == "confirm"}
+    two, one = confirmed["two"], confirmed["one"]
+    assert set(two.hyperparameters) == {"train.momentum", "train.optimizer", "train.lr"}
+    assert two.config.train.momentum == two.hyperparameters["train.momentum"] == min(momenta - {None})
+    assert set(one.hyperparameters) == {"train.optimizer", "train.lr"}
+    assert (one.config.train.optimizer, one.config.train.momentum) == ("adamw", 0.9)
+    assert bench.run(plan) == Outcome("complete", 0, outcome.num_trained, ())
+
+
 def test_records_are_stored_in_order_between_start_and_end(bench: Bench) -> None:
     bench.run(tiny.plan(seeds=1))
     for spec in bench.training.started:

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 import tiny
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ablations.plan import SEARCH_SEED, Plan
+from ablations.spec import SpecError, active
 from ablations.trial import TrialResult, TrialSpec
 from ablations.tuning import VariantTuner
 
@@ -284,6 +287,115 @@ def test_every_kind_of_distribution_is_drawn_from(sampler: str) -> None:
     for spec in search:
         assert spec.config.train.lr == spec.hyperparameters["train.lr"]
         assert spec.config.train.nesterov is spec.hyperparameters["train.nesterov"]
+
+
+# Conditions
+
+SGD = {"train.momentum": 0.9, "train.optimizer": "sgd", "train.lr": 0.05}
+"""The base's own values."""
+ADAMW = {"train.optimizer": "adamw", "train.lr": 0.05}
+
+
+def conditional_plan(**changes: Any) -> Plan:
+    return tuning_plan(**{"search_space": tiny.CONDITIONAL, "trials": 16, **changes})
+
+
+def draws(plan: Plan, evaluate: Callable[[TrialSpec], TrialResult] = tiny.result) -> list[dict[str, Any]]:
+    return [spec.hyperparameters for spec in drive(VariantTuner(plan, "two"), evaluate) if spec.seed == SEARCH_SEED]
+
+
+@given(st.data(), st.sampled_from(SAMPLERS))
+@settings(max_examples=20, deadline=None)
+def test_a_trial_has_values_of_the_keys_that_are_searched_there_and_of_no_other(
+    data: st.DataObject, sampler: str
+) -> None:
+    space: dict[str, dict[str, Any]] = {
+        "train.optimizer": {"type": "categorical", "choices": ["sgd", "adamw"]},
+        "train.nesterov": {"type": "categorical", "choices": [True, False]},
+        "train.init": {"type": "categorical", "choices": ["default", "kaiming_normal"]},
+        "train.momentum": {"type": "float", "low": 0.1, "high": 0.95},
+        "train.batch_size": {"type": "int", "low": 8, "high": 64, "log": True},
+        "train.lr": {"type": "float", "low": 0.01, "high": 0.2},
+    }
+    keys = list(space)
+    for n, key in enumerate(keys[1:-1], 1):
+        others = st.sampled_from([other for other in keys[:n] if "choices" in space[other]])
+        on = data.draw(st.dictionaries(others, st.integers(0, 1), max_size=2))
+        if on:
+            space[key]["when"] = {other: space[other]["choices"][choice] for other, choice in on.items()}
+    order = data.draw(st.permutations(keys))
+    try:
+        plan = tuning_plan(sampler=sampler, search_space={key: space[key] for key in order}, trials=12)
+    except SpecError as error:
+        assert "never holds" in error.problem  # noqa: PT017
+        return
+    for spec in drive(VariantTuner(plan, "one"), scored(near(0.05))):
+        for key in keys:
+            conditions = space[key].get("when", {})
+            holds = all(spec.hyperparameters.get(other) == value for other, value in conditions.items())
+            assert (key in spec.hyperparameters) is holds
+            trained, base = (getattr(c.train, key.split(".")[1]) for c in (spec.config, plan["one"].config))
+            assert trained == spec.hyperparameters.get(key, base)
+
+
+@pytest.mark.parametrize("start", [SGD, ADAMW])
+@pytest.mark.parametrize("sampler", ["qmc", "random"])
+def test_conditions_change_no_draw_but_take_out_what_is_not_searched(sampler: str, start: dict[str, Any]) -> None:
+    """All keys stay on one Sobol sequence."""
+    plan = conditional_plan(sampler=sampler, start_points=[start])
+    space = {**tiny.CONDITIONAL, "train.momentum": {"type": "float", "low": 0.0, "high": 0.95}}
+    everywhere = draws(conditional_plan(sampler=sampler, search_space=space))
+    search = draws(plan)
+    assert search[0] == start
+    assert search[1:] == [{key: point[key] for key in active(plan.search_space, point)} for point in everywhere[1:]]
+    assert {"train.momentum" in point for point in search} == {True, False}
+
+
+@pytest.mark.parametrize("sampler", ["qmc", "random"])
+def test_start_points_change_no_other_draw(sampler: str) -> None:
+    complete, lacking = (
+        draws(conditional_plan(sampler=sampler, start_points=[each, {**each, "train.lr": 0.1}]))
+        for each in (SGD, ADAMW)
+    )
+    assert lacking[:2] == [ADAMW, {**ADAMW, "train.lr": 0.1}]
+    assert complete[2:] == lacking[2:]
+
+
+@pytest.mark.parametrize("start", [SGD, ADAMW])
+@pytest.mark.parametrize("sampler", ["qmc", "random"])
+def test_conditional_draws_depend_neither_on_results_nor_on_their_order(sampler: str, start: dict[str, Any]) -> None:
+    """With a pruner a trial is told before the next is asked, without one all are asked before any is told."""
+
+    def diverging(spec: TrialSpec) -> TrialResult:
+        adamw = spec.hyperparameters["train.optimizer"] == "adamw"
+        return tiny.result(spec, status="diverged" if adamw else "finished")
+
+    at_once, one_by_one = (
+        conditional_plan(sampler=sampler, pruner=pruner, start_points=[start]) for pruner in ("none", "median")
+    )
+    assert draws(at_once) == draws(at_once, diverging) == draws(one_by_one) == draws(one_by_one, diverging)
+
+
+@pytest.mark.parametrize("start", [SGD, ADAMW])
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_a_conditional_search_that_begins_again_asks_for_the_same_trials(sampler: str, start: dict[str, Any]) -> None:
+    plan = conditional_plan(sampler=sampler, start_points=[start])
+    asked, again = (drive(VariantTuner(plan, "two"), scored(near(0.03))) for _ in range(2))
+    assert [spec.id for spec in asked] == [spec.id for spec in again]
+    other = drive(VariantTuner(plan, "one"), scored(near(0.03)))
+    assert [spec.hyperparameters for spec in other] == [spec.hyperparameters for spec in asked]
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+def test_draws_that_differ_in_what_is_not_searched_share_one_training(sampler: str) -> None:
+    space = {key: tiny.CONDITIONAL[key] for key in ("train.optimizer", "train.momentum")}
+    tuner = VariantTuner(conditional_plan(sampler=sampler, search_space=space, rerun_best=1), "two")
+    asked = drive(tuner, scored(lambda spec: 80.0 if spec.config.train.optimizer == "adamw" else 50.0))
+    assert len({spec.id for spec in asked}) == len(asked)
+    search = [spec.hyperparameters for spec in asked if spec.seed == SEARCH_SEED]
+    assert search.count({"train.optimizer": "adamw"}) == 1
+    assert len(search) > 2
+    assert tuner.winner == {"train.optimizer": "adamw"}
 
 
 # Pruning
