@@ -13,6 +13,7 @@ from rich.table import Table
 
 from ablations.costs import Measurement, Workload
 from ablations.plan import Machine, Plan
+from ablations.spec import where_clause
 from ablations.units import in_words, latency, mebibytes
 from nin.complexity import LayerRow
 from nin.presets import Input
@@ -60,7 +61,9 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
                 f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}"
             )
     if plan.tuned:
-        space = ", ".join(f"{key} {_space(value.model_dump())}" for key, value in plan.search_space.items())
+        space = ", ".join(
+            f"{key} {_space(value.model_dump())}{where_clause(value.when)}" for key, value in plan.search_space.items()
+        )
         tuning = plan.tuning
         again = f", the best {plan.num_rerun} again on {tuning.rerun_seeds} fresh seeds" if plan.num_rerun else ""
         console.print(f"\ntuned for each variant alike: {space}; {tuning.trials} trials ({tuning.sampler}){again}")

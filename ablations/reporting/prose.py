@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ablations.analysis import Contrast, StudySummary
 from ablations.reporting import words
-from ablations.spec import CategoricalDistribution, Distribution
+from ablations.spec import CategoricalDistribution, Distribution, where_clause
 from ablations.stats import Verdict
 
 
@@ -148,7 +148,9 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
 def _tuning(summary: StudySummary) -> str:
     if not summary.search_space:
         return "None: all hyperparameters are fixed."
-    spaces = "; ".join(f"{name} {_range(space)}" for name, space in summary.search_space.items())
+    spaces = "; ".join(
+        f"{name} {_range(space)}{where_clause(space.when)}" for name, space in summary.search_space.items()
+    )
     draws = "" if summary.independent_draws else " Later draws depend on earlier results."
     return f"Each variant by itself, on validation images only. Searched: {spaces}.{draws} {_effort(summary)}"
 

@@ -187,6 +187,26 @@ def test_a_variant_that_is_added_trains_alone(finished: Finished) -> None:
     assert {name: accuracies(after)[name] for name in ("two", "one")} == accuracies(before)
 
 
+def test_a_key_is_searched_only_where_its_condition_holds(tmp_path: Path, migrated_database: Path) -> None:
+    folder = Folder(tmp_path / "conditional", migrated_database)
+    tuning = {"trials": 6, "rerun_best": 1, "rerun_seeds": 1}
+    folder.write_study(search_space=tiny.CONDITIONAL, tuning=tuning, seeds=1)
+    assert "train.momentum 0 to 0.95 where train.optimizer is sgd" in " ".join(folder.call("plan", "tiny.yaml").split())
+
+    said = folder.call("run", "tiny.yaml")
+    trials = read_study(folder.uri, "tiny", "starter").trials
+    assert f"trained {len(trials)} trials" in said
+    assert {trial.hyperparameters["train.optimizer"] for trial in trials} == {"sgd", "adamw"}
+    for trial in trials:
+        assert trial.result.status == "finished"
+        assert ("train.momentum" in trial.hyperparameters) is (trial.hyperparameters["train.optimizer"] == "sgd")
+    report = folder.path / "reports" / "tiny" / "starter"
+    assert "train.momentum from 0 to 0.95 where train.optimizer is sgd" in (report / "report.md").read_text()
+    before = accuracies(folder.summary())
+    assert "trained 0 trials" in folder.call("run", "tiny.yaml")
+    assert accuracies(folder.summary()) == before
+
+
 def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
     finished: Finished, tmp_path: Path, migrated_database: Path
 ) -> None:

@@ -29,7 +29,7 @@ from ablations.reporting.figures.frame import (
     tidy,
 )
 from ablations.reporting.theme import BLUE, GRID, INK, MUTED, ORANGE
-from ablations.spec import CategoricalDistribution, Distribution
+from ablations.spec import CategoricalDistribution, Distribution, where_clause
 
 _SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
 _START: dict[str, Any] = {
@@ -66,8 +66,16 @@ def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
         caption="Each dot is a search trial, at its validation accuracy after the last epoch: selected for, and so "
         "never a result. The square is the first start point, triangles are re-runs of the best on fresh seeds, the "
         "dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
-        "that diverged, failed or stayed under twice the accuracy of guessing.",
+        "that diverged, failed or stayed under twice the accuracy of guessing." + _conditions(summary),
         draw=lambda: _draw(summary, shown),
+    )
+
+
+def _conditions(summary: StudySummary) -> str:
+    return "".join(
+        f" {name} is searched only{where_clause(space.when)}; its panels leave other trials out."
+        for name, space in summary.search_space.items()
+        if space.when
     )
 
 
@@ -148,7 +156,7 @@ def _head(
     title = words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 40)
     axes.set_title(title if with_name else "", pad=17)
     chosen = place(variant.tuned.get(name))
-    told = "nothing chosen yet"
+    told = "chosen: without it" if variant.tuned else "nothing chosen yet"
     if chosen is not None:
         told = f"chosen: {words.setting(variant.tuned[name], digits=3)}"
         axes.axvline(chosen, **_CHOSEN)

@@ -244,6 +244,15 @@ def test_a_tuned_value_at_the_edge_is_told(lr: float, warned: bool) -> None:
     assert (told in s.warnings, s["one"].at_edge == ("train.lr",)) == (warned, warned)
 
 
+def test_a_key_that_was_not_searched_is_at_no_edge() -> None:
+    p = plan(search_space=tiny.CONDITIONAL)
+    at_edge = {"train.momentum": 0.0, "train.optimizer": "sgd", "train.lr": 0.05}
+    assert summary(p, [confirm(p, "one", 0, hyperparameters=at_edge)])["one"].at_edge == ("train.momentum",)
+    without = {"train.optimizer": "adamw", "train.lr": 0.05}
+    s = summary(p, [confirm(p, "one", 0, hyperparameters=without)])
+    assert (s["one"].at_edge, s["one"].tuned) == ((), without)
+
+
 def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
     p = plan()
     trials = confirmed(p)

@@ -6,7 +6,7 @@ import io
 import re
 
 import tiny
-from builders import CPU, edited, planned
+from builders import CONDITIONAL, CPU, edited, planned
 from rich.console import Console
 
 from ablations.plan import Plan
@@ -55,6 +55,12 @@ def test_a_plan_says_what_is_tuned() -> None:
     assert "the best" not in shown(planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))))
     choices = edited((space, "train.init: {type: categorical, choices: [default, kaiming_normal]}"))
     assert "alike: train.init one of ['default', 'kaiming_normal'];" in shown(planned(choices))
+    conditional = " ".join(shown(planned(CONDITIONAL)).split())
+    assert (
+        "train.optimizer one of ['sgd', 'adamw'], train.momentum 0 to 0.95 where train.optimizer is sgd, "
+        in conditional
+    )
+    assert "train.nesterov one of [True, False] where train.optimizer is sgd; 2 trials" in conditional
     assert "alike" not in shown(planned(edited((f"search_space:\n  {space}\n", ""))))
 
 

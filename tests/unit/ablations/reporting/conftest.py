@@ -22,6 +22,7 @@ from ablations.spec import (
     FloatDistribution,
     IntDistribution,
     SearchSpace,
+    active,
 )
 from ablations.stats import PairedSample, judge, sentence
 from ablations.trial import EpochRecord
@@ -180,11 +181,12 @@ def troubled() -> StudySummary:
 
 
 def searched_widely() -> StudySummary:
-    """Two variants with one hyperparameter of each kind to tune, and two seeds: too few for any verdict."""
+    """Two variants with a hyperparameter of each kind to tune, one only where another has a value, and two seeds: too few for any verdict."""
     space: SearchSpace = {
         **LEARNING_RATE,
         "train.batch_size": IntDistribution(type="int", low=16, high=256, log=True),
         "train.optimizer": CategoricalDistribution(type="categorical", choices=["sgd", "adamw"]),
+        "train.momentum": FloatDistribution(type="float", low=0, high=0.95, when={"train.optimizer": ["sgd"]}),
     }
     return study(
         variant("two", 98, seeds=2, search_space=space),
@@ -284,7 +286,7 @@ def _draw(search_space: SearchSpace, rng: np.random.Generator) -> dict[str, Any]
             values[key] = float(np.exp(rng.uniform(np.log(distribution.low), np.log(distribution.high))))
         else:
             values[key] = float(rng.uniform(distribution.low, distribution.high))
-    return values
+    return {key: values[key] for key in active(search_space, values)}
 
 
 def _tuning(

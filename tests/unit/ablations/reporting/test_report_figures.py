@@ -91,6 +91,24 @@ def test_names_are_never_mathematics(make_study: MakeStudy) -> None:
     assert not any(text.get_parse_math() for text in figure.findobj(mpl.text.Text) if "$" in text.get_text())
 
 
+def test_a_landscape_leaves_out_trials_in_which_a_key_was_not_searched(make_study: MakeStudy) -> None:
+    summary = make_study("searched_widely")
+    without = replace(summary.variants[0], tuned={"train.lr": 0.1, "train.batch_size": 32, "train.optimizer": "adamw"})
+    spec = tuning_landscape(replace(summary, variants=(without, *summary.variants[1:])))
+    assert spec is not None
+    assert spec.caption.endswith(
+        " train.momentum is searched only where train.optimizer is sgd; its panels leave other trials out."
+    )
+    with drawing():
+        panels = spec.draw().axes[:4]
+    num_trials = [sum(line.get_marker() in {"o", "s", "^", "x"} for line in axes.lines) for axes in panels]
+    num_sgd = sum("train.momentum" in point.hyperparameters for point in without.tuning)
+    assert num_trials == [len(without.tuning)] * 3 + [num_sgd]
+    assert 0 < num_sgd < len(without.tuning)
+    told = [text.get_text() for text in panels[3].texts]
+    assert told == ["chosen: without it"]
+
+
 def test_drawing_leaves_matplotlib_as_it_was(make_study: MakeStudy) -> None:
     before = dict(mpl.rcParams)
     spec = paired_differences(make_study("ordinary"))

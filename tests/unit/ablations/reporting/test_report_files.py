@@ -231,6 +231,14 @@ def test_tables_have_a_row_for_everything(report: Report, make_study: MakeStudy)
     assert all(0.01 <= float(row["train.lr"]) <= 0.3 for row in rows("tuning.csv"))
 
 
+def test_a_key_that_a_trial_did_not_search_is_an_empty_cell(report: Report) -> None:
+    with (report("searched_widely") / "tables" / "tuning.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["train.optimizer"] for row in rows} == {"sgd", "adamw"}
+    for row in rows:
+        assert (row["train.momentum"] != "") is (row["train.optimizer"] == "sgd")
+
+
 def test_json_on_disk_is_strict(report: Report, study_name: str) -> None:
     def refuse(constant: str) -> None:
         raise AssertionError(constant)

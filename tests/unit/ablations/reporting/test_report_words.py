@@ -105,7 +105,8 @@ def test_answer_where_there_is_none(make_study: MakeStudy) -> None:
 def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> None:
     method = dict(prose.method(make_study("searched_widely")))
     assert "train.lr from 0.01 to 0.3 (log scale)" in method["Tuning"]
-    assert "train.optimizer among sgd and adamw" in method["Tuning"]
+    assert "train.optimizer among sgd and adamw;" in method["Tuning"]
+    assert "train.momentum from 0 to 0.95 where train.optimizer is sgd." in method["Tuning"]
     assert "10 of 10 trials in 120 epochs" in method["Tuning"]
     assert "not_run_yet 0 of 10 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
     assert dict(prose.method(make_study("alone")))["Tuning"].startswith("None")
