@@ -406,11 +406,15 @@ def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, A
 
 
 def _plan_json(planned: Plan, measured: Mapping[str, Measurement]) -> dict[str, Any]:
+    from ablations.resolution import resolution
+
+    found = resolution(planned)
     return {
         "study": planned.study,
         "profile": planned.profile,
         "baseline": planned.baseline,
         "num_trials": len(planned.cells),
+        "resolution": None if found is None else asdict(found),
         "variants": {
             variant.name: {
                 **_costs_json(planned.workload(variant.name), measured.get(planned.workload(variant.name).id)),

@@ -35,6 +35,8 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
 
 def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
     """The plan as a person reads it; `measured` by the workload's id, as far as there is any."""
+    from ablations.resolution import in_sentences, resolution  # loads scipy, which the other tables do without
+
     console.print(headline(plan, machine, why), soft_wrap=True)
     console.print(f"\n{plan.question}\n", soft_wrap=True)
     table = Table(box=None, pad_edge=False)
@@ -71,6 +73,12 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         f"confirmed on {len(plan.seeds)} seeds; decided at alpha {plan.decision.alpha:g}, margin {plan.decision.margin:g} "
         f"percentage points, on {plan.num_test:,} test images",
     )
+    found = resolution(plan)
+    if found is not None:
+        console.print("\nwhat this can decide")
+        for sentence in in_sentences(found):
+            console.print(f"  {sentence}", soft_wrap=True)
+        console.print()
     for caveat in plan.caveats:
         console.print(f"caveat: {caveat}")
 

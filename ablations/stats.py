@@ -27,6 +27,8 @@ SMALLEST_STEP = 1e-4
 SMALLEST_P = float(np.finfo(np.float64).tiny)
 MIN_PAIRS_TO_LOOK = 3
 """Under this many pairs a spread is a guess, and nothing is said."""
+MIN_PAIRS_FOR_VERDICT = 5
+"""With fewer pairs a contrast is exploratory."""
 MIN_PAIRS_FOR_FRAGILE = 8
 """From here on sign flips can reach p < .01, so that their disagreement with t means something."""
 MAX_EXACT_PAIRS = 13
@@ -742,7 +744,7 @@ def judge(
     alpha: float,
     margin: float,
     num_planned: int | None = None,
-    min_pairs_for_verdict: int = 5,
+    min_pairs_for_verdict: int = MIN_PAIRS_FOR_VERDICT,
     planned: bool = True,
 ) -> dict[str, Judgement]:
     """Judge all planned contrasts of a study under one error budget.

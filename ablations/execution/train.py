@@ -236,7 +236,8 @@ def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimize
         model.parameters(),
         lr=train.lr,
         momentum=train.momentum,
-        nesterov=train.nesterov,
+        # Without momentum Nesterov's step is the plain one; torch refuses to be asked for it.
+        nesterov=train.nesterov and train.momentum > 0,
         weight_decay=train.weight_decay,
         fused=True,
     )

@@ -71,6 +71,25 @@ def test_a_plan_says_how_it_decides_and_under_which_caveats() -> None:
     assert "caveat: train.epochs is 1 (the study's base: 3)" in shown(planned(profile="short"))
 
 
+def test_a_plan_says_what_it_can_decide() -> None:
+    told = shown(planned())
+    assert "  2 seeds carry no verdict: every contrast will be exploratory; a verdict takes 5\n" in told
+    assert "  the sign-flip check cannot go below p = 0.5: too few seeds" in told
+    alone = planned(
+        edited(
+            ("  one: {set: {model.mixers: 1}, expect: worse}\n", ""),
+            (
+                """  wide:
+    set: {model.mixers: 0}
+    match: {params: two, by: model.width, tolerance: 0.2}
+""",
+                "",
+            ),
+        )
+    )
+    assert "what this can decide" not in shown(alone)
+
+
 def test_costs_are_counts_with_separators_and_memory_with_its_unit() -> None:
     to = console()
     workload = planned().workload("two")

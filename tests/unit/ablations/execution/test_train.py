@@ -373,3 +373,11 @@ def test_evaluation_is_the_mean_over_images_whatever_the_batches(monkeypatch: py
         logits = model(images / 255)
     assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, split.labels).item(), rel=1e-6)
     assert correct.tolist() == (logits.argmax(1) == split.labels).tolist()
+
+
+def test_nesterov_without_momentum_is_plain_descent(source: DataSource) -> None:
+    plain, nesterov = (
+        tiny.finish(train.run_trial(tiny.trial(train__momentum=0.0, train__nesterov=each), source, None))
+        for each in (False, True)
+    )
+    assert [e.train_loss for e in plain.epochs] == [e.train_loss for e in nesterov.epochs]  # type: ignore[union-attr]
