@@ -12,7 +12,7 @@ import numpy as np
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.plan import Plan, PlannedVariant
+from ablations.plan import Look, Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import Judgement, PairedSample, Verdict, judge, sentence
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
@@ -146,6 +146,8 @@ class StudySummary:
     """Whether tuning draws did not depend on results."""
     num_seeds: int
     seeds: tuple[int, ...]
+    looks: tuple[int, ...]
+    """Numbers of seeds at which looks at the results are planned; `num_seeds` is one of them."""
     warnings: tuple[str, ...]
     caveats: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -167,6 +169,7 @@ def summarize(
     trials: Iterable[RecordedTrial],
     provenance: Mapping[str, Any],
     measurements: Mapping[str, Measurement],
+    looks: Iterable[Look] = (),
 ) -> StudySummary:
     """Turn what was recorded into numbers, intervals and words.
 
@@ -175,6 +178,7 @@ def summarize(
         trials: what the store holds; trials of other plans (another `variant_key`, or a seed not planned) are left out.
         provenance: passed through to the report.
         measurements: of architectures, by the workload's id.
+        looks: at this study's results so far, this one or not.
     """
     by_variant: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
     keys = {variant.name: variant.key for variant in plan.variants}
@@ -192,7 +196,7 @@ def summarize(
         if plan.tuned
         else f"for these fixed configurations, on {DATASETS[plan.data.name].title}"
     )
-    contrasts = _contrasts(plan, variants, by_variant, scope)
+    contrasts = _contrasts(plan, variants, by_variant, scope, _overspent(plan, looks))
     return StudySummary(
         study=plan.study,
         question=plan.question,
@@ -210,6 +214,7 @@ def summarize(
         independent_draws=plan.tuning.sampler != "tpe",
         num_seeds=len(plan.seeds),
         seeds=plan.seeds,
+        looks=plan.looks,
         warnings=tuple(_warnings(plan, variants)),
         caveats=plan.caveats,
         provenance=dict(provenance),
@@ -318,7 +323,11 @@ def _at_edge(search_space: SearchSpace, tuned: Mapping[str, Any]) -> Iterable[st
 
 
 def _contrasts(
-    plan: Plan, variants: Sequence[VariantSummary], trials: Mapping[str, Sequence[RecordedTrial]], scope: str
+    plan: Plan,
+    variants: Sequence[VariantSummary],
+    trials: Mapping[str, Sequence[RecordedTrial]],
+    scope: str,
+    unplanned: str | None,
 ) -> tuple[Contrast, ...]:
     others = variants[1:]
     if not others:
@@ -326,7 +335,13 @@ def _contrasts(
     by_name = {each.name: each for each in variants}
     references = {each.name: by_name[plan[each.name].versus] for each in others}
     samples = {each.name: _sample(plan, each, references[each.name], trials) for each in others}
-    judgements = judge(samples, alpha=plan.decision.alpha, margin=plan.decision.margin, num_planned=len(others))
+    judgements = judge(
+        samples,
+        alpha=plan.look_alpha,
+        margin=plan.decision.margin,
+        num_planned=len(others),
+        unplanned=unplanned,
+    )
     return tuple(
         Contrast(
             variant=each.name,
@@ -341,12 +356,30 @@ def _contrasts(
                 reference=references[each.name].name,
                 alpha=plan.decision.alpha,
                 num_comparisons=len(others),
+                num_looks=len(plan.looks),
                 margin=plan.decision.margin,
                 scope=scope,
             ),
         )
         for each in others
     )
+
+
+def _overspent(plan: Plan, looks: Iterable[Look]) -> str | None:
+    """Why this look was not planned, if earlier ones have left too little of the error budget for it.
+
+    Adding seeds until a word comes out gives a wrong one far more often than alpha says; two looks at alpha each do.
+    """
+    this = plan.this_look
+    earlier = {
+        look.num_seeds: look.alpha
+        for look in looks
+        if look.baseline_key == this.baseline_key and look.num_seeds != this.num_seeds
+    }
+    if sum(earlier.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
+        return None
+    counts = ", ".join(map(str, sorted(earlier)))
+    return f"looked at before with {counts} seeds, and {this.num_seeds} were not planned then (extend_to plans them)"
 
 
 def _sample(

@@ -46,6 +46,10 @@ UriOption = Annotated[
 ]
 OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.")]
 DataOption = Annotated[Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True)]
+ExtendOption = Annotated[
+    bool,
+    typer.Option("--extend", help="Take the second planned look, on the more seeds that the study's extend_to names."),
+]
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Measure memory, speed and latency here, too; a few seconds a network.")
 ]
@@ -102,6 +106,7 @@ def check(
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,
+    extend: ExtendOption = False,
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,7 +116,7 @@ def plan(
     file = load(find(study))
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
-    planned = _plan(file, name, machine)
+    planned = _plan(file, name, machine, extend=extend)
     measured = _measure(planned.workloads, machine) if measure else {}
     if as_json:
         print(json.dumps(_plan_json(planned, measured), indent=2))
@@ -128,6 +133,7 @@ def run(
     tracking_uri: UriOption = None,
     data_dir: DataOption = Path("data"),
     output: OutputOption = Path("reports"),
+    extend: ExtendOption = False,
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this time, between epochs; the same command goes on later.")
     ] = None,
@@ -143,7 +149,7 @@ def run(
     file = load(find(study))
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
-    planned = _plan(file, name, machine)
+    planned = _plan(file, name, machine, extend=extend)
     console = _console()
     console.print(headline(planned, machine, why), soft_wrap=True)
 
@@ -167,7 +173,7 @@ def run(
                 deadline=None if max_minutes is None else started + 60 * max_minutes,
                 interrupted=lambda: interrupts.seen,
             ).run()
-        trained = {**provenance(), "command": _command(file, name)} if outcome.num_trained else None
+        trained = {**provenance(), "command": _command(file, name, extend)} if outcome.num_trained else None
         recorder.close(outcome.state == "complete" and not outcome.failures, trained)
         page = _report(uri, planned.study, name, output)
     except (TrackingError, SetupError) as error:
@@ -178,11 +184,13 @@ def run(
     print(f"trained {outcome.num_trained} trials, found {outcome.num_found} done before")
     print(f"report: {page}")
     print(f"MLflow: {_where_to_look(uri)}")
+    if planned.look < len(planned.looks) and outcome.state == "complete":
+        print(f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {_command(file, name, True)}")
     for missing in outcome.unmeasured:
         print(f"warning: memory and speed could not be measured: {missing}", file=sys.stderr)
     for failure in outcome.failures:
         print(f"warning: a trial crashed: {failure}", file=sys.stderr)
-    again = _command(file, name)
+    again = _command(file, name, extend)
     match outcome.state:
         case "interrupted":
             _fail(f"interrupted; what is done is kept. Go on with: {again}", INTERRUPTED)
@@ -315,12 +323,12 @@ def ui(
     raise typer.Exit(subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port)]).returncode)
 
 
-def _plan(file: StudyFile, profile: str, machine: Machine) -> Plan:
+def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
     from ablations.plan import make_plan
     from ablations.spec import SpecError
 
     try:
-        return make_plan(file.spec, profile, machine)
+        return make_plan(file.spec, profile, machine, extend=extend)
     except SpecError as error:
         raise file.located(error) from error
 
@@ -361,7 +369,7 @@ def _report(uri: str, study: str, profile: str, output: Path) -> Path:
     from ablations.tracking.reader import read_study
 
     stored = read_study(uri, study, profile)
-    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements)
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     try:
         return write_report(summary, output / study / profile, created=created)
@@ -430,8 +438,8 @@ def _plan_json(planned: Plan, measured: Mapping[str, Measurement]) -> dict[str, 
     }
 
 
-def _command(file: StudyFile, profile: str) -> str:
-    return f"python -m ablations run {file.path} --profile {profile}"
+def _command(file: StudyFile, profile: str, extend: bool) -> str:
+    return f"python -m ablations run {file.path} --profile {profile}{' --extend' if extend else ''}"
 
 
 def _where_to_look(uri: str) -> str:

@@ -103,6 +103,17 @@ class Cell:
 
 
 @dataclass(frozen=True)
+class Look:
+    """A time when all results of a study were there to be looked at, and words were given for them."""
+
+    num_seeds: int
+    alpha: float
+    """Error budget that was spent."""
+    baseline_key: str
+    """Of the baseline's variant: a study with another baseline configuration is another experiment."""
+
+
+@dataclass(frozen=True)
 class Plan:
     """All that will be done, decided before the first trial."""
 
@@ -118,6 +129,9 @@ class Plan:
     tuning: Tuning
     """Start points resolved."""
     seeds: tuple[int, ...]
+    """Of the look that this plan is for."""
+    looks: tuple[int, ...]
+    """Numbers of seeds at which the results are looked at, decided beforehand; they share alpha."""
     decision: Decision
     data: DataConfig
     data_checksum: str
@@ -141,6 +155,21 @@ class Plan:
     def tuned(self) -> bool:
         """Whether there is anything to tune."""
         return bool(self.search_space)
+
+    @property
+    def look(self) -> int:
+        """Which of the planned looks this plan is for, from 1."""
+        return self.looks.index(len(self.seeds)) + 1
+
+    @property
+    def look_alpha(self) -> float:
+        """Error budget of each look; all of them together keep to the study's alpha."""
+        return self.decision.alpha / len(self.looks)
+
+    @property
+    def this_look(self) -> Look:
+        """What is spent when this plan's results are all there."""
+        return Look(len(self.seeds), self.look_alpha, self[self.baseline].key)
 
     @property
     def id(self) -> str:
@@ -224,8 +253,14 @@ class Plan:
 _PLAN = TypeAdapter(Plan)
 
 
-def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
+def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
     """Resolve a study at one profile.
+
+    Args:
+        spec: the study.
+        profile: one of its profiles.
+        machine: what it will run on.
+        extend: for the second of two planned looks.
 
     Raises:
         SpecError: the profile is not there, or the study breaks a rule that shows only once resolved: unknown dotted keys,
@@ -243,7 +278,15 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
     at: Path = ("search_space",) if chosen.search_space is None else ("profiles", profile, "search_space")
     _check_search_space(search_space, at, scientific, settings)
     tuning = _tuning(spec, profile, base, search_space, at)
-    num_seeds = chosen.seeds or spec.seeds
+    looks = _looks(spec, profile)
+    if extend and len(looks) == 1:
+        raise SpecError(
+            ("profiles", profile),
+            "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
+            "extend_to (such as 20) beside seeds before the first look.",
+            at_key=True,
+        )
+    num_seeds = looks[-1] if extend else looks[0]
     _refuse_too_many(len(asked), tuning if search_space else None, num_seeds, ("profiles", profile))
 
     variants: dict[str, PlannedVariant] = {}
@@ -297,6 +340,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
         search_space=search_space,
         tuning=tuning,
         seeds=tuple(range(num_seeds)),
+        looks=looks,
         decision=spec.decision,
         data=base.data,
         data_checksum=dataset.checksum,
@@ -304,6 +348,22 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
         device=machine.device,
         caveats=settings.caveats(base),
     )
+
+
+def _looks(spec: StudySpec, profile: str) -> tuple[int, ...]:
+    """Numbers of seeds at which a profile looks at its results."""
+    chosen = spec.profiles[profile]
+    seeds, extended = chosen.seeds or spec.seeds, chosen.extend_to or spec.extend_to
+    if extended is None:
+        return (seeds,)
+    if extended <= seeds:
+        where: Path = ("profiles", profile) if chosen.extend_to else ()
+        raise SpecError(
+            (*where, "extend_to"),
+            f"a second look has more seeds than the first; given {extended}, and {seeds} for the first look of profile "
+            f"{profile}.",
+        )
+    return (seeds, extended)
 
 
 def _num_rerun(tuning: Tuning) -> int:

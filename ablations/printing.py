@@ -73,6 +73,11 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         f"confirmed on {len(plan.seeds)} seeds; decided at alpha {plan.decision.alpha:g}, margin {plan.decision.margin:g} "
         f"percentage points, on {plan.num_test:,} test images",
     )
+    if len(plan.looks) > 1:
+        numbers = " and ".join(map(str, plan.looks))
+        console.print(
+            f"look {plan.look} of {len(plan.looks)}, planned at {numbers} seeds, each at alpha {plan.look_alpha:g}"
+        )
     found = resolution(plan)
     if found is not None:
         console.print("\nwhat this can decide")

@@ -49,7 +49,7 @@ def resolution(plan: Plan) -> Resolution | None:
     num_pairs, num_comparisons = len(plan.seeds), len(plan.variants) - 1
     if not num_comparisons or num_pairs < 2:
         return None
-    alpha, margin = plan.decision.alpha, plan.decision.margin
+    alpha, margin = plan.look_alpha, plan.decision.margin
     floors = {accuracy: expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT}
     floor_p = smallest_sign_flip_p(num_pairs)
     return Resolution(

@@ -299,6 +299,7 @@ class Profile(Section):
     """Replaces the study's."""
     tuning: TuningOverride = TuningOverride()
     seeds: PositiveInt | None = None
+    extend_to: PositiveInt | None = None
 
 
 class StudySpec(Section):
@@ -312,6 +313,8 @@ class StudySpec(Section):
     tuning: Tuning = Tuning()
     seeds: PositiveInt = 10
     """Fresh seeds of the confirm phase, the same for every variant."""
+    extend_to: PositiveInt | None = None
+    """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. None: one look."""
     baseline: str
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
     grid: dict[str, Values] = {}

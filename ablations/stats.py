@@ -745,7 +745,7 @@ def judge(
     margin: float,
     num_planned: int | None = None,
     min_pairs_for_verdict: int = MIN_PAIRS_FOR_VERDICT,
-    planned: bool = True,
+    unplanned: str | None = None,
 ) -> dict[str, Judgement]:
     """Judge all planned contrasts of a study under one error budget.
 
@@ -758,7 +758,8 @@ def judge(
         margin: the least difference that matters, points, above zero.
         num_planned: K, the contrasts that were planned, judged or not; None: as many as there are samples.
         min_pairs_for_verdict: with fewer pairs a contrast is exploratory.
-        planned: False for contrasts thought of later; they are exploratory and take nothing of the budget.
+        unplanned: why the contrasts were not planned, such as that they were thought of later; they are then exploratory
+            and take nothing of the budget. None: they were.
 
     Returns:
         A judgement for each sample, in its order.
@@ -769,15 +770,15 @@ def judge(
     _fraction("alpha", alpha)
     _margin(margin)
     num_comparisons = len(samples) if num_planned is None else num_planned
-    if planned and num_comparisons < len(samples):
+    if unplanned is None and num_comparisons < len(samples):
         raise ValueError(f"num_planned must be at least the {len(samples)} contrasts sampled, not {num_planned}")
     measured = {
         name: _measure(
             sample,
             alpha=alpha,
             margin=margin,
-            num_comparisons=num_comparisons if planned else None,
-            withheld=_withheld(sample, min_pairs_for_verdict, planned),
+            num_comparisons=num_comparisons if unplanned is None else None,
+            withheld=_withheld(sample, min_pairs_for_verdict, unplanned),
         )
         for name, sample in samples.items()
     }
@@ -805,7 +806,7 @@ def judge(
     return judgements
 
 
-def _withheld(sample: PairedSample, min_pairs: int, planned: bool) -> tuple[Verdict, str] | None:
+def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tuple[Verdict, str] | None:
     """Why a sample may carry no word, or None."""
     values = sample.values
     num_pairs = len(values)
@@ -824,8 +825,8 @@ def _withheld(sample: PairedSample, min_pairs: int, planned: bool) -> tuple[Verd
         return Verdict.NO_VERDICT, "identical predictions at every seed: check that the change is applied"
     if _identical(values):
         return Verdict.NO_VERDICT, "identical difference at every seed: check that seeds and the change are applied"
-    if not planned:
-        return Verdict.EXPLORATORY, "not in the plan"
+    if unplanned is not None:
+        return Verdict.EXPLORATORY, unplanned
     if num_pairs > sample.num_planned:
         return Verdict.EXPLORATORY, f"{num_pairs} pairs where {sample.num_planned} were planned"
     if num_pairs < min_pairs:
@@ -953,6 +954,7 @@ def sentence(
     num_comparisons: int,
     margin: float,
     scope: str,
+    num_looks: int = 1,
 ) -> str:
     """Word a judgement in one sentence: with the verdict its size, interval, seeds, margin and scope.
 
@@ -960,10 +962,11 @@ def sentence(
         judgement: of `variant` minus `reference`.
         variant: its name.
         reference: the name of what it is compared with.
-        alpha: error budget that the judgement was made with.
+        alpha: error budget of the study; the judgement was made with this over `num_looks`.
         num_comparisons: K that share it.
         margin: points.
         scope: what the claim is conditional on, such as "for the tuned configurations, on CIFAR-10".
+        num_looks: planned looks at the results that share `alpha`.
 
     Raises:
         ValueError: a verdict has no pairs, mean or interval; the margin is not above zero; the scope is empty.
@@ -1001,9 +1004,8 @@ def sentence(
             claim = f"exploratory, no verdict: {variant} against {reference}, {_moved(mean)} ({evidence})"
             notes.insert(0, f"not held against {limit}")
             return "; ".join([claim, *notes, scope]) + "."
-    corrected = (
-        f"after correcting for {_count(num_comparisons, 'comparison')} at a {100 * alpha:g} % risk of any wrong word"
-    )
+    looks = f" and {num_looks} planned looks" if num_looks > 1 else ""
+    corrected = f"after correcting for {_count(num_comparisons, 'comparison')}{looks} at a {100 * alpha:g} % risk of any wrong word"
     return "; ".join([f"{claim}, {corrected}", *notes, scope]) + "."
 
 

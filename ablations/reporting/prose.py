@@ -139,10 +139,23 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
             "Verdicts",
             "Intervals and p-values are Student's t on the paired differences. The chance of any wrong word among "
             f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %, by one step-down over tests of "
-            "difference and of equivalence.",
+            f"difference and of equivalence.{_looks(summary)}",
         )
     yield from _resolution(summary)
     yield "Scope", f"Every conclusion holds {summary.scope}."
+
+
+def _looks(summary: StudySummary) -> str:
+    if len(summary.looks) == 1:
+        return (
+            " One look was planned; seeds that are added after it make every contrast exploratory, unless the study file had "
+            "planned a second one (extend_to)."
+        )
+    look = summary.looks.index(summary.num_seeds) + 1
+    counts = words.listed(map(str, summary.looks))
+    share = 100 * summary.decision.alpha / len(summary.looks)
+    more = "" if look == len(summary.looks) else "; the next one is taken by run --extend"
+    return f" Looks at {counts} seeds were planned beforehand, with {share:g} % each; this is look {look}{more}."
 
 
 def _tuning(summary: StudySummary) -> str:

@@ -34,6 +34,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "decision": {"alpha": summary.decision.alpha, "margin": summary.decision.margin},
             "scope": summary.scope,
             "seeds": summary.seeds,
+            "looks": summary.looks,
             "baseline": summary.baseline,
             "variants": {variant.name: _variant(variant) for variant in summary.variants},
             "contrasts": {contrast.variant: _contrast(contrast) for contrast in summary.contrasts},

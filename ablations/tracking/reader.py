@@ -15,7 +15,7 @@ from mlflow.artifacts import load_text
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
-from ablations.plan import Plan
+from ablations.plan import Look, Plan
 from ablations.tracking import schema
 from ablations.tracking.recorder import shown_uri, store_errors
 
@@ -30,6 +30,8 @@ class StoredStudy:
     provenance: Mapping[str, Any]
     measurements: Mapping[str, Measurement]
     """By the workload's id."""
+    looks: tuple[Look, ...]
+    """Taken so far."""
 
 
 def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
@@ -91,6 +93,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "parent_run_id": parent.info.run_id,
         },
         measurements,
+        tuple(schema.stored_looks(parent)),
     )
 
 

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -59,6 +59,7 @@ class Recorder:
             self.experiment_id = self._experiment()
             parent = self._open_parent()
             self._parent: str = parent.info.run_id
+            self._looks = schema.stored_looks(parent)
             self.measurements: dict[str, Measurement] = schema.stored_measurements(self._client, parent)
             """Of architectures, by the workload's id."""
             self._run_ids: dict[str, str] = {}
@@ -180,8 +181,17 @@ class Recorder:
             self._client.log_text(self._parent, text, schema.MEASUREMENTS_FILE)
 
     def close(self, complete: bool, provenance: Mapping[str, Any] | None) -> None:
-        """Close the parent run; `provenance` describes what trained, None when nothing did."""
+        """Close the parent run.
+
+        Args:
+            complete: whether every trial has an outcome, so that there are verdicts to be looked at.
+            provenance: describes what trained; None when nothing did.
+        """
         with store_errors(self.tracking_uri):
+            if complete and self._plan.this_look not in self._looks:
+                self._looks.append(self._plan.this_look)
+                looks = json.dumps([asdict(look) for look in self._looks])
+                self._client.set_tag(self._parent, schema.LOOKS, looks)
             if provenance is not None:
                 self._client.log_text(self._parent, json.dumps(provenance, indent=1), schema.PROVENANCE_FILE)
             self._client.set_terminated(self._parent, status="FINISHED" if complete else "KILLED")

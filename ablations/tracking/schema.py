@@ -14,6 +14,7 @@ from mlflow.entities import Run
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
+from ablations.plan import Look
 from ablations.trial import EpochRecord, TrialResult
 
 TRIAL_ID = "ablations.trial_id"
@@ -29,6 +30,7 @@ STATUS = "ablations.status"
 MESSAGE = "ablations.message"
 HYPERPARAMETERS = "ablations.hyperparameters"
 KIND = "ablations.kind"
+LOOKS = "ablations.looks"
 PARENT = "mlflow.parentRunId"
 
 PLAN_FILE = "plan.json"
@@ -127,6 +129,11 @@ def stored_measurements(client: MlflowClient, parent: Run) -> dict[str, Measurem
         return {} if text is None else MEASUREMENTS.validate_json(text)
     except ValueError:
         return {}  # another version's: as good as none, and the next run measures anew
+
+
+def stored_looks(parent: Run) -> list[Look]:
+    """The looks taken at a study's results, the first one first."""
+    return [Look(**look) for look in json.loads(parent.data.tags.get(LOOKS, "[]"))]
 
 
 def stored_result(artifact_uri: str) -> TrialResult:

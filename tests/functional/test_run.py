@@ -187,6 +187,21 @@ def test_a_variant_that_is_added_trains_alone(finished: Finished) -> None:
     assert {name: accuracies(after)[name] for name in ("two", "one")} == accuracies(before)
 
 
+def test_a_planned_second_look_trains_its_seeds_only(tmp_path: Path, migrated_database: Path) -> None:
+    folder = Folder(tmp_path / "looks", migrated_database)
+    folder.write_study(search_space={}, seeds=2, extend_to=3)
+    said = folder.call("run", "tiny.yaml")
+    again = "python -m ablations run tiny.yaml --profile starter --extend"
+    assert f"what is undecided may be taken to 3 seeds, as planned: {again}" in said
+    before = accuracies(folder.summary())
+    said = folder.call(*again.split()[3:])
+    assert "trained 2 trials, found 4 done before" in said
+    assert "as planned:" not in said
+    after = folder.summary()
+    assert (after["looks"], after["seeds"], after["provenance"]["command"]) == ([2, 3], [0, 1, 2], again)
+    assert {name: {"0": each["0"], "1": each["1"]} for name, each in accuracies(after).items()} == before
+
+
 def test_a_key_is_searched_only_where_its_condition_holds(tmp_path: Path, migrated_database: Path) -> None:
     folder = Folder(tmp_path / "conditional", migrated_database)
     tuning = {"trials": 6, "rerun_best": 1, "rerun_seeds": 1}

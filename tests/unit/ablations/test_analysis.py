@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablations.analysis import Contrast, RecordedTrial, StudySummary, learned, summarize
-from ablations.plan import Plan
-from ablations.spec import Expectation
+from ablations.plan import Look, Plan, make_plan
+from ablations.spec import Expectation, StudySpec
 from ablations.stats import Verdict
 from ablations.trial import TrialResult
 
@@ -288,3 +288,48 @@ def test_the_order_of_trials_does_not_matter(data: st.DataObject) -> None:
     # And one seed was confirmed twice, at two configurations.
     trials.append(replace(confirm(p, "one", 0, 50.0, hyperparameters={"train.lr": 0.1}), run_id="again"))
     assert summary(p, data.draw(st.permutations(trials))) == summary(p, trials)
+
+
+# Looks
+
+
+def looked(plan: Plan, *looks: Look) -> StudySummary:
+    return summarize(plan, confirmed(plan), {}, {}, looks)
+
+
+def test_the_look_itself_and_looks_at_another_experiment_take_nothing() -> None:
+    p = plan()
+    verdicts = [each.judgement.verdict for each in looked(p).contrasts]
+    assert verdicts == [Verdict.WORSE_BY_MORE]
+    other = replace(p.this_look, num_seeds=3, baseline_key="another")
+    assert [each.judgement.verdict for each in looked(p, p.this_look, p.this_look, other).contrasts] == verdicts
+
+
+def test_seeds_added_after_a_look_make_every_contrast_exploratory() -> None:
+    p = plan()
+    (only,) = looked(p, replace(p.this_look, num_seeds=3)).contrasts
+    assert only.judgement.verdict is Verdict.EXPLORATORY
+    assert "looked at before with 3 seeds, and 5 were not planned then (extend_to plans them)" in only.sentence
+
+
+def test_a_planned_second_look_is_held_against_its_share() -> None:
+    p = plan(seeds=3, extend_to=SEEDS)
+    second = make_plan(
+        StudySpec.model_validate({**tiny.STUDY, "seeds": 3, "extend_to": SEEDS}), "starter", tiny.CPU, extend=True
+    )
+    (only,) = looked(second, p.this_look).contrasts
+    assert only.judgement.verdict is Verdict.WORSE_BY_MORE
+    assert "after correcting for 1 comparison and 2 planned looks at a 5 % risk of any wrong word" in only.sentence
+    one_look = plan()
+    assert only.judgement.simultaneous_interval is not None
+    wide, narrow = only.judgement.simultaneous_interval, looked(one_look).contrasts[0].judgement.simultaneous_interval
+    assert narrow is not None
+    assert wide.lower < narrow.lower < narrow.upper < wide.upper
+
+
+def test_a_look_planned_after_the_whole_budget_was_spent_is_exploratory() -> None:
+    spent = replace(plan(seeds=3).this_look, alpha=0.05)
+    second = make_plan(
+        StudySpec.model_validate({**tiny.STUDY, "seeds": 3, "extend_to": SEEDS}), "starter", tiny.CPU, extend=True
+    )
+    assert [each.judgement.verdict for each in looked(second, spent).contrasts] == [Verdict.EXPLORATORY]

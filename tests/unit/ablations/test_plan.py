@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from ablations.datasets import DATASETS
-from ablations.loading import load, shipped_studies
+from ablations.loading import load, parse, shipped_studies
 from ablations.plan import MAX_TRIALS, Cell, Plan, make_plan
 from ablations.spec import SpecError, StudySpec
 from nin.complexity import costs
@@ -662,3 +662,44 @@ def test_what_is_accepted_is_planned_and_survives_json(
 
 def test_the_study_of_these_tests_is_accepted() -> None:
     assert complaint(TEXT) is None
+
+
+# Looks
+
+
+def test_one_look_is_planned_unless_the_file_says_more() -> None:
+    plan = planned()
+    assert (plan.looks, plan.look, plan.look_alpha) == ((2,), 1, 0.05)
+
+
+def test_two_planned_looks_share_alpha() -> None:
+    text = edited(("seeds: 2", "seeds: 2\nextend_to: 6"))
+    first = planned(text)
+    spec = parse(text, "s.yaml").spec
+    second = make_plan(spec, "starter", CPU, extend=True)
+    assert (first.looks, first.look, first.look_alpha, first.seeds) == ((2, 6), 1, 0.025, (0, 1))
+    assert (second.looks, second.look, second.look_alpha, second.seeds) == ((2, 6), 2, 0.025, (0, 1, 2, 3, 4, 5))
+    assert [variant.key for variant in first.variants] == [variant.key for variant in second.variants]
+
+
+def test_a_profile_has_looks_of_its_own() -> None:
+    text = edited(("description: less of it", "description: less of it\n    seeds: 3\n    extend_to: 4"))
+    assert planned(text, "short").looks == (3, 4)
+    assert planned(text).looks == (2,)
+
+
+def test_a_second_look_that_is_no_larger_is_refused() -> None:
+    assert refusal(edited(("seeds: 2", "seeds: 2\nextend_to: 2"))) == (
+        "s.yaml:11:12: extend_to: a second look has more seeds than the first; given 2, and 2 for the first look of profile "
+        "starter."
+    )
+
+
+def test_a_look_that_was_not_planned_is_refused() -> None:
+    with pytest.raises(SpecError) as caught:
+        make_plan(parse(TEXT, "s.yaml").spec, "starter", CPU, extend=True)
+    assert caught.value.path == ("profiles", "starter")
+    assert caught.value.problem == (
+        "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
+        "extend_to (such as 20) beside seeds before the first look."
+    )

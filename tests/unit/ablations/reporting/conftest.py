@@ -139,6 +139,7 @@ def study(
         search_space=search_space,
         independent_draws=True,
         num_seeds=len(seeds),
+        looks=(len(seeds),),
         seeds=seeds,
         warnings=tuple(
             f"{v.name}: {len(v.failed_seeds)} trials ran and did not learn." for v in variants if v.failed_seeds

@@ -166,3 +166,20 @@ def test_the_batch_that_memory_is_for_is_stated(make_study: MakeStudy) -> None:
     first, *rest = summary.variants
     large = replace(first, workload=replace(first.workload, batch_size=64))
     assert "memory for each variant's own batch" in prose.costs_note(replace(summary, variants=(large, *rest)))
+
+
+# Looks
+
+
+def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+
+    def told(looks: tuple[int, ...]) -> str:
+        return dict(prose.method(replace(summary, looks=looks)))["Verdicts"]
+
+    n = summary.num_seeds
+    assert "One look was planned; seeds that are added after it make every contrast exploratory" in told((n,))
+    assert f"Looks at {n} and 40 seeds were planned beforehand, with 2.5 % each; this is look 1; the next one" in told(
+        (n, 40)
+    )
+    assert told((3, n)).endswith("this is look 2.")

@@ -349,3 +349,12 @@ def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> No
     assert fields <= set(run.data.metrics)
     stamps = MlflowClient(uri).get_metric_history(run.info.run_id, "epoch")
     assert [point.timestamp for point in stamps] == [tiny.record(epoch).timestamp_ms for epoch in (1, 2, 3)]
+
+
+def test_a_look_is_taken_when_every_trial_has_an_outcome_and_only_once(uri: str) -> None:
+    longer = tiny.plan(seeds=3)
+    for plan, complete in ((PLAN, False), (PLAN, True), (PLAN, True), (longer, True)):
+        Recorder(uri, plan, "text").close(complete, None)
+    assert read_study(uri, "tiny", "starter").looks == (PLAN.this_look, longer.this_look)
+    assert PLAN.this_look.num_seeds != longer.this_look.num_seeds
+    assert PLAN.this_look.baseline_key == longer.this_look.baseline_key
