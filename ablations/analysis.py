@@ -14,7 +14,7 @@ from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
 from ablations.plan import Look, Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
-from ablations.stats import Judgement, PairedSample, Verdict, judge, sentence
+from ablations.stats import Interval, Judgement, PairedSample, Verdict, judge, paired_interval, sentence
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
 from nin.memory import Memory
 
@@ -123,6 +123,22 @@ class Contrast:
 
 
 @dataclass(frozen=True)
+class AACheck:
+    """The baseline against itself on other seeds: what no difference looks like. Accuracies in percentage points."""
+
+    num_pairs: int
+    """Seeds of either kind that learned, put in pairs by their order."""
+    num_planned: int
+    mean: float
+    sd: float
+    """Standard deviation of the differences; the seeds are not paired in fact, so it is sqrt(2) times the baseline's."""
+    interval: Interval
+    """95 %, Student's t."""
+    num_failed: int
+    """Runs on the A/A arm's seeds that did not learn."""
+
+
+@dataclass(frozen=True)
 class StudySummary:
     """All that a report shows."""
 
@@ -148,6 +164,8 @@ class StudySummary:
     seeds: tuple[int, ...]
     looks: tuple[int, ...]
     """Numbers of seeds at which looks at the results are planned; `num_seeds` is one of them."""
+    aa: AACheck | None
+    """None where there is no A/A arm, or under two pairs."""
     warnings: tuple[str, ...]
     caveats: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -215,9 +233,32 @@ def summarize(
         num_seeds=len(plan.seeds),
         seeds=plan.seeds,
         looks=plan.looks,
-        warnings=tuple(_warnings(plan, variants)),
+        aa=_aa(plan, variants[0], by_variant[plan.baseline]),
+        warnings=tuple(_warnings(plan, variants, provenance)),
         caveats=plan.caveats,
         provenance=dict(provenance),
+    )
+
+
+def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -> AACheck | None:
+    again = {t.seed: t.result for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds}
+    ran = {seed: result for seed, result in again.items() if result.status != "failed"}
+    good = [
+        result.test_accuracy_percent
+        for _, result in sorted(ran.items())
+        if learned(plan, result) and result.test_accuracy_percent is not None
+    ]
+    first = [accuracy for seed, accuracy in baseline.accuracy_percent.items() if seed not in baseline.failed_seeds]
+    differences = np.array([b - a for a, b in zip(first, good, strict=False)])
+    if len(differences) < 2 or np.ptp(differences) == 0:
+        return None
+    return AACheck(
+        num_pairs=len(differences),
+        num_planned=len(plan.aa_seeds),
+        mean=float(differences.mean()),
+        sd=float(differences.std(ddof=1)),
+        interval=paired_interval(differences),
+        num_failed=sum(not learned(plan, result) for result in ran.values()),
     )
 
 
@@ -429,7 +470,9 @@ def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
     return "as expected" if judgement.verdict in _FITS[expect] else "not as expected"
 
 
-def _warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable[str]:
+def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:
+    if provenance.get("uncommitted_changes"):
+        yield "the trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
     for v in variants:
         if v.missing_seeds:
             yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."

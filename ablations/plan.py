@@ -50,6 +50,10 @@ from nin.presets import PRESETS, configure, dial_names
 
 SEARCH_SEED = 0
 """Seed of every search trial, so that one search's configurations differ in nothing else; re-runs take 1, 2, …"""
+FIRST_AA_SEED = 1000
+"""The A/A arm's seeds begin here, beyond those of any look."""
+MAX_SEEDS = 1000
+"""Of a look: the confirmation seeds 0, 1, … stay below the A/A arm's."""
 MAX_TRIALS = 100_000
 """Of one study at one profile; more is a slip of the keyboard."""
 MAX_PIXELS = 1024
@@ -130,6 +134,8 @@ class Plan:
     """Start points resolved."""
     seeds: tuple[int, ...]
     """Of the look that this plan is for."""
+    aa_seeds: tuple[int, ...]
+    """Of the A/A arm, as many as `seeds`; empty where there is none."""
     looks: tuple[int, ...]
     """Numbers of seeds at which the results are looked at, decided beforehand; they share alpha."""
     decision: Decision
@@ -189,8 +195,9 @@ class Plan:
             for seed in self.rerun_seeds:
                 for _ in range(self.num_rerun):
                     yield from (Cell("tune", name, seed) for name in names)
-        for seed in self.seeds:
+        for index, seed in enumerate(self.seeds):
             yield from (Cell("confirm", name, seed) for name in names)
+            yield from (Cell("confirm", self.baseline, again) for again in self.aa_seeds[index : index + 1])
 
     @property
     def num_rerun(self) -> int:
@@ -287,7 +294,8 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
             at_key=True,
         )
     num_seeds = looks[-1] if extend else looks[0]
-    _refuse_too_many(len(asked), tuning if search_space else None, num_seeds, ("profiles", profile))
+    num_arms = len(asked) + spec.aa_arm
+    _refuse_too_many(num_arms, tuning if search_space else None, num_seeds, ("profiles", profile))
 
     variants: dict[str, PlannedVariant] = {}
     # Matched variants last: they need the costs of the ones they are matched with.
@@ -340,6 +348,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         search_space=search_space,
         tuning=tuning,
         seeds=tuple(range(num_seeds)),
+        aa_seeds=tuple(range(FIRST_AA_SEED, FIRST_AA_SEED + num_seeds)) if spec.aa_arm else (),
         looks=looks,
         decision=spec.decision,
         data=base.data,
@@ -354,6 +363,9 @@ def _looks(spec: StudySpec, profile: str) -> tuple[int, ...]:
     """Numbers of seeds at which a profile looks at its results."""
     chosen = spec.profiles[profile]
     seeds, extended = chosen.seeds or spec.seeds, chosen.extend_to or spec.extend_to
+    most = max(seeds, extended or 0)
+    if most > MAX_SEEDS:
+        raise SpecError(("profiles", profile), f"a look has at most {MAX_SEEDS:,} seeds; given {most:,}.", at_key=True)
     if extended is None:
         return (seeds,)
     if extended <= seeds:

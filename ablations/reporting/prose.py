@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ablations.analysis import Contrast, StudySummary
+from ablations.analysis import AACheck, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.spec import CategoricalDistribution, Distribution, where_clause
 from ablations.stats import Verdict
@@ -142,7 +142,25 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
             f"difference and of equivalence.{_looks(summary)}",
         )
     yield from _resolution(summary)
+    if summary.aa is not None:
+        yield "A/A arm", _aa(summary.baseline, summary.aa)
     yield "Scope", f"Every conclusion holds {summary.scope}."
+
+
+def _aa(baseline: str, aa: AACheck) -> str:
+    interval = aa.interval
+    apart = not interval.lower <= 0 <= interval.upper
+    return (
+        f"{baseline} was confirmed once more, on {aa.num_planned} seeds that nothing else used: {words.points(aa.mean, signed=True)} "
+        f"points against itself (95 % CI {words.span(interval.lower, interval.upper)}, {aa.num_pairs} pairs, sd "
+        f"{words.points(aa.sd)}, {words.plural(aa.num_failed, 'run')} that did not learn). "
+        + (
+            "This interval leaves out 0, as one in twenty does by chance; if it happens again, something besides the seed "
+            "differs between trials."
+            if apart
+            else "This is what no difference looks like here."
+        )
+    )
 
 
 def _looks(summary: StudySummary) -> str:

@@ -38,6 +38,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "baseline": summary.baseline,
             "variants": {variant.name: _variant(variant) for variant in summary.variants},
             "contrasts": {contrast.variant: _contrast(contrast) for contrast in summary.contrasts},
+            "aa": None if summary.aa is None else {**asdict(summary.aa), "interval": _ends(summary.aa.interval)},
             "warnings": summary.warnings,
             "caveats": summary.caveats,
             "provenance": summary.provenance,

@@ -333,3 +333,48 @@ def test_a_look_planned_after_the_whole_budget_was_spent_is_exploratory() -> Non
         StudySpec.model_validate({**tiny.STUDY, "seeds": 3, "extend_to": SEEDS}), "starter", tiny.CPU, extend=True
     )
     assert [each.judgement.verdict for each in looked(second, spent).contrasts] == [Verdict.EXPLORATORY]
+
+
+# The A/A arm
+
+
+def aa_trials(p: Plan, accuracies: list[float]) -> list[RecordedTrial]:
+    return [confirm(p, "two", seed, accuracy) for seed, accuracy in zip(p.aa_seeds, accuracies, strict=True)]
+
+
+def test_an_aa_arm_is_held_against_the_baseline_and_nothing_else() -> None:
+    p = plan(aa_arm=True)
+    trials = confirmed(p)
+    s = summary(p, trials + aa_trials(p, [90.3, 89.9, 90.4, 90.1, 90.4]))
+    assert s.aa is not None
+    differences = [0.3, -0.2, 0.2, -0.2, 0.0]
+    assert s.aa.mean == pytest.approx(np.mean(differences))
+    assert s.aa.sd == pytest.approx(np.std(differences, ddof=1))
+    assert (s.aa.num_pairs, s.aa.num_planned, s.aa.num_failed) == (5, 5, 0)
+    assert s.aa.interval.lower < 0 < s.aa.interval.upper
+    without = summary(plan(), confirmed(plan()))
+    assert s.contrasts == without.contrasts
+    assert s["two"].accuracy_percent == without["two"].accuracy_percent
+    assert without.aa is None
+
+
+def test_an_aa_run_that_did_not_learn_is_counted() -> None:
+    p = plan(aa_arm=True)
+    again = aa_trials(p, [90.3, 89.9, 90.4, 90.1, 90.4])
+    again[0] = confirm(p, "two", p.aa_seeds[0], 25.0, validation=25.0)
+    s = summary(p, confirmed(p) + again)
+    assert s.aa is not None
+    assert (s.aa.num_pairs, s.aa.num_failed) == (4, 1)
+
+
+def test_an_aa_arm_without_two_pairs_says_nothing() -> None:
+    p = plan(aa_arm=True)
+    assert summary(p, [*confirmed(p), confirm(p, "two", 1000, 90.0)]).aa is None
+    assert summary(p, []).aa is None
+
+
+def test_uncommitted_changes_are_warned_of() -> None:
+    p = plan()
+    assert not summarize(p, confirmed(p), {"uncommitted_changes": False}, {}).warnings
+    (warning,) = summarize(p, confirmed(p), {"uncommitted_changes": True}, {}).warnings
+    assert "uncommitted changes" in warning

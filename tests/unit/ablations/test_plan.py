@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from ablations.datasets import DATASETS
 from ablations.loading import load, parse, shipped_studies
-from ablations.plan import MAX_TRIALS, Cell, Plan, make_plan
+from ablations.plan import MAX_SEEDS, MAX_TRIALS, Cell, Plan, make_plan
 from ablations.spec import SpecError, StudySpec
 from nin.complexity import costs
 from nin.config import ClassicConfig, NinConfig
@@ -108,7 +108,7 @@ STARTER = "  starter: {description: all of it}"
         (("{trials: 2", "{start_points: [{train.lr: 0.1}, {train.lr: 0.02}], trials: 1"), "s.yaml:9:10: tuning.start_points: 2 start points need as many trials; given 1."),
         (("all of it}", "all of it, tuning: {trials: 1, start_points: [{train.lr: 9}]}}"), "s.yaml:20:83: profiles.starter.tuning.start_points.0.train.lr: the start point train.lr = 9 lies outside"),
         # size
-        (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (3 tuning trials + 999,999,999 seeds) are 3,000,000,006 trainings; at most 100,000 are run."),
+        (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: a look has at most 1,000 seeds; given 999,999,999."),
         (("{trials: 2", "{trials: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,000 tuning trials + 2 seeds) are"),
         (("rerun_seeds: 1", "rerun_seeds: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,001 tuning trials + 2 seeds) are"),
     ],
@@ -703,3 +703,18 @@ def test_a_look_that_was_not_planned_is_refused() -> None:
         "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
         "extend_to (such as 20) beside seeds before the first look."
     )
+
+
+# The A/A arm
+
+
+def test_an_aa_arm_is_the_baseline_on_seeds_of_its_own() -> None:
+    text = edited(("seeds: 2", "seeds: 2\naa_arm: true\nextend_to: 4"))
+    without, plan = planned(), planned(text)
+    extra = [cell for cell in plan.cells if cell not in without.cells]
+    assert extra == [Cell("confirm", "two", 1000), Cell("confirm", "two", 1001)]
+    confirm = [(cell.variant, cell.seed) for cell in plan.cells if cell.phase == "confirm"]
+    # Seed by seed, so that a budget that runs out leaves pairs.
+    assert confirm[:5] == [("two", 0), ("one", 0), ("wide", 0), ("two", 1000), ("two", 1)]
+    assert make_plan(parse(text, "s.yaml").spec, "starter", CPU, extend=True).aa_seeds == (1000, 1001, 1002, 1003)
+    assert not set(plan.aa_seeds) & set(range(MAX_SEEDS))

@@ -140,6 +140,7 @@ def study(
         independent_draws=True,
         num_seeds=len(seeds),
         looks=(len(seeds),),
+        aa=None,
         seeds=seeds,
         warnings=tuple(
             f"{v.name}: {len(v.failed_seeds)} trials ran and did not learn." for v in variants if v.failed_seeds

@@ -8,10 +8,10 @@ from dataclasses import replace
 import pytest
 import tiny
 
-from ablations.analysis import StudySummary
+from ablations.analysis import AACheck, StudySummary
 from ablations.reporting import prose, words
 from ablations.reporting.tables import cost_table
-from ablations.stats import Verdict
+from ablations.stats import Interval, Verdict
 from ablations.units import mebibytes
 
 MakeStudy = Callable[[str], StudySummary]
@@ -183,3 +183,14 @@ def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
         (n, 40)
     )
     assert told((3, n)).endswith("this is look 2.")
+
+
+def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    assert "A/A arm" not in dict(prose.method(summary))
+    still = AACheck(5, 5, 0.02, 0.3, Interval(-0.35, 0.39, 0.95), 1)
+    told = dict(prose.method(replace(summary, aa=still)))["A/A arm"]
+    assert "+0.02 points against itself (95 % CI −0.35 to +0.39, 5 pairs, sd 0.30, 1 run that did not learn)" in told
+    assert "what no difference looks like" in told
+    apart = replace(still, interval=Interval(0.01, 0.39, 0.95))
+    assert "leaves out 0" in dict(prose.method(replace(summary, aa=apart)))["A/A arm"]
