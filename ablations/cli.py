@@ -153,6 +153,7 @@ def run(
     console = _console()
     console.print(headline(planned, machine, why), soft_wrap=True)
 
+    from ablations.tracking.lock import hold
     from ablations.tracking.recorder import Recorder
     from ablations.tracking.schema import TrackingError, default_uri
     from ablations.tuning import VariantTuner
@@ -162,20 +163,21 @@ def run(
     executor = LocalExecutor(machine, data_dir, Path(".ablations") / "checkpoints")
     display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
     try:
-        recorder = Recorder(uri, planned, file.text)
-        with interrupts, display:
-            outcome = Runner(
-                planned,
-                tuner=VariantTuner,
-                executor=executor,
-                store=recorder,
-                display=display,
-                deadline=None if max_minutes is None else started + 60 * max_minutes,
-                interrupted=lambda: interrupts.seen,
-            ).run()
-        trained = {**provenance(), "command": _command(file, name, extend)} if outcome.num_trained else None
-        recorder.close(outcome.state == "complete" and not outcome.failures, trained)
-        page = _report(uri, planned.study, name, output)
+        with hold(uri, planned.study, name):
+            recorder = Recorder(uri, planned, file.text)
+            with interrupts, display:
+                outcome = Runner(
+                    planned,
+                    tuner=VariantTuner,
+                    executor=executor,
+                    store=recorder,
+                    display=display,
+                    deadline=None if max_minutes is None else started + 60 * max_minutes,
+                    interrupted=lambda: interrupts.seen,
+                ).run()
+            trained = {**provenance(), "command": _command(file, name, extend)} if outcome.num_trained else None
+            recorder.close(outcome.state == "complete" and not outcome.failures, trained)
+            page = _report(uri, planned.study, name, output)
     except (TrackingError, SetupError) as error:
         raise UserError(str(error)) from error
     finally:

@@ -1,0 +1,77 @@
+"""One driver a study: two would train every trial twice and write over each other."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import filelock
+
+from ablations.tracking.schema import TrackingError
+
+
+@contextmanager
+def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
+    """Hold a study at a profile while a `with` block runs.
+
+    The operating system lets go of the lock when its process ends, however it ends, so none is ever stale.
+
+    Args:
+        tracking_uri: of the store. Drivers on a store that is a file meet beside it; those on a server meet only where
+            they share a working folder.
+        study: its name.
+        profile: its scale.
+
+    Raises:
+        TrackingError: another process holds it; the message says which.
+    """
+    folder = _folder(tracking_uri)
+    lock, holder = folder / f"{study}-{profile}.lock", folder / f"{study}-{profile}.json"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        held = filelock.FileLock(lock, timeout=0)
+        held.acquire()
+    except filelock.Timeout:
+        raise TrackingError(
+            f"{study} at profile {profile} is being run already, by {_described(holder)}. Wait for it to end, or end it."
+        ) from None
+    except OSError as error:
+        raise TrackingError(f"the study cannot be locked in {folder}: {error.strerror}") from error
+    try:
+        # In a file of its own: whoever tries the lock empties its file.
+        holder.write_text(
+            json.dumps(
+                {
+                    "pid": os.getpid(),
+                    "host": platform.node(),
+                    "since": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
+                    "command": " ".join(sys.argv[1:]),
+                }
+            ),
+            encoding="utf-8",
+        )
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        held.release()
+
+
+def _folder(tracking_uri: str) -> Path:
+    if tracking_uri.startswith("sqlite:///"):
+        return Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / ".ablations" / "locks"
+    return Path(".ablations") / "locks"
+
+
+def _described(holder: Path) -> str:
+    try:
+        values = json.loads(holder.read_text(encoding="utf-8"))
+        return f"process {values['pid']} on {values['host']} since {values['since']} (ablations {values['command']})"
+    # Just taken, or just let go of.
+    except (OSError, ValueError, KeyError):
+        return "another process"

@@ -1,0 +1,83 @@
+"""One driver a study; the other one is another process."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ablations.tracking.lock import hold
+from ablations.tracking.schema import TrackingError
+
+HOLD = """
+import sys, time
+from ablations.tracking.lock import hold
+with hold(sys.argv[1], "tiny", "starter"):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+
+
+@pytest.fixture
+def other(uri: str) -> Iterator[subprocess.Popen[str]]:
+    root = Path(__file__).parents[4]
+    command = [sys.executable, "-c", HOLD, uri]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        yield process
+        process.kill()
+
+
+def test_the_second_driver_is_told_which_process_holds_the_study(uri: str, other: subprocess.Popen[str]) -> None:
+    with pytest.raises(
+        TrackingError, match=rf"^tiny at profile starter is being run already, by process {other.pid} on "
+    ):
+        hold(uri, "tiny", "starter").__enter__()
+
+
+def test_another_study_or_profile_is_free(uri: str, other: subprocess.Popen[str]) -> None:
+    with hold(uri, "tiny", "laptop"), hold(uri, "other", "starter"):
+        pass
+
+
+def test_the_lock_of_a_killed_driver_is_free(uri: str, other: subprocess.Popen[str]) -> None:
+    other.send_signal(signal.SIGKILL)
+    other.wait()
+    with hold(uri, "tiny", "starter"):
+        pass
+
+
+def test_a_study_is_free_again_after_its_run(uri: str) -> None:
+    for _ in range(2):
+        with hold(uri, "tiny", "starter"):
+            pass
+    with pytest.raises(ZeroDivisionError), hold(uri, "tiny", "starter"):
+        raise ZeroDivisionError
+    with hold(uri, "tiny", "starter"):
+        pass
+
+
+def test_a_folder_that_cannot_be_written_to_is_said(uri: str, tmp_path: Path) -> None:
+    (tmp_path / ".ablations").write_text("a file where the folder should be")
+    with pytest.raises(TrackingError, match="cannot be locked in"):
+        hold(uri, "tiny", "starter").__enter__()
+
+
+def test_drivers_on_a_server_meet_in_their_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with hold("http://127.0.0.1:1", "tiny", "starter"):
+        assert (tmp_path / ".ablations" / "locks" / "tiny-starter.lock").exists()
