@@ -1,0 +1,166 @@
+"""What everything but the training costs: tuning, MLflow, resuming, report. `python -m benchmarks.driver --trials 1000`.
+
+The real runner, tuner, recorder, reader and report drive made-up trials of ten epochs and 10,000 test images, on SQLite.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+NUM_VARIANTS = 10
+NUM_EPOCHS = 10
+NUM_TEST_IMAGES = 10_000
+
+
+def main() -> None:
+    """Time each number of trials in processes of their own, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--trials", type=int, action="append", help="Trials to drive; may be given several times.")
+    parser.add_argument("--step", choices=["run", "report"], help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.step:
+        steps: dict[str, Callable[[int, Path], dict[str, Any]]] = {"run": _run, "report": _report}
+        print(json.dumps(steps[arguments.step](arguments.trials[0], arguments.folder)))
+        return
+    print("| trials | ms a trial | peak MB | resumed: ms a trial | report s | report peak MB |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: |")
+    for num_trials in arguments.trials or [1000]:
+        with tempfile.TemporaryDirectory() as name:
+            first, again, report = (_in_a_process(step, num_trials, Path(name)) for step in ("run", "run", "report"))
+        print(
+            f"| {num_trials:,} | {1000 * first['seconds'] / num_trials:.1f} | {first['peak_mb']:.0f} "
+            f"| {1000 * again['seconds'] / num_trials:.1f} | {report['seconds']:.1f} | {report['peak_mb']:.0f} |",
+            flush=True,
+        )
+
+
+def _in_a_process(step: str, num_trials: int, folder: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.driver", "--step", step, "--trials", str(num_trials)]
+    done = subprocess.run([*command, "--folder", str(folder)], stdout=subprocess.PIPE, text=True, check=True)
+    values: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return values
+
+
+def _plan(num_trials: int) -> Any:
+    from ablations.plan import Machine, make_plan
+    from ablations.spec import StudySpec
+
+    per_variant = num_trials // NUM_VARIANTS
+    num_tune = per_variant // 2
+    study = {
+        "study": "driven",
+        "question": "What does everything but the training cost?",
+        "base": {
+            "data": {"name": "fashion_mnist", "validation": 6000},
+            "model": {"preset": "nin_small"},
+            "train": {"epochs": NUM_EPOCHS, "batch_size": 128, "lr": 0.05},
+        },
+        "search_space": {"train.lr": {"type": "float", "low": 0.01, "high": 0.3, "log": True}},
+        "tuning": {"trials": num_tune - 2, "rerun_best": 2, "rerun_seeds": 1},
+        "seeds": per_variant - num_tune,
+        "baseline": "v0",
+        "variants": {f"v{n}": {"set": {"model.width": 1 + n / 10}} for n in range(NUM_VARIANTS)},
+        "decision": {"margin": 0.5},
+        "profiles": {"starter": {"description": "made up"}},
+    }
+    machine = Machine("cpu", bf16=False, num_workers=2, description="2 CPU cores")
+    return make_plan(StudySpec.model_validate(study), "starter", machine)
+
+
+class _NullExecutor:
+    """Ends every trial at once, with made-up epochs."""
+
+    num_workers = 2
+
+    def __init__(self) -> None:
+        self._under_way: list[Any] = []
+
+    def submit(self, spec: Any) -> None:
+        self._under_way.append(spec)
+
+    def wait(self, on_epoch: Callable[..., Any], timeout_seconds: float) -> list[Any]:
+        import numpy as np
+
+        from ablations.trial import Ended, EpochRecord, TrialResult, derive
+
+        ended = []
+        for spec in self._under_way:
+            generator = np.random.default_rng(derive(spec.id, "made up"))
+            accuracy = 90 + float(generator.normal(0, 0.3))
+            epochs = []
+            for epoch in range(1, NUM_EPOCHS + 1):
+                now = time.time_ns() // 1_000_000
+                epochs.append(EpochRecord(epoch, 400 * epoch, 0.5, accuracy, 0.4, accuracy, 0, 12, 3000.0, 10.0, now))
+                on_epoch(spec, epochs[-1])
+            confirm = spec.phase == "confirm"
+            right = generator.random(NUM_TEST_IMAGES) < accuracy / 100
+            test = (100 * float(right.mean()), np.packbits(right).tobytes(), NUM_TEST_IMAGES)
+            ended.append(Ended(spec, TrialResult(spec.id, "finished", tuple(epochs), *(test if confirm else ()))))
+        self._under_way.clear()
+        return ended
+
+    def measure(self, workload: Any) -> Any:
+        from ablations.costs import Measurement
+
+        return Measurement("none", 1, "none", 1, 1, 1, 1.0, 1.0, 0.0, 1.0, 0.0)
+
+    def close(self) -> None:
+        pass
+
+
+class _NoDisplay:
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *arguments: None
+
+
+def _run(num_trials: int, folder: Path) -> dict[str, Any]:
+    from ablations.runner import Runner
+    from ablations.tracking.recorder import Recorder
+    from ablations.tuning import VariantTuner
+
+    plan = _plan(num_trials)
+    started = time.perf_counter()
+    recorder = Recorder(f"sqlite:///{folder / 'mlflow.db'}", plan, "made up")
+    outcome = Runner(
+        plan,
+        tuner=VariantTuner,
+        executor=_NullExecutor(),
+        store=recorder,
+        display=_NoDisplay(),  # type: ignore[arg-type]
+        deadline=None,
+        interrupted=lambda: False,
+    ).run()
+    recorder.close(True, {})
+    assert outcome.state == "complete", outcome
+    return _measured(started)
+
+
+def _report(num_trials: int, folder: Path) -> dict[str, Any]:
+    from ablations.analysis import summarize
+    from ablations.reporting.render import write_report
+    from ablations.tracking.reader import read_study
+
+    started = time.perf_counter()
+    stored = read_study(f"sqlite:///{folder / 'mlflow.db'}", "driven", "starter")
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    write_report(summary, folder / "report", created="now")
+    return _measured(started)
+
+
+def _measured(started: float) -> dict[str, float]:
+    seconds = time.perf_counter() - started
+    return {"seconds": seconds, "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
+
+
+if __name__ == "__main__":
+    main()
