@@ -47,6 +47,27 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
                 }
             ),
         ),
+        "cifar10": Dataset(
+            title="CIFAR-10",
+            num_classes=10,
+            channels=3,
+            size=32,
+            num_train=50_000,
+            num_test=10_000,
+            checksum="md5:c99cafc1-d4bba439-54ebc095-634d1841-482c414d-40351d58-5ff9c542",
+            # Unpacked from the archive that the University of Toronto publishes; torchvision knows them, too.
+            files_md5=MappingProxyType(
+                {
+                    "cifar-10-batches-py/data_batch_1": "c99cafc152244af753f735de768cd75f",
+                    "cifar-10-batches-py/data_batch_2": "d4bba439e000b95fd0a9bffe97cbabec",
+                    "cifar-10-batches-py/data_batch_3": "54ebc095f3ab1f0389bbae665268c751",
+                    "cifar-10-batches-py/data_batch_4": "634d18415352ddfa80567beed471001a",
+                    "cifar-10-batches-py/data_batch_5": "482c414d41f54cd18b22e5b47cb7c3cb",
+                    "cifar-10-batches-py/test_batch": "40351d587109b95175f43aff81a1287e",
+                    "cifar-10-batches-py/batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
+                }
+            ),
+        ),
         "digits": Dataset(
             title="scikit-learn's handwritten digits",
             num_classes=10,

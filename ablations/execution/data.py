@@ -9,7 +9,7 @@ import contextlib
 import hashlib
 import io
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -146,23 +146,21 @@ def load(name: str, data_dir: Path, *, train: bool) -> Split:
     Raises:
         DataError: the data is not there and cannot be downloaded, or is not the published one.
     """
-    loaders = {"fashion_mnist": _fashion_mnist, "digits": _digits, "synthetic": _synthetic}
+    loaders = {"fashion_mnist": _fashion_mnist, "cifar10": _cifar10, "digits": _digits, "synthetic": _synthetic}
     return loaders[name](data_dir, train)
 
 
 def _fashion_mnist(data_dir: Path, train: bool) -> Split:
+    from torchvision.datasets import FashionMNIST
+
     raw = data_dir / "FashionMNIST" / "raw"
-    try:
-        _unpack_fashion_mnist(data_dir)
-    except (RuntimeError, OSError) as error:
-        # A folder that cannot be written to will do where the files are there.
-        if not _has_files("fashion_mnist", data_dir):
-            raise DataError(
-                f"Fashion-MNIST is not in {data_dir} and could not be downloaded ({' '.join(str(error).split())[:200]}).\n"
-                f"Put its four archives into {raw}: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-                f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; or name the folder that has FashionMNIST/raw with "
-                f"--data-dir or ABLATIONS_DATA."
-            ) from error
+    _provide(
+        "fashion_mnist",
+        data_dir,
+        unpack=lambda: FashionMNIST(str(data_dir), train=False, download=True),
+        remedy=f"Put its four archives into {raw}: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
+        f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; or name the folder that has FashionMNIST/raw",
+    )
     part, size = "train" if train else "t10k", DATASETS["fashion_mnist"].size
     _verify("fashion_mnist", data_dir, part)
     images = np.fromfile(raw / f"{part}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 1, size, size)
@@ -170,16 +168,51 @@ def _fashion_mnist(data_dir: Path, train: bool) -> Split:
     return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
 
-def _unpack_fashion_mnist(data_dir: Path) -> None:
-    """Unpack the archives where the files are missing, and download the archives where those are missing too."""
-    from torchvision.datasets import FashionMNIST
+def _cifar10(data_dir: Path, train: bool) -> Split:
+    from torchvision.datasets import CIFAR10
+    from torchvision.datasets.utils import download_and_extract_archive
 
-    data_dir.mkdir(parents=True, exist_ok=True)
-    # Several workers start together: one unpacks, the others wait and find the files.
-    with filelock.FileLock(data_dir / ".fashion_mnist.lock"):
-        if not _has_files("fashion_mnist", data_dir):
-            with _timeout(), contextlib.redirect_stdout(io.StringIO()):
-                FashionMNIST(str(data_dir), train=False, download=True)
+    archive, md5 = CIFAR10.filename, CIFAR10.tgz_md5
+    _provide(
+        "cifar10",
+        data_dir,
+        # Not by the class, which unpickles what it has unpacked, and unpacks nothing where only batches.meta is missing.
+        unpack=lambda: download_and_extract_archive(CIFAR10.url, str(data_dir), filename=archive, md5=md5),
+        remedy=f"Put its archive {archive} (MD5 {md5}) into {data_dir}; or name the folder that has {CIFAR10.base_folder}",
+    )
+    # All of it: torchvision wants every file whole, whichever split it reads, and does not say which one is not.
+    _verify("cifar10", data_dir)
+    published = CIFAR10(str(data_dir), train=train)
+    images = np.ascontiguousarray(published.data.transpose(0, 3, 1, 2))  # torchvision has the channels last
+    return Split(torch.from_numpy(images), torch.tensor(published.targets))
+
+
+def _provide(name: str, data_dir: Path, *, unpack: Callable[[], object], remedy: str) -> None:
+    """See to it that a data set's files are there.
+
+    Args:
+        name: of the data set.
+        data_dir: folder of data sets that are files.
+        unpack: unpacks the archives, and downloads those that are missing too.
+        remedy: what to put where, or which folder to name; for the error.
+
+    Raises:
+        DataError: the files are not there, and cannot be unpacked or downloaded.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        # Several workers start together: one unpacks, the others wait and find the files.
+        with filelock.FileLock(data_dir / f".{name}.lock"):
+            if not _has_files(name, data_dir):
+                with _timeout(), contextlib.redirect_stdout(io.StringIO()):
+                    unpack()
+    except (RuntimeError, OSError) as error:
+        # A folder that cannot be written to will do where the files are there.
+        if not _has_files(name, data_dir):
+            raise DataError(
+                f"{DATASETS[name].title} is not in {data_dir} and could not be downloaded "
+                f"({' '.join(str(error).split())[:200]}).\n{remedy} with --data-dir or ABLATIONS_DATA."
+            ) from error
 
 
 def _has_files(name: str, data_dir: Path) -> bool:
@@ -197,7 +230,12 @@ def _timeout() -> Iterator[None]:
         socket.setdefaulttimeout(before)
 
 
-def _verify(name: str, data_dir: Path, part: str) -> None:
+def _verify(name: str, data_dir: Path, part: str = "") -> None:
+    """Hold the files of a data set whose names begin with `part` to the published MD5s.
+
+    Raises:
+        DataError: a file is another one; the message names it.
+    """
     for file, md5 in DATASETS[name].files_md5.items():
         path = data_dir / file
         if not path.name.startswith(part):

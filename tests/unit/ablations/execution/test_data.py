@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
+import multiprocessing
+import os
+import pickle
 import shutil
 import struct
-from collections.abc import Callable
+import tarfile
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,8 +36,8 @@ from ablations.trial import EpochRecord
 SHARED = Path(__file__).parents[5] / "shared" / "datasets" / "FashionMNIST" / "raw"
 
 
-def noise(count: int, size: int) -> torch.Tensor:
-    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, 1, size, size), dtype=np.uint8))
+def noise(count: int, size: int, channels: int = 1) -> torch.Tensor:
+    return torch.from_numpy(np.random.default_rng(0).integers(0, 256, (count, channels, size, size), dtype=np.uint8))
 
 
 # Resizing
@@ -43,6 +49,14 @@ def test_resize_is_that_of_torchvision_on_pil_images_bit_for_bit(size: int, to: 
     torchvision_resize = torchvision.transforms.Resize(to)
     expected = [np.asarray(torchvision_resize(Image.fromarray(image[0].numpy()))) for image in images]
     assert np.array_equal(resize(images, to)[:, 0].numpy(), np.stack(expected))
+
+
+@pytest.mark.parametrize("to", [24, 64, 224])
+def test_resize_of_colours_is_that_of_torchvision_too(to: int) -> None:
+    images = noise(20, 32, channels=3)
+    torchvision_resize = torchvision.transforms.Resize(to)
+    expected = [np.asarray(torchvision_resize(Image.fromarray(image.permute(1, 2, 0).numpy()))) for image in images]
+    assert np.array_equal(resize(images, to).permute(0, 2, 3, 1).numpy(), np.stack(expected))
 
 
 def test_resize_in_parts_is_the_same_as_in_one() -> None:
@@ -261,6 +275,24 @@ def put(files: Files, folder: Path, *, archives: bool = False) -> Path:
     return raw
 
 
+@pytest.fixture
+def read_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Path], None]]:
+    """Makes a folder one that cannot be written to, until the test is over."""
+    folders: list[Path] = []
+
+    def refuse(lock: filelock.FileLock, *args: object, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", lock.lock_file)
+
+    def make(folder: Path) -> None:
+        folder.chmod(0o555)
+        folders.append(folder)
+        monkeypatch.setattr(filelock.FileLock, "acquire", refuse)  # for root, who may write everywhere
+
+    yield make
+    for folder in folders:
+        folder.chmod(0o755)
+
+
 @pytest.mark.parametrize("archives", [True, False])
 def test_fashion_mnist_is_read_from_archives_and_from_raw_files(
     archives: bool, small_files: Files, tmp_path: Path
@@ -300,18 +332,11 @@ def test_an_altered_raw_file_is_named(alter: Callable[[bytes], bytes], small_fil
 
 
 def test_a_folder_that_cannot_be_written_to_will_do(
-    small_files: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    small_files: Files, read_only: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    def refuse(lock: filelock.FileLock, *args: object, **options: object) -> None:
-        raise PermissionError(13, "Permission denied", lock.lock_file)
-
     put(small_files, tmp_path)
-    tmp_path.chmod(0o555)
-    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)  # for root, who may write everywhere
-    try:
-        assert len(load("fashion_mnist", tmp_path, train=True)) == 20
-    finally:
-        tmp_path.chmod(0o755)
+    read_only(tmp_path)
+    assert len(load("fashion_mnist", tmp_path, train=True)) == 20
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published archives are not beside this checkout")
@@ -326,3 +351,171 @@ def test_the_published_archives_are_what_the_catalogue_knows(tmp_path: Path) -> 
     assert torch.bincount(train.labels).tolist() == [6000] * 10
     assert known.checksum == "md5:" + "-".join(each[:8] for each in known.files_md5.values())
     shutil.rmtree(tmp_path)
+
+
+# CIFAR-10, from small batches of its format
+
+ARCHIVE = "cifar-10-python.tar.gz"
+
+
+@pytest.fixture
+def small_batches(monkeypatch: pytest.MonkeyPatch) -> Files:
+    """The published files in small, known to us and to torchvision by their MD5s; the address refuses."""
+    rng = np.random.default_rng(0)
+    counts = {f"data_batch_{number}": 4 for number in range(1, 6)} | {"test_batch": 6}
+    batches: dict[str, dict[str, object]] = {
+        name: {
+            "batch_label": name,
+            "labels": rng.integers(0, 10, count).tolist(),
+            "data": rng.integers(0, 256, (count, 3 * 32 * 32), dtype=np.uint8),
+            "filenames": [f"{name}_{index}.png" for index in range(count)],
+        }
+        for name, count in counts.items()
+    }
+    batches["batches.meta"] = {"label_names": [f"class {label}" for label in range(10)]}
+    files = {name: pickle.dumps(batch, protocol=2) for name, batch in batches.items()}
+    found = {name: md5(content) for name, content in files.items()}
+    known = replace(DATASETS["cifar10"], files_md5={f"cifar-10-batches-py/{name}": found[name] for name in files})
+    monkeypatch.setattr(data, "DATASETS", {**DATASETS, "cifar10": known})
+    cifar10 = torchvision.datasets.CIFAR10
+    monkeypatch.setattr(cifar10, "train_list", [[name, found[name]] for name in files if name.startswith("data_batch")])
+    monkeypatch.setattr(cifar10, "test_list", [["test_batch", found["test_batch"]]])
+    monkeypatch.setattr(cifar10, "meta", {**cifar10.meta, "md5": found["batches.meta"]})
+    monkeypatch.setattr(cifar10, "tgz_md5", md5(tar(files)))
+    monkeypatch.setattr(cifar10, "url", f"http://127.0.0.1:9/{ARCHIVE}")
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    return files
+
+
+def tar(files: Files) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as file:
+        for name, content in files.items():
+            member = tarfile.TarInfo(f"cifar-10-batches-py/{name}")
+            member.size = len(content)
+            file.addfile(member, io.BytesIO(content))
+    return archive(packed.getvalue())
+
+
+def put_batches(files: Files, folder: Path) -> Path:
+    batches = folder / "cifar-10-batches-py"
+    batches.mkdir()
+    for name, content in files.items():
+        (batches / name).write_bytes(content)
+    return batches
+
+
+def put_archive(files: Files, folder: Path) -> Path:
+    path = folder / ARCHIVE
+    path.write_bytes(tar(files))
+    return path
+
+
+@pytest.mark.parametrize("put_files", [put_archive, put_batches])
+def test_cifar10_is_read_in_its_own_order_and_its_test_images_stay_apart(
+    put_files: Callable[[Files, Path], Path], small_batches: Files, tmp_path: Path
+) -> None:
+    put_files(small_batches, tmp_path)
+    batches = {name: pickle.loads(content) for name, content in small_batches.items()}
+    training = [f"data_batch_{number}" for number in range(1, 6)]
+    for names, train, count in ((training, True, 20), (["test_batch"], False, 6)):
+        split = load("cifar10", tmp_path, train=train)
+        assert (split.images.dtype, split.images.shape) == (torch.uint8, (count, 3, 32, 32))
+        assert (split.labels.dtype, split.labels.shape) == (torch.int64, (count,))
+        # Each image is its red, its green and its blue plane, row by row.
+        assert split.images.numpy().tobytes() == b"".join(batches[name]["data"].tobytes() for name in names)
+        assert split.labels.tolist() == [label for name in names for label in batches[name]["labels"]]
+
+
+def test_torchvision_knows_the_same_files_by_the_same_md5s() -> None:
+    published = torchvision.datasets.CIFAR10
+    listed = [*published.train_list, *published.test_list, [published.meta["filename"], published.meta["md5"]]]
+    assert dict(DATASETS["cifar10"].files_md5) == {f"{published.base_folder}/{name}": md5 for name, md5 in listed}
+
+
+def test_cifar10_absent_with_no_network_is_one_error_that_says_what_to_do(small_batches: Files, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nowhere"
+    with pytest.raises(DataError) as caught:
+        load("cifar10", nowhere, train=True)
+    refused = f"<urlopen error [Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}>"
+    assert str(caught.value) == (
+        f"CIFAR-10 is not in {nowhere} and could not be downloaded ({refused}).\n"
+        f"Put its archive cifar-10-python.tar.gz (MD5 {md5(tar(small_batches))}) into {nowhere}; or name the folder that has "
+        "cifar-10-batches-py with --data-dir or ABLATIONS_DATA."
+    )
+
+
+def test_a_broken_archive_of_cifar10_is_not_unpacked(small_batches: Files, tmp_path: Path) -> None:
+    path = put_archive(small_batches, tmp_path)
+    path.write_bytes(path.read_bytes()[:-100])
+    with pytest.raises(DataError, match=r"Put its archive cifar-10-python\.tar\.gz \(MD5 "):
+        load("cifar10", tmp_path, train=True)
+    assert not (tmp_path / "cifar-10-batches-py").exists()
+
+
+class Trap:
+    """Unpickling it makes a file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Callable[[Path], None], tuple[Path]]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("train", [True, False])
+@pytest.mark.parametrize("name", ["data_batch_1", "data_batch_5", "test_batch", "batches.meta"])
+def test_an_altered_batch_is_named_and_nothing_is_unpickled(
+    name: str, train: bool, small_batches: Files, tmp_path: Path
+) -> None:
+    batches = put_batches(small_batches, tmp_path)
+    sprung = tmp_path / "sprung"
+    altered = pickle.dumps(Trap(sprung))
+    (batches / name).write_bytes(altered)
+    with pytest.raises(DataError) as caught:
+        load("cifar10", tmp_path, train=train)
+    assert str(caught.value) == (
+        f"{batches / name} is not the published file: its MD5 is {md5(altered)}, it should be "
+        f"{md5(small_batches[name])}. Delete it; it is then unpacked or downloaded again."
+    )
+    assert not sprung.exists()
+    # What the message says to do helps.
+    (batches / name).unlink()
+    put_archive(small_batches, tmp_path)
+    assert len(load("cifar10", tmp_path, train=train)) == (20 if train else 6)
+
+
+def test_a_folder_of_cifar10_that_cannot_be_written_to_will_do(
+    small_batches: Files, read_only: Callable[[Path], None], tmp_path: Path
+) -> None:
+    put_batches(small_batches, tmp_path)
+    read_only(tmp_path)
+    assert len(load("cifar10", tmp_path, train=True)) == 20
+
+
+def test_of_two_processes_at_once_one_unpacks_and_both_read(
+    small_batches: Files, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    context = multiprocessing.get_context("fork")  # so that they know the small files' MD5s
+    unpackings, counts, together = context.SimpleQueue(), context.Queue(), context.Barrier(2)
+    extract = torchvision.datasets.utils.extract_archive
+
+    def slowly(*args: object, **options: object) -> None:
+        unpackings.put("unpacked")
+        time.sleep(0.5)  # the other one is here meanwhile
+        extract(*args, **options)
+
+    def read() -> None:
+        together.wait(60)
+        counts.put(len(load("cifar10", tmp_path, train=True)))
+
+    monkeypatch.setattr(torchvision.datasets.utils, "extract_archive", slowly)
+    put_archive(small_batches, tmp_path)
+    readers = [context.Process(target=read) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    assert [counts.get(timeout=60) for _ in readers] == [20, 20]
+    for reader in readers:
+        reader.join()
+    assert unpackings.get() == "unpacked"
+    assert unpackings.empty()
