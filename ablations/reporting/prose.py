@@ -80,6 +80,23 @@ def _gaps(summary: StudySummary) -> Iterator[str]:
         yield f"{words.plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."
 
 
+MAIN_TABLE_NOTE = (
+    "Accuracy is of the test split after the last epoch; ± is one standard deviation between the seeds that learned, not "
+    "an error of the mean. A difference is the variant minus what it is compared with, paired by seed. MACs are "
+    "multiply-accumulates of one image, forward; 1 MAC = 2 FLOPs."
+)
+"""How the table of variants is to be read."""
+
+
+def conditions(summary: StudySummary) -> str:
+    """What verdicts rest on, for tables that leave their report."""
+    alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
+    return (
+        f"Differences are in percentage points, the margin is ±{margin:g}. The chance of any wrong word among "
+        f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %. Every conclusion holds {summary.scope}."
+    )
+
+
 _OPTIMIZERS = {"sgd": "SGD", "sgd_momentum": "SGD with momentum", "adamw": "AdamW"}
 _DEVICES = {"cpu": "the CPU", "cuda": "a CUDA device"}
 

@@ -22,6 +22,7 @@ from ablations.analysis import StudySummary
 from ablations.reporting import prose, words
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
+from ablations.reporting.latex import latex_tables
 from ablations.reporting.summary import summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
@@ -61,7 +62,7 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
     for each in drawn:
         contents[f"figures/{each.spec.name}.svg"] = each.svg.encode()
         contents[f"figures/{each.spec.name}.png"] = each.png
-    for name, text in csv_tables(summary).items():
+    for name, text in {**csv_tables(summary), **latex_tables(summary)}.items():
         contents[f"tables/{name}"] = text.encode()
     document = json.dumps(summary_json(summary, created), indent=2, ensure_ascii=False, allow_nan=False)
     contents["summary.json"] = f"{document}\n".encode()
@@ -138,6 +139,8 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "costs_note": prose.costs_note(summary),
         "has_runs": any(variant.run_ids for variant in summary.variants),
         "tables": list(csv_tables(summary)),
+        "latex_tables": list(latex_tables(summary)),
+        "main_table_note": prose.MAIN_TABLE_NOTE,
         "words": words,
     }
 

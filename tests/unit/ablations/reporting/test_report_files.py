@@ -55,7 +55,10 @@ def test_every_study_has_all_files(report: Report, study_name: str) -> None:
     folder = report(study_name)
     assert {path.name for path in folder.iterdir()} >= {"index.html", "report.md", "summary.json", "tables"}
     tables = {path.name for path in (folder / "tables").iterdir()}
-    assert tables == {"variants.csv", "costs.csv", "contrasts.csv", "accuracy_by_seed.csv", "tuning.csv"}
+    assert tables == {
+        *("variants.csv", "costs.csv", "contrasts.csv", "accuracy_by_seed.csv", "tuning.csv"),
+        *("variants.tex", "costs.tex", "contrasts.tex"),
+    }
     drawn = sorted(path.stem for path in folder.glob("figures/*.svg"))
     assert drawn == sorted(path.stem for path in folder.glob("figures/*.png"))
     none: list[str] = []

@@ -1,0 +1,167 @@
+r"""The report's tables for a paper: files to `\input`, each with the conditions that its words hold under."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from ablations.analysis import StudySummary
+from ablations.reporting import prose, words
+from ablations.reporting.tables import contrast_details, cost_table, main_table
+
+Cell = tuple[str, str]
+"""A cell's first and second line; the second may be empty."""
+
+
+def latex_tables(summary: StudySummary) -> dict[str, str]:
+    """File name -> LaTeX: a `tabular` and its notes, for documents that load booktabs and array."""
+    return {"variants.tex": _variants(summary), "contrasts.tex": _contrasts(summary), "costs.tex": _costs(summary)}
+
+
+def _variants(summary: StudySummary) -> str:
+    columns = {
+        ("Variant", ""): _text(6),
+        ("Params", ""): "r",
+        ("MACs", ""): "r",
+        ("Accuracy (%)", "mean ± sd"): "r",
+        ("Seeds", ""): _text(4),
+        ("Difference", words.interval_name(summary)): "r",
+        ("Verdict", ""): _text(6),
+    }
+    cells = [
+        [
+            (row.name, ""),
+            (words.compact(variant.params), ""),
+            (words.compact(variant.macs), ""),
+            (row.accuracy, ""),
+            (f"{row.num_learned} ({row.troubles})" if row.troubles else str(row.num_learned), ""),
+            (row.difference, row.interval),
+            (row.verdict, ""),
+        ]
+        for variant, row in zip(summary.variants, main_table(summary), strict=True)
+    ]
+    return _file(summary, "variants", columns, cells, [prose.MAIN_TABLE_NOTE, prose.conditions(summary)])
+
+
+def _contrasts(summary: StudySummary) -> str:
+    columns = {
+        ("Contrast", ""): _text(6),
+        ("Difference", words.interval_name(summary)): "r",
+        ("Paired", "seeds"): "r",
+        ("p, no", "difference"): "r",
+        ("p, not", "equivalent"): "r",
+        ("Verdict", ""): _text(6),
+        ("Expected", "Outcome"): "l",
+    }
+    rows = {row.name: row for row in main_table(summary)}
+    cells = []
+    notes = [prose.conditions(summary)]
+    for contrast, detail in zip(summary.contrasts, contrast_details(summary), strict=True):
+        row = rows[contrast.variant]
+        cells.append(
+            [
+                (detail.name, ""),
+                (row.difference, row.interval),
+                (str(contrast.judgement.num_pairs), ""),
+                (detail.cells["p, no difference"], ""),
+                (detail.cells["p, not equivalent"], ""),
+                (row.verdict, ""),
+                (contrast.expect or words.DASH, "" if contrast.expect in {None, "unsure"} else contrast.expectation),
+            ]
+        )
+        if detail.notes:
+            notes.append(f"{detail.name}: {detail.notes}.")
+    return _file(summary, "contrasts", columns, cells, notes)
+
+
+def _costs(summary: StudySummary) -> str:
+    rows = cost_table(summary)
+    columns = {("Variant", ""): _text(6), **{_halved(heading): "r" for heading in rows[0].cells}}
+    cells = [[(row.name, ""), *row.cells.values()] for row in rows]
+    # Too wide for a page that stands upright.
+    return _file(summary, "costs", columns, cells, [prose.costs_note(summary)], place="sidewaystable")
+
+
+def _text(ems: int) -> str:
+    """A column of words, which may take several lines."""
+    return rf">{{\raggedright\arraybackslash}}p{{{ems}em}}"
+
+
+def _halved(heading: str) -> Cell:
+    """A heading in two lines, so that its column is no wider than its numbers."""
+    first, _, rest = heading.partition(" ")
+    return first, rest
+
+
+def _file(
+    summary: StudySummary,
+    name: str,
+    columns: Mapping[Cell, str],
+    rows: Sequence[Sequence[Cell]],
+    notes: Sequence[str],
+    *,
+    place: str = "table",
+) -> str:
+    lines = [
+        # A comment ends with its line, and no name ends it earlier.
+        f"% {name}.tex: of study {words.printable(summary.study)} at profile {words.printable(summary.profile)}.",
+        rf"% Needs \usepackage{{booktabs,array{',rotating' if place == 'sidewaystable' else ''}}}, and is used as in",
+        rf"% \begin{{{place}}}\centering\footnotesize\caption{{...}}\input{{{name}}}\end{{{place}}}",
+        r"\begingroup\setlength{\tabcolsep}{4pt}",
+        rf"\begin{{tabular}}{{@{{}}{''.join(columns.values())}@{{}}}}",
+        r"\toprule",
+        _row(list(columns), list(columns.values())),
+        r"\midrule",
+        "\n\\addlinespace\n".join(_row(row, list(columns.values())) for row in rows),
+        r"\bottomrule",
+        r"\end{tabular}",
+        *(rf"\par\smallskip{{\footnotesize\raggedright {escaped_latex(note)}\par}}" for note in notes),
+        r"\endgroup",
+    ]
+    # An empty line, which a table without rows would have, is a paragraph.
+    return "\n".join(filter(None, lines)) + "\n"
+
+
+def _row(cells: Sequence[Cell], columns: Sequence[str]) -> str:
+    return " & ".join(_cell(cell, column) for cell, column in zip(cells, columns, strict=True)) + r" \\"
+
+
+def _cell(cell: Cell, column: str) -> str:
+    first, second = map(escaped_latex, cell)
+    return rf"\begin{{tabular}}[t]{{@{{}}{column}@{{}}}}{first}\\{second}\end{{tabular}}" if second else first
+
+
+_SIGNS = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "`": r"\textasciigrave{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\char34{}",
+        # A long name may break there.
+        "_": r"\_\allowbreak{}",
+        **{sign: f"\\{sign}" for sign in "#$%&{}"},
+        # After the end of a row these would be an argument of it.
+        "[": "{[}",
+        "*": "{*}",
+        words.MINUS: "$-$",
+        words.DASH: r"\textemdash{}",
+        "±": r"$\pm$",
+        "×": r"$\times$",
+        "µ": r"$\mu$",
+        "…": r"\dots{}",
+    }
+)
+_HYPHENS = re.compile(r"-(?=-)")
+"""Two in a row would become a dash."""
+
+
+def escaped_latex(text: str) -> str:
+    """Text that LaTeX prints as it is, in one line: no command, comment, cell or mathematics in it takes effect.
+
+    Letters of other scripts stay as they are; they need a document whose fonts have them.
+    """
+    return _HYPHENS.sub("-{}", " ".join(words.printable(text).split()).translate(_SIGNS))
