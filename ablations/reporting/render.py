@@ -23,7 +23,7 @@ from ablations.reporting import prose, words
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.latex import latex_tables
-from ablations.reporting.summary import summary_json
+from ablations.reporting.summary import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
 from ablations.reporting.theme import DARK, drawing, variable
@@ -66,6 +66,7 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
         contents[f"tables/{name}"] = text.encode()
     document = json.dumps(summary_json(summary, created), indent=2, ensure_ascii=False, allow_nan=False)
     contents["summary.json"] = f"{document}\n".encode()
+    contents[SCHEMA_FILE] = files("ablations.reporting").joinpath(SCHEMA_FILE).read_bytes()
     contents["report.md"] = markdown(summary, drawn, created=created).encode()
     contents["index.html"] = html(summary, drawn, created=created).encode()
     for name, content in contents.items():

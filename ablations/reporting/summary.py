@@ -1,4 +1,4 @@
-"""StudySummary -> `summary.json`: what other programs read."""
+"""StudySummary -> `summary.json`: what other programs read, as `summary.schema.json` describes it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from ablations.stats import Interval
 
 SCHEMA_VERSION = 1
 """Raised when a key of `summary.json` changes its meaning or goes."""
+SCHEMA_FILE = "summary.schema.json"
+"""Of this package, and of every report: it lies where `$schema` points, however far the report travels."""
 
 
 def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
@@ -23,6 +25,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
     """
     document: dict[str, Any] = _plain(
         {
+            "$schema": SCHEMA_FILE,
             "schema_version": SCHEMA_VERSION,
             "created": created,
             "study": summary.study,

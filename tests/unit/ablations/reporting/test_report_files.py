@@ -53,7 +53,9 @@ class Page(HTMLParser):
 
 def test_every_study_has_all_files(report: Report, study_name: str) -> None:
     folder = report(study_name)
-    assert {path.name for path in folder.iterdir()} >= {"index.html", "report.md", "summary.json", "tables"}
+    assert {path.name for path in folder.iterdir()} >= {
+        *("index.html", "report.md", "summary.json", "summary.schema.json", "tables"),
+    }
     tables = {path.name for path in (folder / "tables").iterdir()}
     assert tables == {
         *("variants.csv", "costs.csv", "contrasts.csv", "accuracy_by_seed.csv", "tuning.csv"),

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import replace
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
 
 from ablations.analysis import StudySummary
-from ablations.reporting.summary import SCHEMA_VERSION, summary_json
+from ablations.reporting.summary import SCHEMA_FILE, SCHEMA_VERSION, summary_json
+from ablations.stats import Verdict
 
 MakeStudy = Callable[[str], StudySummary]
+Report = Callable[[str], Path]
+
+SCHEMA = json.loads(files("ablations.reporting").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
 
 
 def test_keys(make_study: MakeStudy) -> None:
@@ -55,3 +66,67 @@ def test_numbers_that_are_not_finite_are_null(make_study: MakeStudy) -> None:
     provenance = summary_json(broken, "now")["provenance"]
     assert provenance == {"loss": None, "more": [None, 1.5, {"at": str(object)}]}
     json.dumps(summary_json(broken, "now"), allow_nan=False)
+
+
+# Its schema
+
+
+def wrong(document: Any) -> list[str]:
+    """What the schema has against a document."""
+    return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(document)]
+
+
+def objects(value: Any) -> Iterator[dict[str, Any]]:
+    """The objects in a document that have known keys."""
+    yield value
+    yield value["decision"]
+    for variant in value["variants"].values():
+        yield from (variant, variant["workload"], variant["memory"])
+        yield from filter(None, [variant["measured"]])
+    for contrast in value["contrasts"].values():
+        yield contrast
+        yield from filter(None, [contrast["seeds_needed"]])
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_every_report_has_its_schema_beside_it(report: Report, study_name: str) -> None:
+    folder = report(study_name)
+    document = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert json.loads((folder / document["$schema"]).read_text(encoding="utf-8")) == SCHEMA
+    assert wrong(document) == []
+
+
+def test_no_key_may_be_added_or_left_out_without_the_schema(make_study: MakeStudy) -> None:
+    document = summary_json(make_study("searched_widely"), "now")
+    document["contrasts"]["three"]["seeds_needed"] = {"num": 1, "low": 1, "high": 2}
+    assert wrong(document) == []
+    for number, keys in enumerate(map(list, objects(document))):
+        for key in keys:
+            changed = deepcopy(document)
+            del list(objects(changed))[number][key]
+            assert wrong(changed), f"{key} may be left out"
+        changed = deepcopy(document)
+        list(objects(changed))[number]["new"] = None
+        assert wrong(changed), f"a key may stand beside {keys}"
+
+
+def test_every_key_is_described() -> None:
+    definitions = SCHEMA["$defs"]
+    for name, definition in definitions.items():
+        for key, value in definition.get("properties", {}).items():
+            referred = definitions[value["$ref"].rpartition("/")[2]] if "$ref" in value else {}
+            assert value.get("description") or referred.get("description"), f"{name}.{key}"
+
+
+def test_every_verdict_is_in_the_schema() -> None:
+    assert SCHEMA["$defs"]["contrast"]["properties"]["verdict"]["enum"] == [verdict.value for verdict in Verdict]
+
+
+@pytest.mark.parametrize(("key", "value"), [("accuracy_percent", {"zero": 98.0}), ("tuned", {"train.lr": [1]})])
+def test_values_of_the_wrong_kind_are_refused(make_study: MakeStudy, key: str, value: Any) -> None:
+    document = summary_json(make_study("ordinary"), "now")
+    document["variants"]["two"][key] = value
+    assert wrong(document)
