@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -21,6 +22,7 @@ from ablations.loading import StudyFile, StudyFileError, find, load, shipped_stu
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ablations.analysis import StudySummary
     from ablations.costs import Measurement, Workload
     from ablations.plan import Machine, Plan
 
@@ -220,20 +222,31 @@ def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: Ur
 
 @app.command()
 def report(
-    study: StudyArgument,
-    profile: ProfileOption = None,
+    studies: Annotated[
+        list[str] | None, typer.Argument(help="Study files or names; default: all that the store holds.")
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", "-p", help="Only this one; needed for one study that is recorded at several."),
+    ] = None,
     tracking_uri: UriOption = None,
     output: OutputOption = Path("reports"),
 ) -> None:
-    """Write the report again, from the tracking store alone. Trains nothing and needs no study file."""
+    """Write reports again, from the tracking store alone. Trains nothing and needs no study file.
+
+    Several studies are reported at every profile that they are recorded at, and index.html in the folder of the reports
+    leads to each. A study that cannot be read stops no other.
+    """
     from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
     try:
-        page = _report(uri, *_recorded(uri, study, profile), output)
+        if studies and len(studies) == 1:
+            print(f"report: {_report(uri, *_recorded(uri, studies[0], profile), output)}")
+        else:
+            _report_all(uri, _all_recorded(uri, studies or [], profile), output, named=bool(studies))
     except TrackingError as error:
         raise UserError(str(error)) from error
-    print(f"report: {page}")
 
 
 @app.command()
@@ -351,11 +364,11 @@ def _choose_profile(file: StudyFile, profile: str | None, machine: Machine) -> t
 
 
 def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
-    """Name and profile of a recorded study; the file is needed only where `study` is a path."""
-    from ablations.tracking.reader import recorded_profiles
+    """Name and profile of a recorded study."""
+    from ablations.tracking.reader import recorded_studies
 
-    name = load(find(study)).spec.study if study.endswith((".yaml", ".yml")) else study
-    profiles = recorded_profiles(uri, name)
+    name = _study_name(study)
+    profiles = [each for found, each in recorded_studies(uri) if found == name]
     if profile is not None or not profiles:
         return name, profile or "starter"
     if len(profiles) > 1:
@@ -363,20 +376,81 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
     return name, profiles[0]
 
 
-def _report(uri: str, study: str, profile: str, output: Path) -> Path:
-    from datetime import UTC, datetime
+def _study_name(study: str) -> str:
+    """Name of a study; the file is needed only where `study` is a path."""
+    return load(find(study)).spec.study if study.endswith((".yaml", ".yml")) else study
 
+
+def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
+    """Names and profiles of the named studies, or of all in the store; at `profile`, or at all that are recorded."""
+    from ablations.tracking.reader import recorded_studies
+    from ablations.tracking.recorder import shown_uri
+
+    recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
+    held = {name for name, _ in recorded}
+    names = dict.fromkeys(map(_study_name, studies)) if studies else sorted(held)
+    at = f" at profile {profile!r}" if profile else ""
+    if not names:
+        raise UserError(f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one")
+    lacking = [name for name in names if name not in held]
+    if lacking:
+        shown = ", ".join(map(repr, lacking))
+        raise UserError(
+            f"{shown_uri(uri)} holds no study {shown}{at}. Run it first: python -m ablations run {lacking[0]}"
+        )
+    return [each for name in names for each in recorded if each[0] == name]
+
+
+def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named: bool) -> None:
+    """Write the reports and, where they are several, their index; studies that cannot be read are named there."""
+    from ablations.reporting.index import Unreadable, write_index
+    from ablations.tracking.schema import TrackingError
+
+    summaries, unreadable = [], []
+    created = _now()
+    for study, profile in wanted:
+        try:
+            summary = _summary(uri, study, profile)
+        except TrackingError as error:
+            unreadable.append(Unreadable(study, profile, str(error)))
+            continue
+        summaries.append(summary)
+        print(f"report: {_write(summary, output / study / profile, created)}", flush=True)
+    if len(wanted) > 1:
+        try:
+            print(f"index: {write_index(summaries, unreadable, output, created)}")
+        except OSError as error:
+            raise UserError(f"the index cannot be written to {output}: {error.strerror}") from error
+    reasons = [f"no report of {each.study} at profile {each.profile}: {each.reason}" for each in unreadable]
+    if reasons and (named or not summaries):
+        raise UserError("\n".join(reasons))
+    for reason in reasons:
+        print(f"warning: {reason}", file=sys.stderr)
+
+
+def _report(uri: str, study: str, profile: str, output: Path) -> Path:
+    return _write(_summary(uri, study, profile), output / study / profile, _now())
+
+
+def _summary(uri: str, study: str, profile: str) -> StudySummary:
     from ablations.analysis import summarize
-    from ablations.reporting.render import write_report
     from ablations.tracking.reader import read_study
 
     stored = read_study(uri, study, profile)
-    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
-    created = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+
+
+def _write(summary: StudySummary, folder: Path, created: str) -> Path:
+    from ablations.reporting.render import write_report
+
     try:
-        return write_report(summary, output / study / profile, created=created)
+        return write_report(summary, folder, created=created)
     except OSError as error:
-        raise UserError(f"the report cannot be written to {output / study / profile}: {error.strerror}") from error
+        raise UserError(f"the report cannot be written to {folder}: {error.strerror}") from error
+
+
+def _now() -> str:
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measurement]:

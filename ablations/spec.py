@@ -65,11 +65,11 @@ def readable(part: object) -> str:
 
 
 MAX_NAME = 64
-_NAME = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{MAX_NAME - 1}}}")
+NAME = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{MAX_NAME - 1}}}")
 
 
 def _name(value: object) -> object:
-    if isinstance(value, str) and not _NAME.fullmatch(value):
+    if isinstance(value, str) and not NAME.fullmatch(value):
         raise PydanticCustomError(
             "name",
             "a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given '{value}'",

@@ -16,9 +16,37 @@ def answer(summary: StudySummary) -> str:
 
     A verdict word never stands without its seeds, interval, margin and scope.
     """
-    if not any(words.num_learned(variant) for variant in summary.variants):
+    if not _has_answer(summary):
+        return verdicts(summary)
+    return " ".join([verdicts(summary), *_expectations(summary), *_gaps(summary)])
+
+
+def verdicts(summary: StudySummary) -> str:
+    """The answer's first sentence: what each variant may be called."""
+    if not _has_answer(summary):
         return "There is no answer yet: no confirmation trial has learned."
-    return " ".join([*_verdicts(summary), *_expectations(summary), *_gaps(summary)])
+    reference = summary[summary.baseline]
+    over = words.plural(words.num_learned(reference), "seed")
+    statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
+    level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
+    if not summary.contrasts:
+        return f"{reference.name} reaches {level}; there is nothing to compare it with."
+    groups: dict[Verdict, list[str]] = {}
+    for contrast in summary.contrasts:
+        groups.setdefault(contrast.judgement.verdict, []).append(f"{contrast.variant} ({words.effect(contrast)})")
+    counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
+    pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
+    has_learned = reference.mean_accuracy_percent is not None
+    against = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
+    clauses = "; ".join(_clause(verdict, names) for verdict, names in groups.items())
+    return (
+        f"Against {against}, {clauses} (differences in percentage points with {words.interval_name(summary)}, from "
+        f"{pairs}, margin ±{summary.decision.margin:g} points; {summary.scope})."
+    )
+
+
+def _has_answer(summary: StudySummary) -> bool:
+    return any(words.num_learned(variant) for variant in summary.variants)
 
 
 def expectation(contrast: Contrast) -> str:
@@ -28,28 +56,6 @@ def expectation(contrast: Contrast) -> str:
     if contrast.expect == "unsure":
         return "Expected beforehand: unsure."
     return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
-
-
-def _verdicts(summary: StudySummary) -> Iterator[str]:
-    reference = summary[summary.baseline]
-    over = words.plural(words.num_learned(reference), "seed")
-    statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
-    level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
-    if not summary.contrasts:
-        yield f"{reference.name} reaches {level}; there is nothing to compare it with."
-        return
-    groups: dict[Verdict, list[str]] = {}
-    for contrast in summary.contrasts:
-        groups.setdefault(contrast.judgement.verdict, []).append(f"{contrast.variant} ({words.effect(contrast)})")
-    counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
-    pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
-    has_learned = reference.mean_accuracy_percent is not None
-    against = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
-    clauses = "; ".join(_clause(verdict, names) for verdict, names in groups.items())
-    yield (
-        f"Against {against}, {clauses} (differences in percentage points with {words.interval_name(summary)}, from "
-        f"{pairs}, margin ±{summary.decision.margin:g} points; {summary.scope})."
-    )
 
 
 def _clause(verdict: Verdict, names: Sequence[str]) -> str:

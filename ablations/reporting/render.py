@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import io
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from jinja2 import DictLoader, Environment, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ablations.analysis import StudySummary
@@ -23,10 +18,11 @@ from ablations.reporting import prose, words
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.latex import latex_tables
+from ablations.reporting.pages import html_page, markdown_page, replace_file
 from ablations.reporting.summary import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
-from ablations.reporting.theme import DARK, drawing, variable
+from ablations.reporting.theme import drawing
 
 PNG_DPI = 160
 
@@ -70,7 +66,7 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
     contents["report.md"] = markdown(summary, drawn, created=created).encode()
     contents["index.html"] = html(summary, drawn, created=created).encode()
     for name, content in contents.items():
-        _replace(folder / name, content)
+        replace_file(folder / name, content)
     for figure in FIGURES:
         for name in (f"figures/{figure.__name__}.svg", f"figures/{figure.__name__}.png"):
             if name not in contents:
@@ -80,25 +76,13 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
 
 def html(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
     """The page: one file that needs no other."""
-    script = _template("table.js")
     inline = {each.spec.name: Markup(svg_element(each.svg, prefix=each.spec.name)) for each in drawn}  # noqa: S704
-    return (
-        _html_environment()
-        .get_template("index.html.j2")
-        .render(
-            _context(summary, drawn, created),
-            inline=inline,
-            style=Markup(_template("style.css")),  # noqa: S704
-            script=Markup(script),  # noqa: S704
-            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-            colours=[(variable(light), light, dark) for light, dark in DARK.items()],
-        )
-    )
+    return html_page("report.html.j2", {**_context(summary, drawn, created), "inline": inline}, script="table.js")
 
 
 def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
     """The same report for a code host."""
-    return _markdown_environment().get_template("report.md.j2").render(_context(summary, drawn, created), link=_Link)
+    return markdown_page("report.md.j2", _context(summary, drawn, created))
 
 
 def _drawn(figure: FigureSpec) -> DrawnFigure:
@@ -112,13 +96,6 @@ def _drawn(figure: FigureSpec) -> DrawnFigure:
         canvas: Any = FigureCanvasAgg(picture)
         canvas.print_png(buffer, metadata={"Software": None})
         return DrawnFigure(figure, svg_file(picture, alt_text=figure.alt_text), buffer.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
 
 
 # What the templates are given
@@ -156,65 +133,3 @@ def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, st
             yield name, ", ".join(map(str, value)) or words.DASH
         else:
             yield name, words.DASH if value is None else str(value)
-
-
-# Templates
-
-
-@cache
-def _template(name: str) -> str:
-    return files("ablations.reporting").joinpath("templates", name).read_text(encoding="utf-8")
-
-
-def _environment(template: str, *, autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> Environment:
-    return Environment(
-        loader=DictLoader({template: _template(template)}),
-        autoescape=autoescape,
-        finalize=finalize,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-
-
-@cache
-def _html_environment() -> Environment:
-    environment = _environment("index.html.j2", autoescape=True)
-    environment.filters["breakable"] = breakable
-    return environment
-
-
-def breakable(text: str) -> Markup:
-    """A name as HTML that may break after `_` and `.` before it breaks anywhere else."""
-    return Markup(_JOINT.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704
-
-
-_JOINT = re.compile(r"(?<=\w)(_|\.(?=\D))(?=\w)")
-
-
-@cache
-def _markdown_environment() -> Environment:
-    # Markdown has no autoescape: whatever a template prints goes through `escaped_markdown`.
-    return _environment("report.md.j2", autoescape=False, finalize=escaped_markdown)
-
-
-class _Link(str):
-    """A file name of the report's own, which needs no escaping."""
-
-    __slots__ = ()
-
-
-_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
-_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-"""One that could mean emphasis; inside a word it never does."""
-_BLOCK = re.compile(r"^(\d*)([-+#=.)])(?=[-+#=\s]|$)")
-"""The start of a list, a heading or a rule."""
-
-
-def escaped_markdown(value: Any) -> str:
-    """Text that Markdown shows as it is, in one line: no markup, HTML, table cell or mathematics in it takes effect."""
-    if isinstance(value, _Link):
-        return value
-    text = " ".join(str(value).split()).translate(_SIGNS)
-    return _BLOCK.sub(r"\1\\\2", _UNDERSCORE.sub(r"\_", text))

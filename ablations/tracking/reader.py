@@ -16,6 +16,7 @@ from mlflow.artifacts import load_text
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.plan import Look, Plan
+from ablations.spec import NAME
 from ablations.tracking import schema
 from ablations.tracking.recorder import shown_uri, store_errors
 
@@ -97,8 +98,8 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
     )
 
 
-def recorded_profiles(tracking_uri: str, study: str) -> list[str]:
-    """Profiles at which a study is recorded.
+def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
+    """Studies that are recorded, each with its profile, in the order of their names.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -106,10 +107,12 @@ def recorded_profiles(tracking_uri: str, study: str) -> list[str]:
     if not _exists(tracking_uri):
         return []
     with store_errors(tracking_uri):
-        experiments = MlflowClient(tracking_uri).search_experiments(filter_string=f"name LIKE '{study}/%'")
-    # In LIKE, the '_' of a name stands for any character.
-    names = (experiment.name.split("/", 1) for experiment in experiments)
-    return sorted(profile for found, profile in names if found == study)
+        client = MlflowClient(tracking_uri)
+        names = {each.experiment_id: each.name for each in schema.all_pages(client.search_experiments)}
+        runs = schema.all_pages(client.search_runs, list(names), f"tags.`{schema.KIND}` = 'study'")
+    # A store has experiments of other programs, too, and names of studies become names of folders.
+    found = [names[run.info.experiment_id].split("/") for run in runs if "ablations.plan_id" in run.data.tags]
+    return sorted((parts[0], parts[1]) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts)))
 
 
 def _exists(tracking_uri: str) -> bool:

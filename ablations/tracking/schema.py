@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
@@ -77,16 +78,19 @@ def epoch_record(metrics: dict[str, float], timestamp_ms: int) -> EpochRecord | 
 
 def children(client: MlflowClient, experiment_id: str) -> list[Run]:
     """All trials of an experiment, finished or not."""
-    runs: list[Run] = []
+    return all_pages(client.search_runs, [experiment_id], f"tags.`{KIND}` = 'trial'")
+
+
+def all_pages(search: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """All that one of the client's searches finds; it gives a page at a time."""
+    found: list[Any] = []
     token = None
     while True:
-        page = client.search_runs(
-            [experiment_id], filter_string=f"tags.`{KIND}` = 'trial'", max_results=PAGE, page_token=token
-        )
-        runs.extend(page)
+        page = search(*arguments, max_results=PAGE, page_token=token)
+        found.extend(page)
         token = page.token
         if not token:
-            return runs
+            return found
 
 
 def recorded(run: Run) -> RecordedTrial | None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from dataclasses import asdict
@@ -245,6 +247,109 @@ def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) ->
 def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
     code, _, err = command("costs", "nin_bok")
     assert (code, err) == (2, "error: nin_bok: no such study file. Give a path, or a name: did you mean 'nin_book'?\n")
+
+
+# report
+
+
+@pytest.fixture
+def store(migrated_database: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The store of this folder, with two studies, one of them at two profiles; none of their trials has run."""
+    from ablations.tracking.recorder import Recorder
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    shutil.copyfile(migrated_database, "mlflow.db")
+    uri = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    other = edited(("study: tiny", "study: other"))
+    for text, profile in ((TEXT, "starter"), (TEXT, "short"), (other, "starter")):
+        Recorder(uri, planned(text, profile), text)
+    return uri
+
+
+def outdate(uri: str, experiment: str) -> None:
+    """Makes a recorded plan one that only another version of the suite can read."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    (run,) = client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+    client.log_text(run.info.run_id, '{"shape": "of the future"}', "plan.json")
+
+
+def reports(*names: str) -> str:
+    """What a command says that wrote these reports."""
+    return "".join(f"report: reports/{name}/index.html\n" for name in names)
+
+
+INDEX = "index: reports/index.html\n"
+
+
+@pytest.mark.usefixtures("store")
+def test_all_that_is_recorded_is_reported_with_an_index(command: Command) -> None:
+    expected = reports("other/starter", "tiny/short", "tiny/starter") + INDEX
+    assert command("report") == (0, expected, "")
+    page = Path("reports/index.html").read_text()
+    links = re.findall(r'href="(.*?/index\.html)"', page)
+    assert links == ["other/starter/index.html", "tiny/short/index.html", "tiny/starter/index.html"]
+    assert all((Path("reports") / link).is_file() for link in links)
+
+
+@pytest.mark.usefixtures("store")
+def test_several_studies_are_reported_in_their_order_at_every_profile(command: Command) -> None:
+    expected = reports("tiny/short", "tiny/starter", "other/starter") + INDEX
+    assert command("report", "s.yaml", "other") == (0, expected, "")
+
+
+@pytest.mark.usefixtures("store")
+def test_a_profile_keeps_to_that_profile(command: Command) -> None:
+    assert command("report", "--profile", "starter")[1] == reports("other/starter", "tiny/starter") + INDEX
+    assert command("report", "--profile", "short", "--output", "one") == (0, "report: one/tiny/short/index.html\n", "")
+    assert not Path("one/index.html").exists(), "one report needs no index"
+
+
+@pytest.mark.usefixtures("store")
+def test_one_study_at_several_profiles_needs_one_of_them(command: Command) -> None:
+    message = "error: tiny is recorded at several profiles; choose one with --profile: short, starter\n"
+    assert command("report", "tiny") == (2, "", message)
+    assert command("report", "tiny", "-p", "short") == (0, reports("tiny/short"), "")
+    assert command("report", "other") == (0, reports("other/starter"), "")
+    assert not Path("reports/index.html").exists()
+
+
+def test_a_study_that_cannot_be_read_stops_no_other(command: Command, store: str) -> None:
+    outdate(store, "other/starter")
+    reason = "the plan of other/starter was recorded by another version of the suite."
+    code, out, err = command("report")
+    assert (code, out) == (0, reports("tiny/short", "tiny/starter") + INDEX)
+    assert err.startswith(f"warning: no report of other at profile starter: {reason}")
+    assert reason in Path("reports/index.html").read_text()
+
+    code, out, err = command("report", "tiny", "other")
+    assert (code, out) == (2, reports("tiny/short", "tiny/starter") + INDEX)
+    assert err.startswith(f"error: no report of other at profile starter: {reason}")
+
+
+def test_no_report_at_all_is_an_error(command: Command, store: str) -> None:
+    for experiment in ("other/starter", "tiny/starter"):
+        outdate(store, experiment)
+    code, out, err = command("report", "--profile", "starter")
+    assert (code, out) == (2, INDEX)
+    assert err.count("recorded by another version of the suite") == 2
+
+
+@pytest.mark.usefixtures("store")
+def test_nothing_is_reported_if_a_named_study_is_not_there(command: Command) -> None:
+    code, out, err = command("report", "tiny", "tinny", "--profile", "starter")
+    assert (code, out) == (2, "")
+    assert err.endswith("holds no study 'tinny' at profile 'starter'. Run it first: python -m ablations run tinny\n")
+    assert not Path("reports").exists()
+
+
+def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    code, out, err = command("report")
+    assert (code, out) == (2, "")
+    assert err.endswith("holds no study. Run one first: python -m ablations run one_by_one\n")
+    assert not Path("mlflow.db").exists()
 
 
 # Wrong input

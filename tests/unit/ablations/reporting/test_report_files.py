@@ -18,7 +18,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from ablations.analysis import StudySummary
-from ablations.reporting.render import breakable, escaped_markdown, write_report
+from ablations.reporting.pages import breakable, escaped_markdown
+from ablations.reporting.render import write_report
 
 Report = Callable[[str], Path]
 MakeStudy = Callable[[str], StudySummary]

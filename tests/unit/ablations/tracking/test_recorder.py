@@ -16,7 +16,8 @@ from mlflow.entities import Run
 
 from ablations.plan import Plan
 from ablations.tracking import recorder as recorder_module
-from ablations.tracking.reader import read_study, recorded_profiles
+from ablations.tracking import schema
+from ablations.tracking.reader import read_study, recorded_studies
 from ablations.tracking.recorder import Recorder, shown_uri
 from ablations.tracking.schema import TrackingError, default_uri
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
@@ -245,12 +246,17 @@ def test_a_changed_search_space_relabels_the_trials_it_shares(uri: str) -> None:
     assert trial.hyperparameters == values
 
 
-def test_profiles_are_those_of_the_study_of_exactly_that_name(uri: str) -> None:
+def test_recorded_studies_are_the_suite_s_own(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert recorded_studies(uri) == []
     Recorder(uri, PLAN, "text")
-    Recorder(uri, tiny.plan(study="ti_y"), "text")
-    assert recorded_profiles(uri, "tiny") == ["starter"]
-    assert recorded_profiles(uri, "ti_y") == ["starter"]  # "_" is a wildcard in SQL
-    assert recorded_profiles(uri, "tin") == []
+    Recorder(uri, tiny.plan(study="another"), "text")
+    client = MlflowClient(uri)
+    client.create_run(client.create_experiment("other/program"))
+    for name in ("../escape", "a/b/c", "unplanned/starter"):
+        tags = {"ablations.kind": "study"} | ({} if name == "unplanned/starter" else {"ablations.plan_id": "x"})
+        client.create_run(client.create_experiment(name), tags=tags)
+    monkeypatch.setattr(schema, "PAGE", 1)
+    assert recorded_studies(uri) == [("another", "starter"), ("tiny", "starter")]
 
 
 # What goes wrong
@@ -258,7 +264,7 @@ def test_profiles_are_those_of_the_study_of_exactly_that_name(uri: str) -> None:
 
 def test_reading_creates_no_database(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'nothing' / 'mlflow.db'}"
-    assert recorded_profiles(uri, "tiny") == []
+    assert recorded_studies(uri) == []
     with pytest.raises(TrackingError, match=r"holds no study 'tiny' at profile 'starter'\. Run it first"):
         read_study(uri, "tiny", "starter")
     assert not list(tmp_path.iterdir())

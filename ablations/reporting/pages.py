@@ -1,0 +1,115 @@
+"""Templates -> HTML and Markdown in which no text from outside is markup, and files that are never half a file."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FunctionLoader, StrictUndefined
+from markupsafe import Markup, escape
+
+from ablations.reporting.theme import DARK, variable
+
+
+def html_page(template: str, context: Mapping[str, Any], *, script: str = "") -> str:
+    """A page that needs no other file, in the report's look; only `script` may run in it.
+
+    Args:
+        template: file name of the template, which fills the blocks of `page.html.j2`.
+        context: what the template is given.
+        script: file name of the page's script; none if empty.
+    """
+    code = _source(script) if script else ""
+    return (
+        _html()
+        .get_template(template)
+        .render(
+            context,
+            style=Markup(_source("style.css")),  # noqa: S704
+            script=Markup(code),  # noqa: S704
+            script_hash=base64.b64encode(hashlib.sha256(code.encode()).digest()).decode("ascii"),
+            colours=[(variable(light), light, dark) for light, dark in DARK.items()],
+        )
+    )
+
+
+def markdown_page(template: str, context: Mapping[str, Any]) -> str:
+    """Markdown for a code host; `link` in the template marks an address of the report's own."""
+    return _markdown().get_template(template).render(context, link=_Link)
+
+
+def replace_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole, its folder too, so that a reader never meets half of it.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.part")
+    unfinished.write_bytes(content)
+    unfinished.replace(path)
+
+
+@cache
+def _source(name: str) -> str:
+    return files("ablations.reporting").joinpath("templates", name).read_text(encoding="utf-8")
+
+
+def _environment(*, autoescape: bool, finalize: Callable[[Any], Any] | None = None) -> Environment:
+    return Environment(
+        loader=FunctionLoader(_source),
+        autoescape=autoescape,
+        finalize=finalize,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+@cache
+def _html() -> Environment:
+    environment = _environment(autoescape=True)
+    environment.filters["breakable"] = breakable
+    return environment
+
+
+def breakable(text: str) -> Markup:
+    """A name as HTML that may break after `_` and `.` before it breaks anywhere else."""
+    return Markup(_JOINT.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704
+
+
+_JOINT = re.compile(r"(?<=\w)(_|\.(?=\D))(?=\w)")
+
+
+@cache
+def _markdown() -> Environment:
+    # Markdown has no autoescape: whatever a template prints goes through `escaped_markdown`.
+    return _environment(autoescape=False, finalize=escaped_markdown)
+
+
+class _Link(str):
+    """An address of the report's own, which needs no escaping."""
+
+    __slots__ = ()
+
+
+_SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
+"""One that could mean emphasis; inside a word it never does."""
+_BLOCK = re.compile(r"^(\d*)([-+#=.)])(?=[-+#=\s]|$)")
+"""The start of a list, a heading or a rule."""
+
+
+def escaped_markdown(value: Any) -> str:
+    """Text that Markdown shows as it is, in one line: no markup, HTML, table cell or mathematics in it takes effect."""
+    if isinstance(value, _Link):
+        return value
+    text = " ".join(str(value).split()).translate(_SIGNS)
+    return _BLOCK.sub(r"\1\\\2", _UNDERSCORE.sub(r"\_", text))

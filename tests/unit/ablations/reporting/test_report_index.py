@@ -1,0 +1,74 @@
+"""The page that leads to the reports of several studies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from markupsafe import escape
+
+from ablations.analysis import StudySummary
+from ablations.reporting import prose
+from ablations.reporting.index import Unreadable, write_index
+from ablations.reporting.pages import escaped_markdown
+
+MakeStudy = Callable[[str], StudySummary]
+BAD = "<script>alert(3)</script> | [a](javascript:b)"
+UNREADABLE = [Unreadable("old", "laptop", BAD)]
+
+
+@pytest.fixture
+def index(make_study: MakeStudy, tmp_path: Path) -> Path:
+    """The index of three studies and one that could not be read."""
+    summaries = [make_study(name) for name in ("ordinary", "troubled", "hostile")]
+    return write_index(summaries, UNREADABLE, tmp_path / "reports", "now")
+
+
+def test_each_study_is_a_row_with_its_link_and_counts(index: Path, make_study: MakeStudy) -> None:
+    page, lines = (
+        index.read_text(encoding="utf-8"),
+        index.with_name("index.md").read_text(encoding="utf-8").splitlines(),
+    )
+    rows = [line for line in lines if line.startswith("| ")][2:]
+    assert len(rows) == page.count("<h2") == 4
+    assert 'href="one_by_one/starter/index.html"' in page
+    assert "](one_by_one/starter/report.md) | starter |" in rows[0]
+    assert rows[0].endswith("| 5 of 5 | 0 | 0 | 0 |")
+    assert rows[1].endswith("| 0 to 10 of 10 | 14 | 20 | 3 |")
+    for text in ("0 to 10 of 10 seeds", "14 failed", "20 missing", "3 warnings"):
+        assert text in page
+    answer = prose.verdicts(make_study("ordinary"))
+    assert escape(answer) in page
+    assert escaped_markdown(answer) in rows[0]
+
+
+def test_a_study_that_could_not_be_read_is_named_with_its_reason(index: Path) -> None:
+    page, text = index.read_text(encoding="utf-8"), index.with_name("index.md").read_text(encoding="utf-8")
+    assert "Not reported: &lt;script&gt;alert(3)&lt;/script&gt; | [a](javascript:b)" in page
+    assert f"| old | laptop | — | Not reported: {escaped_markdown(BAD)} | — | — | — | — |" in text
+
+
+def test_texts_from_outside_are_only_text(index: Path) -> None:
+    page, text = index.read_text(encoding="utf-8"), index.with_name("index.md").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert 'href="%3Cscript%3Ealert%280%29%3C%2Fscript%3E/starter/index.html"' in page
+    assert not re.findall("<[^>]*>", text)
+    assert not re.search(r"(?<!\\)\]\(javascript", text)
+
+
+def test_the_page_is_self_contained_and_runs_no_script(index: Path) -> None:
+    page = index.read_text(encoding="utf-8")
+    assert not re.search(r"https?://|@import| src=", page)
+    assert "default-src 'none'" in page
+    assert "script-src" not in page
+
+
+def test_the_same_studies_give_the_same_bytes(index: Path, make_study: MakeStudy, tmp_path: Path) -> None:
+    summaries = [make_study(name) for name in ("ordinary", "troubled", "hostile")]
+    again = write_index(summaries, UNREADABLE, tmp_path / "again", "another day")
+    for name in ("index.html", "index.md"):
+        first, second = (path.with_name(name).read_text(encoding="utf-8") for path in (index, again))
+        assert first.replace("Made now", "Made another day") == second
+    assert {path.name for path in again.parent.iterdir()} == {"index.html", "index.md"}
