@@ -10,7 +10,7 @@ from ablations.reporting import prose, words
 from ablations.reporting.tables import contrast_details, cost_table, main_table
 
 Cell = tuple[str, str]
-"""A cell's first and second line; the second may be empty."""
+"""A cell's first and second line; only numbers and their headings have a second, which else is empty."""
 
 
 def latex_tables(summary: StudySummary) -> dict[str, str]:
@@ -51,13 +51,14 @@ def _contrasts(summary: StudySummary) -> str:
         ("p, no", "difference"): "r",
         ("p, not", "equivalent"): "r",
         ("Verdict", ""): _text(6),
-        ("Expected", "Outcome"): "l",
+        ("Expected: outcome", ""): _text(5),
     }
     rows = {row.name: row for row in main_table(summary)}
     cells = []
     notes = [prose.conditions(summary)]
     for contrast, detail in zip(summary.contrasts, contrast_details(summary), strict=True):
         row = rows[contrast.variant]
+        outcome = "" if contrast.expect in {None, "unsure"} else f": {contrast.expectation}"
         cells.append(
             [
                 (detail.name, ""),
@@ -66,7 +67,7 @@ def _contrasts(summary: StudySummary) -> str:
                 (detail.cells["p, no difference"], ""),
                 (detail.cells["p, not equivalent"], ""),
                 (row.verdict, ""),
-                (contrast.expect or words.DASH, "" if contrast.expect in {None, "unsure"} else contrast.expectation),
+                (f"{contrast.expect or words.DASH}{outcome}", ""),
             ]
         )
         if detail.notes:
@@ -107,12 +108,12 @@ def _file(
         f"% {name}.tex: of study {words.printable(summary.study)} at profile {words.printable(summary.profile)}.",
         rf"% Needs \usepackage{{booktabs,array{',rotating' if place == 'sidewaystable' else ''}}}, and is used as in",
         rf"% \begin{{{place}}}\centering\footnotesize\caption{{...}}\input{{{name}}}\end{{{place}}}",
-        r"\begingroup\setlength{\tabcolsep}{4pt}",
+        r"\begingroup\setlength{\tabcolsep}{3.5pt}",
         rf"\begin{{tabular}}{{@{{}}{''.join(columns.values())}@{{}}}}",
         r"\toprule",
-        _row(list(columns), list(columns.values())),
+        _row(list(columns)),
         r"\midrule",
-        "\n\\addlinespace\n".join(_row(row, list(columns.values())) for row in rows),
+        "\n\\addlinespace\n".join(_row(row) for row in rows),
         r"\bottomrule",
         r"\end{tabular}",
         *(rf"\par\smallskip{{\footnotesize\raggedright {escaped_latex(note)}\par}}" for note in notes),
@@ -122,13 +123,13 @@ def _file(
     return "\n".join(filter(None, lines)) + "\n"
 
 
-def _row(cells: Sequence[Cell], columns: Sequence[str]) -> str:
-    return " & ".join(_cell(cell, column) for cell, column in zip(cells, columns, strict=True)) + r" \\"
+def _row(cells: Sequence[Cell]) -> str:
+    return " & ".join(map(_cell, cells)) + r" \\"
 
 
-def _cell(cell: Cell, column: str) -> str:
+def _cell(cell: Cell) -> str:
     first, second = map(escaped_latex, cell)
-    return rf"\begin{{tabular}}[t]{{@{{}}{column}@{{}}}}{first}\\{second}\end{{tabular}}" if second else first
+    return rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{first}\\{second}\end{{tabular}}" if second else first
 
 
 _SIGNS = str.maketrans(

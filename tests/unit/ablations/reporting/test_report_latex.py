@@ -60,7 +60,7 @@ def rows(table: str) -> list[list[str]]:
     body = table.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
     lines = [line for line in body.splitlines() if line != r"\addlinespace"]
     assert all(line.endswith(r" \\") for line in lines)
-    stacked = re.compile(r"\\begin\{tabular\}\[t\]\{@\{\}[lr]@\{\}\}(.*?)\\\\(.*?)\\end\{tabular\}")
+    stacked = re.compile(r"\\begin\{tabular\}\[t\]\{@\{\}r@\{\}\}(.*?)\\\\(.*?)\\end\{tabular\}")
     return [[printed(stacked.sub(r"\1 \2", cell)) for cell in line[:-3].split(" & ")] for line in lines]
 
 
