@@ -14,7 +14,18 @@ from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
 from ablations.plan import Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
-from ablations.stats import Judgement, PairedSample, Verdict, judge, sentence
+from ablations.stats import (
+    MAX_SEEDS,
+    MIN_PAIRS_TO_LOOK,
+    Judgement,
+    PairedSample,
+    Verdict,
+    detectable_difference,
+    judge,
+    sentence,
+    smallest_detectable_difference,
+    spread_limit,
+)
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
 from nin.memory import Memory
 
@@ -108,6 +119,25 @@ class VariantSummary:
 
 
 @dataclass(frozen=True)
+class Detectable:
+    """The true difference that a contrast finds with 80 % power, against its number of paired seeds; points.
+
+    At the first step of the step-down, alpha / K, and never from the difference that was seen.
+    """
+
+    num_seeds: tuple[int, ...]
+    """From `MIN_PAIRS_TO_LOOK` to `MAX_SEEDS`, evenly on a log scale, and the pairs there are."""
+    difference: tuple[float, ...]
+    """At the spread that was seen."""
+    difference_at_most: tuple[float, ...]
+    """At the 80 % upper limit of that spread."""
+    now: float
+    """With the pairs there are."""
+    limit: float | None
+    """What infinitely many seeds would leave; None where the images set no limit that is known."""
+
+
+@dataclass(frozen=True)
 class Contrast:
     """A variant minus what it is compared with, paired by seed, in percentage points of accuracy."""
 
@@ -119,6 +149,8 @@ class Contrast:
     differences: dict[int, float]
     """By seed; pairs where both learned."""
     judgement: Judgement
+    detectable: Detectable | None
+    """None where there is no spread, or too few pairs to guess it."""
     sentence: str
 
 
@@ -335,6 +367,7 @@ def _contrasts(
             expectation=_outcome(each.expect, judgements[each.name]),
             differences=dict(samples[each.name].differences),
             judgement=judgements[each.name],
+            detectable=detectable(judgements[each.name], alpha=plan.decision.alpha, num_comparisons=len(others)),
             sentence=sentence(
                 judgements[each.name],
                 variant=each.name,
@@ -346,6 +379,27 @@ def _contrasts(
             ),
         )
         for each in others
+    )
+
+
+def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
+    """What true difference so many seeds would find, given a contrast's spread; None where there is none to go by."""
+    num_pairs, sd = judgement.num_pairs, judgement.sd
+    if num_pairs < MIN_PAIRS_TO_LOOK or sd is None or judgement.interval is None:
+        return None
+    budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
+    floor, highest = judgement.image_floor, spread_limit(sd, num_pairs)
+    counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_SEEDS, 20).round().astype(int).tolist()})
+    found, at_most = (
+        tuple(detectable_difference(spread, count, image_floor=floor or 0.0, **budget) for count in counts)
+        for spread in (sd, highest)
+    )
+    return Detectable(
+        num_seeds=tuple(counts),
+        difference=found,
+        difference_at_most=at_most,
+        now=found[counts.index(num_pairs)],
+        limit=smallest_detectable_difference(floor, **budget) if floor else None,
     )
 
 

@@ -101,6 +101,8 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
         "p_sign_flip": judgement.p_sign_flip,
         "verdict": judgement.verdict.value,
         "verdict_words": judgement.verdict.words,
+        "detectable_difference": None if contrast.detectable is None else contrast.detectable.now,
+        "detectable_difference_limit": None if contrast.detectable is None else contrast.detectable.limit,
         "seeds_needed": None if judgement.seeds_needed is None else asdict(judgement.seeds_needed),
         "notes": judgement.notes,
         "sentence": contrast.sentence,

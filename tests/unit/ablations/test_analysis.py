@@ -11,6 +11,7 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ablations import stats
 from ablations.analysis import Contrast, RecordedTrial, StudySummary, learned, summarize
 from ablations.plan import Plan
 from ablations.spec import Expectation
@@ -199,6 +200,35 @@ def test_trials_of_other_plans_are_left_out() -> None:
     ]
     assert summary(p, confirmed(p) + others) == summary(p, confirmed(p))
     assert summary(p, others) == summary(p, [])
+
+
+# What so many seeds can show
+
+
+def test_what_a_contrast_can_find_follows_from_its_spread_and_the_images() -> None:
+    p = plan()
+    judgement, found = contrast(p, confirmed(p)).judgement, contrast(p, confirmed(p)).detectable
+    assert found is not None
+    assert judgement.sd is not None
+    floor = judgement.image_floor or 0.0
+    assert found.now == pytest.approx(stats.detectable_difference(judgement.sd, 5, image_floor=floor))
+    assert found.now == found.difference[found.num_seeds.index(5)]
+    assert (found.num_seeds[0], found.num_seeds[-1]) == (3, stats.MAX_SEEDS)
+    assert list(found.difference) == sorted(found.difference, reverse=True)
+    assert all(most > least for most, least in zip(found.difference_at_most, found.difference, strict=True))
+    assert found.limit == pytest.approx(2.8 * floor, rel=0.01)
+    assert found.difference[-1] > found.limit
+
+
+@pytest.mark.parametrize("seeds", [0, 1, 2])
+def test_without_a_spread_nothing_is_said_of_what_can_be_found(seeds: int) -> None:
+    p = plan()
+    assert contrast(p, confirmed(p, one=range(seeds))).detectable is None
+
+
+def test_the_same_difference_at_every_seed_is_no_spread() -> None:
+    p = plan()
+    assert contrast(p, confirmed(p, spread=0.0)).detectable is None
 
 
 # Expectations

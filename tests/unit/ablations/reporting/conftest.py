@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import Contrast, Curve, StudySummary, TuningPoint, VariantSummary
+from ablations.analysis import Contrast, Curve, StudySummary, TuningPoint, VariantSummary, detectable
 from ablations.costs import Workload
 from ablations.reporting.render import write_report
 from ablations.spec import (
@@ -121,6 +121,7 @@ def study(
                 expectation="none stated" if each.expect in {None, "unsure"} else "open",
                 differences=dict(samples[each.name].differences),
                 judgement=judgements[each.name],
+                detectable=detectable(judgements[each.name], alpha=decision.alpha, num_comparisons=len(others)),
                 sentence=sentence(
                     judgements[each.name],
                     variant=each.name,
