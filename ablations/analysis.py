@@ -6,21 +6,23 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median, stdev
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.plan import Plan, PlannedVariant
+from ablations.plan import SEARCH_SEED, Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import (
     MAX_SEEDS,
     MIN_PAIRS_TO_LOOK,
+    Band,
     Judgement,
     PairedSample,
     Verdict,
     detectable_difference,
+    expected_best_of_n,
     judge,
     sentence,
     smallest_detectable_difference,
@@ -31,6 +33,12 @@ from nin.memory import Memory
 
 DEGRADED_POINTS = 5.0
 """A run this far under its variant's median is flagged, and kept."""
+MIN_DRAWS = 8
+"""Under this many draws what to expect of their best is told of three at most, and with a band as wide as the axis."""
+
+
+Role = Literal["start point", "draw", "re-run"]
+"""Of a tuning trial: given beforehand, drawn by the sampler, or one of the best again on a fresh seed."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,7 @@ class TuningPoint:
 
     number: int | None
     seed: int
+    role: Role
     hyperparameters: dict[str, Any]
     status: Status
     validation_accuracy_percent: float | None
@@ -113,6 +122,8 @@ class VariantSummary:
     """Tuning trials with an outcome, re-runs included."""
     num_tune_epochs: int
     tuning: tuple[TuningPoint, ...]
+    best_of_n: Band | None = field(compare=False)
+    """Best validation accuracy to expect of 1, 2, … draws of `tuning`, from which it follows; None: see `best_of_n`."""
     curves: tuple[Curve, ...]
     run_ids: dict[int, str]
     """MLflow run behind each seed's accuracy."""
@@ -218,7 +229,6 @@ def summarize(
         _variant(plan, variant, by_variant[variant.name], measurements.get(plan.workload(variant.name).id))
         for variant in plan.variants
     )
-    chance = 100 / DATASETS[plan.data.name].num_classes
     scope = (
         f"for the tuned configurations, on {DATASETS[plan.data.name].title}"
         if plan.tuned
@@ -232,14 +242,14 @@ def summarize(
         profile=plan.profile,
         profile_description=plan.profile_description,
         dataset=DATASETS[plan.data.name].title,
-        chance_percent=chance,
+        chance_percent=_chance_percent(plan),
         baseline=plan.baseline,
         variants=variants,
         contrasts=contrasts,
         decision=plan.decision,
         scope=scope,
         search_space=plan.search_space,
-        independent_draws=plan.tuning.sampler != "tpe",
+        independent_draws=_independent_draws(plan),
         num_seeds=len(plan.seeds),
         seeds=plan.seeds,
         warnings=tuple(_warnings(plan, variants)),
@@ -259,7 +269,15 @@ def learned(plan: Plan, result: TrialResult) -> bool:
     last = result.last
     if result.status != "finished" or last is None:
         return False
-    return last.validation_accuracy_percent >= 2 * 100 / DATASETS[plan.data.name].num_classes
+    return last.validation_accuracy_percent >= 2 * _chance_percent(plan)
+
+
+def _chance_percent(plan: Plan) -> float:
+    return 100 / DATASETS[plan.data.name].num_classes
+
+
+def _independent_draws(plan: Plan) -> bool:
+    return plan.tuning.sampler != "tpe"
 
 
 def _variant(
@@ -278,6 +296,7 @@ def _variant(
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name)
+    tuning = tuple(_tuning_point(plan, t) for t in tune)
     return VariantSummary(
         name=variant.name,
         description=variant.description,
@@ -308,25 +327,46 @@ def _variant(
         num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
         num_tune_done=len(tune),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
-        tuning=tuple(
-            TuningPoint(
-                number=t.number,
-                seed=t.seed,
-                hyperparameters=t.hyperparameters,
-                status=t.result.status,
-                validation_accuracy_percent=(
-                    t.result.last.validation_accuracy_percent
-                    if t.result.status == "finished" and t.result.last
-                    else None
-                ),
-            )
-            for t in tune
-        ),
+        tuning=tuning,
+        best_of_n=best_of_n(tuning, chance_percent=_chance_percent(plan)) if _independent_draws(plan) else None,
         curves=tuple(
             Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in sorted(confirm.items())
         ),
         run_ids={seed: t.run_id for seed, t in sorted(confirm.items())},
     )
+
+
+def _tuning_point(plan: Plan, trial: RecordedTrial) -> TuningPoint:
+    result = trial.result
+    # The tuner tries the start points first, so that their numbers come before all others.
+    is_start = trial.number is not None and trial.number < len(plan.tuning.start_points or [])
+    return TuningPoint(
+        number=trial.number,
+        seed=trial.seed,
+        role="re-run" if trial.seed != SEARCH_SEED else "start point" if is_start else "draw",
+        hyperparameters=trial.hyperparameters,
+        status=result.status,
+        validation_accuracy_percent=(
+            result.last.validation_accuracy_percent if result.status == "finished" and result.last else None
+        ),
+    )
+
+
+def best_of_n(tuning: Sequence[TuningPoint], *, chance_percent: float) -> Band | None:
+    """Best validation accuracy to expect of 1, 2, … of the sampler's draws, which must not depend on results.
+
+    Start points were chosen and re-runs selected, so neither is a draw. A draw that diverged counts as guessing, which is
+    what its network does: without it, a search space half of which diverges would look as good as one that never does.
+    A draw that failed says something of the machine, and is left out.
+
+    Returns:
+        None with under `MIN_DRAWS` draws, or where one was pruned: its accuracy is that of a shorter training.
+    """
+    draws = [point for point in tuning if point.role == "draw" and point.status != "failed"]
+    if len(draws) < MIN_DRAWS or any(point.status == "pruned" for point in draws):
+        return None
+    scores = (point.validation_accuracy_percent for point in draws)
+    return expected_best_of_n([chance_percent if score is None else score for score in scores])
 
 
 def _median(values: Iterable[float]) -> float | None:

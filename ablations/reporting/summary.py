@@ -75,6 +75,7 @@ def _variant(variant: VariantSummary) -> dict[str, Any]:
         "num_tune_planned": variant.num_tune_planned,
         "num_tune_done": variant.num_tune_done,
         "num_tune_epochs": variant.num_tune_epochs,
+        "expected_best_of_n_percent": None if variant.best_of_n is None else variant.best_of_n.mean.tolist(),
         "run_ids": variant.run_ids,
     }
 

@@ -181,7 +181,7 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
 
 
 ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
-TUNING_COLUMNS = ("variant", "number", "seed", "status", "validation_accuracy_percent")
+TUNING_COLUMNS = ("variant", "number", "seed", "role", "status", "validation_accuracy_percent")
 CONTRAST_COLUMNS = (
     "variant",
     "versus",
@@ -303,6 +303,7 @@ def _tuning(summary: StudySummary) -> list[Row]:
             "variant": variant.name,
             "number": point.number,
             "seed": point.seed,
+            "role": point.role,
             "status": point.status,
             "validation_accuracy_percent": point.validation_accuracy_percent,
             **point.hyperparameters,

@@ -12,7 +12,7 @@ from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
-from ablations.reporting.figures.tuning import tuning_landscape
+from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 
 FIGURES = (
     paired_differences,
@@ -21,6 +21,7 @@ FIGURES = (
     accuracy_against_cost,
     learning_curves,
     tuning_landscape,
+    best_of_n,
 )
 """All figures there can be, in the order of the report; each function bears its figure's name."""
 

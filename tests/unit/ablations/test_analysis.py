@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablations import stats
-from ablations.analysis import Contrast, RecordedTrial, StudySummary, learned, summarize
+from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, learned, summarize
 from ablations.plan import Plan
 from ablations.spec import Expectation
 from ablations.stats import Verdict
@@ -294,6 +294,44 @@ def test_tuning_points_are_told_in_order_and_without_scores_of_what_failed() -> 
     points = summary(p, trials)["one"].tuning
     assert [(point.seed, point.number) for point in points] == [(0, 0), (0, 1), (1, None)]
     assert [point.validation_accuracy_percent for point in points] == [80.0, None, 80.0]
+
+
+def drawn(plan: Plan, accuracies: list[float | None]) -> list[RecordedTrial]:
+    """A start point, then a draw of each of these validation accuracies; None: it diverged."""
+    trials = [tune(plan, "one", 0, epochs=(tiny.record(1, 99.0),))]
+    for number, accuracy in enumerate(accuracies, start=1):
+        how: dict[str, Any] = {"epochs": (tiny.record(1, accuracy),)} if accuracy else {"status": "diverged"}
+        trials.append(tune(plan, "one", number, 0.01 + 0.001 * number, **how))
+    return trials
+
+
+def test_tuning_trials_have_their_role() -> None:
+    points = [{"train.lr": 0.05}, {"train.lr": 0.1}]
+    p = plan(tuning={"trials": 3, "rerun_best": 1, "rerun_seeds": 1, "start_points": points})
+    trials = [*(tune(p, "one", number) for number in (0, 1, 2)), tune(p, "one", 1, seed=1)]
+    told = [point.role for point in summary(p, trials)["one"].tuning]
+    assert told == ["start point", "start point", "draw", "re-run"]
+
+
+def test_best_of_n_is_of_draws_alone_and_one_that_diverged_counts_as_guessing() -> None:
+    p = plan()
+    accuracies = [81.0, 82.0, 83.0, None, 85.0, 86.0, 87.0, 88.0]
+    trials = [*drawn(p, accuracies), tune(p, "one", 1, seed=1), tune(p, "one", 9, 0.19, status="failed")]
+    band = summary(p, trials)["one"].best_of_n
+    assert band is not None
+    scores = [CHANCE if accuracy is None else accuracy for accuracy in accuracies]
+    assert list(band.mean) == list(stats.expected_best_of_n(scores).mean)
+    assert len(band.mean) == 4
+    assert band.mean[0] == pytest.approx(np.mean(scores))
+
+
+def test_best_of_n_is_not_told_of_few_pruned_or_dependent_draws() -> None:
+    p, enough = plan(), [80.0 + k for k in range(MIN_DRAWS)]
+    assert summary(p, drawn(p, enough))["one"].best_of_n is not None
+    assert summary(p, drawn(p, enough[1:]))["one"].best_of_n is None
+    assert summary(p, [*drawn(p, enough), tune(p, "one", 20, 0.19, status="pruned")])["one"].best_of_n is None
+    tpe = plan(tuning={"sampler": "tpe", "trials": 20})
+    assert summary(tpe, drawn(tpe, enough))["one"].best_of_n is None
 
 
 # Order

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import Contrast, Curve, StudySummary, TuningPoint, VariantSummary, detectable
+from ablations.analysis import Contrast, Curve, Role, StudySummary, TuningPoint, VariantSummary, best_of_n, detectable
 from ablations.costs import Workload
 from ablations.reporting.render import write_report
 from ablations.spec import (
@@ -59,6 +59,7 @@ def variant(
     }
     learned = [end[seed] for seed in ran if seed not in set(failed)]
     tuned = _draw(search_space, rng) if ran else {}
+    tuning = _tuning(search_space, tuned, accuracy or 0, rng) if ran else ()
     changes = {"model.mixers": len(name) % 4} if changes is None else dict(changes)
     return VariantSummary(
         name=name,
@@ -83,10 +84,11 @@ def variant(
         dead_classes={seed: 9 if seed in set(failed) else 0 for seed in ran},
         train_images_per_second=5432.1 if ran else None,
         trial_seconds=4.2 if ran else None,
-        num_tune_planned=10 if search_space else 0,
-        num_tune_done=10 if search_space and ran else 0,
-        num_tune_epochs=120 if search_space and ran else 0,
-        tuning=_tuning(search_space, tuned, accuracy or 0, rng) if ran else (),
+        num_tune_planned=20 if search_space else 0,
+        num_tune_done=20 if search_space and ran else 0,
+        num_tune_epochs=240 if search_space and ran else 0,
+        tuning=tuning,
+        best_of_n=best_of_n(tuning, chance_percent=10.0),
         curves=tuple(
             Curve(s, s not in set(failed), _epochs(end[s], s not in set(failed), num_epochs, rng)) for s in ran
         ),
@@ -294,14 +296,16 @@ def _tuning(
     if not search_space:
         return ()
 
-    def point(number: int | None, seed: int, values: dict[str, Any]) -> TuningPoint:
+    def point(number: int | None, seed: int, role: Role, values: dict[str, Any]) -> TuningPoint:
         score = accuracy - 3 * abs(np.log(values["train.lr"] / tuned["train.lr"])) + float(rng.normal(0, 0.3))
         diverged = values["train.lr"] > 0.27
-        return TuningPoint(number, seed, values, "diverged" if diverged else "finished", None if diverged else score)
+        return TuningPoint(
+            number, seed, role, values, "diverged" if diverged else "finished", None if diverged else score
+        )
 
     start = {**_draw(search_space, rng), "train.lr": 0.05}
-    search = [point(k, 0, start if k == 0 else _draw(search_space, rng)) for k in range(7)]
-    return (*search, *(point(None, seed, tuned) for seed in (1, 2, 3)))
+    draws = [point(k, 0, "draw", _draw(search_space, rng)) for k in range(1, 17)]
+    return (point(0, 0, "start point", start), *draws, *(point(None, seed, "re-run", tuned) for seed in (1, 2, 3)))
 
 
 def _epochs(end: float, learned: bool, num_epochs: int, rng: np.random.Generator) -> tuple[EpochRecord, ...]:

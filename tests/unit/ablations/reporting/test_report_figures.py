@@ -15,7 +15,7 @@ from ablations.reporting.figures.curves import learning_curves
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.frame import grid_of
 from ablations.reporting.figures.power import seeds_needed
-from ablations.reporting.figures.tuning import tuning_landscape
+from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 from ablations.reporting.theme import DARK, drawing
 from ablations.stats import Interval
 
@@ -168,3 +168,43 @@ def test_seeds_needed_is_only_drawn_of_a_spread(make_study: MakeStudy) -> None:
     spec = seeds_needed(make_study("troubled"))
     assert spec is not None
     assert "(no spread between seeds): learns_nothing_at_all, not_run_yet and half_done." in spec.caption
+
+
+# Tuning
+
+
+def test_start_points_draws_and_reruns_are_told_apart(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.variants
+    second_start = replace(first.tuning[1], role="start point")
+    two_starts = replace(first, tuning=(first.tuning[0], second_start, *first.tuning[2:]))
+    spec = tuning_landscape(replace(summary, variants=(two_starts, *others)))
+    assert spec is not None
+    with drawing():
+        markers = [line.get_marker() for line in spec.draw().axes[0].lines]
+    assert {marker: markers.count(marker) for marker in "so^"} == {"s": 2, "o": 15, "^": 3}
+
+
+def test_best_of_n_has_a_panel_for_each_variant_with_draws(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = best_of_n(summary)
+    assert spec is not None
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == len(summary.variants)
+    for axes, each in zip(panels, summary.variants, strict=True):
+        assert each.best_of_n is not None
+        assert list(axes.lines[-1].get_ydata()) == list(each.best_of_n.mean)
+        assert f"{each.best_of_n.mean[-1]:.2f} % of the best of 8." in spec.alt_text
+    assert "three: 16 draws (2 diverged), " in spec.alt_text
+
+
+def test_best_of_n_is_only_drawn_of_enough_independent_draws(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = (replace(each, best_of_n=None) for each in summary.variants)
+    assert best_of_n(replace(summary, variants=(first, *others))) is None
+    spec = best_of_n(replace(summary, variants=(first, *summary.variants[1:])))
+    assert spec is not None
+    assert "(under 8 draws, or pruned ones): two." in spec.caption
+    with drawing():
+        assert len(spec.draw().axes[0].lines) == 1, "no baseline to draw in grey"

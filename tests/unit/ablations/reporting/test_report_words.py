@@ -106,8 +106,8 @@ def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> N
     method = dict(prose.method(make_study("searched_widely")))
     assert "train.lr from 0.01 to 0.3 (log scale)" in method["Tuning"]
     assert "train.optimizer among sgd and adamw" in method["Tuning"]
-    assert "10 of 10 trials in 120 epochs" in method["Tuning"]
-    assert "not_run_yet 0 of 10 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
+    assert "20 of 20 trials in 240 epochs" in method["Tuning"]
+    assert "not_run_yet 0 of 20 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
     assert dict(prose.method(make_study("alone")))["Tuning"].startswith("None")
 
 
