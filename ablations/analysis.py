@@ -22,6 +22,8 @@ from ablations.stats import (
     PairedSample,
     Verdict,
     detectable_difference,
+    disagreement,
+    disagreement_between_reseeds,
     expected_best_of_n,
     judge,
     sentence,
@@ -109,6 +111,8 @@ class VariantSummary:
     """Over the seeds that learned."""
     sd_accuracy_percent: float | None
     """Standard deviation over the seeds that learned; None under two."""
+    reseed_disagreement_percent: float | None
+    """Share of test images that one seed gets right and another wrong, over all pairs that learned; None under two."""
     learning_onset_steps: dict[int, int | None]
     """By seed: first step with the smoothed loss under the onset threshold; None: it never was."""
     dead_classes: dict[int, int]
@@ -159,6 +163,8 @@ class Contrast:
     """What became of it: "as expected", "not as expected", "open", or "none stated"."""
     differences: dict[int, float]
     """By seed; pairs where both learned."""
+    disagreement_percent: dict[int, float]
+    """By seed: share of test images that one of the two gets right and the other wrong; pairs where both learned."""
     judgement: Judgement
     detectable: Detectable | None
     """None where there is no spread, or too few pairs to guess it."""
@@ -297,6 +303,7 @@ def _variant(
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name)
     tuning = tuple(_tuning_point(plan, t) for t in tune)
+    right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(
         name=variant.name,
         description=variant.description,
@@ -316,6 +323,7 @@ def _variant(
         missing_seeds=tuple(seed for seed in plan.seeds if seed not in confirm),
         mean_accuracy_percent=mean(values) if values else None,
         sd_accuracy_percent=stdev(values) if len(values) > 1 else None,
+        reseed_disagreement_percent=disagreement_between_reseeds(np.stack(right)) if len(right) > 1 else None,
         learning_onset_steps={
             seed: t.result.last.learning_onset_step for seed, t in sorted(confirm.items()) if t.result.last is not None
         },
@@ -406,6 +414,9 @@ def _contrasts(
             expect=each.expect,
             expectation=_outcome(each.expect, judgements[each.name]),
             differences=dict(samples[each.name].differences),
+            disagreement_percent=_disagreement(
+                samples[each.name].differences, trials[each.name], trials[references[each.name].name]
+            ),
             judgement=judgements[each.name],
             detectable=detectable(judgements[each.name], alpha=plan.decision.alpha, num_comparisons=len(others)),
             sentence=sentence(
@@ -462,6 +473,13 @@ def _sample(
         num_ran_reference=len(ran[1]),
         correct=correct,
     )
+
+
+def _disagreement(
+    seeds: Iterable[int], variant: Sequence[RecordedTrial], reference: Sequence[RecordedTrial]
+) -> dict[int, float]:
+    first, second = _bits(variant), _bits(reference)
+    return {seed: disagreement(first[seed], second[seed]) for seed in seeds if seed in first and seed in second}
 
 
 def _bits(trials: Sequence[RecordedTrial]) -> dict[int, np.ndarray]:

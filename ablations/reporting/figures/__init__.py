@@ -9,6 +9,7 @@ from ablations.analysis import StudySummary
 from ablations.reporting.figures.cost import accuracy_against_cost
 from ablations.reporting.figures.curves import learning_curves
 from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
@@ -18,6 +19,7 @@ FIGURES = (
     paired_differences,
     accuracy_by_seed,
     seeds_needed,
+    disagreement,
     accuracy_against_cost,
     learning_curves,
     tuning_landscape,

@@ -231,6 +231,31 @@ def test_the_same_difference_at_every_seed_is_no_spread() -> None:
     assert contrast(p, confirmed(p, spread=0.0)).detectable is None
 
 
+# Single images
+
+
+def test_disagreement_is_counted_image_by_image_and_seed_by_seed() -> None:
+    p = plan()
+    s = summary(p, confirmed(p))
+    # The first images are right, as many as the accuracy says: two networks differ on the images between the two.
+    differences = {seed: abs(d) for seed, d in s.contrasts[0].differences.items()}
+    assert s.contrasts[0].disagreement_percent == pytest.approx(differences)
+    pairs = [0.1 * (second - first) for first in range(SEEDS) for second in range(first + 1, SEEDS)]
+    assert s["two"].reseed_disagreement_percent == pytest.approx(np.mean(pairs))
+
+
+def test_disagreement_is_among_runs_that_learned_and_whose_images_are_known() -> None:
+    p = plan()
+    trials = [t for t in confirmed(p) if t.variant == "two" or t.seed > 2]
+    trials.append(confirm(p, "one", 0, 26.0, validation=26.0))
+    trials.append(confirm(p, "one", 1, 70.0, test_correct=None, num_test_images=None))
+    s = summary(p, trials)
+    assert set(s.contrasts[0].differences) == {1, 3, 4}
+    assert set(s.contrasts[0].disagreement_percent) == {3, 4}
+    assert s["one"].reseed_disagreement_percent == pytest.approx(abs(69.8 - 70.4))
+    assert summary(p, trials[:1])["two"].reseed_disagreement_percent is None
+
+
 # Expectations
 
 

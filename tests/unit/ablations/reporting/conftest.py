@@ -80,6 +80,7 @@ def variant(
         missing_seeds=tuple(sorted(missing)),
         mean_accuracy_percent=float(np.mean(learned)) if learned else None,
         sd_accuracy_percent=float(np.std(learned, ddof=1)) if len(learned) > 1 else None,
+        reseed_disagreement_percent=1.2 * (100 - accuracy) if accuracy and len(learned) > 1 else None,
         learning_onset_steps={seed: None if seed in set(failed) else 12 for seed in ran},
         dead_classes={seed: 9 if seed in set(failed) else 0 for seed in ran},
         train_images_per_second=5432.1 if ran else None,
@@ -122,6 +123,11 @@ def study(
                 expect=each.expect,
                 expectation="none stated" if each.expect in {None, "unsure"} else "open",
                 differences=dict(samples[each.name].differences),
+                # What one of the two gets wrong more, and some of what both get wrong.
+                disagreement_percent={
+                    seed: round(abs(d) + 0.9 * (100 - reference.accuracy_percent[seed]), 2)
+                    for seed, d in samples[each.name].differences.items()
+                },
                 judgement=judgements[each.name],
                 detectable=detectable(judgements[each.name], alpha=decision.alpha, num_comparisons=len(others)),
                 sentence=sentence(

@@ -7,12 +7,14 @@ from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
 from ablations.analysis import StudySummary, detectable
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.curves import learning_curves
 from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import grid_of
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
@@ -168,6 +170,36 @@ def test_seeds_needed_is_only_drawn_of_a_spread(make_study: MakeStudy) -> None:
     spec = seeds_needed(make_study("troubled"))
     assert spec is not None
     assert "(no spread between seeds): learns_nothing_at_all, not_run_yet and half_done." in spec.caption
+
+
+def test_disagreement_is_held_against_that_of_two_seeds(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = disagreement(summary)
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    marks = {marker: [line.get_xdata() for line in axes.lines if line.get_marker() == marker] for marker in "oD|"}
+    shares = [list(contrast.disagreement_percent.values()) for contrast in summary.contrasts]
+    assert [list(dots) for dots in marks["o"]] == shares
+    assert [float(x) for (x,) in marks["D"]] == pytest.approx([np.mean(each) for each in shares])
+    among = summary[summary.baseline].reseed_disagreement_percent
+    assert [float(x) for (x,) in marks["|"]] == [among] * len(summary.contrasts)
+    assert f"none and two: {np.mean(shares[0]):.2f} % on average" in spec.alt_text
+    assert f"two seeds of two: {among:.2f} %." in spec.alt_text
+
+
+def test_disagreement_takes_correct_images_and_can_do_without_reseeds(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, *others = summary.variants
+    unknown = tuple(replace(contrast, disagreement_percent={}) for contrast in summary.contrasts)
+    assert disagreement(replace(summary, contrasts=unknown)) is None
+    lonely = replace(baseline, reseed_disagreement_percent=None)
+    spec = disagreement(replace(summary, variants=(lonely, *others), contrasts=(summary.contrasts[0], *unknown[1:])))
+    assert spec is not None
+    assert "two seeds of two" not in spec.alt_text
+    assert "(no pair whose right images are known): one, three and none_wide." in spec.caption
+    with drawing():
+        assert not any(line.get_marker() == "|" for line in spec.draw().axes[0].lines)
 
 
 # Tuning
