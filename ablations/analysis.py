@@ -18,14 +18,17 @@ from ablations.stats import (
     MAX_SEEDS,
     MIN_PAIRS_TO_LOOK,
     Band,
+    Interval,
     Judgement,
     PairedSample,
     Verdict,
+    clopper_pearson,
     detectable_difference,
     disagreement,
     disagreement_between_reseeds,
     expected_best_of_n,
     judge,
+    mcnemar_exact,
     sentence,
     smallest_detectable_difference,
     spread_limit,
@@ -132,6 +135,16 @@ class VariantSummary:
     run_ids: dict[int, str]
     """MLflow run behind each seed's accuracy."""
 
+    @property
+    def ran_seeds(self) -> frozenset[int]:
+        """Seeds that have an outcome, whether they learned or not."""
+        return frozenset(self.accuracy_percent) | frozenset(self.failed_seeds)
+
+    @property
+    def failure_rate(self) -> Interval | None:
+        """95 % interval for the chance that a fresh seed does not learn, in [0, 1]; None where none ran."""
+        return clopper_pearson(len(self.failed_seeds), len(self.ran_seeds)) if self.ran_seeds else None
+
 
 @dataclass(frozen=True)
 class Detectable:
@@ -165,6 +178,8 @@ class Contrast:
     """By seed; pairs where both learned."""
     disagreement_percent: dict[int, float]
     """By seed: share of test images that one of the two gets right and the other wrong; pairs where both learned."""
+    p_failures: float | None
+    """Of equal failure rates, by the seeds on which only one of the two learned; None where none ran on both sides."""
     judgement: Judgement
     detectable: Detectable | None
     """None where there is no spread, or too few pairs to guess it."""
@@ -417,6 +432,7 @@ def _contrasts(
             disagreement_percent=_disagreement(
                 samples[each.name].differences, trials[each.name], trials[references[each.name].name]
             ),
+            p_failures=p_failures(each, references[each.name]),
             judgement=judgements[each.name],
             detectable=detectable(judgements[each.name], alpha=plan.decision.alpha, num_comparisons=len(others)),
             sentence=sentence(
@@ -457,7 +473,7 @@ def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> D
 def _sample(
     plan: Plan, variant: VariantSummary, reference: VariantSummary, trials: Mapping[str, Sequence[RecordedTrial]]
 ) -> PairedSample:
-    ran = [set(v.accuracy_percent) | set(v.failed_seeds) for v in (variant, reference)]
+    ran = [v.ran_seeds for v in (variant, reference)]
     good = [set(v.accuracy_percent) - set(v.failed_seeds) for v in (variant, reference)]
     seeds = sorted(good[0] & good[1])
     bits = [_bits(trials[v.name]) for v in (variant, reference)]
@@ -473,6 +489,13 @@ def _sample(
         num_ran_reference=len(ran[1]),
         correct=correct,
     )
+
+
+def p_failures(variant: VariantSummary, reference: VariantSummary) -> float | None:
+    """Exact McNemar p-value of equal failure rates over the seeds that ran on both sides; None where there are none."""
+    both = variant.ran_seeds & reference.ran_seeds
+    failed, failed_reference = (both & set(each.failed_seeds) for each in (variant, reference))
+    return mcnemar_exact(len(failed - failed_reference), len(failed_reference - failed)) if both else None
 
 
 def _disagreement(

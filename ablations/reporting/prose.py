@@ -127,7 +127,7 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     yield (
         "Failed runs",
         "A run that diverged, or ended under twice the accuracy of guessing, did not learn: it is counted, and left "
-        "out of means and differences.",
+        f"out of means and differences.{_failures(summary)}",
     )
     yield (
         "Margin",
@@ -169,6 +169,16 @@ def _effort(summary: StudySummary) -> str:
         return f"Done for each variant, re-runs included: {counts[summary.baseline]}."
     each = "; ".join(f"{name} {count}" for name, count in counts.items())
     return f"Done, re-runs included: {each}."
+
+
+def _failures(summary: StudySummary) -> str:
+    """Failed runs, and in brackets what their rate could be; variants of which as many failed stand together."""
+    groups: dict[str, list[str]] = {}
+    for variant in summary.variants:
+        if variant.ran_seeds:
+            groups.setdefault(words.failures(variant), []).append(variant.name)
+    told = (f"{failures} of {words.listed(names)}" for failures, names in groups.items())
+    return f" So far {'; '.join(told)}, in brackets the rate's 95 % interval." if groups else ""
 
 
 def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:

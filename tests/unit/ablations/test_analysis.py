@@ -182,6 +182,24 @@ def test_a_crashed_seed_is_missing_not_failed() -> None:
     assert (s["one"].failed_seeds, s["one"].missing_seeds) == ((), (2,))
 
 
+def test_failures_are_compared_on_the_seeds_that_ran_on_both_sides() -> None:
+    p = plan()
+    failed = {("one", 0), ("one", 1), ("one", 2), ("two", 2)}
+    trials = [
+        confirm(p, variant, seed, validation=CHANCE if (variant, seed) in failed else 90.0)
+        for variant in ("one", "two")
+        for seed in range(SEEDS)
+    ]
+    s = summary(p, trials)
+    assert s.contrasts[0].p_failures == stats.mcnemar_exact(2, 0)
+    assert s["one"].failure_rate == stats.clopper_pearson(3, 5)
+    assert s["one"].ran_seeds == set(range(SEEDS))
+    without = summary(p, [t for t in trials if (t.variant, t.seed) != ("two", 0)])
+    assert without.contrasts[0].p_failures == stats.mcnemar_exact(1, 0)
+    assert summary(p, trials[:SEEDS]).contrasts[0].p_failures is None
+    assert summary(p, trials[:SEEDS])["two"].failure_rate is None
+
+
 @pytest.mark.parametrize(("validation", "did"), [(2 * CHANCE, True), (2 * CHANCE - 0.01, False)])
 def test_to_learn_is_to_reach_twice_chance(validation: float, did: bool) -> None:
     p = plan()

@@ -12,7 +12,17 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import Contrast, Curve, Role, StudySummary, TuningPoint, VariantSummary, best_of_n, detectable
+from ablations.analysis import (
+    Contrast,
+    Curve,
+    Role,
+    StudySummary,
+    TuningPoint,
+    VariantSummary,
+    best_of_n,
+    detectable,
+    p_failures,
+)
 from ablations.costs import Workload
 from ablations.reporting.render import write_report
 from ablations.spec import (
@@ -128,6 +138,7 @@ def study(
                     seed: round(abs(d) + 0.9 * (100 - reference.accuracy_percent[seed]), 2)
                     for seed, d in samples[each.name].differences.items()
                 },
+                p_failures=p_failures(each, reference),
                 judgement=judgements[each.name],
                 detectable=detectable(judgements[each.name], alpha=decision.alpha, num_comparisons=len(others)),
                 sentence=sentence(
