@@ -176,6 +176,8 @@ class Contrast:
     """What became of it: "as expected", "not as expected", "open", or "none stated"."""
     differences: dict[int, float]
     """By seed; pairs where both learned."""
+    curve_differences: dict[int, tuple[float, ...]]
+    """By seed: difference in validation accuracy after each epoch, points; pairs where both learned."""
     disagreement_percent: dict[int, float]
     """By seed: share of test images that one of the two gets right and the other wrong; pairs where both learned."""
     p_failures: float | None
@@ -429,6 +431,7 @@ def _contrasts(
             expect=each.expect,
             expectation=_outcome(each.expect, judgements[each.name]),
             differences=dict(samples[each.name].differences),
+            curve_differences=curve_differences(each, references[each.name]),
             disagreement_percent=_disagreement(
                 samples[each.name].differences, trials[each.name], trials[references[each.name].name]
             ),
@@ -489,6 +492,18 @@ def _sample(
         num_ran_reference=len(ran[1]),
         correct=correct,
     )
+
+
+def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dict[int, tuple[float, ...]]:
+    """By seed that learned on both sides: variant minus reference in validation accuracy, as far as both were trained."""
+    curves, others = ({curve.seed: curve.epochs for curve in v.curves if curve.learned} for v in (variant, reference))
+    return {
+        seed: tuple(
+            one.validation_accuracy_percent - other.validation_accuracy_percent
+            for one, other in zip(curves[seed], others[seed], strict=False)
+        )
+        for seed in sorted(curves.keys() & others.keys())
+    }
 
 
 def p_failures(variant: VariantSummary, reference: VariantSummary) -> float | None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ablations.analysis import StudySummary
 from ablations.reporting.figures.cost import accuracy_against_cost
-from ablations.reporting.figures.curves import learning_curves
+from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
@@ -22,6 +22,7 @@ FIGURES = (
     disagreement,
     accuracy_against_cost,
     learning_curves,
+    difference_curves,
     tuning_landscape,
     best_of_n,
 )

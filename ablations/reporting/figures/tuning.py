@@ -226,7 +226,7 @@ def _draw_best(
         axes.plot(_counts(band), band.mean, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3)
         accuracy_axis(axes, limits, gutter=False, num_ticks=4)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_title(words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 40), pad=17)
+        axes.set_title(words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
         told = f"best of {len(band.mean)}: {words.points(float(band.mean[-1]))} %"
         axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
         tidy(axes)

@@ -249,6 +249,21 @@ def test_the_same_difference_at_every_seed_is_no_spread() -> None:
     assert contrast(p, confirmed(p, spread=0.0)).detectable is None
 
 
+# Curves
+
+
+def test_curves_differ_epoch_by_epoch_where_both_learned() -> None:
+    p = plan()
+    trials = [
+        confirm(p, "two", 0, epochs=tuple(tiny.record(epoch, 80.0 + epoch) for epoch in (1, 2, 3))),
+        confirm(p, "one", 0, epochs=tuple(tiny.record(epoch, 70.0 + 4 * epoch) for epoch in (1, 2, 3))),
+        confirm(p, "two", 1),
+        confirm(p, "one", 1, validation=CHANCE),
+        confirm(p, "two", 2),
+    ]
+    assert contrast(p, trials).curve_differences == {0: (-7.0, -4.0, -1.0)}
+
+
 # Single images
 
 

@@ -20,6 +20,7 @@ from ablations.analysis import (
     TuningPoint,
     VariantSummary,
     best_of_n,
+    curve_differences,
     detectable,
     p_failures,
 )
@@ -133,6 +134,7 @@ def study(
                 expect=each.expect,
                 expectation="none stated" if each.expect in {None, "unsure"} else "open",
                 differences=dict(samples[each.name].differences),
+                curve_differences=curve_differences(each, reference),
                 # What one of the two gets wrong more, and some of what both get wrong.
                 disagreement_percent={
                     seed: round(abs(d) + 0.9 * (100 - reference.accuracy_percent[seed]), 2)

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from ablations.analysis import StudySummary, detectable
 from ablations.reporting.figures import FIGURES, figures
-from ablations.reporting.figures.curves import learning_curves
+from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import grid_of
@@ -129,6 +129,53 @@ def test_colours_are_told_apart_by_lightness_from_their_ground() -> None:
     for colour in (ink, muted):
         assert contrast(colour, surface) >= 4.5
         assert contrast(DARK[colour], DARK[surface]) >= 4.5
+
+
+# Curves
+
+
+@pytest.mark.parametrize("name", ["ordinary", "troubled"])
+def test_bands_of_curves_are_called_pointwise_however_many_variants(make_study: MakeStudy, name: str) -> None:
+    spec = learning_curves(make_study(name))
+    assert spec is not None
+    assert "bands its pointwise 95 % t interval" in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    # For each of three metrics; of the twelve troubled ones three have no mean, or one of a single seed.
+    num_variants = {"ordinary": 5, "troubled": 9}[name]
+    assert sum(len(axes.collections) for axes in panels) == 3 * num_variants
+
+
+def test_difference_curves_are_paired_and_end_where_training_does(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = difference_curves(summary)
+    assert spec is not None
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == len(summary.contrasts)
+    for axes, contrast in zip(panels, summary.contrasts, strict=True):
+        pairs = np.array(list(contrast.curve_differences.values()))
+        zero, *seeds, mean = axes.lines
+        assert not np.any(zero.get_ydata())
+        assert [list(line.get_ydata()) for line in seeds] == pairs.tolist()
+        assert list(mean.get_ydata()) == list(pairs.mean(axis=0))
+        assert len(axes.collections) == 1, "a band"
+        assert axes.get_ylim()[0] < pairs.min() < pairs.max() < axes.get_ylim()[1]
+    assert "pointwise" in spec.caption
+
+
+def test_difference_curves_take_pairs_and_two_epochs(make_study: MakeStudy) -> None:
+    spec = difference_curves(make_study("troubled"))
+    assert spec is not None
+    assert "both learned): learns_nothing_at_all and not_run_yet." in spec.caption
+    with drawing():
+        half_done = spec.draw().axes[1]
+    assert not half_done.collections, "one pair has no band"
+    summary = make_study("ordinary")
+    short = (
+        replace(c, curve_differences={s: d[:1] for s, d in c.curve_differences.items()}) for c in summary.contrasts
+    )
+    assert difference_curves(replace(summary, contrasts=tuple(short))) is None
 
 
 # What so many seeds can show
