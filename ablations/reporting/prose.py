@@ -172,13 +172,13 @@ def _effort(summary: StudySummary) -> str:
 
 
 def _failures(summary: StudySummary) -> str:
-    """Failed runs, and in brackets what their rate could be; variants of which as many failed stand together."""
+    """Failed runs and what their rate could be; variants of which as many failed stand together."""
     groups: dict[str, list[str]] = {}
     for variant in summary.variants:
         if variant.ran_seeds:
             groups.setdefault(words.failures(variant), []).append(variant.name)
-    told = (f"{failures} of {words.listed(names)}" for failures, names in groups.items())
-    return f" So far {'; '.join(told)}, in brackets the rate's 95 % interval." if groups else ""
+    told = (f"{words.listed(names)}: {failures}" for failures, names in groups.items())
+    return f" Counted of each, with the 95 % interval of the rate: {'; '.join(told)}." if groups else ""
 
 
 def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:

@@ -273,7 +273,8 @@ def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
     figure, cells = new_figure(0.4 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
-    reach = 1.15 * max(1.0, *(float(np.abs(values).max()) for values in shown.values()))
+    low = 1.15 * min(-0.5, *(float(values.min()) for values in shown.values()))
+    high = 1.15 * max(0.5, *(float(values.max()) for values in shown.values()))
     for index, (axes, (name, values)) in enumerate(zip(cells, shown.items(), strict=False)):
         epochs = np.arange(1, values.shape[1] + 1)
         mean = t_band(values)
@@ -284,9 +285,9 @@ def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
             axes.fill_between(epochs, mean.lower, mean.upper, color=BLUE, **_BAND)
         # Differences begin at tens of points and end at tenths.
         axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_ylim(-reach, reach)
-        ticks = [sign * tick for tick in (0.5, 1, 3, 10, 30) if tick <= reach for sign in (-1, 1)]
-        axes.yaxis.set_major_locator(FixedLocator([0, *ticks]))
+        axes.set_ylim(low, high)
+        ticks = (-30, -10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30)
+        axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
         axes.yaxis.set_minor_locator(NullLocator())
         axes.yaxis.set_major_formatter(
             FuncFormatter(lambda value, _: f"{value:+g}".replace("-", words.MINUS) if value else "0")
