@@ -6,20 +6,45 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median, stdev
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.plan import Look, Plan, PlannedVariant
+from ablations.plan import SEARCH_SEED, Look, Plan, PlannedVariant
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
-from ablations.stats import Interval, Judgement, PairedSample, Verdict, judge, paired_interval, sentence
+from ablations.stats import (
+    MAX_SEEDS,
+    MIN_PAIRS_TO_LOOK,
+    Band,
+    Interval,
+    Judgement,
+    PairedSample,
+    Verdict,
+    clopper_pearson,
+    detectable_difference,
+    disagreement,
+    disagreement_between_reseeds,
+    expected_best_of_n,
+    judge,
+    mcnemar_exact,
+    paired_interval,
+    sentence,
+    smallest_detectable_difference,
+    spread_limit,
+)
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
 from nin.memory import Memory
 
 DEGRADED_POINTS = 5.0
 """A run this far under its variant's median is flagged, and kept."""
+MIN_DRAWS = 8
+"""Under this many draws what to expect of their best is told of three at most, and with a band as wide as the axis."""
+
+
+Role = Literal["start point", "draw", "re-run"]
+"""Of a tuning trial: given beforehand, drawn by the sampler, or one of the best again on a fresh seed."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +67,7 @@ class TuningPoint:
 
     number: int | None
     seed: int
+    role: Role
     hyperparameters: dict[str, Any]
     status: Status
     validation_accuracy_percent: float | None
@@ -89,6 +115,8 @@ class VariantSummary:
     """Over the seeds that learned."""
     sd_accuracy_percent: float | None
     """Standard deviation over the seeds that learned; None under two."""
+    reseed_disagreement_percent: float | None
+    """Share of test images that one seed gets right and another wrong, over all pairs that learned; None under two."""
     learning_onset_steps: dict[int, int | None]
     """By seed: first step with the smoothed loss under the onset threshold; None: it never was."""
     dead_classes: dict[int, int]
@@ -102,9 +130,40 @@ class VariantSummary:
     """Tuning trials with an outcome, re-runs included."""
     num_tune_epochs: int
     tuning: tuple[TuningPoint, ...]
+    best_of_n: Band | None = field(compare=False)
+    """Best validation accuracy to expect of 1, 2, … draws of `tuning`, from which it follows; None: see `best_of_n`."""
     curves: tuple[Curve, ...]
     run_ids: dict[int, str]
     """MLflow run behind each seed's accuracy."""
+
+    @property
+    def ran_seeds(self) -> frozenset[int]:
+        """Seeds that have an outcome, whether they learned or not."""
+        return frozenset(self.accuracy_percent) | frozenset(self.failed_seeds)
+
+    @property
+    def failure_rate(self) -> Interval | None:
+        """95 % interval for the chance that a fresh seed does not learn, in [0, 1]; None where none ran."""
+        return clopper_pearson(len(self.failed_seeds), len(self.ran_seeds)) if self.ran_seeds else None
+
+
+@dataclass(frozen=True)
+class Detectable:
+    """The true difference that a contrast finds with 80 % power, against its number of paired seeds; points.
+
+    At the first step of the step-down, alpha / K, and never from the difference that was seen.
+    """
+
+    num_seeds: tuple[int, ...]
+    """From `MIN_PAIRS_TO_LOOK` to `MAX_SEEDS`, evenly on a log scale, and the pairs there are."""
+    difference: tuple[float, ...]
+    """At the spread that was seen."""
+    difference_at_most: tuple[float, ...]
+    """At the 80 % upper limit of that spread."""
+    now: float
+    """With the pairs there are."""
+    limit: float | None
+    """What infinitely many seeds would leave; None where the images set no limit that is known."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +177,21 @@ class Contrast:
     """What became of it: "as expected", "not as expected", "open", or "none stated"."""
     differences: dict[int, float]
     """By seed; pairs where both learned."""
+    curve_differences: dict[int, tuple[float, ...]]
+    """By seed: difference in validation accuracy after each epoch, points; pairs where both learned."""
+    disagreement_percent: dict[int, float]
+    """By seed: share of test images that one of the two gets right and the other wrong; pairs where both learned."""
+    p_failures: float | None
+    """Of equal failure rates, by the seeds on which only one of the two learned; None where none ran on both sides."""
     judgement: Judgement
+    detectable: Detectable | None
+    """None where there is no spread, or too few pairs to guess it."""
     sentence: str
 
 
 @dataclass(frozen=True)
 class AACheck:
-    """The baseline against itself on other seeds: what no difference looks like. Accuracies in percentage points."""
+    """The baseline against itself on other seeds: how far apart seeds alone are. Accuracies in percentage points."""
 
     num_pairs: int
     """Seeds of either kind that learned, put in pairs by their order."""
@@ -208,7 +275,6 @@ def summarize(
         _variant(plan, variant, by_variant[variant.name], measurements.get(plan.workload(variant.name).id))
         for variant in plan.variants
     )
-    chance = 100 / DATASETS[plan.data.name].num_classes
     scope = (
         f"for the tuned configurations, on {DATASETS[plan.data.name].title}"
         if plan.tuned
@@ -222,14 +288,14 @@ def summarize(
         profile=plan.profile,
         profile_description=plan.profile_description,
         dataset=DATASETS[plan.data.name].title,
-        chance_percent=chance,
+        chance_percent=_chance_percent(plan),
         baseline=plan.baseline,
         variants=variants,
         contrasts=contrasts,
         decision=plan.decision,
         scope=scope,
         search_space=plan.search_space,
-        independent_draws=plan.tuning.sampler != "tpe",
+        independent_draws=_independent_draws(plan),
         num_seeds=len(plan.seeds),
         seeds=plan.seeds,
         looks=plan.looks,
@@ -273,7 +339,15 @@ def learned(plan: Plan, result: TrialResult) -> bool:
     last = result.last
     if result.status != "finished" or last is None:
         return False
-    return last.validation_accuracy_percent >= 2 * 100 / DATASETS[plan.data.name].num_classes
+    return last.validation_accuracy_percent >= 2 * _chance_percent(plan)
+
+
+def _chance_percent(plan: Plan) -> float:
+    return 100 / DATASETS[plan.data.name].num_classes
+
+
+def _independent_draws(plan: Plan) -> bool:
+    return plan.tuning.sampler != "tpe"
 
 
 def _variant(
@@ -292,6 +366,8 @@ def _variant(
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name)
+    tuning = tuple(_tuning_point(plan, t) for t in tune)
+    right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(
         name=variant.name,
         description=variant.description,
@@ -311,6 +387,7 @@ def _variant(
         missing_seeds=tuple(seed for seed in plan.seeds if seed not in confirm),
         mean_accuracy_percent=mean(values) if values else None,
         sd_accuracy_percent=stdev(values) if len(values) > 1 else None,
+        reseed_disagreement_percent=disagreement_between_reseeds(np.stack(right)) if len(right) > 1 else None,
         learning_onset_steps={
             seed: t.result.last.learning_onset_step for seed, t in sorted(confirm.items()) if t.result.last is not None
         },
@@ -322,25 +399,46 @@ def _variant(
         num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
         num_tune_done=len(tune),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
-        tuning=tuple(
-            TuningPoint(
-                number=t.number,
-                seed=t.seed,
-                hyperparameters=t.hyperparameters,
-                status=t.result.status,
-                validation_accuracy_percent=(
-                    t.result.last.validation_accuracy_percent
-                    if t.result.status == "finished" and t.result.last
-                    else None
-                ),
-            )
-            for t in tune
-        ),
+        tuning=tuning,
+        best_of_n=best_of_n(tuning, chance_percent=_chance_percent(plan)) if _independent_draws(plan) else None,
         curves=tuple(
             Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in sorted(confirm.items())
         ),
         run_ids={seed: t.run_id for seed, t in sorted(confirm.items())},
     )
+
+
+def _tuning_point(plan: Plan, trial: RecordedTrial) -> TuningPoint:
+    result = trial.result
+    # The tuner tries the start points first, so that their numbers come before all others.
+    is_start = trial.number is not None and trial.number < len(plan.tuning.start_points or [])
+    return TuningPoint(
+        number=trial.number,
+        seed=trial.seed,
+        role="re-run" if trial.seed != SEARCH_SEED else "start point" if is_start else "draw",
+        hyperparameters=trial.hyperparameters,
+        status=result.status,
+        validation_accuracy_percent=(
+            result.last.validation_accuracy_percent if result.status == "finished" and result.last else None
+        ),
+    )
+
+
+def best_of_n(tuning: Sequence[TuningPoint], *, chance_percent: float) -> Band | None:
+    """Best validation accuracy to expect of 1, 2, … of the sampler's draws, which must not depend on results.
+
+    Start points were chosen and re-runs selected, so neither is a draw. A draw that diverged counts as guessing, which is
+    what its network does: without it, a search space half of which diverges would look as good as one that never does.
+    A draw that failed says something of the machine, and is left out.
+
+    Returns:
+        None with under `MIN_DRAWS` draws, or where one was pruned: its accuracy is that of a shorter training.
+    """
+    draws = [point for point in tuning if point.role == "draw" and point.status != "failed"]
+    if len(draws) < MIN_DRAWS or any(point.status == "pruned" for point in draws):
+        return None
+    scores = (point.validation_accuracy_percent for point in draws)
+    return expected_best_of_n([chance_percent if score is None else score for score in scores])
 
 
 def _median(values: Iterable[float]) -> float | None:
@@ -390,7 +488,13 @@ def _contrasts(
             expect=each.expect,
             expectation=_outcome(each.expect, judgements[each.name]),
             differences=dict(samples[each.name].differences),
+            curve_differences=curve_differences(each, references[each.name]),
+            disagreement_percent=_disagreement(
+                samples[each.name].differences, trials[each.name], trials[references[each.name].name]
+            ),
+            p_failures=p_failures(each, references[each.name]),
             judgement=judgements[each.name],
+            detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=len(others)),
             sentence=sentence(
                 judgements[each.name],
                 variant=each.name,
@@ -423,10 +527,31 @@ def _overspent(plan: Plan, looks: Iterable[Look]) -> str | None:
     return f"looked at before with {counts} seeds, and {this.num_seeds} were not planned then (extend_to plans them)"
 
 
+def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
+    """What true difference so many seeds would find, given a contrast's spread; None where there is none to go by."""
+    num_pairs, sd = judgement.num_pairs, judgement.sd
+    if num_pairs < MIN_PAIRS_TO_LOOK or sd is None or judgement.interval is None:
+        return None
+    budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
+    floor, highest = judgement.image_floor, spread_limit(sd, num_pairs)
+    counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_SEEDS, 20).round().astype(int).tolist()})
+    found, at_most = (
+        tuple(detectable_difference(spread, count, image_floor=floor or 0.0, **budget) for count in counts)
+        for spread in (sd, highest)
+    )
+    return Detectable(
+        num_seeds=tuple(counts),
+        difference=found,
+        difference_at_most=at_most,
+        now=found[counts.index(num_pairs)],
+        limit=smallest_detectable_difference(floor, **budget) if floor else None,
+    )
+
+
 def _sample(
     plan: Plan, variant: VariantSummary, reference: VariantSummary, trials: Mapping[str, Sequence[RecordedTrial]]
 ) -> PairedSample:
-    ran = [set(v.accuracy_percent) | set(v.failed_seeds) for v in (variant, reference)]
+    ran = [v.ran_seeds for v in (variant, reference)]
     good = [set(v.accuracy_percent) - set(v.failed_seeds) for v in (variant, reference)]
     seeds = sorted(good[0] & good[1])
     bits = [_bits(trials[v.name]) for v in (variant, reference)]
@@ -442,6 +567,32 @@ def _sample(
         num_ran_reference=len(ran[1]),
         correct=correct,
     )
+
+
+def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dict[int, tuple[float, ...]]:
+    """By seed that learned on both sides: variant minus reference in validation accuracy, as far as both were trained."""
+    curves, others = ({curve.seed: curve.epochs for curve in v.curves if curve.learned} for v in (variant, reference))
+    return {
+        seed: tuple(
+            one.validation_accuracy_percent - other.validation_accuracy_percent
+            for one, other in zip(curves[seed], others[seed], strict=False)
+        )
+        for seed in sorted(curves.keys() & others.keys())
+    }
+
+
+def p_failures(variant: VariantSummary, reference: VariantSummary) -> float | None:
+    """Exact McNemar p-value of equal failure rates over the seeds that ran on both sides; None where there are none."""
+    both = variant.ran_seeds & reference.ran_seeds
+    failed, failed_reference = (both & set(each.failed_seeds) for each in (variant, reference))
+    return mcnemar_exact(len(failed - failed_reference), len(failed_reference - failed)) if both else None
+
+
+def _disagreement(
+    seeds: Iterable[int], variant: Sequence[RecordedTrial], reference: Sequence[RecordedTrial]
+) -> dict[int, float]:
+    first, second = _bits(variant), _bits(reference)
+    return {seed: disagreement(first[seed], second[seed]) for seed in seeds if seed in first and seed in second}
 
 
 def _bits(trials: Sequence[RecordedTrial]) -> dict[int, np.ndarray]:

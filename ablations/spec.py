@@ -316,7 +316,7 @@ class StudySpec(Section):
     extend_to: PositiveInt | None = None
     """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. None: one look."""
     aa_arm: bool = False
-    """Whether the baseline is confirmed once more, on seeds that nothing else uses: what no difference looks like."""
+    """Whether the baseline is confirmed once more, on seeds that nothing else uses: how far apart seeds alone are."""
     baseline: str
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
     grid: dict[str, Values] = {}

@@ -150,7 +150,7 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     yield (
         "Failed runs",
         "A run that diverged, or ended under twice the accuracy of guessing, did not learn: it is counted, and left "
-        "out of means and differences.",
+        f"out of means and differences.{_failures(summary)}",
     )
     yield (
         "Margin",
@@ -181,7 +181,7 @@ def _aa(baseline: str, aa: AACheck) -> str:
             "This interval leaves out 0, as one in twenty does by chance; if it happens again, something besides the seed "
             "differs between trials."
             if apart
-            else "This is what no difference looks like here."
+            else "That is how far apart two groups of seeds of one and the same network lie here."
         )
     )
 
@@ -225,6 +225,16 @@ def _effort(summary: StudySummary) -> str:
         return f"Done for each variant, re-runs included: {counts[summary.baseline]}."
     each = "; ".join(f"{name} {count}" for name, count in counts.items())
     return f"Done, re-runs included: {each}."
+
+
+def _failures(summary: StudySummary) -> str:
+    """Failed runs and what their rate could be; variants of which as many failed stand together."""
+    groups: dict[str, list[str]] = {}
+    for variant in summary.variants:
+        if variant.ran_seeds:
+            groups.setdefault(words.failures(variant), []).append(variant.name)
+    told = (f"{words.listed(names)}: {failures}" for failures, names in groups.items())
+    return f" Counted of each, with the 95 % interval of the rate: {'; '.join(told)}." if groups else ""
 
 
 def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:

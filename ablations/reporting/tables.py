@@ -147,16 +147,17 @@ class DetailRow:
 
 def contrast_details(summary: StudySummary) -> tuple[DetailRow, ...]:
     """What stands behind each verdict, in the order of the contrasts."""
-    return tuple(_detail(contrast) for contrast in summary.contrasts)
+    return tuple(_detail(summary, contrast) for contrast in summary.contrasts)
 
 
-def _detail(contrast: Contrast) -> DetailRow:
+def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
     judgement = contrast.judgement
     wide, needed = judgement.simultaneous_interval, judgement.seeds_needed
     return DetailRow(
         name=f"{contrast.variant} {words.MINUS} {contrast.versus}",
         cells={
             "Wins, losses, ties": f"{judgement.wins}, {judgement.losses}, {judgement.ties}",
+            "Chance of a win": words.rate(judgement.probability_of_improvement),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
             "Simultaneous interval": words.DASH if wide is None else words.span(wide.lower, wide.upper),
             "Basis": judgement.basis or words.DASH,
@@ -164,6 +165,8 @@ def _detail(contrast: Contrast) -> DetailRow:
             "p, not equivalent": words.p_value(judgement.p_equivalence_adjusted),
             "p, sign flips": words.p_value(judgement.p_sign_flip),
             "More seeds needed": words.DASH if needed is None else f"{needed.num} ({needed.low} to {needed.high})",
+            "Did not learn": words.failures(summary[contrast.variant]),
+            "p, failures": words.p_value(contrast.p_failures),
         },
         notes="; ".join(judgement.notes),
     )
@@ -181,7 +184,7 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
 
 
 ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
-TUNING_COLUMNS = ("variant", "number", "seed", "status", "validation_accuracy_percent")
+TUNING_COLUMNS = ("variant", "number", "seed", "role", "status", "validation_accuracy_percent")
 CONTRAST_COLUMNS = (
     "variant",
     "versus",
@@ -204,6 +207,9 @@ CONTRAST_COLUMNS = (
     "wins",
     "losses",
     "ties",
+    "probability_of_improvement_lower",
+    "probability_of_improvement_upper",
+    "p_failures",
     "verdict",
     "sentence",
 )
@@ -224,6 +230,8 @@ def _variant(variant: VariantSummary) -> Row:
         "sd_accuracy_percent": variant.sd_accuracy_percent,
         "num_learned": words.num_learned(variant),
         "num_failed": len(variant.failed_seeds),
+        "failure_rate_lower": None if variant.failure_rate is None else variant.failure_rate.lower,
+        "failure_rate_upper": None if variant.failure_rate is None else variant.failure_rate.upper,
         "num_missing": len(variant.missing_seeds),
         "num_tune_done": variant.num_tune_done,
         "num_tune_planned": variant.num_tune_planned,
@@ -271,6 +279,8 @@ def _contrast(contrast: Contrast) -> Row:
         "wins": judgement.wins,
         "losses": judgement.losses,
         "ties": judgement.ties,
+        **_ends("probability_of_improvement_", judgement.probability_of_improvement),
+        "p_failures": contrast.p_failures,
         "verdict": judgement.verdict.value,
         "sentence": contrast.sentence,
     }
@@ -303,6 +313,7 @@ def _tuning(summary: StudySummary) -> list[Row]:
             "variant": variant.name,
             "number": point.number,
             "seed": point.seed,
+            "role": point.role,
             "status": point.status,
             "validation_accuracy_percent": point.validation_accuracy_percent,
             **point.hyperparameters,

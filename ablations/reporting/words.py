@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.stats import Interval
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
@@ -102,6 +103,21 @@ def interval_name(summary: StudySummary) -> str:
     """`95 % CI`: what the contrasts' intervals are called."""
     levels = [contrast.judgement.interval.level for contrast in summary.contrasts if contrast.judgement.interval]
     return f"{100 * (levels[0] if levels else 0.95):g} % CI"
+
+
+def rate(interval: Interval | None) -> str:
+    """An interval of a rate in percent: `3 to 44 %`, or `up to 31 %` where it begins at 0."""
+    if interval is None:
+        return DASH
+    upper = f"{100 * interval.upper:.0f} %"
+    return f"{100 * interval.lower:.0f} to {upper}" if interval.lower else f"up to {upper}"
+
+
+def failures(variant: VariantSummary) -> str:
+    """Seeds that ran and did not learn, and what their rate could be: `0 of 10 (up to 31 %)`."""
+    if variant.failure_rate is None:
+        return DASH
+    return f"{len(variant.failed_seeds)} of {len(variant.ran_seeds)} ({rate(variant.failure_rate)})"
 
 
 def p_value(value: float | None) -> str:

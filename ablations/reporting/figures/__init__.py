@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from ablations.analysis import StudySummary
 from ablations.reporting.figures.cost import accuracy_against_cost
-from ablations.reporting.figures.curves import learning_curves
+from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
+from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
-from ablations.reporting.figures.tuning import tuning_landscape
+from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 
-FIGURES = (paired_differences, accuracy_by_seed, accuracy_against_cost, learning_curves, tuning_landscape)
+FIGURES = (
+    paired_differences,
+    accuracy_by_seed,
+    seeds_needed,
+    disagreement,
+    accuracy_against_cost,
+    learning_curves,
+    difference_curves,
+    tuning_landscape,
+    best_of_n,
+)
 """All figures there can be, in the order of the report; each function bears its figure's name."""
 
 

@@ -1,8 +1,8 @@
-"""Learning curves of the confirmation trials."""
+"""Learning curves of the confirmation trials, and their paired differences."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any, Literal
@@ -12,10 +12,20 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ablations.analysis import Curve, StudySummary, VariantSummary
+from ablations.analysis import Contrast, Curve, StudySummary, VariantSummary
 from ablations.reporting import words
-from ablations.reporting.figures.frame import MAX_COLUMNS, NAME_WIDTH, FigureSpec, Floats, left_out, new_figure, tidy
-from ablations.reporting.theme import BLUE, FAINT, INK, SERIES
+from ablations.reporting.figures.frame import (
+    MAX_COLUMNS,
+    NAME_WIDTH,
+    WIDTH,
+    FigureSpec,
+    Floats,
+    grid_of,
+    left_out,
+    new_figure,
+    tidy,
+)
+from ablations.reporting.theme import BLUE, FAINT, INK, MUTED, SERIES
 from ablations.stats import t_band
 
 MAX_OVERLAID = len(SERIES)
@@ -23,6 +33,8 @@ MAX_OVERLAID = len(SERIES)
 MIN_SEEDS_OF_BAND = 3
 """The t interval of two seeds is so wide that it would hide everything else."""
 _DASHED = (0, (4, 2))
+_THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.55}
+_BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0, "zorder": 1}
 
 
 @dataclass(frozen=True)
@@ -51,12 +63,9 @@ def learning_curves(summary: StudySummary) -> FigureSpec | None:
         title="Learning curves",
         alt_text="Training loss, validation loss and validation accuracy by epoch for every confirmation trial. "
         + " ".join(map(_told, shown)),
-        caption="Thin lines are seeds, thick lines the mean over the seeds that learned"
-        + (
-            f", bands its pointwise 95 % t interval (from {MIN_SEEDS_OF_BAND} seeds on)."
-            if overlaid
-            else "; in grey the baseline's mean, in every panel."
-        )
+        caption="Thin lines are seeds, thick lines the mean over the seeds that learned, bands its pointwise 95 % t interval "
+        f"(from {MIN_SEEDS_OF_BAND} seeds on): of one epoch, never of the whole curve."
+        + ("" if overlaid else " In grey the baseline's mean, in every panel.")
         + ("" if all(c.learned for c in curves) else " Dashed: seeds that did not learn; they are not averaged.")
         + left_out([v.name for v in summary.variants if v not in shown], "no epoch recorded"),
         draw=lambda: _draw_overlaid(shown) if overlaid else _draw_panels(summary[summary.baseline], shown),
@@ -81,7 +90,7 @@ def _draw_overlaid(shown: Sequence[VariantSummary]) -> Figure:
         ends = []
         for variant, colour in zip(shown, SERIES, strict=False):
             _draw_seeds(axes, variant.curves, metric, colour)
-            mean = _draw_mean(axes, variant.curves, metric, band=True, color=colour, linewidth=1.8, zorder=3)
+            mean = _draw_mean(axes, variant.curves, metric, color=colour, linewidth=1.8, zorder=3)
             end = mean if mean is not None else _last_value(variant.curves, metric)
             if end is not None:
                 ends.append((end, variant.name, colour))
@@ -108,7 +117,7 @@ def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> F
             axes.set_visible(False)
             continue
         variant = shown[place]
-        _draw_mean(axes, baseline.curves, metric, color=FAINT, linewidth=3, zorder=1)
+        _draw_mean(axes, baseline.curves, metric, band=False, color=FAINT, linewidth=3, zorder=1)
         _draw_seeds(axes, variant.curves, metric, BLUE)
         _draw_mean(axes, variant.curves, metric, color=BLUE, linewidth=1.8, zorder=3)
         _set_axes(axes, metric, every)
@@ -125,15 +134,11 @@ def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> F
 
 def _draw_seeds(axes: Axes, curves: Sequence[Curve], metric: _Metric, colour: str) -> None:
     for curve in curves:
-        style: dict[str, Any] = (
-            {"linewidth": 0.7, "alpha": 0.55} if curve.learned else {"linewidth": 1.1, "ls": _DASHED}
-        )
+        style: dict[str, Any] = _THIN if curve.learned else {"linewidth": 1.1, "ls": _DASHED}
         axes.plot(*_series(curve, metric), color=colour, zorder=2, **style)
 
 
-def _draw_mean(
-    axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bool = False, **line: Any
-) -> float | None:
+def _draw_mean(axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bool = True, **line: Any) -> float | None:
     """Draw the mean over the seeds that learned; its last value, or None where there is no mean."""
     series = [_series(curve, metric) for curve in curves if curve.learned and curve.epochs]
     if not series:
@@ -148,7 +153,7 @@ def _draw_mean(
     if band and len(series) >= MIN_SEEDS_OF_BAND:
         # A wide band can reach below zero, where a logarithm has no place for it.
         lower = np.maximum(mean.lower, mean.mean / 10) if metric.log else mean.lower
-        axes.fill_between(epochs, lower, mean.upper, color=line["color"], alpha=0.15, linewidth=0, zorder=1)
+        axes.fill_between(epochs, lower, mean.upper, color=line["color"], **_BAND)
     return float(mean.mean[-1])
 
 
@@ -233,3 +238,67 @@ def _write_names(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
         axes.plot([1, 1.02, 1.035], leader, color=colour, linewidth=1.6, transform=axes.transAxes, clip_on=False)
         name = words.wrapped(name, NAME_WIDTH, lines=1)
         axes.text(1.045, height, name, transform=axes.transAxes, va="center", size=8.5, color=INK)
+
+
+def difference_curves(summary: StudySummary) -> FigureSpec | None:
+    """Paired difference in validation accuracy, epoch by epoch; None where no pair has two epochs."""
+    shown = {c.variant: d for c in summary.contrasts if len(d := _by_seed_and_epoch(c)) and d.shape[1] > 1}
+    if not shown:
+        return None
+    versus = {contrast.variant: contrast.versus for contrast in summary.contrasts}
+    return FigureSpec(
+        name="difference_curves",
+        title="Differences while training",
+        alt_text="Validation accuracy of each variant minus what it is compared with, by epoch, paired by seed. "
+        + " ".join(
+            f"{name} minus {versus[name]}: {words.points(float(values[:, 0].mean()), signed=True)} points after the first "
+            f"epoch, {words.points(float(values[:, -1].mean()), signed=True)} after the last, mean of "
+            f"{words.plural(len(values), 'pair')}."
+            for name, values in shown.items()
+        ),
+        caption="Thin lines are pairs of one seed in which both learned, the thick line is their mean, the band its pointwise "
+        f"95 % t interval (from {MIN_SEEDS_OF_BAND} pairs on): of one epoch, never of the whole curve. Above zero the "
+        "variant is better. These are validation images; verdicts go by the test images after the last epoch."
+        + left_out([name for name in versus if name not in shown], "no pair of seeds in which both learned"),
+        draw=lambda: _draw_differences(shown),
+    )
+
+
+def _by_seed_and_epoch(contrast: Contrast) -> Floats:
+    return np.array(list(contrast.curve_differences.values()), dtype=np.float64)
+
+
+def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
+    rows, columns = grid_of(len(shown))
+    figure, cells = new_figure(0.4 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
+    for axes in cells[len(shown) :]:
+        axes.set_visible(False)
+    low = 1.15 * min(-0.5, *(float(values.min()) for values in shown.values()))
+    high = 1.15 * max(0.5, *(float(values.max()) for values in shown.values()))
+    for index, (axes, (name, values)) in enumerate(zip(cells, shown.items(), strict=False)):
+        epochs = np.arange(1, values.shape[1] + 1)
+        mean = t_band(values)
+        axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
+        axes.plot(epochs, values.T, color=BLUE, zorder=2, **_THIN)
+        axes.plot(epochs, mean.mean, color=BLUE, linewidth=1.8, zorder=3)
+        if len(values) >= MIN_SEEDS_OF_BAND:
+            axes.fill_between(epochs, mean.lower, mean.upper, color=BLUE, **_BAND)
+        # Differences begin at tens of points and end at tenths.
+        axes.set_yscale("symlog", linthresh=1.0)
+        axes.set_ylim(low, high)
+        ticks = (-30, -10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30)
+        axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(
+            FuncFormatter(lambda value, _: f"{value:+g}".replace("-", words.MINUS) if value else "0")
+        )
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.set_title(words.wrapped(name, NAME_WIDTH if columns == MAX_COLUMNS else 30))
+        tidy(axes)
+        if index % columns:
+            axes.tick_params(axis="y", labelleft=False)
+        else:
+            axes.set_ylabel("difference in\nvalidation accuracy\n(points, log from ±1 on)")
+        if index >= len(shown) - columns:
+            axes.set_xlabel("epoch")
+    return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from math import log10
 from typing import Any
@@ -11,8 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ablations.analysis import StudySummary, TuningPoint, VariantSummary
-from ablations.plan import SEARCH_SEED
+from ablations.analysis import MIN_DRAWS, Role, StudySummary, TuningPoint, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,
@@ -23,13 +23,15 @@ from ablations.reporting.figures.frame import (
     accuracy_axis,
     grid_of,
     key,
+    left_out,
     legend,
     limits_around,
     new_figure,
     tidy,
 )
-from ablations.reporting.theme import BLUE, GRID, INK, MUTED, ORANGE
+from ablations.reporting.theme import BLUE, FAINT, GRID, INK, MUTED, ORANGE
 from ablations.spec import CategoricalDistribution, Distribution, where_clause
+from ablations.stats import Band
 
 _SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
 _START: dict[str, Any] = {
@@ -50,6 +52,7 @@ _RERUN: dict[str, Any] = {
     "mew": 1.3,
     "zorder": 5,
 }
+_STYLES: dict[Role, dict[str, Any]] = {"draw": _SEARCH, "start point": _START, "re-run": _RERUN}
 _CHOSEN: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 1.5)), "zorder": 1}
 
 
@@ -63,9 +66,8 @@ def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
         title="Tuning landscape",
         alt_text=f"Validation accuracy of tuning trials against {words.listed(summary.search_space)}. "
         + " ".join(_told(summary, variant) for variant in shown),
-        caption="Each dot is a search trial, at its validation accuracy after the last epoch: selected for, and so "
-        "never a result. The square is the first start point, triangles are re-runs of the best on fresh seeds, the "
-        "dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
+        caption="Each dot is a draw of the search, at its validation accuracy after the last epoch: selected for, and so "
+        "never a result. Squares are start points, triangles re-runs of the best on fresh seeds, the dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
         "that diverged, failed or stayed under twice the accuracy of guessing." + _conditions(summary),
         draw=lambda: _draw(summary, shown),
     )
@@ -125,7 +127,7 @@ def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
             log = " (log scale)" if getattr(summary.search_space[name], "log", False) else ""
             axes.set_xlabel(words.wrapped(name, 40, lines=1) + log)
     keys = [
-        Line2D([], [], label="search trial", **_SEARCH),
+        Line2D([], [], label="draw", **_SEARCH),
         Line2D([], [], label="start point", **_START),
         Line2D([], [], label="re-run", **_RERUN),
         Line2D([], [], label="chosen", **_CHOSEN),
@@ -137,10 +139,8 @@ def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
 def _draw_trial(axes: Axes, x: float, score: float | None, gutter: float, point: TuningPoint) -> None:
     if score is None:
         axes.plot(x, gutter, "x", **CROSS)
-    elif point.seed != SEARCH_SEED:
-        axes.plot(x, score, **_RERUN)
     else:
-        axes.plot(x, score, **(_START if point.number == 0 else _SEARCH))
+        axes.plot(x, score, **_STYLES[point.role])
 
 
 def _head(
@@ -185,3 +185,67 @@ def _search_axis(axes: Axes, distribution: Distribution) -> Callable[[Any], floa
     for outside in ((start, low), (high, end)):
         axes.axvspan(*outside, color=GRID, zorder=0, linewidth=0)
     return lambda value: float(value) if isinstance(value, int | float) else None
+
+
+def best_of_n(summary: StudySummary) -> FigureSpec | None:
+    """The best validation accuracy to expect of so many draws, a panel for each variant; None without such draws."""
+    shown = [(variant, variant.best_of_n) for variant in summary.variants if variant.best_of_n]
+    if not shown:
+        return None
+    without = [variant.name for variant in summary.variants if variant.tuning and not variant.best_of_n]
+    return FigureSpec(
+        name="best_of_n",
+        title="Best of so many draws",
+        alt_text="Expected best validation accuracy against the number of draws of the search. "
+        + " ".join(_told_of_draws(*each) for each in shown),
+        caption="What the best of so many draws of the search is expected to reach on the validation images: a curve that "
+        "still rises at its end would gain from more trials, one that is flat would not. It is selected for, and so never "
+        "a result. In grey the baseline's, in every panel. Start points and re-runs are no draws; a draw that diverged "
+        "counts as guessing, which takes a curve's beginning under the axis; one that failed is left out. Curves end at half of the draws, where the estimate still "
+        "holds; the band, pointwise at 95 %, shows the luck in the draws and is no test."
+        + left_out(without, f"under {MIN_DRAWS} draws, or pruned ones"),
+        draw=lambda: _draw_best(summary[summary.baseline].best_of_n, shown, chance_percent=summary.chance_percent),
+    )
+
+
+def _told_of_draws(variant: VariantSummary, band: Band) -> str:
+    states = Counter(point.status for point in variant.tuning if point.role == "draw")
+    lost = [f"{states[status]} {status}" for status in ("diverged", "failed") if states[status]]
+    first, last = (words.points(float(mean)) for mean in band.mean[[0, -1]])
+    told = f"{variant.name}: {words.plural(states.total(), 'draw')}"
+    told += f" ({words.listed(lost)})" if lost else ""
+    return f"{told}, {first} % expected of one, {last} % of the best of {len(band.mean)}."
+
+
+def _draw_best(
+    reference: Band | None, shown: Sequence[tuple[VariantSummary, Band]], *, chance_percent: float
+) -> Figure:
+    rows, columns = grid_of(len(shown))
+    figure, cells = new_figure(0.55 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
+    for axes in cells[len(shown) :]:
+        axes.set_visible(False)
+    # One draw that diverged pulls the beginning of a curve down by tens of points, and its band with it.
+    ends = (float(end) for _, band in shown for end in (band.mean[1], band.mean[-1], band.lower[-1]))
+    limits = limits_around(end for end in ends if end >= 2 * chance_percent)
+    for index, (axes, (variant, band)) in enumerate(zip(cells, shown, strict=False)):
+        if reference is not None and band is not reference:
+            axes.plot(_counts(reference), reference.mean, color=FAINT, linewidth=3, zorder=1)
+        axes.fill_between(_counts(band), band.lower, band.upper, color=BLUE, alpha=0.15, linewidth=0, zorder=2)
+        axes.plot(_counts(band), band.mean, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3)
+        accuracy_axis(axes, limits, gutter=False, num_ticks=4)
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
+        axes.set_title(words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
+        told = f"best of {len(band.mean)}: {words.points(float(band.mean[-1]))} %"
+        axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+        tidy(axes)
+        if index % columns:
+            axes.tick_params(axis="y", labelleft=False)
+        else:
+            axes.set_ylabel("expected best\nvalidation accuracy (%)")
+        if index >= len(shown) - columns:
+            axes.set_xlabel("draws")
+    return figure
+
+
+def _counts(band: Band) -> range:
+    return range(1, len(band.mean) + 1)

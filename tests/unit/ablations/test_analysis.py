@@ -11,7 +11,8 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablations.analysis import Contrast, RecordedTrial, StudySummary, learned, summarize
+from ablations import stats
+from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, learned, summarize
 from ablations.plan import Look, Plan, make_plan
 from ablations.spec import Expectation, StudySpec
 from ablations.stats import Verdict
@@ -181,6 +182,24 @@ def test_a_crashed_seed_is_missing_not_failed() -> None:
     assert (s["one"].failed_seeds, s["one"].missing_seeds) == ((), (2,))
 
 
+def test_failures_are_compared_on_the_seeds_that_ran_on_both_sides() -> None:
+    p = plan()
+    failed = {("one", 0), ("one", 1), ("one", 2), ("two", 2)}
+    trials = [
+        confirm(p, variant, seed, validation=CHANCE if (variant, seed) in failed else 90.0)
+        for variant in ("one", "two")
+        for seed in range(SEEDS)
+    ]
+    s = summary(p, trials)
+    assert s.contrasts[0].p_failures == stats.mcnemar_exact(2, 0)
+    assert s["one"].failure_rate == stats.clopper_pearson(3, 5)
+    assert s["one"].ran_seeds == set(range(SEEDS))
+    without = summary(p, [t for t in trials if (t.variant, t.seed) != ("two", 0)])
+    assert without.contrasts[0].p_failures == stats.mcnemar_exact(1, 0)
+    assert summary(p, trials[:SEEDS]).contrasts[0].p_failures is None
+    assert summary(p, trials[:SEEDS])["two"].failure_rate is None
+
+
 @pytest.mark.parametrize(("validation", "did"), [(2 * CHANCE, True), (2 * CHANCE - 0.01, False)])
 def test_to_learn_is_to_reach_twice_chance(validation: float, did: bool) -> None:
     p = plan()
@@ -199,6 +218,75 @@ def test_trials_of_other_plans_are_left_out() -> None:
     ]
     assert summary(p, confirmed(p) + others) == summary(p, confirmed(p))
     assert summary(p, others) == summary(p, [])
+
+
+# What so many seeds can show
+
+
+def test_what_a_contrast_can_find_follows_from_its_spread_and_the_images() -> None:
+    p = plan()
+    judgement, found = contrast(p, confirmed(p)).judgement, contrast(p, confirmed(p)).detectable
+    assert found is not None
+    assert judgement.sd is not None
+    floor = judgement.image_floor or 0.0
+    assert found.now == pytest.approx(stats.detectable_difference(judgement.sd, 5, image_floor=floor))
+    assert found.now == found.difference[found.num_seeds.index(5)]
+    assert (found.num_seeds[0], found.num_seeds[-1]) == (3, stats.MAX_SEEDS)
+    assert list(found.difference) == sorted(found.difference, reverse=True)
+    assert all(most > least for most, least in zip(found.difference_at_most, found.difference, strict=True))
+    assert found.limit == pytest.approx(2.8 * floor, rel=0.01)
+    assert found.difference[-1] > found.limit
+
+
+@pytest.mark.parametrize("seeds", [0, 1, 2])
+def test_without_a_spread_nothing_is_said_of_what_can_be_found(seeds: int) -> None:
+    p = plan()
+    assert contrast(p, confirmed(p, one=range(seeds))).detectable is None
+
+
+def test_the_same_difference_at_every_seed_is_no_spread() -> None:
+    p = plan()
+    assert contrast(p, confirmed(p, spread=0.0)).detectable is None
+
+
+# Curves
+
+
+def test_curves_differ_epoch_by_epoch_where_both_learned() -> None:
+    p = plan()
+    trials = [
+        confirm(p, "two", 0, epochs=tuple(tiny.record(epoch, 80.0 + epoch) for epoch in (1, 2, 3))),
+        confirm(p, "one", 0, epochs=tuple(tiny.record(epoch, 70.0 + 4 * epoch) for epoch in (1, 2, 3))),
+        confirm(p, "two", 1),
+        confirm(p, "one", 1, validation=CHANCE),
+        confirm(p, "two", 2),
+    ]
+    assert contrast(p, trials).curve_differences == {0: (-7.0, -4.0, -1.0)}
+
+
+# Single images
+
+
+def test_disagreement_is_counted_image_by_image_and_seed_by_seed() -> None:
+    p = plan()
+    s = summary(p, confirmed(p))
+    # The first images are right, as many as the accuracy says: two networks differ on the images between the two.
+    differences = {seed: abs(d) for seed, d in s.contrasts[0].differences.items()}
+    assert s.contrasts[0].disagreement_percent == pytest.approx(differences)
+    pairs = [0.1 * (second - first) for first in range(SEEDS) for second in range(first + 1, SEEDS)]
+    assert s["two"].reseed_disagreement_percent == pytest.approx(np.mean(pairs))
+
+
+def test_disagreement_is_among_runs_that_learned_and_whose_images_are_known() -> None:
+    p = plan()
+    trials = [t for t in confirmed(p) if t.variant == "two" or t.seed > 2]
+    trials.append(confirm(p, "one", 0, 26.0, validation=26.0))
+    trials.append(confirm(p, "one", 1, 70.0, test_correct=None, num_test_images=None))
+    s = summary(p, trials)
+    assert set(s.contrasts[0].differences) == {1, 3, 4}
+    assert set(s.contrasts[0].disagreement_percent) == {3, 4}
+    assert s["one"].reseed_disagreement_percent == pytest.approx(abs(69.8 - 70.4))
+    assert summary(p, trials[:1])["two"].reseed_disagreement_percent is None
 
 
 # Expectations
@@ -273,6 +361,44 @@ def test_tuning_points_are_told_in_order_and_without_scores_of_what_failed() -> 
     points = summary(p, trials)["one"].tuning
     assert [(point.seed, point.number) for point in points] == [(0, 0), (0, 1), (1, None)]
     assert [point.validation_accuracy_percent for point in points] == [80.0, None, 80.0]
+
+
+def drawn(plan: Plan, accuracies: list[float | None]) -> list[RecordedTrial]:
+    """A start point, then a draw of each of these validation accuracies; None: it diverged."""
+    trials = [tune(plan, "one", 0, epochs=(tiny.record(1, 99.0),))]
+    for number, accuracy in enumerate(accuracies, start=1):
+        how: dict[str, Any] = {"epochs": (tiny.record(1, accuracy),)} if accuracy else {"status": "diverged"}
+        trials.append(tune(plan, "one", number, 0.01 + 0.001 * number, **how))
+    return trials
+
+
+def test_tuning_trials_have_their_role() -> None:
+    points = [{"train.lr": 0.05}, {"train.lr": 0.1}]
+    p = plan(tuning={"trials": 3, "rerun_best": 1, "rerun_seeds": 1, "start_points": points})
+    trials = [*(tune(p, "one", number) for number in (0, 1, 2)), tune(p, "one", 1, seed=1)]
+    told = [point.role for point in summary(p, trials)["one"].tuning]
+    assert told == ["start point", "start point", "draw", "re-run"]
+
+
+def test_best_of_n_is_of_draws_alone_and_one_that_diverged_counts_as_guessing() -> None:
+    p = plan()
+    accuracies = [81.0, 82.0, 83.0, None, 85.0, 86.0, 87.0, 88.0]
+    trials = [*drawn(p, accuracies), tune(p, "one", 1, seed=1), tune(p, "one", 9, 0.19, status="failed")]
+    band = summary(p, trials)["one"].best_of_n
+    assert band is not None
+    scores = [CHANCE if accuracy is None else accuracy for accuracy in accuracies]
+    assert list(band.mean) == list(stats.expected_best_of_n(scores).mean)
+    assert len(band.mean) == 4
+    assert band.mean[0] == pytest.approx(np.mean(scores))
+
+
+def test_best_of_n_is_not_told_of_few_pruned_or_dependent_draws() -> None:
+    p, enough = plan(), [80.0 + k for k in range(MIN_DRAWS)]
+    assert summary(p, drawn(p, enough))["one"].best_of_n is not None
+    assert summary(p, drawn(p, enough[1:]))["one"].best_of_n is None
+    assert summary(p, [*drawn(p, enough), tune(p, "one", 20, 0.19, status="pruned")])["one"].best_of_n is None
+    tpe = plan(tuning={"sampler": "tpe", "trials": 20})
+    assert summary(tpe, drawn(tpe, enough))["one"].best_of_n is None
 
 
 # Order

@@ -840,6 +840,22 @@ def test_image_floor_before_training(accuracy: float, image_floor: float) -> Non
         stats.expected_image_floor(accuracy + 20, 10_000)
 
 
+def test_no_number_of_seeds_finds_less_than_the_images_allow() -> None:
+    limit = stats.smallest_detectable_difference(0.1, num_comparisons=4)
+    assert stats.detectable_difference(0.5, 200, num_comparisons=4, image_floor=0.1) > limit
+    many = stats.detectable_difference(0.5, 1_000_000, num_comparisons=4, image_floor=0.1)
+    assert many == pytest.approx(limit, rel=1e-3)
+    with pytest.raises(ValueError, match="alpha"):
+        stats.smallest_detectable_difference(0.1, alpha=0.0)
+
+
+@pytest.mark.parametrize(("num_pairs", "factor"), [(3, 2.12), (5, 1.56), (10, 1.29), (20, 1.18)])
+def test_spread_limit_covers_what_it_claims(num_pairs: int, factor: float) -> None:
+    assert stats.spread_limit(1.0, num_pairs) == pytest.approx(factor, abs=0.005)
+    sd = np.random.default_rng(0).normal(0, 1, (20_000, num_pairs)).std(axis=1, ddof=1)
+    assert np.mean([stats.spread_limit(each, num_pairs) > 1 for each in sd]) == pytest.approx(0.8, abs=0.01)
+
+
 def test_seeds_needed_never_looks_at_the_effect() -> None:
     near, far = (judge_one(sample(spread(mean, 0.5)), num_comparisons=5) for mean in (0.1, 0.3))
     assert near.verdict is far.verdict is Verdict.UNDECIDED_MORE_SEEDS

@@ -12,7 +12,19 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import Contrast, Curve, StudySummary, TuningPoint, VariantSummary
+from ablations.analysis import (
+    AACheck,
+    Contrast,
+    Curve,
+    Role,
+    StudySummary,
+    TuningPoint,
+    VariantSummary,
+    best_of_n,
+    curve_differences,
+    detectable,
+    p_failures,
+)
 from ablations.costs import Workload
 from ablations.reporting.render import write_report
 from ablations.spec import (
@@ -24,7 +36,7 @@ from ablations.spec import (
     SearchSpace,
     active,
 )
-from ablations.stats import PairedSample, judge, sentence
+from ablations.stats import Interval, PairedSample, judge, sentence
 from ablations.trial import EpochRecord
 from nin.presets import INPUTS, PRESETS
 
@@ -60,6 +72,7 @@ def variant(
     }
     learned = [end[seed] for seed in ran if seed not in set(failed)]
     tuned = _draw(search_space, rng) if ran else {}
+    tuning = _tuning(search_space, tuned, accuracy or 0, rng) if ran else ()
     changes = {"model.mixers": len(name) % 4} if changes is None else dict(changes)
     return VariantSummary(
         name=name,
@@ -80,14 +93,16 @@ def variant(
         missing_seeds=tuple(sorted(missing)),
         mean_accuracy_percent=float(np.mean(learned)) if learned else None,
         sd_accuracy_percent=float(np.std(learned, ddof=1)) if len(learned) > 1 else None,
+        reseed_disagreement_percent=1.2 * (100 - accuracy) if accuracy and len(learned) > 1 else None,
         learning_onset_steps={seed: None if seed in set(failed) else 12 for seed in ran},
         dead_classes={seed: 9 if seed in set(failed) else 0 for seed in ran},
         train_images_per_second=5432.1 if ran else None,
         trial_seconds=4.2 if ran else None,
-        num_tune_planned=10 if search_space else 0,
-        num_tune_done=10 if search_space and ran else 0,
-        num_tune_epochs=120 if search_space and ran else 0,
-        tuning=_tuning(search_space, tuned, accuracy or 0, rng) if ran else (),
+        num_tune_planned=20 if search_space else 0,
+        num_tune_done=20 if search_space and ran else 0,
+        num_tune_epochs=240 if search_space and ran else 0,
+        tuning=tuning,
+        best_of_n=best_of_n(tuning, chance_percent=10.0),
         curves=tuple(
             Curve(s, s not in set(failed), _epochs(end[s], s not in set(failed), num_epochs, rng)) for s in ran
         ),
@@ -121,7 +136,15 @@ def study(
                 expect=each.expect,
                 expectation="none stated" if each.expect in {None, "unsure"} else "open",
                 differences=dict(samples[each.name].differences),
+                curve_differences=curve_differences(each, reference),
+                # What one of the two gets wrong more, and some of what both get wrong.
+                disagreement_percent={
+                    seed: round(abs(d) + 0.9 * (100 - reference.accuracy_percent[seed]), 2)
+                    for seed, d in samples[each.name].differences.items()
+                },
+                p_failures=p_failures(each, reference),
                 judgement=judgements[each.name],
+                detectable=detectable(judgements[each.name], alpha=decision.alpha, num_comparisons=len(others)),
                 sentence=sentence(
                     judgements[each.name],
                     variant=each.name,
@@ -183,18 +206,19 @@ def troubled() -> StudySummary:
 
 
 def searched_widely() -> StudySummary:
-    """Two variants with a hyperparameter of each kind to tune, one only where another has a value, and two seeds: too few for any verdict."""
+    """Two variants with a hyperparameter of each kind to tune, one only where another has a value, and two seeds: too few for any verdict. It has an A/A arm."""
     space: SearchSpace = {
         **LEARNING_RATE,
         "train.batch_size": IntDistribution(type="int", low=16, high=256, log=True),
         "train.optimizer": CategoricalDistribution(type="categorical", choices=["sgd", "adamw"]),
         "train.momentum": FloatDistribution(type="float", low=0, high=0.95, when={"train.optimizer": ["sgd"]}),
     }
-    return study(
+    made = study(
         variant("two", 98, seeds=2, search_space=space),
         variant("three", 97, seeds=2, search_space=space),
         search_space=space,
     )
+    return replace(made, aa=AACheck(2, 2, 0.1, 0.2, Interval(-1.7, 1.9, 0.95), num_failed=0))
 
 
 def unstarted() -> StudySummary:
@@ -297,14 +321,16 @@ def _tuning(
     if not search_space:
         return ()
 
-    def point(number: int | None, seed: int, values: dict[str, Any]) -> TuningPoint:
+    def point(number: int | None, seed: int, role: Role, values: dict[str, Any]) -> TuningPoint:
         score = accuracy - 3 * abs(np.log(values["train.lr"] / tuned["train.lr"])) + float(rng.normal(0, 0.3))
         diverged = values["train.lr"] > 0.27
-        return TuningPoint(number, seed, values, "diverged" if diverged else "finished", None if diverged else score)
+        return TuningPoint(
+            number, seed, role, values, "diverged" if diverged else "finished", None if diverged else score
+        )
 
     start = {**_draw(search_space, rng), "train.lr": 0.05}
-    search = [point(k, 0, start if k == 0 else _draw(search_space, rng)) for k in range(7)]
-    return (*search, *(point(None, seed, tuned) for seed in (1, 2, 3)))
+    draws = [point(k, 0, "draw", _draw(search_space, rng)) for k in range(1, 17)]
+    return (point(0, 0, "start point", start), *draws, *(point(None, seed, "re-run", tuned) for seed in (1, 2, 3)))
 
 
 def _epochs(end: float, learned: bool, num_epochs: int, rng: np.random.Generator) -> tuple[EpochRecord, ...]:

@@ -7,14 +7,17 @@ from dataclasses import replace
 
 import matplotlib as mpl
 import numpy as np
+import pytest
 from matplotlib.figure import Figure
 
-from ablations.analysis import StudySummary
+from ablations.analysis import StudySummary, detectable
 from ablations.reporting.figures import FIGURES, figures
-from ablations.reporting.figures.curves import learning_curves
+from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import grid_of
-from ablations.reporting.figures.tuning import tuning_landscape
+from ablations.reporting.figures.power import seeds_needed
+from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 from ablations.reporting.theme import DARK, drawing
 from ablations.stats import Interval
 
@@ -144,3 +147,161 @@ def test_colours_are_told_apart_by_lightness_from_their_ground() -> None:
     for colour in (ink, muted):
         assert contrast(colour, surface) >= 4.5
         assert contrast(DARK[colour], DARK[surface]) >= 4.5
+
+
+# Curves
+
+
+@pytest.mark.parametrize("name", ["ordinary", "troubled"])
+def test_bands_of_curves_are_called_pointwise_however_many_variants(make_study: MakeStudy, name: str) -> None:
+    spec = learning_curves(make_study(name))
+    assert spec is not None
+    assert "bands its pointwise 95 % t interval" in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    # For each of three metrics; of the twelve troubled ones three have no mean, or one of a single seed.
+    num_variants = {"ordinary": 5, "troubled": 9}[name]
+    assert sum(len(axes.collections) for axes in panels) == 3 * num_variants
+
+
+def test_difference_curves_are_paired_and_end_where_training_does(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = difference_curves(summary)
+    assert spec is not None
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == len(summary.contrasts)
+    for axes, contrast in zip(panels, summary.contrasts, strict=True):
+        pairs = np.array(list(contrast.curve_differences.values()))
+        zero, *seeds, mean = axes.lines
+        assert not np.any(zero.get_ydata())
+        assert [list(line.get_ydata()) for line in seeds] == pairs.tolist()
+        assert list(mean.get_ydata()) == list(pairs.mean(axis=0))
+        assert len(axes.collections) == 1, "a band"
+        assert axes.get_ylim()[0] < pairs.min() < pairs.max() < axes.get_ylim()[1]
+    assert "pointwise" in spec.caption
+
+
+def test_difference_curves_take_pairs_and_two_epochs(make_study: MakeStudy) -> None:
+    spec = difference_curves(make_study("troubled"))
+    assert spec is not None
+    assert "both learned): learns_nothing_at_all and not_run_yet." in spec.caption
+    with drawing():
+        half_done = spec.draw().axes[1]
+    assert not half_done.collections, "one pair has no band"
+    summary = make_study("ordinary")
+    short = (
+        replace(c, curve_differences={s: d[:1] for s, d in c.curve_differences.items()}) for c in summary.contrasts
+    )
+    assert difference_curves(replace(summary, contrasts=tuple(short))) is None
+
+
+# What so many seeds can show
+
+
+def test_seeds_needed_marks_where_the_study_is(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = seeds_needed(summary)
+    assert spec is not None
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == len(summary.contrasts)
+    for axes, contrast in zip(panels, summary.contrasts, strict=True):
+        assert contrast.detectable is not None
+        (here,) = [line for line in axes.lines if line.get_marker() == "D"]
+        assert (*here.get_xdata(), *here.get_ydata()) == (5, contrast.detectable.now)
+        assert f"{contrast.variant} minus two: {contrast.detectable.now:.2f} points with 5 pairs" in spec.alt_text
+    assert "dotted" not in spec.caption
+
+
+def test_seeds_needed_draws_the_limit_of_the_images_where_it_is_known(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    judgement = replace(first.judgement, image_floor=0.1)
+    limited = replace(first, judgement=judgement, detectable=detectable(judgement, alpha=0.05, num_comparisons=4))
+    spec = seeds_needed(replace(summary, contrasts=(limited, *others)))
+    assert spec is not None
+    assert limited.detectable is not None
+    assert limited.detectable.limit is not None
+    assert f"never under {limited.detectable.limit:.2f}." in spec.alt_text
+    assert "dotted line" in spec.caption
+    with drawing():
+        lines = spec.draw().axes[0].lines
+    assert any(line.get_ydata()[0] == limited.detectable.limit for line in lines)
+
+
+def test_seeds_needed_is_only_drawn_of_a_spread(make_study: MakeStudy) -> None:
+    assert seeds_needed(make_study("searched_widely")) is None, "two seeds"
+    spec = seeds_needed(make_study("troubled"))
+    assert spec is not None
+    assert "(no spread between seeds): learns_nothing_at_all, not_run_yet and half_done." in spec.caption
+
+
+def test_disagreement_is_held_against_that_of_two_seeds(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = disagreement(summary)
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    marks = {marker: [line.get_xdata() for line in axes.lines if line.get_marker() == marker] for marker in "oD|"}
+    shares = [list(contrast.disagreement_percent.values()) for contrast in summary.contrasts]
+    assert [list(dots) for dots in marks["o"]] == shares
+    assert [float(x) for (x,) in marks["D"]] == pytest.approx([np.mean(each) for each in shares])
+    among = summary[summary.baseline].reseed_disagreement_percent
+    assert [float(x) for (x,) in marks["|"]] == [among] * len(summary.contrasts)
+    assert f"none and two: {np.mean(shares[0]):.2f} % on average" in spec.alt_text
+    assert f"two seeds of two: {among:.2f} %." in spec.alt_text
+
+
+def test_disagreement_takes_correct_images_and_can_do_without_reseeds(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, *others = summary.variants
+    unknown = tuple(replace(contrast, disagreement_percent={}) for contrast in summary.contrasts)
+    assert disagreement(replace(summary, contrasts=unknown)) is None
+    lonely = replace(baseline, reseed_disagreement_percent=None)
+    spec = disagreement(replace(summary, variants=(lonely, *others), contrasts=(summary.contrasts[0], *unknown[1:])))
+    assert spec is not None
+    assert "two seeds of two" not in spec.alt_text
+    assert "(no pair whose right images are known): one, three and none_wide." in spec.caption
+    with drawing():
+        assert not any(line.get_marker() == "|" for line in spec.draw().axes[0].lines)
+
+
+# Tuning
+
+
+def test_start_points_draws_and_reruns_are_told_apart(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.variants
+    second_start = replace(first.tuning[1], role="start point")
+    two_starts = replace(first, tuning=(first.tuning[0], second_start, *first.tuning[2:]))
+    spec = tuning_landscape(replace(summary, variants=(two_starts, *others)))
+    assert spec is not None
+    with drawing():
+        markers = [line.get_marker() for line in spec.draw().axes[0].lines]
+    assert {marker: markers.count(marker) for marker in "so^"} == {"s": 2, "o": 15, "^": 3}
+
+
+def test_best_of_n_has_a_panel_for_each_variant_with_draws(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = best_of_n(summary)
+    assert spec is not None
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == len(summary.variants)
+    for axes, each in zip(panels, summary.variants, strict=True):
+        assert each.best_of_n is not None
+        assert list(axes.lines[-1].get_ydata()) == list(each.best_of_n.mean)
+        assert f"{each.best_of_n.mean[-1]:.2f} % of the best of 8." in spec.alt_text
+    assert "three: 16 draws (2 diverged), " in spec.alt_text
+
+
+def test_best_of_n_is_only_drawn_of_enough_independent_draws(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = (replace(each, best_of_n=None) for each in summary.variants)
+    assert best_of_n(replace(summary, variants=(first, *others))) is None
+    spec = best_of_n(replace(summary, variants=(first, *summary.variants[1:])))
+    assert spec is not None
+    assert "(under 8 draws, or pruned ones): two." in spec.caption
+    with drawing():
+        assert len(spec.draw().axes[0].lines) == 1, "no baseline to draw in grey"

@@ -49,6 +49,22 @@ def test_contrasts(make_study: MakeStudy) -> None:
     assert contrast["sentence"] == summary.contrasts[0].sentence
 
 
+def test_what_the_seeds_show_beyond_the_difference(make_study: MakeStudy) -> None:
+    document = summary_json(make_study("ordinary"), "now")
+    variant, contrast = document["variants"]["two"], document["contrasts"]["none"]
+    assert variant["failure_rate_interval"] == [0.0, pytest.approx(0.52, abs=0.01)]
+    assert contrast["probability_of_improvement_interval"] == [0.0, pytest.approx(0.52, abs=0.01)]
+    assert contrast["p_failures"] == 1.0
+    assert 0 < contrast["detectable_difference"] < 1
+    assert contrast["detectable_difference_limit"] is None
+    assert set(contrast["disagreement_percent"]) == {"0", "1", "2", "3", "4"}
+    assert 0 < variant["reseed_disagreement_percent"] < 100
+    assert len(variant["expected_best_of_n_percent"]) == 8
+    nothing = summary_json(make_study("unstarted"), "now")
+    assert nothing["variants"]["two"]["failure_rate_interval"] is None
+    assert nothing["contrasts"]["none"]["p_failures"] is None
+
+
 def test_missing_numbers_are_null(make_study: MakeStudy) -> None:
     document = summary_json(make_study("troubled"), "now")
     contrast, variant = document["contrasts"]["not_run_yet"], document["variants"]["not_run_yet"]

@@ -10,8 +10,8 @@ import tiny
 
 from ablations.analysis import AACheck, StudySummary
 from ablations.reporting import prose, words
-from ablations.reporting.tables import cost_table
-from ablations.stats import Interval, Verdict
+from ablations.reporting.tables import contrast_details, cost_table
+from ablations.stats import Interval, Verdict, clopper_pearson
 from ablations.units import mebibytes
 
 MakeStudy = Callable[[str], StudySummary]
@@ -107,8 +107,8 @@ def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> N
     assert "train.lr from 0.01 to 0.3 (log scale)" in method["Tuning"]
     assert "train.optimizer among sgd and adamw;" in method["Tuning"]
     assert "train.momentum from 0 to 0.95 where train.optimizer is sgd." in method["Tuning"]
-    assert "10 of 10 trials in 120 epochs" in method["Tuning"]
-    assert "not_run_yet 0 of 10 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
+    assert "20 of 20 trials in 240 epochs" in method["Tuning"]
+    assert "not_run_yet 0 of 20 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
     assert dict(prose.method(make_study("alone")))["Tuning"].startswith("None")
 
 
@@ -126,6 +126,38 @@ def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
     summary = make_study(study_name)
     told = " ".join([prose.answer(summary), *(text for _, text in prose.method(summary))]).lower()
     assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
+
+
+# Statistics of each contrast
+
+
+def test_rates_say_what_they_could_be() -> None:
+    assert words.rate(clopper_pearson(0, 10)) == "up to 31 %"
+    assert words.rate(clopper_pearson(8, 10)) == "44 to 97 %"
+    assert words.rate(clopper_pearson(5, 5)) == "48 to 100 %"
+    assert words.rate(None) == words.DASH
+
+
+def test_details_tell_wins_and_failures_with_their_bounds(make_study: MakeStudy) -> None:
+    rows = {row.name: row.cells for row in contrast_details(make_study("troubled"))}
+    narrowed, nothing, unstarted, *_ = rows.values()
+    assert narrowed["Did not learn"] == "3 of 9 (7 to 70 %)"
+    assert narrowed["p, failures"] == "0.5", "seeds 1 and 2 against none"
+    assert nothing["Did not learn"] == "10 of 10 (69 to 100 %)"
+    assert nothing["p, failures"] == "0.0039", "nine seeds against none"
+    assert nothing["Chance of a win"] == words.DASH
+    assert unstarted["Did not learn"] == unstarted["p, failures"] == words.DASH
+    (row,) = contrast_details(make_study("hostile"))
+    assert (row.cells["Wins, losses, ties"], row.cells["Chance of a win"]) == ("0, 5, 0", "up to 52 %")
+
+
+def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStudy) -> None:
+    told = dict(prose.method(make_study("troubled")))["Failed runs"]
+    assert "book_network_as_it_is_printed: 1 of 10 (0 to 45 %); every_block" in told
+    assert "half_done: 0 of 1 (up to 98 %); mixers_of_kind_0, mixers_of_kind_1" in told
+    assert told.endswith("and mixers_of_kind_6: 0 of 10 (up to 31 %).")
+    assert "not_run_yet" not in told
+    assert dict(prose.method(make_study("unstarted")))["Failed runs"].endswith("differences.")
 
 
 # Costs
@@ -191,6 +223,6 @@ def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:
     still = AACheck(5, 5, 0.02, 0.3, Interval(-0.35, 0.39, 0.95), 1)
     told = dict(prose.method(replace(summary, aa=still)))["A/A arm"]
     assert "+0.02 points against itself (95 % CI −0.35 to +0.39, 5 pairs, sd 0.30, 1 run that did not learn)" in told
-    assert "what no difference looks like" in told
+    assert "two groups of seeds of one and the same network" in told
     apart = replace(still, interval=Interval(0.01, 0.39, 0.95))
     assert "leaves out 0" in dict(prose.method(replace(summary, aa=apart)))["A/A arm"]
