@@ -263,7 +263,7 @@ def summarize(
         trials: what the store holds; trials of other plans (another `variant_key`, or a seed not planned) are left out.
         provenance: passed through to the report.
         measurements: of architectures, by the workload's id.
-        looks: at this study's results so far, this one or not.
+        looks: reports of this study that gave verdicts, the first one first, this one or not.
     """
     by_variant: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
     keys = {variant.name: variant.key for variant in plan.variants}
@@ -271,16 +271,14 @@ def summarize(
     for trial in sorted(trials, key=_order):
         if keys.get(trial.variant) == trial.variant_key:
             by_variant[trial.variant].append(trial)
-    variants = tuple(
-        _variant(plan, variant, by_variant[variant.name], measurements.get(plan.workload(variant.name).id))
-        for variant in plan.variants
-    )
+    variants = tuple(_variant(plan, variant, by_variant[variant.name], measurements) for variant in plan.variants)
     scope = (
         f"for the tuned configurations, on {DATASETS[plan.data.name].title}"
         if plan.tuned
         else f"for these fixed configurations, on {DATASETS[plan.data.name].title}"
     )
-    contrasts = _contrasts(plan, variants, by_variant, scope, _overspent(plan, looks))
+    looks = tuple(looks)
+    contrasts = _contrasts(plan, variants, by_variant, scope, _overspent(plan, looks), _num_planned(plan, looks))
     return StudySummary(
         study=plan.study,
         question=plan.question,
@@ -351,7 +349,10 @@ def _independent_draws(plan: Plan) -> bool:
 
 
 def _variant(
-    plan: Plan, variant: PlannedVariant, trials: Sequence[RecordedTrial], measured: Measurement | None
+    plan: Plan,
+    variant: PlannedVariant,
+    trials: Sequence[RecordedTrial],
+    measurements: Mapping[str, Measurement],
 ) -> VariantSummary:
     confirm = {
         t.seed: t for t in trials if t.phase == "confirm" and t.seed in plan.seeds and t.result.status != "failed"
@@ -365,7 +366,7 @@ def _variant(
     }
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
-    workload = plan.workload(variant.name)
+    workload = plan.workload(variant.name, tuned)
     tuning = tuple(_tuning_point(plan, t) for t in tune)
     right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(
@@ -374,12 +375,12 @@ def _variant(
         changes=variant.changes,
         expect=variant.expect,
         family=variant.family,
-        params=variant.costs.params,
-        macs=variant.costs.macs,
-        activations=variant.costs.activations,
+        params=workload.costs.params,
+        macs=workload.costs.macs,
+        activations=workload.costs.activations,
         workload=workload,
         memory=workload.memory,
-        measured=measured,
+        measured=measurements.get(workload.id),
         tuned=tuned,
         at_edge=tuple(_at_edge(plan.search_space, tuned)),
         accuracy_percent=accuracy,
@@ -467,6 +468,7 @@ def _contrasts(
     trials: Mapping[str, Sequence[RecordedTrial]],
     scope: str,
     unplanned: str | None,
+    num_planned: int,
 ) -> tuple[Contrast, ...]:
     others = variants[1:]
     if not others:
@@ -478,7 +480,7 @@ def _contrasts(
         samples,
         alpha=plan.look_alpha,
         margin=plan.decision.margin,
-        num_planned=len(others),
+        num_planned=num_planned,
         unplanned=unplanned,
     )
     return tuple(
@@ -494,13 +496,13 @@ def _contrasts(
             ),
             p_failures=p_failures(each, references[each.name]),
             judgement=judgements[each.name],
-            detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=len(others)),
+            detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=num_planned),
             sentence=sentence(
                 judgements[each.name],
                 variant=each.name,
                 reference=references[each.name].name,
                 alpha=plan.decision.alpha,
-                num_comparisons=len(others),
+                num_comparisons=num_planned,
                 num_looks=len(plan.looks),
                 margin=plan.decision.margin,
                 scope=scope,
@@ -516,15 +518,31 @@ def _overspent(plan: Plan, looks: Iterable[Look]) -> str | None:
     Adding seeds until a word comes out gives a wrong one far more often than alpha says; two looks at alpha each do.
     """
     this = plan.this_look
-    earlier = {
-        look.num_seeds: look.alpha
-        for look in looks
-        if look.baseline_key == this.baseline_key and look.num_seeds != this.num_seeds
-    }
-    if sum(earlier.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
+    spent: dict[int, float] = {}
+    for look in looks:
+        if look.baseline_key != this.baseline_key:
+            continue  # another experiment under the same name
+        if look.margin != this.margin:
+            return f"the margin was {look.margin:g} points when the results were first looked at"
+        if look.num_seeds == this.num_seeds:
+            break  # this look itself; what came after it has no say in it
+        spent[look.num_seeds] = max(look.alpha, spent.get(look.num_seeds, 0.0))
+    if sum(spent.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
         return None
-    counts = ", ".join(map(str, sorted(earlier)))
+    counts = ", ".join(map(str, sorted(spent)))
     return f"looked at before with {counts} seeds, and {this.num_seeds} were not planned then (extend_to plans them)"
+
+
+def gave_verdicts(summary: StudySummary) -> bool:
+    """Whether a report of this has spent some of the error budget."""
+    withheld = {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
+    return any(contrast.judgement.verdict not in withheld for contrast in summary.contrasts)
+
+
+def _num_planned(plan: Plan, looks: Iterable[Look]) -> int:
+    """Comparisons that share the budget: a contrast that is dropped after a look has had its share."""
+    same = (look.num_comparisons for look in looks if look.baseline_key == plan.this_look.baseline_key)
+    return max(plan.this_look.num_comparisons, *same, 0)
 
 
 def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:

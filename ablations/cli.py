@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -74,6 +75,8 @@ def main() -> None:
         _fail(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
+    except OSError as error:
+        _fail(f"{error.filename or 'the output'}: {error.strerror}", FAILED)
 
 
 def _fail(message: str, code: int) -> None:
@@ -119,7 +122,8 @@ def plan(
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
-    measured = _measure(planned.workloads, machine) if measure else {}
+    workloads = [planned.workload(variant.name) for variant in planned.variants]
+    measured = _measure(workloads, machine) if measure else {}
     if as_json:
         print(json.dumps(_plan_json(planned, measured), indent=2))
         return
@@ -162,7 +166,13 @@ def run(
 
     interrupts = _Interrupts()
     uri = tracking_uri or default_uri()
-    executor = LocalExecutor(machine, data_dir, Path(".ablations") / "checkpoints")
+    given = _given(tracking_uri, data_dir, output, extend)
+    checkpoints = Path(".ablations") / "checkpoints"
+    try:
+        checkpoints.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
+    executor = LocalExecutor(machine, data_dir, checkpoints)
     display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
     try:
         with hold(uri, planned.study, name):
@@ -177,7 +187,7 @@ def run(
                     deadline=None if max_minutes is None else started + 60 * max_minutes,
                     interrupted=lambda: interrupts.seen,
                 ).run()
-            trained = {**provenance(), "command": _command(file, name, extend)} if outcome.num_trained else None
+            trained = {**provenance(), "command": _command(file, name, given)} if outcome.num_trained else None
             recorder.close(outcome.state == "complete" and not outcome.failures, trained)
             page = _report(uri, planned.study, name, output)
     except (TrackingError, SetupError) as error:
@@ -189,12 +199,14 @@ def run(
     print(f"report: {page}")
     print(f"MLflow: {_where_to_look(uri)}")
     if planned.look < len(planned.looks) and outcome.state == "complete":
-        print(f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {_command(file, name, True)}")
+        print(
+            f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {_command(file, name, given | {'--extend': None})}"
+        )
     for missing in outcome.unmeasured:
         print(f"warning: memory and speed could not be measured: {missing}", file=sys.stderr)
     for failure in outcome.failures:
         print(f"warning: a trial crashed: {failure}", file=sys.stderr)
-    again = _command(file, name, extend)
+    again = _command(file, name, given)
     match outcome.state:
         case "interrupted":
             _fail(f"interrupted; what is done is kept. Go on with: {again}", INTERRUPTED)
@@ -433,11 +445,15 @@ def _report(uri: str, study: str, profile: str, output: Path) -> Path:
 
 
 def _summary(uri: str, study: str, profile: str) -> StudySummary:
-    from ablations.analysis import summarize
+    from ablations.analysis import gave_verdicts, summarize
     from ablations.tracking.reader import read_study
+    from ablations.tracking.recorder import record_looks
 
     stored = read_study(uri, study, profile)
-    return summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
+        record_looks(uri, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
+    return summary
 
 
 def _write(summary: StudySummary, folder: Path, created: str) -> Path:
@@ -514,8 +530,26 @@ def _plan_json(planned: Plan, measured: Mapping[str, Measurement]) -> dict[str, 
     }
 
 
-def _command(file: StudyFile, profile: str, extend: bool) -> str:
-    return f"python -m ablations run {file.path} --profile {profile}{' --extend' if extend else ''}"
+def _command(file: StudyFile, profile: str, options: Mapping[str, str | None]) -> str:
+    """The command that goes on with a run; `options` are those that were given, None for a flag's value."""
+    words = ["python", "-m", "ablations", "run", str(file.path), "--profile", profile]
+    for name, value in options.items():
+        words += [name] if value is None else [name, value]
+    return shlex.join(words)
+
+
+def _given(tracking_uri: str | None, data_dir: Path, output: Path, extend: bool) -> dict[str, str | None]:
+    """The options that decide where a run goes on, as far as they were given."""
+    from ablations.tracking.recorder import shown_uri
+
+    options: dict[str, str | None] = {}
+    if tracking_uri is not None:
+        options["--tracking-uri"] = shown_uri(tracking_uri)
+    if data_dir != Path("data"):
+        options["--data-dir"] = str(data_dir)
+    if output != Path("reports"):
+        options["--output"] = str(output)
+    return options | ({"--extend": None} if extend else {})
 
 
 def _where_to_look(uri: str) -> str:
@@ -524,7 +558,7 @@ def _where_to_look(uri: str) -> str:
     if uri.startswith(("http://", "https://")):
         return shown_uri(uri)
     here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    store = "" if uri == here else f" --backend-store-uri {shown_uri(uri)}"
+    store = "" if uri == here else f" --backend-store-uri {shlex.quote(shown_uri(uri))}"
     return f"mlflow ui{store}   then open http://127.0.0.1:5000"
 
 
@@ -555,4 +589,4 @@ class _Interrupts:
         if self.seen:
             raise KeyboardInterrupt
         self.seen = True
-        print("\nstopping after this epoch; once more to stop at once", file=sys.stderr)
+        print("\nstopping at the end of this step; once more to stop at once", file=sys.stderr)

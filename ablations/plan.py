@@ -108,11 +108,13 @@ class Cell:
 
 @dataclass(frozen=True)
 class Look:
-    """A time when all results of a study were there to be looked at, and words were given for them."""
+    """A report in which a contrast got a verdict: what was decided by then, and what of the error budget it spent."""
 
     num_seeds: int
     alpha: float
     """Error budget that was spent."""
+    margin: float
+    num_comparisons: int
     baseline_key: str
     """Of the baseline's variant: a study with another baseline configuration is another experiment."""
 
@@ -174,8 +176,14 @@ class Plan:
 
     @property
     def this_look(self) -> Look:
-        """What is spent when this plan's results are all there."""
-        return Look(len(self.seeds), self.look_alpha, self[self.baseline].key)
+        """What a report of this plan spends when it gives a verdict."""
+        return Look(
+            num_seeds=len(self.seeds),
+            alpha=self.look_alpha,
+            margin=self.decision.margin,
+            num_comparisons=len(self.variants) - 1,
+            baseline_key=self[self.baseline].key,
+        )
 
     @property
     def id(self) -> str:
@@ -214,33 +222,30 @@ class Plan:
         """Images that one epoch trains on."""
         return _num_train(self.data)
 
-    def workload(self, variant: str) -> Workload:
-        """What the variant's costs are counted and measured for."""
-        return Workload.of(self[variant].config, self.device)
-
-    @property
-    def workloads(self) -> tuple[Workload, ...]:
-        """Each workload of the study once, in the order of the variants."""
-        found = (self.workload(variant.name) for variant in self.variants)
-        return tuple({workload.id: workload for workload in found}.values())
+    def workload(self, variant: str, hyperparameters: Mapping[str, Any] | None = None) -> Workload:
+        """What the variant's costs are counted and measured for: its tuned values, and until they are known the base's."""
+        return Workload.of(self._config(variant, hyperparameters or {}), self.device)
 
     def trial(
         self, variant: str, phase: Phase, seed: int, hyperparameters: Mapping[str, Any], number: int | None = None
     ) -> TrialSpec:
         """The trial of a variant at the given values of the search space."""
-        config = self[variant].config
-        for key, value in hyperparameters.items():
-            config = _with(config, key, value)
         return TrialSpec(
             variant=variant,
             phase=phase,
             seed=seed,
-            config=config,
+            config=self._config(variant, hyperparameters),
             data_checksum=self.data_checksum,
             device=self.device,
             number=number,
             hyperparameters=dict(hyperparameters),
         )
+
+    def _config(self, variant: str, hyperparameters: Mapping[str, Any]) -> TrialConfig:
+        config = self[variant].config
+        for key, value in hyperparameters.items():
+            config = _with(config, key, value)
+        return config
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
@@ -294,8 +299,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
             at_key=True,
         )
     num_seeds = looks[-1] if extend else looks[0]
-    num_arms = len(asked) + spec.aa_arm
-    _refuse_too_many(num_arms, tuning if search_space else None, num_seeds, ("profiles", profile))
+    _refuse_too_many(len(asked), tuning if search_space else None, num_seeds, ("profiles", profile))
 
     variants: dict[str, PlannedVariant] = {}
     # Matched variants last: they need the costs of the ones they are matched with.

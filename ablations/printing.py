@@ -50,8 +50,8 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
     console.print(table)
     train = plan.variants[0].config.train
     console.print(
-        f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; "
-        f"all costs: python -m ablations costs {plan.study} --profile {plan.profile}",
+        f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; the command "
+        "costs has all of them",
         soft_wrap=True,
     )
     if measured:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Set
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -54,6 +54,12 @@ class Store(Protocol):
 
     def end(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
+
+    def settled(self, trial_ids: Set[str]) -> None:
+        """Tuning is done, and these trials are the study's.
+
+        Others of the same variants may be recorded: those of an earlier tuning in which a trial crashed.
+        """
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
@@ -154,11 +160,15 @@ class Runner:
         self._num_found = 0
         self._failures: list[str] = []
         self._unmeasured: list[str] = []
+        self._ids: set[str] = set()
+        """Of the tuning trials that were asked for."""
 
     def run(self) -> Outcome:
         """Tune, confirm, measure."""
         winners = self._tune()
-        complete = winners is not None and self._confirm(winners) and self._measure()
+        if winners is not None:
+            self._store.settled(self._ids | {spec.id for spec in self._confirmation(winners)})
+        complete = winners is not None and self._confirm(winners) and self._measure(winners)
         state: Literal["complete", "budget", "interrupted"] = "complete"
         if not complete:
             state = "interrupted" if self._interrupted() else "budget"
@@ -181,6 +191,7 @@ class Runner:
             while any(asked.values()):
                 for specs in asked.values():
                     if specs:
+                        self._ids.add(specs[0].id)
                         yield specs.popleft()
 
         self._drain(
@@ -194,34 +205,37 @@ class Runner:
 
     def _confirm(self, winners: dict[str, dict[str, object] | None]) -> bool:
         """Whether every confirmation trial has a result."""
-        cells = [cell for cell in self._plan.cells if cell.phase == "confirm"]
-        # A variant of which every tuning trial failed is confirmed at the base's values: its failure is then an outcome.
-        specs = [self._plan.trial(cell.variant, "confirm", cell.seed, winners[cell.variant] or {}) for cell in cells]
-        once = iter([specs])
+        once = iter([self._confirmation(winners)])
         return self._drain(
             lambda: next(once, []), on_result=lambda spec, result: None, on_epoch=lambda spec, record: "go"
         )
 
-    def _measure(self) -> bool:
+    def _measure(self, winners: dict[str, dict[str, object] | None]) -> bool:
         """Whether every architecture was measured, or cannot be.
 
         Where one is new all are measured again, so that what stands side by side in a report was measured side by side.
         """
-        workloads = self._plan.workloads
-        if all(workload.id in self._store.measurements for workload in workloads):
+        tuned = {name: self._plan.workload(name, values) for name, values in winners.items()}
+        workloads = {workload.id: workload for workload in tuned.values()}
+        if all(key in self._store.measurements for key in workloads):
             return True
         measurements = {}
-        for number, workload in enumerate(workloads, start=1):
+        for number, (key, workload) in enumerate(workloads.items(), start=1):
             if self._stopping:
                 return False
             self._display.measuring(number, len(workloads))
             try:
-                measurements[workload.id] = self._executor.measure(workload)
+                measurements[key] = self._executor.measure(workload)
             except MeasureError as error:
-                names = [each.name for each in self._plan.variants if self._plan.workload(each.name) == workload]
+                names = [name for name, each in tuned.items() if each == workload]
                 self._unmeasured.append(f"{', '.join(names)}: {error}")
         self._store.measured(measurements)
         return True
+
+    def _confirmation(self, winners: dict[str, dict[str, object] | None]) -> list[TrialSpec]:
+        cells = [cell for cell in self._plan.cells if cell.phase == "confirm"]
+        # A variant of which every tuning trial failed is confirmed at the base's values: its failure is then an outcome.
+        return [self._plan.trial(cell.variant, "confirm", cell.seed, winners[cell.variant] or {}) for cell in cells]
 
     def _drain(
         self,

@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
-from ablations.trial import DataConfig, Positive, PositiveInt, Section, TrainConfig
+from ablations.trial import DataConfig, PositiveInt, Section, TrainConfig
 
 Path = tuple[str | int, ...]
 Expectation = Literal["better", "worse", "equivalent", "unsure"]
@@ -272,9 +272,9 @@ class Variant(Section):
 class Decision(Section):
     """When a difference counts."""
 
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
     """Chance of any wrong word in the whole study."""
-    margin: Positive
+    margin: Annotated[float, Field(gt=0, lt=100)]
     """Percentage points of accuracy; smaller differences do not matter."""
 
 
@@ -361,6 +361,7 @@ _RULES = {
     "greater_than": "must be above {gt:g}",
     "greater_than_equal": "must be at least {ge:g}",
     "less_than": "must be below {lt:g}",
+    "less_than_equal": "must be at most {le:,}",
     "literal_error": "must be {expected}",
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",

@@ -54,8 +54,8 @@ class DataConfig(Section):
 class TrainConfig(Section):
     """How a trial trains: the recipe."""
 
-    epochs: PositiveInt
-    batch_size: PositiveInt
+    epochs: Annotated[int, Field(gt=0, le=100_000)]
+    batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
     optimizer: Literal["sgd", "adamw"] = "sgd"
     lr: Positive
     """Peak learning rate."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Set
 
 import tiny
 
@@ -91,6 +91,7 @@ class MemoryStore:
         self, results: dict[str, TrialResult] | None = None, measurements: dict[str, Measurement] | None = None
     ) -> None:
         self.results = {} if results is None else results
+        self.settled_ids: set[str] = set()
         self.measurements = {} if measurements is None else measurements
         self.log: list[tuple[str, str]] = []
 
@@ -108,6 +109,9 @@ class MemoryStore:
         self.log.append(("end", spec.id))
         if result is not None:
             self.results[spec.id] = result
+
+    def settled(self, trial_ids: Set[str]) -> None:
+        self.settled_ids = set(trial_ids)
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
         self.measurements.clear()

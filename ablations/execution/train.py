@@ -307,7 +307,7 @@ def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
     # What damage raises depends on where it is. Only time is lost: a trial that starts anew comes to the same result.
     except Exception:  # noqa: BLE001
         warnings.warn(f"the checkpoint {path} is damaged; its trial starts anew", stacklevel=2)
-        path.unlink()
+        path.unlink(missing_ok=True)
         return
     if values["trial_id"] != spec.id:
         raise ValueError(f"{path} is the checkpoint of trial {values['trial_id']}, not of {spec.id}; delete it")

@@ -31,16 +31,21 @@ def verdicts(summary: StudySummary) -> str:
     level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
     if not summary.contrasts:
         return f"{reference.name} reaches {level}; there is nothing to compare it with."
-    groups: dict[Verdict, list[str]] = {}
+    groups: dict[str, dict[Verdict, list[str]]] = {}
     for contrast in summary.contrasts:
-        groups.setdefault(contrast.judgement.verdict, []).append(f"{contrast.variant} ({words.effect(contrast)})")
+        alike = groups.setdefault(contrast.versus, {}).setdefault(contrast.judgement.verdict, [])
+        alike.append(f"{contrast.variant} ({words.effect(contrast)})")
     counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
     pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
     has_learned = reference.mean_accuracy_percent is not None
-    against = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
-    clauses = "; ".join(_clause(verdict, names) for verdict, names in groups.items())
+    baseline = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
+    clauses = "; ".join(
+        f"against {baseline if versus == reference.name else versus}, "
+        + "; ".join(_clause(verdict, names) for verdict, names in alike.items())
+        for versus, alike in groups.items()
+    )
     return (
-        f"Against {against}, {clauses} (differences in percentage points with {words.interval_name(summary)}, from "
+        f"A{clauses[1:]} (differences in percentage points with {words.interval_name(summary)}, from "
         f"{pairs}, margin ±{summary.decision.margin:g} points; {summary.scope})."
     )
 
@@ -81,7 +86,10 @@ def _gaps(summary: StudySummary) -> Iterator[str]:
     failed = sum(len(variant.failed_seeds) for variant in summary.variants)
     missing = sum(len(variant.missing_seeds) for variant in summary.variants)
     if failed:
-        yield f"{words.plural(failed, 'confirmation trial')} ran and did not learn."
+        whose = words.listed(
+            f"{len(variant.failed_seeds)} of {variant.name}" for variant in summary.variants if variant.failed_seeds
+        )
+        yield f"{words.plural(failed, 'confirmation trial')} ran and did not learn: {whose}."
     if missing:
         yield f"{words.plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."
 
@@ -174,8 +182,8 @@ def _aa(baseline: str, aa: AACheck) -> str:
     interval = aa.interval
     apart = not interval.lower <= 0 <= interval.upper
     return (
-        f"{baseline} was confirmed once more, on {aa.num_planned} seeds that nothing else used: {words.points(aa.mean, signed=True)} "
-        f"points against itself (95 % CI {words.span(interval.lower, interval.upper)}, {aa.num_pairs} pairs, sd "
+        f"{baseline} was confirmed once more, on seeds that nothing else used: {words.points(aa.mean, signed=True)} "
+        f"points against itself (95 % CI {words.span(interval.lower, interval.upper)}, {aa.num_pairs} pairs of {aa.num_planned} planned, sd "
         f"{words.points(aa.sd)}, {words.plural(aa.num_failed, 'run')} that did not learn). "
         + (
             "This interval leaves out 0, as one in twenty does by chance; if it happens again, something besides the seed "
@@ -189,8 +197,8 @@ def _aa(baseline: str, aa: AACheck) -> str:
 def _looks(summary: StudySummary) -> str:
     if len(summary.looks) == 1:
         return (
-            " One look was planned; seeds that are added after it make every contrast exploratory, unless the study file had "
-            "planned a second one (extend_to)."
+            " One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory: give "
+            "the number to a new study from its start, or plan a second look beforehand (extend_to)."
         )
     look = summary.looks.index(summary.num_seeds) + 1
     counts = words.listed(map(str, summary.looks))

@@ -70,6 +70,13 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
         trials = [trial for trial in map(schema.recorded, runs) if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
+        settled = schema.stored_text(client, parent, schema.TRIALS_FILE)
+        if settled is not None and parent.data.tags.get(schema.SETTLED) == plan.id:
+            # Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
+            chosen = set(json.loads(settled))
+            trials = [trial for trial in trials if trial.result.trial_id in chosen]
+        # Two drivers without a lock in common may have recorded a trial twice; either record will do.
+        trials = list({trial.result.trial_id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)

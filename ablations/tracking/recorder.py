@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
-from ablations.plan import Plan
+from ablations.plan import Look, Plan
 from ablations.tracking import schema
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
 
@@ -59,7 +59,6 @@ class Recorder:
             self.experiment_id = self._experiment()
             parent = self._open_parent()
             self._parent: str = parent.info.run_id
-            self._looks = schema.stored_looks(parent)
             self.measurements: dict[str, Measurement] = schema.stored_measurements(self._client, parent)
             """Of architectures, by the workload's id."""
             self._run_ids: dict[str, str] = {}
@@ -173,6 +172,12 @@ class Recorder:
             result,
         )
 
+    def settled(self, trial_ids: Set[str]) -> None:
+        """Tuning is done, and these trials are the study's."""
+        with store_errors(self.tracking_uri):
+            self._client.log_text(self._parent, json.dumps(sorted(trial_ids)), schema.TRIALS_FILE)
+            self._client.set_tag(self._parent, schema.SETTLED, self._plan.id)
+
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
         """Architectures were measured; these replace what was measured before."""
         self.measurements = dict(measurements)
@@ -184,14 +189,10 @@ class Recorder:
         """Close the parent run.
 
         Args:
-            complete: whether every trial has an outcome, so that there are verdicts to be looked at.
+            complete: whether every trial has an outcome.
             provenance: describes what trained; None when nothing did.
         """
         with store_errors(self.tracking_uri):
-            if complete and self._plan.this_look not in self._looks:
-                self._looks.append(self._plan.this_look)
-                looks = json.dumps([asdict(look) for look in self._looks])
-                self._client.set_tag(self._parent, schema.LOOKS, looks)
             if provenance is not None:
                 self._client.log_text(self._parent, json.dumps(provenance, indent=1), schema.PROVENANCE_FILE)
             self._client.set_terminated(self._parent, status="FINISHED" if complete else "KILLED")
@@ -258,6 +259,13 @@ class Recorder:
             schema.HYPERPARAMETERS: json.dumps(spec.hyperparameters),
         }
         return {key: value for key, value in tags.items() if value is not None}
+
+
+def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -> None:
+    """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
+    with store_errors(tracking_uri):
+        text = json.dumps([asdict(look) for look in looks])
+        MlflowClient(tracking_uri).set_tag(parent_run_id, schema.LOOKS, text)
 
 
 @contextmanager

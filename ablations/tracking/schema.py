@@ -12,6 +12,7 @@ from typing import Any, get_type_hints
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
+from pydantic import TypeAdapter
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
@@ -32,15 +33,18 @@ MESSAGE = "ablations.message"
 HYPERPARAMETERS = "ablations.hyperparameters"
 KIND = "ablations.kind"
 LOOKS = "ablations.looks"
+SETTLED = "ablations.settled_plan_id"
 PARENT = "mlflow.parentRunId"
 
 PLAN_FILE = "plan.json"
 STUDY_FILE = "study.yaml"
 PROVENANCE_FILE = "provenance.json"
 MEASUREMENTS_FILE = "measurements.json"
+TRIALS_FILE = "trials.json"
 TRIAL_FILE = "trial.json"
 
 _TYPES = get_type_hints(EpochRecord)
+_LOOKS = TypeAdapter(list[Look])
 PAGE = 1000
 
 
@@ -94,7 +98,21 @@ def all_pages(search: Callable[..., Any], *arguments: Any) -> list[Any]:
 
 
 def recorded(run: Run) -> RecordedTrial | None:
-    """A trial from its run, with its last epoch only; None while it has no outcome."""
+    """A trial from its run, with its last epoch only; None while it has no outcome.
+
+    Raises:
+        TrackingError: the run's tags are not what the suite writes.
+    """
+    try:
+        return _recorded(run)
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrackingError(
+            f"the tags of run {run.info.run_id} ({run.info.run_name}) are not as recorded ({type(error).__name__}: {error}). "
+            f"Delete the run in MLflow, and run the study again."
+        ) from error
+
+
+def _recorded(run: Run) -> RecordedTrial | None:
     tags = run.data.tags
     status = tags.get(STATUS)
     if status not in {"finished", "diverged", "pruned", "failed"}:
@@ -136,10 +154,29 @@ def stored_measurements(client: MlflowClient, parent: Run) -> dict[str, Measurem
 
 
 def stored_looks(parent: Run) -> list[Look]:
-    """The looks taken at a study's results, the first one first."""
-    return [Look(**look) for look in json.loads(parent.data.tags.get(LOOKS, "[]"))]
+    """The looks taken at a study's results, the first one first.
+
+    Raises:
+        TrackingError: they were recorded by another version of the suite.
+    """
+    try:
+        return _LOOKS.validate_json(parent.data.tags.get(LOOKS, "[]"))
+    except ValueError as error:
+        raise TrackingError(
+            f"the tag {LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited"
+        ) from error
 
 
 def stored_result(artifact_uri: str) -> TrialResult:
-    """A trial's whole result, every epoch and the correctness bits, from the file in its run."""
-    return TrialResult.from_json(json.loads(load_text(f"{artifact_uri}/{TRIAL_FILE}"))["result"])
+    """A trial's whole result, every epoch and the correctness bits, from the file in its run.
+
+    Raises:
+        TrackingError: the file is damaged.
+    """
+    file = f"{artifact_uri}/{TRIAL_FILE}"
+    try:
+        return TrialResult.from_json(json.loads(load_text(file))["result"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise TrackingError(
+            f"{file} is damaged ({type(error).__name__}: {error}). Delete its run in MLflow, and run the study again."
+        ) from error

@@ -35,7 +35,7 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
     return FigureSpec(
         name="paired_differences",
         title="Paired differences",
-        alt_text="Forest plot of test accuracy, variant minus baseline, paired by seed, with a margin of "
+        alt_text="Forest plot of test accuracy, variant minus what it is compared with, paired by seed, with a margin of "
         f"±{margin:g} points. {' '.join(rows)}",
         caption="Each dot is the difference at one seed. The diamond is their mean, the thick bar its "
         f"{words.interval_name(summary)}, the thin line the interval of the study's "
@@ -60,7 +60,9 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
     axes.set_yticks(range(len(shown)), [words.wrapped(name, NAME_WIDTH) for name in names], color=INK, size=9)
     axes.set_xlabel("difference in test accuracy (percentage points)")
     aside: dict[str, Any] = {"size": 8.5, "color": MUTED, "weight": "normal"}
-    axes.set_title(f"← {words.wrapped(summary.baseline, 30, lines=1)} better", loc="left", **aside)
+    references = {contrast.versus for contrast in shown}
+    reference = references.pop() if len(references) == 1 else "reference"
+    axes.set_title(f"← {words.wrapped(reference, 30, lines=1)} better", loc="left", **aside)
     axes.set_title("variant better →", loc="right", **aside)
     tidy(axes, grid="x")
     legend(

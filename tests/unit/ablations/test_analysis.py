@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablations import stats
-from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, learned, summarize
+from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, gave_verdicts, learned, summarize
 from ablations.plan import Look, Plan, make_plan
 from ablations.spec import Expectation, StudySpec
 from ablations.stats import Verdict
@@ -429,6 +429,57 @@ def test_the_look_itself_and_looks_at_another_experiment_take_nothing() -> None:
     assert verdicts == [Verdict.WORSE_BY_MORE]
     other = replace(p.this_look, num_seeds=3, baseline_key="another")
     assert [each.judgement.verdict for each in looked(p, p.this_look, p.this_look, other).contrasts] == verdicts
+
+
+def test_a_look_planned_after_the_fact_is_not_bought_by_looking_once_more() -> None:
+    """The same 3 seeds at the whole budget, then at half of it once the file had a second look: the dearer one counts."""
+    spent = plan(seeds=3).this_look
+    again = replace(spent, alpha=0.025)
+    second = make_plan(
+        StudySpec.model_validate({**tiny.STUDY, "seeds": 3, "extend_to": SEEDS}), "starter", tiny.CPU, extend=True
+    )
+    for looks in ((spent, again), (again, spent), (spent, again, second.this_look)):
+        assert [each.judgement.verdict for each in looked(second, *looks).contrasts] == [Verdict.EXPLORATORY]
+    assert [each.judgement.verdict for each in looked(second, again).contrasts] == [Verdict.WORSE_BY_MORE]
+
+
+def test_what_was_looked_at_later_takes_nothing_from_the_first_look() -> None:
+    p = plan()
+    later = replace(p.this_look, num_seeds=20)
+    assert [each.judgement.verdict for each in looked(p, p.this_look, later).contrasts] == [Verdict.WORSE_BY_MORE]
+    assert [each.judgement.verdict for each in looked(p, later, p.this_look).contrasts] == [Verdict.EXPLORATORY]
+
+
+def test_a_margin_changed_after_a_look_makes_every_contrast_exploratory() -> None:
+    p = plan()
+    (only,) = looked(p, replace(p.this_look, margin=0.1)).contrasts
+    assert only.judgement.verdict is Verdict.EXPLORATORY
+    assert "the margin was 0.1 points when the results were first looked at" in only.sentence
+
+
+def test_a_contrast_dropped_after_a_look_has_had_its_share() -> None:
+    p = plan()
+    (alone,) = looked(p).contrasts
+    (dropped,) = looked(p, replace(p.this_look, num_comparisons=5)).contrasts
+    assert "after correcting for 5 comparisons" in dropped.sentence
+    assert alone.judgement.simultaneous_interval is not None
+    assert dropped.judgement.simultaneous_interval is not None
+    assert dropped.judgement.simultaneous_interval.lower < alone.judgement.simultaneous_interval.lower
+
+
+def test_a_report_without_a_verdict_spends_nothing() -> None:
+    p = plan()
+    assert gave_verdicts(looked(p))
+    assert not gave_verdicts(summary(p, []))
+    assert not gave_verdicts(looked(p, replace(p.this_look, num_seeds=3)))
+
+
+def test_costs_are_those_of_the_tuned_network() -> None:
+    p = plan(search_space={"train.batch_size": {"type": "int", "low": 8, "high": 64}})
+    trials = [confirm(p, "two", seed, hyperparameters={"train.batch_size": 64}) for seed in range(SEEDS)]
+    variant = summary(p, trials)["two"]
+    assert (variant.workload.batch_size, p.workload("two").batch_size) == (64, 32)
+    assert variant.memory == variant.workload.memory
 
 
 def test_seeds_added_after_a_look_make_every_contrast_exploratory() -> None:

@@ -456,3 +456,31 @@ def test_planning_loads_no_numpy_either() -> None:
     done = process(sys.executable, "-c", code)
     assert done.returncode == 0
     assert not set(done.stdout.split()) & {*HEAVY, "numpy", "rich", "typer", "yaml"}
+
+
+# Going on
+
+
+def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had(command: Command) -> None:
+    given = ("--tracking-uri", "sqlite:///my store.db", "--output", "else where")
+    code, out, err = command("run", "s.yaml", *given, "--max-minutes", "0")
+    assert (code, err) == (3, "")
+    again = (
+        "python -m ablations run s.yaml --profile starter --tracking-uri 'sqlite:///my store.db' --output 'else where'"
+    )
+    assert f"Go on with: {again}\n" in out
+    assert "mlflow ui --backend-store-uri 'sqlite:///my store.db'" in out
+
+
+def test_where_checkpoints_cannot_be_kept_nothing_is_trained(command: Command) -> None:
+    Path(".ablations").write_text("a file where the folder should be")
+    code, out, err = command("run", "s.yaml")
+    assert (code, err) == (2, "error: checkpoints cannot be kept in .ablations/checkpoints: Not a directory\n")
+    assert "trained" not in out
+    assert not Path("mlflow.db").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_disk_is_said_in_one_line() -> None:
+    done = process("bash", "-c", f"{sys.executable} -m ablations costs lenet > /dev/full")
+    assert (done.returncode, done.stderr) == (1, "error: the output: No space left on device\n")

@@ -71,8 +71,13 @@ def test_variants_of_one_architecture_share_a_workload() -> None:
     plan = tiny.plan(
         variants={"two": {}, "warm": {"set": {"train.warmup_epochs": 1.0}}, "one": {"set": {"model.mixers": 1}}}
     )
-    assert plan.workload("two") == plan.workload("warm")
-    assert [workload.model.mixers for workload in plan.workloads] == [2, 1]  # type: ignore[union-attr]
+    assert plan.workload("two").id == plan.workload("warm").id != plan.workload("one").id
+
+
+def test_tuned_values_have_a_workload_of_their_own() -> None:
+    plan = tiny.plan(search_space={"train.batch_size": {"type": "int", "low": 8, "high": 64}})
+    assert plan.workload("two").batch_size == 32
+    assert plan.workload("two", {"train.batch_size": 64}).batch_size == 64
 
 
 def test_measurements_come_back_from_json() -> None:

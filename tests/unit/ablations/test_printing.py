@@ -117,12 +117,12 @@ def test_a_measured_plan_says_how_long_it_takes() -> None:
     to = console()
     plan = planned()
     slow = tiny.measurement(train_images_per_second=10.0, latency_128_seconds=0.0)
-    print_plan(plan, CPU, "asked for", {each.id: slow for each in plan.workloads}, to)
+    print_plan(plan, CPU, "asked for", {plan.workload(each.name).id: slow for each in plan.variants}, to)
     # 15 trainings of 3 epochs on 192 images at 10 a second, two at a time.
     assert "at these speeds, 2 at a time: about 7 min\n" in text(to)
     assert 15 * 3 * 192 / 10 / 2 == 432
     to = console()
-    print_plan(plan, CPU, "asked for", {plan.workloads[0].id: slow}, to)
+    print_plan(plan, CPU, "asked for", {plan.workload("two").id: slow}, to)
     assert "at these speeds" not in text(to)
 
 
@@ -130,7 +130,7 @@ def test_predicting_counts_in_the_time() -> None:
     to = console()
     plan = planned()
     slow = tiny.measurement(train_images_per_second=1e9, latency_128_seconds=128.0)
-    print_plan(plan, CPU, "asked for", {each.id: slow for each in plan.workloads}, to)
+    print_plan(plan, CPU, "asked for", {plan.workload(each.name).id: slow for each in plan.variants}, to)
     # A second an image: 15 x 3 x 64 of validation and 6 x 64 of the test, two at a time.
     assert f"about {in_words((15 * 3 * 64 + 6 * 64) / 2)}\n" in text(to)
 

@@ -312,8 +312,8 @@ def test_each_architecture_is_measured_once_and_after_the_last_trial(bench: Benc
     display.measuring = lambda number, total: shown.append((number, total))  # type: ignore[method-assign]
     bench.run(plan, display=display)
     assert bench.executor is not None
-    assert bench.executor.measured == list(plan.workloads)
-    assert set(bench.store.measurements) == {workload.id for workload in plan.workloads}
+    assert bench.executor.measured == [plan.workload(name) for name in THREE]
+    assert set(bench.store.measurements) == {plan.workload(name).id for name in THREE}
     assert shown == [(1, 3), (2, 3), (3, 3)]
     assert bench.run(plan).num_trained == 0
     assert bench.executor.measured == []
@@ -326,7 +326,7 @@ def test_a_new_architecture_has_all_measured_again_side_by_side(bench: Bench) ->
     bench.run(plan)
     assert bench.executor is not None
     assert len(bench.executor.measured) == 3
-    assert set(bench.store.measurements) == {workload.id for workload in plan.workloads} > set(before)
+    assert set(bench.store.measurements) == {plan.workload(name).id for name in THREE} > set(before)
 
 
 def test_a_run_out_of_time_measures_nothing(bench: Bench) -> None:
@@ -358,3 +358,36 @@ def test_what_cannot_be_measured_is_said_and_harms_nothing(bench: Bench, monkeyp
     outcome = bench.run(tiny.plan())
     assert (outcome.state, outcome.failures) == ("complete", ())
     assert outcome.unmeasured == ("two: out of memory", "one: out of memory")
+
+
+def test_the_tuned_network_is_measured(bench: Bench) -> None:
+    space = {"train.batch_size": {"type": "int", "low": 8, "high": 64}}
+    bench.training.accuracy = lambda spec: float(spec.config.train.batch_size)
+    plan = tiny.plan(search_space=space, tuning={"trials": 4, "rerun_best": 1, "rerun_seeds": 0})
+    bench.run(plan)
+    assert bench.executor is not None
+    best = max(spec.config.train.batch_size for spec in bench.training.started if spec.phase == "tune")
+    assert best > 32
+    assert {workload.batch_size for workload in bench.executor.measured} == {best}
+
+
+def test_the_store_learns_which_trials_are_the_studys(bench: Bench) -> None:
+    plan = tiny.plan(variants=THREE)
+    bench.run(plan)
+    assert bench.store.settled_ids == set(bench.store.results)
+
+
+def test_trials_of_a_tuning_that_crashed_are_not_the_studys(bench: Bench) -> None:
+    plan = tiny.plan(tuning={"trials": 3, "rerun_best": 1, "rerun_seeds": 1})
+    rates = sorted({spec.hyperparameters["train.lr"] for spec in VariantTuner(plan, "two").ask()})
+    # The rate that wins crashes in the first run, so that another one is confirmed.
+    bench.training.accuracy = lambda spec: 50.0 + rates.index(spec.hyperparameters["train.lr"])
+    bench.training.crashing = lambda spec: spec.hyperparameters["train.lr"] == rates[-1]
+    bench.run(plan)
+    bench.training.crashing = lambda spec: False
+    bench.run(plan)
+    confirmed = [spec for spec in bench.training.started if spec.phase == "confirm"]
+    assert {spec.hyperparameters["train.lr"] for spec in confirmed} == {rates[-1]}
+    assert bench.store.settled_ids < set(bench.store.results)
+    assert {spec.id for spec in confirmed} <= bench.store.settled_ids
+    assert len(bench.store.settled_ids) == len(plan.cells)

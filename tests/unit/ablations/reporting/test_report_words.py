@@ -84,9 +84,9 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
     told = prose.answer(replace(summary, contrasts=contrasts))
     assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 cannot be judged yet." in told
-    assert "14 confirmation trials ran and did not learn. 20 confirmation trials have no outcome yet." in prose.answer(
-        make_study("troubled")
-    )
+    told = prose.answer(make_study("troubled"))
+    assert "14 confirmation trials ran and did not learn: " in told
+    assert told.endswith("20 confirmation trials have no outcome yet.")
 
 
 def test_expectations(make_study: MakeStudy) -> None:
@@ -210,7 +210,10 @@ def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
         return dict(prose.method(replace(summary, looks=looks)))["Verdicts"]
 
     n = summary.num_seeds
-    assert "One look was planned; seeds that are added after it make every contrast exploratory" in told((n,))
+    assert (
+        "One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory"
+        in told((n,))
+    )
     assert f"Looks at {n} and 40 seeds were planned beforehand, with 2.5 % each; this is look 1; the next one" in told(
         (n, 40)
     )
@@ -222,7 +225,26 @@ def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:
     assert "A/A arm" not in dict(prose.method(summary))
     still = AACheck(5, 5, 0.02, 0.3, Interval(-0.35, 0.39, 0.95), 1)
     told = dict(prose.method(replace(summary, aa=still)))["A/A arm"]
-    assert "+0.02 points against itself (95 % CI −0.35 to +0.39, 5 pairs, sd 0.30, 1 run that did not learn)" in told
+    assert (
+        "+0.02 points against itself (95 % CI −0.35 to +0.39, 5 pairs of 5 planned, sd 0.30, 1 run that did not learn)"
+        in told
+    )
     assert "two groups of seeds of one and the same network" in told
     apart = replace(still, interval=Interval(0.01, 0.39, 0.95))
     assert "leaves out 0" in dict(prose.method(replace(summary, aa=apart)))["A/A arm"]
+
+
+def test_the_answer_names_what_each_variant_is_compared_with(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, second, *rest = summary.contrasts
+    chained = replace(second, versus=first.variant)
+    told = prose.verdicts(replace(summary, contrasts=(first, chained, *rest)))
+    assert told.startswith(f"Against the baseline {summary.baseline} (")
+    assert f"; against {first.variant}, {second.variant} (" in told
+
+
+def test_runs_that_did_not_learn_are_told_with_their_variant(make_study: MakeStudy) -> None:
+    summary = make_study("troubled")
+    failing = [variant for variant in summary.variants if variant.failed_seeds]
+    told = prose.answer(summary)
+    assert all(f"{len(variant.failed_seeds)} of {variant.name}" in told for variant in failing)

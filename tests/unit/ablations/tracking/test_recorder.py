@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from ablations.plan import Plan
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking import schema
 from ablations.tracking.reader import read_study, recorded_studies
-from ablations.tracking.recorder import Recorder, shown_uri
+from ablations.tracking.recorder import Recorder, record_looks, shown_uri
 from ablations.tracking.schema import TrackingError, default_uri
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
 
@@ -357,10 +359,64 @@ def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> No
     assert [point.timestamp for point in stamps] == [tiny.record(epoch).timestamp_ms for epoch in (1, 2, 3)]
 
 
-def test_a_look_is_taken_when_every_trial_has_an_outcome_and_only_once(uri: str) -> None:
+def test_looks_come_back_in_order(uri: str) -> None:
+    Recorder(uri, PLAN, "text").close(True, None)
+    stored = read_study(uri, "tiny", "starter")
+    assert stored.looks == ()
+    looks = (PLAN.this_look, tiny.plan(seeds=3).this_look)
+    record_looks(uri, stored.provenance["parent_run_id"], looks)
+    assert read_study(uri, "tiny", "starter").looks == looks
+
+
+def test_looks_of_another_version_are_an_error_in_words(uri: str) -> None:
+    Recorder(uri, PLAN, "text").close(True, None)
+    (parent,) = parents(uri)
+    MlflowClient(uri).set_tag(parent.info.run_id, "ablations.looks", '[{"x": 1}]')
+    with pytest.raises(TrackingError, match=r"the tag ablations\.looks of run .* another version"):
+        read_study(uri, "tiny", "starter")
+
+
+def test_a_settled_study_is_read_without_the_trials_of_an_earlier_tuning(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    old, new = (PLAN.trial("two", "confirm", 0, {"train.lr": lr}) for lr in (0.02, 0.05))
+    for spec in (old, new):
+        record_trial(recorder, spec, tiny.result(spec))
+    assert len(read_study(uri, "tiny", "starter").trials) == 2
+    recorder.settled({new.id})
+    assert [trial.result.trial_id for trial in read_study(uri, "tiny", "starter").trials] == [new.id]
+    # What is settled is settled for a plan; a longer one has trials that are not in the list yet.
     longer = tiny.plan(seeds=3)
-    for plan, complete in ((PLAN, False), (PLAN, True), (PLAN, True), (longer, True)):
-        Recorder(uri, plan, "text").close(complete, None)
-    assert read_study(uri, "tiny", "starter").looks == (PLAN.this_look, longer.this_look)
-    assert PLAN.this_look.num_seeds != longer.this_look.num_seeds
-    assert PLAN.this_look.baseline_key == longer.this_look.baseline_key
+    Recorder(uri, longer, "text")
+    assert len(read_study(uri, "tiny", "starter").trials) == 2
+
+
+def test_a_trial_that_two_drivers_recorded_counts_once(uri: str) -> None:
+    spec = PLAN.trial("two", "confirm", 0, {})
+    first, second = (Recorder(uri, PLAN, "text") for _ in "ab")
+    for recorder in (first, second):
+        record_trial(recorder, spec, tiny.result(spec))
+    assert len(trials(uri)) == 2
+    assert len(read_study(uri, "tiny", "starter").trials) == 1
+
+
+@pytest.mark.parametrize("damage", ["", '{"spec": {}, "resu', '{"result": {"epochs": 1}}'])
+def test_a_damaged_trial_file_is_an_error_in_words(damage: str, uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    spec = PLAN.trial("two", "confirm", 0, {})
+    record_trial(recorder, spec, tiny.result(spec))
+    (run,) = trials(uri)
+    Path(url2pathname(urlsplit(run.info.artifact_uri).path), "trial.json").write_text(damage)
+    with pytest.raises(
+        TrackingError, match=r"trial\.json is damaged .* Delete its run in MLflow, and run the study again"
+    ):
+        read_study(uri, "tiny", "starter")
+
+
+def test_tags_that_were_edited_are_an_error_in_words(uri: str) -> None:
+    recorder = Recorder(uri, PLAN, "text")
+    spec = PLAN.trial("two", "confirm", 0, {})
+    record_trial(recorder, spec, tiny.result(spec))
+    (run,) = trials(uri)
+    MlflowClient(uri).set_tag(run.info.run_id, "ablations.seed", "nought")
+    with pytest.raises(TrackingError, match=rf"the tags of run {run.info.run_id} .* are not as recorded"):
+        read_study(uri, "tiny", "starter")
