@@ -656,7 +656,8 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         good = [a for seed, a in v.accuracy_percent.items() if seed not in v.failed_seeds]
         low = [a for a in good if a < median(good) - DEGRADED_POINTS]
         if low:
-            yield f"{v.name}: {len(low)} runs lie more than {DEGRADED_POINTS:g} points under the variant's median; they are kept."
+            lie = "1 run lies" if len(low) == 1 else f"{len(low)} runs lie"
+            yield f"{v.name}: {lie} more than {DEGRADED_POINTS:g} points under the variant's median; kept, like every run that learned."
         states = Counter(point.status for point in v.tuning)
         if states["diverged"] or states["failed"]:
             yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
