@@ -777,7 +777,8 @@ def judge(
     """Judge all planned contrasts of a study under one error budget.
 
     A wrong word is "better" or "worse" at a true difference of 0 or of the other sign, "equivalent" or "by less" at one
-    of the margin or more, or "by more" at one of less; the chance of any in the study is at most `alpha`.
+    of the margin or more, or "by more" at one of less; the chance of any in the study is at most `alpha`. Only where true
+    differences are the margin to a hair can both "equivalent" and "by more" be wrong, and the chance be 1.5 `alpha`.
 
     Args:
         samples: by the variant's name.

@@ -461,9 +461,10 @@ def test_planning_loads_no_numpy_either() -> None:
 # Going on
 
 
-def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had(command: Command) -> None:
+def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had() -> None:
     given = ("--tracking-uri", "sqlite:///my store.db", "--output", "else where")
-    code, out, err = command("run", "s.yaml", *given, "--max-minutes", "0")
+    done = process(sys.executable, "-m", "ablations", "run", "s.yaml", *given, "--max-minutes", "0")
+    code, out, err = done.returncode, done.stdout, done.stderr
     assert (code, err) == (3, "")
     again = (
         "python -m ablations run s.yaml --profile starter --tracking-uri 'sqlite:///my store.db' --output 'else where'"
