@@ -103,7 +103,7 @@ from ablations.execution.local import LocalExecutor
 if __name__ == "__main__":
     executor = LocalExecutor(tiny.CPU, Path("data"), Path("checkpoints"))
     for seed in (0, 1):
-        executor.submit(tiny.trial(seed=seed, train__epochs=1_000_000))
+        executor.submit(tiny.trial(seed=seed, train__epochs=100_000))
     seen = set()
     while len(seen) < 2:
         executor.wait(lambda spec, record: seen.add(spec.id) or "go", 1.0)
