@@ -11,7 +11,6 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.artifacts import load_text
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
@@ -60,7 +59,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             raise schema.TrackingError(missing)
         parent = found[0]
         try:
-            plan = Plan.from_json(load_text(f"{parent.info.artifact_uri}/{schema.PLAN_FILE}"))
+            plan = Plan.from_json(schema.artifact_text(parent.info.artifact_uri, schema.PLAN_FILE))
         except ValueError as error:
             raise schema.TrackingError(
                 f"the plan of {name} was recorded by another version of the suite. Record it anew: {again}"

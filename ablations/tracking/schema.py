@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
@@ -89,12 +93,25 @@ def all_pages(search: Callable[..., Any], *arguments: Any) -> list[Any]:
     """All that one of the client's searches finds; it gives a page at a time."""
     found: list[Any] = []
     token = None
-    while True:
-        page = search(*arguments, max_results=PAGE, page_token=token)
-        found.extend(page)
-        token = page.token
-        if not token:
-            return found
+    with _no_collection():
+        while True:
+            page = search(*arguments, max_results=PAGE, page_token=token)
+            found.extend(page)
+            token = page.token
+            if not token:
+                return found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Garbage collection is off: it would walk the many new objects again and again, two thirds of the time of a search."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def recorded(run: Run) -> RecordedTrial | None:
@@ -140,7 +157,16 @@ def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
     """A file of a run; None where it has no such file."""
     if file not in {item.path for item in client.list_artifacts(run.info.run_id)}:
         return None
-    text: str = load_text(f"{run.info.artifact_uri}/{file}")
+    return artifact_text(run.info.artifact_uri, file)
+
+
+def artifact_text(artifact_uri: str, file: str) -> str:
+    """A file of a run."""
+    parts = urlsplit(artifact_uri)
+    if parts.scheme == "file":
+        # MLflow's own way takes sixteen times as long, and a report reads thousands.
+        return (Path(url2pathname(parts.path)) / file).read_text(encoding="utf-8")
+    text: str = load_text(f"{artifact_uri}/{file}")
     return text
 
 
@@ -173,10 +199,9 @@ def stored_result(artifact_uri: str) -> TrialResult:
     Raises:
         TrackingError: the file is damaged.
     """
-    file = f"{artifact_uri}/{TRIAL_FILE}"
     try:
-        return TrialResult.from_json(json.loads(load_text(file))["result"])
+        return TrialResult.from_json(json.loads(artifact_text(artifact_uri, TRIAL_FILE))["result"])
     except (KeyError, TypeError, ValueError) as error:
         raise TrackingError(
-            f"{file} is damaged ({type(error).__name__}: {error}). Delete its run in MLflow, and run the study again."
+            f"{artifact_uri}/{TRIAL_FILE} is damaged ({type(error).__name__}: {error}). Delete its run in MLflow, and run the study again."
         ) from error
