@@ -22,11 +22,14 @@ from ablations.stats import (
     Judgement,
     PairedSample,
     Verdict,
+    class_estimates,
     clopper_pearson,
     detectable_difference,
+    difference_p,
     disagreement,
     disagreement_between_reseeds,
     expected_best_of_n,
+    false_discovery,
     judge,
     mcnemar_exact,
     paired_interval,
@@ -167,6 +170,19 @@ class Detectable:
 
 
 @dataclass(frozen=True)
+class ClassDifference:
+    """A contrast on the test images of one class, percentage points. For exploration: no verdict goes by it."""
+
+    name: str
+    num_images: int
+    mean: float
+    interval: Interval | None
+    """95 %, pointwise, the wider of seeds and seeds x images; None where there is no spread, or under three pairs."""
+    p_adjusted: float | None
+    """Of no difference, after Benjamini and Hochberg over all classes of all contrasts."""
+
+
+@dataclass(frozen=True)
 class Contrast:
     """A variant minus what it is compared with, paired by seed, in percentage points of accuracy."""
 
@@ -181,6 +197,8 @@ class Contrast:
     """By seed: difference in validation accuracy after each epoch, points; pairs where both learned."""
     disagreement_percent: dict[int, float]
     """By seed: share of test images that one of the two gets right and the other wrong; pairs where both learned."""
+    class_differences: tuple[ClassDifference, ...]
+    """In the order of the labels, among pairs where both learned; empty where the right images or the labels are unknown."""
     p_failures: float | None
     """Of equal failure rates, by the seeds on which only one of the two learned; None where none ran on both sides."""
     judgement: Judgement
@@ -483,6 +501,7 @@ def _contrasts(
         num_planned=num_planned,
         unplanned=unplanned,
     )
+    classes = _class_differences(plan, samples, _labels(plan, trials))
     return tuple(
         Contrast(
             variant=each.name,
@@ -494,6 +513,7 @@ def _contrasts(
             disagreement_percent=_disagreement(
                 samples[each.name].differences, trials[each.name], trials[references[each.name].name]
             ),
+            class_differences=classes.get(each.name, ()),
             p_failures=p_failures(each, references[each.name]),
             judgement=judgements[each.name],
             detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=num_planned),
@@ -510,6 +530,38 @@ def _contrasts(
         )
         for each in others
     )
+
+
+def _class_differences(
+    plan: Plan, samples: Mapping[str, PairedSample], labels: np.ndarray | None
+) -> dict[str, tuple[ClassDifference, ...]]:
+    """By contrast; one family of tests, since whoever looks for a class that differs looks at all of them."""
+    estimates = {
+        (contrast, label): estimate
+        for contrast, sample in samples.items()
+        if labels is not None and sample.correct is not None and len(sample.correct) >= MIN_PAIRS_TO_LOOK
+        for label, estimate in class_estimates(sample.correct, labels).items()
+    }
+    tested = {key: difference_p(estimate) for key, (_, estimate) in estimates.items() if estimate is not None}
+    adjusted = dict(zip(tested, false_discovery(list(tested.values())), strict=True))
+    found: dict[str, tuple[ClassDifference, ...]] = {}
+    for (contrast, label), (difference, estimate) in estimates.items():
+        each = ClassDifference(
+            name=DATASETS[plan.data.name].classes[label],
+            num_images=int(np.sum(labels == label)),
+            mean=difference,
+            interval=None if estimate is None else estimate.interval(0.95),
+            p_adjusted=adjusted.get((contrast, label)),
+        )
+        found[contrast] = (*found.get(contrast, ()), each)
+    return found
+
+
+def _labels(plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]]) -> np.ndarray | None:
+    """Classes of the test images; None where no trial has recorded them."""
+    recorded = (t.result.test_labels for each in trials.values() for t in each if t.result.test_labels)
+    labels = np.frombuffer(next(recorded, b""), dtype=np.uint8)
+    return labels if labels.size and labels.max() < DATASETS[plan.data.name].num_classes else None
 
 
 def _overspent(plan: Plan, looks: Iterable[Look]) -> str | None:

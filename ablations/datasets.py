@@ -12,7 +12,8 @@ class Dataset:
     """One data set. Images are square, `channels` x `size` x `size`, unsigned bytes."""
 
     title: str
-    num_classes: int
+    classes: tuple[str, ...]
+    """Names, in the order of their labels."""
     channels: int
     size: int
     num_train: int
@@ -25,12 +26,28 @@ class Dataset:
     note: str = ""
     """What a reader of a report must know of it."""
 
+    @property
+    def num_classes(self) -> int:
+        """How many classes there are, at most 256."""
+        return len(self.classes)
+
 
 DATASETS: Mapping[str, Dataset] = MappingProxyType(
     {
         "fashion_mnist": Dataset(
             title="Fashion-MNIST",
-            num_classes=10,
+            classes=(
+                "T-shirt/top",
+                "trouser",
+                "pullover",
+                "dress",
+                "coat",
+                "sandal",
+                "shirt",
+                "sneaker",
+                "bag",
+                "ankle boot",
+            ),
             channels=1,
             size=28,
             num_train=60_000,
@@ -49,7 +66,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         ),
         "cifar10": Dataset(
             title="CIFAR-10",
-            num_classes=10,
+            classes=("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"),
             channels=3,
             size=32,
             num_train=50_000,
@@ -70,7 +87,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         ),
         "digits": Dataset(
             title="scikit-learn's handwritten digits",
-            num_classes=10,
+            classes=tuple("0123456789"),
             channels=1,
             size=8,
             num_train=1_437,
@@ -80,7 +97,7 @@ DATASETS: Mapping[str, Dataset] = MappingProxyType(
         ),
         "synthetic": Dataset(
             title="synthetic bars",
-            num_classes=4,
+            classes=("vertical, left", "horizontal, top", "vertical, right", "horizontal, bottom"),
             channels=1,
             size=8,
             num_train=256,

@@ -323,6 +323,42 @@ def crossed_variance(correct: Array) -> CrossedVariance:
     )
 
 
+def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Estimate | None]]:
+    """Mean paired difference on the images of each class, and its estimate by the wider of the two intervals.
+
+    Args:
+        correct: right (1) or wrong (0), variant minus reference, shape (num_pairs, num_images), values -1, 0 and 1.
+        labels: class of each image, shape (num_images,).
+
+    Returns:
+        By class: points, and None for the estimate where the differences do not vary from seed to seed.
+
+    Raises:
+        ValueError: the shapes do not agree, or there are no pairs.
+    """
+    correct, labels = np.asarray(correct), np.asarray(labels)
+    if correct.ndim != 2 or len(correct) == 0 or labels.shape != correct.shape[1:]:
+        raise ValueError(f"correct must be pairs by images, and labels one an image: {correct.shape}, {labels.shape}")
+    estimates: dict[int, tuple[float, Estimate | None]] = {}
+    for label in np.unique(labels).tolist():
+        among = correct[:, labels == label]
+        differences = 100 * among.mean(axis=1)
+        varies = len(differences) > 1 and among.shape[1] > 1 and not _identical(differences)
+        estimate = _wider(seeds_estimate(differences), among, level=0.95)[0] if varies else None
+        estimates[label] = (float(differences.mean()), estimate)
+    return estimates
+
+
+def _wider(over_seeds: Estimate, correct: Array | None, *, level: float) -> tuple[Estimate, float | None]:
+    """Of the estimate over seeds and that over seeds and images, the one of the wider interval; and the image floor."""
+    if correct is None:
+        return over_seeds, None
+    variance = crossed_variance(correct)
+    crossed = replace(over_seeds, standard_error=variance.standard_error, df=variance.df)
+    is_wider = _width(crossed.interval(level)) > _width(over_seeds.interval(level))
+    return (crossed if is_wider else over_seeds), variance.image_floor
+
+
 def clopper_pearson(num_successes: int, num_trials: int, *, level: float = 0.95) -> Interval:
     """Exact interval for a rate in [0, 1], such as a failure rate or the probability of improvement.
 
@@ -480,6 +516,27 @@ def step_down(p_values: Array, *, num_comparisons: int) -> Array:
 
 
 # Before and between: what so many seeds can show
+
+
+def false_discovery(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values that bound the share of false finds among all finds, for exploration: no verdict goes by them.
+
+    Args:
+        p_values: of one family, in (0, 1]; a family may be empty.
+
+    Raises:
+        ValueError: a value lies outside (0, 1] or is NaN.
+
+    Source:
+        Benjamini and Hochberg (1995).
+    """
+    if not all(0 < p <= 1 for p in p_values):
+        raise ValueError(f"p-values must lie in (0, 1]: {p_values!r}")
+    order = np.argsort(p_values)[::-1]
+    largest_first = np.array(p_values)[order] * len(order) / np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(1.0, np.minimum.accumulate(largest_first))
+    return [float(p) for p in adjusted]
 
 
 def detectable_difference(
@@ -908,13 +965,7 @@ def _measure(
     # An interval at less than 1 - alpha could hold 0 under a word that says otherwise.
     level = min(0.95, 1 - alpha)
     over_seeds = seeds_estimate(values)
-    estimate, image_floor = over_seeds, None
-    if sample.correct is not None:
-        variance = crossed_variance(sample.correct)
-        crossed = replace(over_seeds, standard_error=variance.standard_error, df=variance.df)
-        image_floor = variance.image_floor
-        if _width(crossed.interval(level)) > _width(over_seeds.interval(level)):
-            estimate = crossed
+    estimate, image_floor = _wider(over_seeds, sample.correct, level=level)
     p_sign_flip = sign_flip_p(values)
     # Sign flips are over seeds, so they are held against t over seeds, whichever the basis.
     fragile = len(values) >= MIN_PAIRS_FOR_FRAGILE and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import zlib
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -158,6 +159,8 @@ class TrialResult:
     test_correct: bytes | None = None
     """One bit an image of the test split in its own order, packed as `numpy.packbits` does; confirm phase only."""
     num_test_images: int | None = None
+    test_labels: bytes | None = None
+    """Class of each image of the test split in its own order, one byte each."""
     message: str | None = None
     """Why it did not finish, for people."""
 
@@ -172,9 +175,13 @@ class TrialResult:
         return sum(record.epoch_seconds for record in self.epochs)
 
     def to_json(self) -> dict[str, Any]:
-        """A JSON object; the packed bits become base64 text."""
-        bits = None if self.test_correct is None else base64.b64encode(self.test_correct).decode("ascii")
-        return {**asdict(self), "epochs": [asdict(record) for record in self.epochs], "test_correct": bits}
+        """A JSON object; the packed bits and the labels, compressed, become base64 text."""
+        return {
+            **asdict(self),
+            "epochs": [asdict(record) for record in self.epochs],
+            "test_correct": None if self.test_correct is None else base64.b64encode(self.test_correct).decode(),
+            "test_labels": None if self.test_labels is None else _packed(self.test_labels),
+        }
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> TrialResult:
@@ -183,14 +190,35 @@ class TrialResult:
         Raises:
             KeyError, TypeError, ValueError: `values` was not written by `to_json`.
         """
-        bits = values["test_correct"]
-        return cls(
+        bits, labels = values["test_correct"], values.get("test_labels")
+        result = cls(
             **{
                 **values,
                 "epochs": tuple(EpochRecord(**record) for record in values["epochs"]),
-                "test_correct": None if bits is None else base64.b64decode(bits),
+                "test_correct": None if bits is None else base64.b64decode(bits, validate=True),
+                "test_labels": None if labels is None else _unpacked(labels),
             }
         )
+        num_images = result.num_test_images or 0
+        if result.test_correct is not None and len(result.test_correct) != (num_images + 7) // 8:
+            raise ValueError(f"{len(result.test_correct)} bytes of test_correct are not those of {num_images} images")
+        if result.test_labels is not None and len(result.test_labels) != num_images:
+            raise ValueError(f"{len(result.test_labels)} test_labels are not those of {num_images} images")
+        return result
+
+
+# Every trial of a study has the same labels.
+@lru_cache(maxsize=4)
+def _packed(labels: bytes) -> str:
+    return base64.b64encode(zlib.compress(labels, 9)).decode()
+
+
+@lru_cache(maxsize=4)
+def _unpacked(text: str) -> bytes:
+    try:
+        return zlib.decompress(base64.b64decode(text, validate=True))
+    except zlib.error as error:
+        raise ValueError(f"labels cannot be unpacked: {error}") from error
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,9 @@ class _NullExecutor:
                 on_epoch(spec, epochs[-1])
             confirm = spec.phase == "confirm"
             right = generator.random(NUM_TEST_IMAGES) < accuracy / 100
-            test = (100 * float(right.mean()), np.packbits(right).tobytes(), NUM_TEST_IMAGES)
+            labels = (np.arange(NUM_TEST_IMAGES) % 10).astype(np.uint8).tobytes()
+            bits = np.packbits(right).tobytes()
+            test = (100 * float(right.mean()), bits, NUM_TEST_IMAGES, labels)
             ended.append(Ended(spec, TrialResult(spec.id, "finished", tuple(epochs), *(test if confirm else ()))))
         self._under_way.clear()
         return ended

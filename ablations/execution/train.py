@@ -99,13 +99,18 @@ def run_trial(
         if order == "pause":
             return None
 
-    test_accuracy, bits, num_test = None, None, None
+    test: dict[str, Any] = {}
     if spec.phase == "confirm":
-        test = _to_device(source.test(spec), size, device)
-        _, correct = evaluate(model, test, size, train)
-        test_accuracy, bits, num_test = 100 * float(correct.mean()), np.packbits(correct).tobytes(), len(correct)
+        split = _to_device(source.test(spec), size, device)
+        _, correct = evaluate(model, split, size, train)
+        test = {
+            "test_accuracy_percent": 100 * float(correct.mean()),
+            "test_correct": np.packbits(correct).tobytes(),
+            "num_test_images": len(correct),
+            "test_labels": split.labels.cpu().numpy().astype(np.uint8).tobytes(),
+        }
     _forget(checkpoint)
-    return TrialResult(spec.id, "finished", tuple(state.epochs), test_accuracy, bits, num_test)
+    return TrialResult(spec.id, "finished", tuple(state.epochs), **test)
 
 
 def _next_epoch(state: _State, training: Split, validation: Split, spec: TrialSpec, size: int) -> str | None:

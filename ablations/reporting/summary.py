@@ -100,6 +100,9 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
         "num_pairs": judgement.num_pairs,
         "differences": contrast.differences,
         "disagreement_percent": contrast.disagreement_percent,
+        "class_differences": {
+            each.name: {**asdict(each), "interval": _ends(each.interval)} for each in contrast.class_differences
+        },
         "wins": judgement.wins,
         "losses": judgement.losses,
         "ties": judgement.ties,

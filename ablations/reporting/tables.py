@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.analysis import ClassDifference, Contrast, StudySummary, VariantSummary
 from ablations.costs import Measurement
 from ablations.reporting import words
 from ablations.reporting.summary import WORKLOAD_KEYS
@@ -178,12 +178,17 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
         "variants.csv": _csv([_variant(variant) for variant in summary.variants]),
         "costs.csv": _csv([_cost_numbers(variant) for variant in summary.variants]),
         "contrasts.csv": _csv([_contrast(contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
+        "classes.csv": _csv(
+            [_class(contrast, each) for contrast in summary.contrasts for each in contrast.class_differences],
+            CLASS_COLUMNS,
+        ),
         "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
         "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
     }
 
 
 ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
+CLASS_COLUMNS = ("variant", "versus", "class", "num_images", "difference", "lower", "upper", "p_adjusted")
 TUNING_COLUMNS = ("variant", "number", "seed", "role", "status", "validation_accuracy_percent")
 CONTRAST_COLUMNS = (
     "variant",
@@ -283,6 +288,18 @@ def _contrast(contrast: Contrast) -> Row:
         "p_failures": contrast.p_failures,
         "verdict": judgement.verdict.value,
         "sentence": contrast.sentence,
+    }
+
+
+def _class(contrast: Contrast, each: ClassDifference) -> Row:
+    return {
+        "variant": contrast.variant,
+        "versus": contrast.versus,
+        "class": each.name,
+        "num_images": each.num_images,
+        "difference": each.mean,
+        **_ends("", each.interval),
+        "p_adjusted": each.p_adjusted,
     }
 
 

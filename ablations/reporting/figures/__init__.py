@@ -6,6 +6,7 @@ Each figure is drawn on a canvas of its own, with no pyplot state, and looks the
 from __future__ import annotations
 
 from ablations.analysis import StudySummary
+from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.cost import accuracy_against_cost
 from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
@@ -20,6 +21,7 @@ FIGURES = (
     accuracy_by_seed,
     seeds_needed,
     disagreement,
+    class_differences,
     accuracy_against_cost,
     learning_curves,
     difference_curves,

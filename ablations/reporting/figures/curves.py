@@ -20,6 +20,7 @@ from ablations.reporting.figures.frame import (
     WIDTH,
     FigureSpec,
     Floats,
+    bundle,
     grid_of,
     left_out,
     new_figure,
@@ -94,7 +95,7 @@ def _draw_overlaid(shown: Sequence[VariantSummary]) -> Figure:
             end = mean if mean is not None else _last_value(variant.curves, metric)
             if end is not None:
                 ends.append((end, variant.name, colour))
-        _set_axes(axes, metric, [curve for variant in shown for curve in variant.curves])
+        _set_axes(axes, metric, _frame(metric, [curve for variant in shown for curve in variant.curves]))
         axes.set_ylabel(metric.label)
         _write_names(axes, ends)
         axes.tick_params(axis="x", labelbottom=metric is _METRICS[-1])
@@ -109,6 +110,7 @@ def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> F
         0.4 + num_blocks * (0.35 + 1.15 * len(_METRICS)), num_blocks * len(_METRICS), MAX_COLUMNS
     )
     every = [curve for variant in shown for curve in variant.curves]
+    frames = [_frame(metric, every) for metric in _METRICS]
     for index, axes in enumerate(cells):
         row, column = divmod(index, MAX_COLUMNS)
         block, line = divmod(row, len(_METRICS))
@@ -120,7 +122,7 @@ def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> F
         _draw_mean(axes, baseline.curves, metric, band=False, color=FAINT, linewidth=3, zorder=1)
         _draw_seeds(axes, variant.curves, metric, BLUE)
         _draw_mean(axes, variant.curves, metric, color=BLUE, linewidth=1.8, zorder=3)
-        _set_axes(axes, metric, every)
+        _set_axes(axes, metric, frames[line])
         axes.tick_params(labelleft=column == 0, labelbottom=metric is _METRICS[-1])
         if line == 0:
             axes.set_title(words.wrapped(variant.name, NAME_WIDTH))
@@ -133,9 +135,10 @@ def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> F
 
 
 def _draw_seeds(axes: Axes, curves: Sequence[Curve], metric: _Metric, colour: str) -> None:
-    for curve in curves:
-        style: dict[str, Any] = _THIN if curve.learned else {"linewidth": 1.1, "ls": _DASHED}
-        axes.plot(*_series(curve, metric), color=colour, zorder=2, **style)
+    for learned in (True, False):
+        style: dict[str, Any] = _THIN if learned else {"linewidth": 1.1, "ls": _DASHED}
+        lines = [np.column_stack(_series(curve, metric)) for curve in curves if curve.learned is learned]
+        axes.add_collection(bundle(lines, color=colour, **style))
 
 
 def _draw_mean(axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bool = True, **line: Any) -> float | None:
@@ -171,8 +174,10 @@ def _last_value(curves: Sequence[Curve], metric: _Metric) -> float | None:
     return float(values[-1]) if values.size else None
 
 
-def _set_axes(axes: Axes, metric: _Metric, curves: Sequence[Curve]) -> None:
-    """Limits around all seeds; but the loss of failed ones, which can be any size, only to three times the others'."""
+def _frame(metric: _Metric, curves: Sequence[Curve]) -> tuple[float, float, int]:
+    """Least and largest value of all seeds, but of the loss of failed ones, which can be any size, no more than three times
+    the others'; and the last epoch.
+    """
     values, failed = (
         np.concatenate([np.empty(0), *(_series(curve, metric)[1] for curve in curves if curve.learned is learned)])
         for learned in (True, False)
@@ -181,7 +186,12 @@ def _set_axes(axes: Axes, metric: _Metric, curves: Sequence[Curve]) -> None:
     if metric.log and values.size:
         failed = np.clip(failed, values.min(), 3 * values.max())
     values = np.concatenate([values, failed])
-    low, high = (float(values.min()), float(values.max())) if values.size else (1.0, 10.0)
+    last = max((curve.epochs[-1].epoch for curve in curves if curve.epochs), default=2)
+    return (float(values.min()), float(values.max()), last) if values.size else (1.0, 10.0, last)
+
+
+def _set_axes(axes: Axes, metric: _Metric, frame: tuple[float, float, int]) -> None:
+    low, high, last = frame
     if metric.log:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.2, high * 1.2)
@@ -191,7 +201,6 @@ def _set_axes(axes: Axes, metric: _Metric, curves: Sequence[Curve]) -> None:
     else:
         _stretch(axes, low, high)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    last = max((curve.epochs[-1].epoch for curve in curves if curve.epochs), default=2)
     axes.set_xlim(1 - 0.02 * last, last)
     axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
     tidy(axes)
@@ -279,7 +288,7 @@ def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
         epochs = np.arange(1, values.shape[1] + 1)
         mean = t_band(values)
         axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
-        axes.plot(epochs, values.T, color=BLUE, zorder=2, **_THIN)
+        axes.add_collection(bundle([np.column_stack((epochs, each)) for each in values], color=BLUE, **_THIN))
         axes.plot(epochs, mean.mean, color=BLUE, linewidth=1.8, zorder=3)
         if len(values) >= MIN_SEEDS_OF_BAND:
             axes.fill_between(epochs, mean.lower, mean.upper, color=BLUE, **_BAND)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import seaborn as sns
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
@@ -26,6 +27,9 @@ WIDTH = 10.0
 MAX_COLUMNS = 4
 NAME_WIDTH = 24
 """Characters of a variant's name in a line."""
+
+MAX_LINES = 100
+"""More lines than this in a panel become pixels: nobody can tell them apart, and the page stays small."""
 
 Floats = npt.NDArray[np.float64]
 Limits = tuple[float, float]
@@ -87,6 +91,11 @@ CROSS: dict[str, Any] = {"color": VERMILION, "markersize": 5, "markeredgewidth":
 def learned(variant: VariantSummary) -> dict[int, float]:
     """Test accuracy of the seeds that learned."""
     return {seed: a for seed, a in variant.accuracy_percent.items() if seed not in variant.failed_seeds}
+
+
+def bundle(lines: Sequence[Floats], **style: Any) -> LineCollection:
+    """Many thin lines behind the rest, each of shape (points, 2), as one artist."""
+    return LineCollection(lines, zorder=2, rasterized=len(lines) > MAX_LINES, **style)
 
 
 def limits_around(values: Iterable[float]) -> Limits:

@@ -18,6 +18,7 @@ from ablations.reporting.figures.frame import (
     WIDTH,
     FigureSpec,
     accuracy_axis,
+    bundle,
     grid_of,
     key,
     learned,
@@ -96,8 +97,8 @@ def _draw_lines(axes: Axes, values: Sequence[dict[int, float]]) -> None:
     """Seeds that both learned as lines, all others that learned as dots; the mean over the pairs."""
     places = range(len(values))
     pairs = sorted(set.intersection(*(set(each) for each in values)))
-    for seed in pairs:
-        axes.plot(places, [each[seed] for each in values], color=MUTED, linewidth=0.9, alpha=0.6, zorder=2)
+    lines = [np.column_stack((places, [each[seed] for each in values])) for seed in pairs]
+    axes.add_collection(bundle(lines, color=MUTED, linewidth=0.9, alpha=0.6))
     for place, each in enumerate(values):
         axes.plot([place] * len(each), list(each.values()), "o", color=MUTED, markersize=4, alpha=0.75, mew=0)
     if not pairs:

@@ -113,10 +113,15 @@ def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
     for index, (axes, (variant, name)) in enumerate(zip(cells, panels, strict=False)):
         gutter = accuracy_axis(axes, limits, gutter=has_gutter, num_ticks=4)
         place = _search_axis(axes, summary.search_space[name])
-        for point in variant.tuning:
-            x = place(point.hyperparameters.get(name))
-            if x is not None:
-                _draw_trial(axes, x, _score(summary, point), gutter, point)
+        _draw_trials(
+            axes,
+            [
+                (x, _score(summary, point), point.role)
+                for point in variant.tuning
+                if (x := place(point.hyperparameters.get(name))) is not None
+            ],
+            gutter,
+        )
         _head(axes, variant, name, place, with_name=len(names) == 1 or index % columns == 0, columns=columns)
         tidy(axes)
         if index % columns:
@@ -136,11 +141,13 @@ def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
     return figure
 
 
-def _draw_trial(axes: Axes, x: float, score: float | None, gutter: float, point: TuningPoint) -> None:
-    if score is None:
-        axes.plot(x, gutter, "x", **CROSS)
-    else:
-        axes.plot(x, score, **_STYLES[point.role])
+def _draw_trials(axes: Axes, trials: Sequence[tuple[float, float | None, Role]], gutter: float) -> None:
+    """Trials as (place, score, role); those without a score stand in the gutter."""
+    failed = [x for x, score, _ in trials if score is None]
+    axes.plot(failed, [gutter] * len(failed), "x", **CROSS)
+    for role, style in _STYLES.items():
+        chosen = [(x, score) for x, score, each in trials if each == role and score is not None]
+        axes.plot([x for x, _ in chosen], [score for _, score in chosen], **style)
 
 
 def _head(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from ablations import stats
 from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, gave_verdicts, learned, summarize
+from ablations.datasets import DATASETS
 from ablations.plan import Look, Plan, make_plan
 from ablations.spec import Expectation, StudySpec
 from ablations.stats import Verdict
@@ -287,6 +288,40 @@ def test_disagreement_is_among_runs_that_learned_and_whose_images_are_known() ->
     assert set(s.contrasts[0].disagreement_percent) == {3, 4}
     assert s["one"].reseed_disagreement_percent == pytest.approx(abs(69.8 - 70.4))
     assert summary(p, trials[:1])["two"].reseed_disagreement_percent is None
+
+
+LABELS = (np.arange(1000) * 4 // 1000).astype(np.uint8)
+"""Four classes of 250 images, one after the other."""
+
+
+def test_differences_by_class_are_counted_image_by_image() -> None:
+    p = plan()
+    trials = [
+        replace(t, result=replace(t.result, test_labels=LABELS.tobytes())) for t in confirmed(p, difference=-20.0)
+    ]
+    classes = contrast(p, trials).class_differences
+    assert [each.name for each in classes] == list(DATASETS["synthetic"].classes)
+    assert [each.num_images for each in classes] == [250] * 4
+    # Of 1,000 images about the first 700 are right, and about the first 900 of the baseline: two classes feel it.
+    right = {name: list(summary(p, trials)[name].accuracy_percent.values()) for name in ("one", "two")}
+    by_class = [
+        np.mean([np.clip(10 * np.array(right[n]) - 250 * k, 0, 250) / 2.5 for n in ("one", "two")], axis=1)
+        for k in range(4)
+    ]
+    assert [each.mean for each in classes] == pytest.approx([one - two for one, two in by_class])
+    assert [each.interval is None for each in classes] == [True, True, False, False]
+    assert [each.p_adjusted is None for each in classes] == [True, True, False, False]
+    assert all(each.interval.lower < each.mean < each.interval.upper for each in classes if each.interval)
+
+
+def test_differences_by_class_want_labels_of_known_classes_and_three_pairs() -> None:
+    p = plan()
+    trials = confirmed(p)
+    assert contrast(p, trials).class_differences == ()
+    labelled = [replace(t, result=replace(t.result, test_labels=LABELS.tobytes())) for t in trials]
+    assert contrast(p, [t for t in labelled if t.seed < 2]).class_differences == ()
+    strange = [replace(t, result=replace(t.result, test_labels=(LABELS + 7).tobytes())) for t in trials]
+    assert contrast(p, strange).class_differences == ()
 
 
 # Expectations

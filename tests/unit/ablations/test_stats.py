@@ -706,6 +706,36 @@ def test_mcnemar_of_no_discordant_pairs_is_one() -> None:
 # Step-down
 
 
+@given(st.lists(st.floats(1e-12, 1.0), min_size=1, max_size=40))
+def test_false_discovery_is_scipys(p_values: list[float]) -> None:
+    assert stats.false_discovery(p_values) == pytest.approx(reference.false_discovery_control(p_values))
+
+
+def test_false_discovery_of_nothing_is_nothing_and_refuses_what_is_no_p() -> None:
+    assert stats.false_discovery([]) == []
+    for bad in (0.0, -0.1, 1.1, float("nan")):
+        with pytest.raises(ValueError, match="must lie in"):
+            stats.false_discovery([0.5, bad])
+
+
+def test_class_estimates_are_those_of_each_class_alone() -> None:
+    rng = np.random.default_rng(0)
+    correct = rng.integers(-1, 2, (6, 300))
+    labels = rng.permutation(np.repeat([0, 1, 2], 100))
+    correct[:, labels == 2] = 1
+    found = stats.class_estimates(correct, labels)
+    for label in (0, 1):
+        among = correct[:, labels == label]
+        mean, estimate = found[label]
+        assert mean == pytest.approx(100 * among.mean())
+        assert estimate is not None
+        widths = [np.ptp([i.lower, i.upper]) for i in (stats.crossed_interval(among), estimate.interval(0.95))]
+        assert widths[1] >= widths[0]
+    assert found[2] == (100.0, None), "no spread"
+    with pytest.raises(ValueError, match="one an image"):
+        stats.class_estimates(correct, labels[:-1])
+
+
 def test_step_down_multiplies_by_how_many_nulls_can_still_be_true() -> None:
     p = np.array([0.03, 0.001, 0.002, 0.04, 0.02, 0.009])  # K = 3: times 3, 3, 3, 3, 2, 1 from the smallest up
     expected = [0.06, 0.003, 0.006, 0.06, 0.06, 0.027]

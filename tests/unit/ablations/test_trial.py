@@ -205,6 +205,7 @@ RECORD = tiny.record(1)
 RESULTS = [
     TrialResult("a" * 16, "finished", (RECORD, replace(RECORD, epoch=2)), 97.5, bytes(range(256)), 2048),
     TrialResult("a" * 16, "finished", (replace(RECORD, learning_onset_step=None),), 97.5, b"", 0),
+    TrialResult("a" * 16, "finished", (RECORD,), 97.5, b"ab", 12, bytes(range(12))),
     TrialResult("a" * 16, "diverged", (RECORD,), message="the loss is not finite"),
     TrialResult("a" * 16, "pruned"),
     TrialResult("a" * 16, "failed", message="line\nline é"),
@@ -227,7 +228,17 @@ def test_a_result_knows_its_last_epoch_and_its_seconds() -> None:
 
 
 @pytest.mark.parametrize(
-    "values", [{}, {**RESULTS[0].to_json(), "surprise": 1}, {**RESULTS[0].to_json(), "test_correct": "abc"}]
+    "values",
+    [
+        {},
+        {**RESULTS[0].to_json(), "surprise": 1},
+        {**RESULTS[0].to_json(), "test_correct": "abc"},
+        {**RESULTS[0].to_json(), "test_correct": "YWJj"},
+        {**RESULTS[2].to_json(), "test_correct": "YWI_"},
+        {**RESULTS[2].to_json(), "test_labels": "YWI="},
+        {**RESULTS[2].to_json(), "test_labels": RESULTS[2].to_json()["test_labels"][:-8]},
+        {**RESULTS[2].to_json(), "num_test_images": 13},
+    ],
 )
 def test_what_is_no_result_is_refused(values: dict[str, Any]) -> None:
     with pytest.raises((KeyError, TypeError, ValueError)):

@@ -267,6 +267,7 @@ def test_a_finished_confirmation_has_one_test_bit_an_image(source: DataSource) -
     assert result.test_correct is not None
     bits = np.unpackbits(np.frombuffer(result.test_correct, np.uint8), count=result.num_test_images)
     assert (result.status, result.num_test_images) == ("finished", 64)
+    assert result.test_labels == bytes([0, 1, 2, 3] * 16)
     assert result.test_accuracy_percent == 100 * bits.mean()
 
 

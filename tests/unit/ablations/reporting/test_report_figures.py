@@ -8,17 +8,20 @@ from dataclasses import replace
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from ablations.analysis import StudySummary, detectable
 from ablations.reporting.figures import FIGURES, figures
+from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import grid_of
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
-from ablations.reporting.theme import DARK, drawing
+from ablations.reporting.theme import BLUE, DARK, drawing
+from ablations.reporting.words import MINUS
 from ablations.stats import Interval
 
 MakeStudy = Callable[[str], StudySummary]
@@ -104,7 +107,10 @@ def test_a_landscape_leaves_out_trials_in_which_a_key_was_not_searched(make_stud
     )
     with drawing():
         panels = spec.draw().axes[:4]
-    num_trials = [sum(line.get_marker() in {"o", "s", "^", "x"} for line in axes.lines) for axes in panels]
+    num_trials = [
+        sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() in {"o", "s", "^", "x"})
+        for axes in panels
+    ]
     num_sgd = sum("train.momentum" in point.hyperparameters for point in without.tuning)
     assert num_trials == [len(without.tuning)] * 3 + [num_sgd]
     assert 0 < num_sgd < len(without.tuning)
@@ -161,7 +167,8 @@ def test_bands_of_curves_are_called_pointwise_however_many_variants(make_study: 
         panels = [axes for axes in spec.draw().axes if axes.get_visible()]
     # For each of three metrics; of the twelve troubled ones three have no mean, or one of a single seed.
     num_variants = {"ordinary": 5, "troubled": 9}[name]
-    assert sum(len(axes.collections) for axes in panels) == 3 * num_variants
+    bands = [each for axes in panels for each in axes.collections if isinstance(each, PolyCollection)]
+    assert len(bands) == 3 * num_variants
 
 
 def test_difference_curves_are_paired_and_end_where_training_does(make_study: MakeStudy) -> None:
@@ -173,11 +180,12 @@ def test_difference_curves_are_paired_and_end_where_training_does(make_study: Ma
     assert len(panels) == len(summary.contrasts)
     for axes, contrast in zip(panels, summary.contrasts, strict=True):
         pairs = np.array(list(contrast.curve_differences.values()))
-        zero, *seeds, mean = axes.lines
+        zero, mean = axes.lines
+        (seeds,) = (each for each in axes.collections if isinstance(each, LineCollection))
         assert not np.any(zero.get_ydata())
-        assert [list(line.get_ydata()) for line in seeds] == pairs.tolist()
+        assert [list(line[:, 1]) for line in seeds.get_segments()] == pairs.tolist()
         assert list(mean.get_ydata()) == list(pairs.mean(axis=0))
-        assert len(axes.collections) == 1, "a band"
+        assert len(axes.collections) == 2, "the seeds and a band"
         assert axes.get_ylim()[0] < pairs.min() < pairs.max() < axes.get_ylim()[1]
     assert "pointwise" in spec.caption
 
@@ -188,7 +196,7 @@ def test_difference_curves_take_pairs_and_two_epochs(make_study: MakeStudy) -> N
     assert "both learned): learns_nothing_at_all and not_run_yet." in spec.caption
     with drawing():
         half_done = spec.draw().axes[1]
-    assert not half_done.collections, "one pair has no band"
+    assert not any(isinstance(each, PolyCollection) for each in half_done.collections), "one pair has no band"
     summary = make_study("ordinary")
     short = (
         replace(c, curve_differences={s: d[:1] for s, d in c.curve_differences.items()}) for c in summary.contrasts
@@ -267,6 +275,37 @@ def test_disagreement_takes_correct_images_and_can_do_without_reseeds(make_study
         assert not any(line.get_marker() == "|" for line in spec.draw().axes[0].lines)
 
 
+def test_classes_are_filled_where_they_are_found_to_differ(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = class_differences(summary)
+    assert spec is not None
+    assert "Exploratory: no verdict goes by these" in spec.caption
+    assert "over 40 tests" in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    for axes, contrast in zip(panels, summary.contrasts, strict=True):
+        dots = [line for line in axes.lines if line.get_marker() == "o"]
+        assert [line.get_xdata()[0] for line in dots] == [each.mean for each in contrast.class_differences]
+        found = [each.p_adjusted is not None and each.p_adjusted <= 0.05 for each in contrast.class_differences]
+        assert [line.get_markerfacecolor() == BLUE for line in dots] == found
+        assert sum(line.get_linewidth() == 1.4 for line in axes.lines) == 9, "the first class has no interval"
+    assert "none minus two: class 3 " + MINUS in spec.alt_text
+
+
+def test_of_many_classes_those_with_the_largest_differences_are_drawn(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    many = tuple(
+        replace(c, class_differences=tuple(replace(c.class_differences[1], mean=float(k)) for k in range(30)))
+        for c in summary.contrasts
+    )
+    spec = class_differences(replace(summary, contrasts=many))
+    assert spec is not None
+    assert "Of 30 classes, the 20 with the largest." in spec.caption
+    with drawing():
+        dots = [line for line in spec.draw().axes[0].lines if line.get_marker() == "o"]
+    assert [line.get_xdata()[0] for line in dots] == list(range(10, 30))
+
+
 # Tuning
 
 
@@ -278,8 +317,8 @@ def test_start_points_draws_and_reruns_are_told_apart(make_study: MakeStudy) -> 
     spec = tuning_landscape(replace(summary, variants=(two_starts, *others)))
     assert spec is not None
     with drawing():
-        markers = [line.get_marker() for line in spec.draw().axes[0].lines]
-    assert {marker: markers.count(marker) for marker in "so^"} == {"s": 2, "o": 15, "^": 3}
+        counts = {line.get_marker(): len(line.get_xdata()) for line in spec.draw().axes[0].lines}
+    assert {marker: counts[marker] for marker in "so^"} == {"s": 2, "o": 15, "^": 3}
 
 
 def test_best_of_n_has_a_panel_for_each_variant_with_draws(make_study: MakeStudy) -> None:
