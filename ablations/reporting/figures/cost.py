@@ -40,8 +40,8 @@ def accuracy_against_cost(summary: StudySummary) -> FigureSpec | None:
         alt_text=f"Scatter plots of mean test accuracy against {words.listed(axis.label for axis in axes)}. "
         + " ".join(told),
         caption="Mean over the seeds that learned; whiskers are one standard deviation between seeds, not an interval "
-        "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward; what "
-        "memory and latency are of stands below the table of costs."
+        "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward; the "
+        "note under the table of costs says how memory and latency are taken."
         + left_out([v.name for v in summary.variants if v not in shown], "no run that learned"),
         draw=lambda: _draw(summary.baseline, shown, axes),
     )
