@@ -13,31 +13,24 @@ import numpy as np
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
 from ablations.plan import SEARCH_SEED, Look, Plan, PlannedVariant
+from ablations.power import MAX_SEEDS, detectable_difference, smallest_detectable_difference, spread_limit
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import (
-    MAX_SEEDS,
     MIN_PAIRS_TO_LOOK,
     Band,
     Interval,
-    Judgement,
-    PairedSample,
-    Verdict,
     class_estimates,
     clopper_pearson,
-    detectable_difference,
     difference_p,
     disagreement,
     disagreement_between_reseeds,
     expected_best_of_n,
     false_discovery,
-    judge,
     mcnemar_exact,
     paired_interval,
-    sentence,
-    smallest_detectable_difference,
-    spread_limit,
 )
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
+from ablations.verdicts import Judgement, PairedSample, Verdict, judge, sentence
 from nin.memory import Memory
 
 DEGRADED_POINTS = 5.0

@@ -6,14 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ablations.plan import Plan
-from ablations.stats import (
-    MIN_PAIRS_FOR_VERDICT,
-    POWER,
-    detectable_difference,
-    expected_image_floor,
-    smallest_provable_margin,
-    smallest_sign_flip_p,
-)
+from ablations.power import POWER, detectable_difference, expected_image_floor, smallest_provable_margin
+from ablations.stats import smallest_sign_flip_p
+from ablations.verdicts import MIN_PAIRS_FOR_VERDICT
 
 SPREADS = (0.25, 0.5, 1.0)
 """Standard deviations of paired differences to reckon with, points: a steady, a usual and an unsteady training."""

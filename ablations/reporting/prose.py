@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ablations.analysis import AACheck, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.spec import CategoricalDistribution, Distribution, where_clause
-from ablations.stats import Verdict
+from ablations.verdicts import Verdict
 
 
 def answer(summary: StudySummary) -> str:

@@ -11,13 +11,13 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablations import stats
+from ablations import power, stats
 from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, gave_verdicts, learned, summarize
 from ablations.datasets import DATASETS
 from ablations.plan import Look, Plan, make_plan
 from ablations.spec import Expectation, StudySpec
-from ablations.stats import Verdict
 from ablations.trial import TrialResult
+from ablations.verdicts import Verdict
 
 SEEDS = 5
 CHANCE = 25.0
@@ -230,9 +230,9 @@ def test_what_a_contrast_can_find_follows_from_its_spread_and_the_images() -> No
     assert found is not None
     assert judgement.sd is not None
     floor = judgement.image_floor or 0.0
-    assert found.now == pytest.approx(stats.detectable_difference(judgement.sd, 5, image_floor=floor))
+    assert found.now == pytest.approx(power.detectable_difference(judgement.sd, 5, image_floor=floor))
     assert found.now == found.difference[found.num_seeds.index(5)]
-    assert (found.num_seeds[0], found.num_seeds[-1]) == (3, stats.MAX_SEEDS)
+    assert (found.num_seeds[0], found.num_seeds[-1]) == (3, power.MAX_SEEDS)
     assert list(found.difference) == sorted(found.difference, reverse=True)
     assert all(most > least for most, least in zip(found.difference_at_most, found.difference, strict=True))
     assert found.limit == pytest.approx(2.8 * floor, rel=0.01)

@@ -11,7 +11,8 @@ import tiny
 from ablations.plan import Plan
 from ablations.resolution import Resolution, in_sentences, resolution
 from ablations.spec import Decision
-from ablations.stats import PairedSample, Verdict, judge, paired_interval
+from ablations.stats import paired_interval
+from ablations.verdicts import PairedSample, Verdict, judge
 
 VARIANTS = {"two": {}, "one": {"set": {"model.mixers": 1}}, "none": {"set": {"model.mixers": 0}}}
 

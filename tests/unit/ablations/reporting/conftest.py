@@ -37,8 +37,9 @@ from ablations.spec import (
     SearchSpace,
     active,
 )
-from ablations.stats import Interval, PairedSample, judge, sentence
+from ablations.stats import Interval
 from ablations.trial import EpochRecord
+from ablations.verdicts import PairedSample, judge, sentence
 from nin.presets import INPUTS, PRESETS
 
 WORKLOAD = Workload(

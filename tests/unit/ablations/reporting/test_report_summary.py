@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from ablations.analysis import StudySummary
 from ablations.reporting.summary import SCHEMA_FILE, SCHEMA_VERSION, summary_json
-from ablations.stats import Verdict
+from ablations.verdicts import Verdict
 
 MakeStudy = Callable[[str], StudySummary]
 Report = Callable[[str], Path]

@@ -11,8 +11,9 @@ import tiny
 from ablations.analysis import AACheck, StudySummary
 from ablations.reporting import prose, words
 from ablations.reporting.tables import contrast_details, cost_table
-from ablations.stats import Interval, Verdict, clopper_pearson
+from ablations.stats import Interval, clopper_pearson
 from ablations.units import mebibytes
+from ablations.verdicts import Verdict
 
 MakeStudy = Callable[[str], StudySummary]
 
