@@ -60,6 +60,10 @@ class Progressing:
             what = "an architecture" if total == 1 else f"{total} architectures"
             self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        """Something goes wrong, and the study goes on; from any thread."""
+        self._console.print(f"warning: {text}", soft_wrap=True)
+
     @property
     def _time_left(self) -> str:
         # The first trials of each worker say little: they include its start.
