@@ -173,8 +173,8 @@ def run(
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
-    executor = LocalExecutor(machine, data_dir, checkpoints)
-    display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
+    display = (LiveProgress if console.is_terminal else PlainProgress)(planned, machine.num_workers, console)
+    executor = LocalExecutor(machine, data_dir, checkpoints, display.warn)
     try:
         with hold(uri, planned.study, name):
             recorder = Recorder(uri, planned, file.text, display.warn)
@@ -213,7 +213,7 @@ def run(
     for missing in outcome.unmeasured:
         print(f"warning: memory and speed could not be measured: {missing}", file=sys.stderr)
     for failure in outcome.failures:
-        print(f"warning: a trial crashed: {failure}", file=sys.stderr)
+        print(f"warning: a trial failed twice: {failure}", file=sys.stderr)
     lost = ""
     if waiting:
         store = _uri_option(tracking_uri)
@@ -234,7 +234,7 @@ def run(
     if lost:
         _fail(lost, FAILED)
     if outcome.failures:
-        _fail(f"{len(outcome.failures)} trials crashed; they are tried again by: {again}", FAILED)
+        _fail(f"{len(outcome.failures)} trials failed; they are tried again by: {again}", FAILED)
 
 
 @app.command()
@@ -602,13 +602,12 @@ def _given(tracking_uri: str | None, data_dir: Path, output: Path, extend: bool)
     return options | ({"--extend": None} if extend else {})
 
 
-def _uri_option(tracking_uri: str | None) -> str:
-    """The option that names a store in a command, where it is not the default one."""
-    from ablations.tracking.schema import default_uri
+def _uri_option(uri: str | None) -> str:
+    """The option that names a store in a command, where it is not the one of this folder."""
     from ablations.tracking.store import shown_uri
 
-    given = tracking_uri is not None and tracking_uri != default_uri()
-    return f" --tracking-uri {shlex.quote(shown_uri(tracking_uri or ''))}" if given else ""
+    here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    return "" if uri in {None, here} else f" --tracking-uri {shlex.quote(shown_uri(uri or ''))}"
 
 
 def _where_to_look(uri: str) -> str:

@@ -54,6 +54,10 @@ class Progressing:
             self._work_left -= self._work[spec.variant]
             self._work_trained += self._work[spec.variant]
 
+    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial failed, and will be tried once more."""
+        self.warn(f"{_outcome(spec, result)}; it is tried once more when nothing else runs")
+
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
         if number == 1:
@@ -138,6 +142,12 @@ class LiveProgress(Progressing):
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended."""
         self._running[spec.id] = (spec, record)
+        self._live.update(self._drawn())
+
+    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial failed, and will be tried once more."""
+        super().retrying(spec, result)
+        self._running.pop(spec.id, None)
         self._live.update(self._drawn())
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:

@@ -111,7 +111,10 @@ class _NullExecutor:
         self._under_way.clear()
         return ended
 
-    def measure(self, workload: Any) -> Any:
+    def forget(self, spec: Any) -> None:
+        pass
+
+    def measure(self, workload: Any, stopping: Any) -> Any:
         from ablations.costs import Measurement
 
         return Measurement("none", 1, "none", 1, 1, 1, 1.0, 1.0, 0.0, 1.0, 0.0)

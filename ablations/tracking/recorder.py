@@ -160,8 +160,9 @@ class Recorder:
         return trial.result
 
     def start(self, spec: TrialSpec) -> None:
-        """A trial starts."""
-        self._running[spec.id] = _Running(_now_ms(), time.monotonic())
+        """A trial starts, or starts again after it failed."""
+        before = self._running.get(spec.id)
+        self._running[spec.id] = _Running(_now_ms(), time.monotonic(), flushed=before is not None and before.flushed)
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended; it is written with the next batch."""

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from ablations.tracking.schema import TrackingError
-from ablations.tracking.store import database, shown_uri, state_folder
+from ablations.tracking.schema import TrackingError, database
+from ablations.tracking.store import shown_uri, state_folder
 from ablations.trial import content_hash
 
 Entry = dict[str, Any]

@@ -12,8 +12,6 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from ablations.tracking import schema
 
-_FILE = "sqlite:///"
-
 
 class StoreAway(schema.TrackingError):
     """The store cannot be used now, but probably later: its server does not answer, or its database is locked."""
@@ -35,7 +33,7 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
         code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
         if "database is locked" in text:
             raise StoreAway(f"the MLflow store {shown} is locked by another program") from error
-        if database(tracking_uri) is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
+        if schema.database(tracking_uri) is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
             raise StoreAway(f"the MLflow server at {shown} does not answer ({text})") from error
         raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text}") from error
 
@@ -48,12 +46,7 @@ def shown_uri(uri: str) -> str:
     return parts._replace(netloc=f"***@{parts.netloc.rsplit('@', 1)[1]}").geturl()
 
 
-def database(tracking_uri: str) -> Path | None:
-    """The file of a local store; None for a server."""
-    return Path(tracking_uri.removeprefix(_FILE)).absolute() if tracking_uri.startswith(_FILE) else None
-
-
 def state_folder(tracking_uri: str) -> Path:
     """Where this machine keeps what belongs to a store: beside a local database, else in the working folder."""
-    file = database(tracking_uri)
+    file = schema.database(tracking_uri)
     return (Path() if file is None else file.parent) / ".ablations"

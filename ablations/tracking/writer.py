@@ -13,7 +13,7 @@ from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.tracking import schema
 from ablations.tracking.spool import Entry
-from ablations.tracking.store import database, store_errors
+from ablations.tracking.store import store_errors
 from ablations.trial import EpochRecord
 
 LAST_METRIC = "epoch_seconds"
@@ -82,7 +82,7 @@ class Writer:
                 case "labels":
                     self._client.log_batch(self._run_ids[entry["trial_id"]], tags=_tags(entry["tags"]))
                 case "text":
-                    self._client.log_text(self._parent, entry["text"], entry["file"])
+                    self._keep(self._parent, entry["text"], entry["file"])
                     self._client.log_batch(self._parent, tags=_tags(entry["tags"]))
                 case "end":
                     self._client.set_terminated(self._parent, status=entry["status"], end_time=entry["ended_ms"])
@@ -92,7 +92,7 @@ class Writer:
         name = schema.experiment_name(self._study, self._profile)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
-            file = database(self._uri)
+            file = schema.database(self._uri)
             return str(
                 self._client.create_experiment(
                     name,
@@ -119,12 +119,21 @@ class Writer:
             self._client.delete_run(run.info.run_id)
         return best
 
+    def _keep(self, run_id: str, text: str, file: str) -> None:
+        """Keep a file with a run, also in a store that was moved, where MLflow would make the old folder again."""
+        folder = schema.artifact_folder(self._client.get_run(run_id).info.artifact_uri)
+        if folder is None:
+            self._client.log_text(run_id, text, file)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text, encoding="utf-8")
+
     def _write_study(self, entry: Entry) -> None:
         if not self._parent:
             run = self._client.create_run(self._experiment, tags=entry["tags"], run_name=self._study)
             self._parent = run.info.run_id
-        self._client.log_text(self._parent, entry["text"], schema.STUDY_FILE)
-        self._client.log_text(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
+        self._keep(self._parent, entry["text"], schema.STUDY_FILE)
+        self._keep(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
         self._client.set_tag(self._parent, schema.PLAN_ID, entry["plan_id"])
 
     def _write_trial(self, entry: Entry) -> None:
@@ -167,7 +176,7 @@ class Writer:
             tags=_tags({**entry["labels"], **message}),
         )
         if result:
-            self._client.log_text(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)
+            self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)
             # Last: a trial counts once all of it is written.
             self._client.set_tag(run_id, schema.STATUS, result["status"])
         if entry["status"] != "RUNNING":

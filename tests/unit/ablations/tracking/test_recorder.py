@@ -24,6 +24,7 @@ from ablations.tracking.reader import read_study, recorded_studies
 from ablations.tracking.recorder import record_looks
 from ablations.tracking.schema import TrackingError, default_uri
 from ablations.tracking.store import shown_uri
+from ablations.tracking.writer import Writer
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
 
 PLAN = tiny.plan()
@@ -164,7 +165,7 @@ def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.
 
     spec = PLAN.trial("two", "confirm", 0, {})
     recorder = Recorder(uri, PLAN, "text")
-    monkeypatch.setattr(MlflowClient, "log_text", full)
+    monkeypatch.setattr(Writer, "_keep", full)
     record_trial(recorder, spec, tiny.result(spec))
     assert len(trials(uri)) == 1
     assert read_study(uri, "tiny", "starter").trials == ()
@@ -431,3 +432,28 @@ def test_tags_that_were_edited_are_an_error_in_words(uri: str) -> None:
     MlflowClient(uri).set_tag(run.info.run_id, "ablations.seed", "nought")
     with pytest.raises(TrackingError, match=rf"the tags of run {run.info.run_id} .* are not as recorded"):
         read_study(uri, "tiny", "starter")
+
+
+# A store that was moved
+
+
+def test_a_store_that_was_moved_is_read_and_gone_on_with_where_it_is(uri: str, tmp_path: Path) -> None:
+    old = Path(uri.removeprefix("sqlite:///")).parent
+    first, second = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
+    recorder = Recorder(uri, PLAN, "text")
+    record_trial(recorder, first, tiny.result(first, 61.0))
+    recorder.measured({"a": tiny.measurement()})
+    new = old.rename(tmp_path / "elsewhere")
+    moved = f"sqlite:///{new / 'mlflow.db'}"
+    stored = read_study(moved, "tiny", "starter")
+    assert [trial.result for trial in stored.trials] == [tiny.result(first, 61.0)]
+    assert set(stored.measurements) == {"a"}
+
+    recorder = Recorder(moved, PLAN, "text")
+    assert recorder.claim(first) is not None
+    record_trial(recorder, second, tiny.result(second, 62.0))
+    assert [trial.result for trial in read_study(moved, "tiny", "starter").trials] == [
+        tiny.result(first, 61.0),
+        tiny.result(second, 62.0),
+    ]
+    assert not old.exists()
