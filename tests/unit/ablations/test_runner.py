@@ -391,6 +391,20 @@ def test_an_interrupt_while_measuring_is_heeded(bench: Bench) -> None:
     assert len(bench.store.measurements) == 2
 
 
+def test_an_interrupt_ends_a_measurement_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def measure(self: InProcessExecutor, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
+        seen.append(True)
+        assert stopping()
+        raise MeasureError("given up")
+
+    monkeypatch.setattr(InProcessExecutor, "measure", measure)
+    outcome = bench.run(tiny.plan(), interrupted=lambda: bool(seen))
+    assert (outcome.state, outcome.unmeasured, len(seen)) == ("interrupted", (), 1)
+    assert bench.store.measurements == {}
+
+
 def test_what_cannot_be_measured_is_said_and_harms_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: InProcessExecutor, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
         raise MeasureError("out of memory")

@@ -110,7 +110,7 @@ def test_a_worker_that_hangs_is_ended_and_the_next_trial_runs(
 
 def test_a_slow_epoch_is_no_hang() -> None:
     executor = LocalExecutor(ONE_CORE, Path("data"), Path("checkpoints"))
-    spec = tiny.trial(data__name="cifar10", data__resize=None, model__preset="nin_cifar10", model__width=1.0)
+    spec = tiny.trial(data__name="fashion_mnist", data__resize=224, model__preset="nin_book", model__width=1.0)
     before = executor._patience_seconds(spec)
     assert before > 10 * local.PATIENCE_SECONDS
     executor._longest_epoch["two"] = 600.0
