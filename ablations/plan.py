@@ -282,6 +282,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
     asked = candidates(spec)
     settings = _Settings(spec, profile, machine)
+    _check_baseline(spec)
     chosen = spec.profiles[profile]
     scientific = settings.scientific(asked.values())
     base = settings.resolve()
@@ -799,9 +800,7 @@ def _refuse_twin(candidate: Candidate, twin: str) -> None:
 def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
     """What a variant is compared with; following it from variant to variant ends at the baseline."""
     versus = asked[name].variant.versus
-    if name == baseline or versus is None:
-        if versus is not None:
-            raise SpecError((*asked[name].path[:2], "versus"), "the baseline is compared with nothing.", at_key=True)
+    if versus is None:
         return baseline
     seen = [name]
     following: str | None = versus
@@ -810,6 +809,14 @@ def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
             known = [each.name for each in asked.values() if each.named]
             raise SpecError(
                 ("variants", seen[-1], "versus"),
+def _check_baseline(spec: StudySpec) -> None:
+    variant = spec.variants[spec.baseline]
+    for key, value in (("versus", variant.versus), ("expect", variant.expect)):
+        if value is not None:
+            problem = "the baseline is compared with nothing; take this key out."
+            raise SpecError(("variants", spec.baseline, key), problem, at_key=True)
+
+
                 f"versus names another variant; given {shown(following)}; {nearest(following, known)}",
             )
         if following in seen:

@@ -98,8 +98,12 @@ def test_versus_does_not_go_in_a_circle() -> None:
     assert "versus: goes in a circle: one -> wide -> one." in refusal(text)
 
 
-def test_the_baseline_is_compared_with_nothing() -> None:
-    assert "the baseline is compared with nothing" in refusal(edited(("  two:\n", "  two: {versus: one}\n")))
+@pytest.mark.parametrize("key", ["versus: one", "expect: better"])
+def test_the_baseline_is_compared_with_nothing(key: str) -> None:
+    name = key.partition(":")[0]
+    assert refusal(edited(("  two:\n", f"  two: {{{key}}}\n"))) == (
+        f"s.yaml:13:9: variants.two.{name}: the baseline is compared with nothing; take this key out."
+    )
 
 
 def test_a_profile_names_networks_that_stand_in_for_larger_ones() -> None:
