@@ -410,9 +410,9 @@ def spec_errors(
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as YAML writes it, and short."""
+    """A value as a message shows it: as YAML writes it, short, and plain, so that look-alike letters are seen."""
     words = {None: "nothing", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    text = words[value] if value is None or isinstance(value, bool) else ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
