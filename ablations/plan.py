@@ -20,6 +20,7 @@ from ablations.spec import (
     FloatDistribution,
     IntDistribution,
     Match,
+    Name,
     Path,
     SearchSpace,
     SpecError,
@@ -82,7 +83,7 @@ class Machine:
 class PlannedVariant:
     """A variant with nothing left open but the search space."""
 
-    name: str
+    name: Name
     changes: dict[str, Any]
     """What it sets against the base, solved dials included; dotted keys."""
     description: str
@@ -125,13 +126,14 @@ class Look:
 class Plan:
     """All that will be done, decided before the first trial."""
 
-    study: str
+    # Names are checked where a stored plan is read, too: they become names of folders.
+    study: Name
     question: str
     source: str | None
-    profile: str
+    profile: Name
     profile_description: str
     profile_cost: str | None
-    baseline: str
+    baseline: Name
     variants: tuple[PlannedVariant, ...]
     search_space: SearchSpace
     tuning: Tuning

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nin.config import Config
 
@@ -127,6 +127,8 @@ class TrialSpec:
 class EpochRecord:
     """What one epoch of one trial showed; accuracies in percent, losses as mean cross-entropy in nats."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     epoch: int
     """From 1."""
     step: int
@@ -150,6 +152,8 @@ class EpochRecord:
 @dataclass(frozen=True)
 class TrialResult:
     """How a trial ended. Accuracies in percent."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     trial_id: str
     status: Status
@@ -184,13 +188,12 @@ class TrialResult:
             KeyError, TypeError, ValueError: `values` was not written by `to_json`.
         """
         bits = values["test_correct"]
-        return cls(
-            **{
-                **values,
-                "epochs": tuple(EpochRecord(**record) for record in values["epochs"]),
-                "test_correct": None if bits is None else base64.b64decode(bits),
-            }
+        return _RESULT.validate_python(
+            {**values, "test_correct": None if bits is None else base64.b64decode(bits, validate=True)}
         )
+
+
+_RESULT = TypeAdapter(TrialResult)
 
 
 @dataclass(frozen=True)
