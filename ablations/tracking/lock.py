@@ -13,6 +13,7 @@ from pathlib import Path
 
 import filelock
 
+from ablations.tracking.recorder import shown_uri
 from ablations.tracking.schema import TrackingError
 
 
@@ -51,7 +52,7 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
                     "pid": os.getpid(),
                     "host": platform.node(),
                     "since": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-                    "command": " ".join(sys.argv[1:]),
+                    "command": shown_uri(" ".join(sys.argv[1:])),
                 }
             ),
             encoding="utf-8",

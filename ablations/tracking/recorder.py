@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import mlflow
 from mlflow import MlflowClient
@@ -274,16 +274,17 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        text = " ".join(str(error).split()).replace(tracking_uri.rstrip("/"), shown_uri(tracking_uri))[:300]
+        text = shown_uri(" ".join(str(error).split()))[:300]
         raise schema.TrackingError(f"the MLflow store {shown_uri(tracking_uri)} cannot be used: {text}") from error
 
 
-def shown_uri(uri: str) -> str:
-    """A tracking URI without its password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=f"***@{parts.netloc.rsplit('@', 1)[1]}").geturl()
+def shown_uri(text: str) -> str:
+    """A tracking URI, or a text with some in it, without its passwords: those before a host, and those among the options."""
+    return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
+
+
+_LOGIN = re.compile(r"(?<=://)[^/\s]\S*@")
+_OPTION = re.compile(r"(?i)((?:pass|pwd|token|secret)\w*(?:=|%3d))(?:(?!%3b)[^&;\s])+")
 
 
 def _artifact_location(tracking_uri: str) -> str | None:
