@@ -381,6 +381,16 @@ def test_a_terminal_shows_what_a_store_says_and_does_not_obey_it(command: Comman
     assert err.replace("\n", "").isprintable()
 
 
+@pytest.mark.parametrize("name", ["run", "report", "status"])
+def test_a_password_is_written_nowhere(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    study = [] if name == "report" else ["s.yaml"]
+    _, out, err = command(name, *study, "--tracking-uri", "http://me:secret@127.0.0.1:9")
+    written = "".join(path.read_text(errors="replace") for path in Path().rglob("*") if path.is_file())
+    assert "127.0.0.1:9" in out + err
+    assert "secret" not in out + err + written
+
+
 def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
