@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check
+.PHONY: run test check audit
 run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 
@@ -15,6 +15,13 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml ablations nin benchmarks
+
+# Known vulnerabilities of the versions in constraints.txt. It asks PyPI's vulnerability service, so it is no part of `check`:
+# that would fail without a network, and on the day that something is found in a library.
+audit: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet pip-audit
+	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
 # What is installed is decided by pyproject.toml; which versions, by constraints.txt.
 $(VENV)/run.stamp: pyproject.toml constraints.txt

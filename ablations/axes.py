@@ -5,14 +5,14 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablations.spec import MAX_NAME, Path, SpecError, StudySpec, Variant
+from ablations.spec import MAX_NAME, Path, SpecError, StudySpec, Variant, readable
 
 MAX_VARIANTS = 1000
-"""Of one study; a grid grows faster than one thinks."""
+"""Of a study's named ones, and of each kind of axis; a grid grows faster than one thinks."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,11 @@ def candidates(spec: StudySpec) -> dict[str, Candidate]:
     """All variants of a study by name: the named ones first, in their order, then the axes' points.
 
     Raises:
-        SpecError: lists of a `zip` differ in length, an axis makes too many variants, or one whose name is taken or too long.
+        SpecError: lists of a `zip` differ in length, there are too many variants, or an axis makes one whose name is taken or too
+            long.
     """
+    _refuse_too_many("variants", [len(spec.variants)])
+    _refuse_too_many("leave_one_out", [len(spec.leave_one_out)])
     found = {
         name: Candidate(name, variant, ("variants", name, "set"), named=True) for name, variant in spec.variants.items()
     }
@@ -51,17 +54,18 @@ def candidates(spec: StudySpec) -> dict[str, Candidate]:
                     at_key=True,
                 )
             if name in found:
-                raise SpecError((axis,), f"two variants would be called {name!r}; rename one.", at_key=True)
+                raise SpecError(
+                    (axis,),
+                    f"two variants would be called {name!r}; give each value once, or rename the variant.",
+                    at_key=True,
+                )
             found[name] = Candidate(name, Variant(set=point), (axis,), named=False)
     return found
 
 
 def _grid(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     """Every combination, the last axis varying fastest."""
-    count = math.prod(len(values) for values in axes.values())
-    if axes and count > MAX_VARIANTS:
-        shape = " x ".join(str(len(values)) for values in axes.values())
-        raise SpecError(("grid",), f"{shape} are {count:,} variants; at most {MAX_VARIANTS:,} are run.", at_key=True)
+    _refuse_too_many("grid", [len(values) for values in axes.values()])
     if axes:
         for values in itertools.product(*axes.values()):
             yield dict(zip(axes, values, strict=True))
@@ -73,8 +77,19 @@ def _zip(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     if len(set(lengths.values())) > 1:
         given = ", ".join(f"{key} {length}" for key, length in lengths.items())
         raise SpecError(("zip",), f"zipped lists have the same length; given {given}.", at_key=True)
+    _refuse_too_many("zip", list(lengths.values())[:1])
     for values in zip(*axes.values(), strict=True):
         yield dict(zip(axes, values, strict=True))
+
+
+def _refuse_too_many(section: str, lengths: Sequence[int]) -> None:
+    """Refuse lists that make too many variants when they are crossed."""
+    count = math.prod(lengths)
+    if count > MAX_VARIANTS:
+        shape = f"{readable(' x '.join(map(str, lengths)))} are " if len(lengths) > 1 else ""
+        # Python does not write out a number of thousands of digits, and nobody reads one.
+        told = f"{count:,}" if count < 10**15 else "more than 10^15"
+        raise SpecError((section,), f"{shape}{told} variants; at most {MAX_VARIANTS:,} are run.", at_key=True)
 
 
 def _name(point: Mapping[str, Any], *, with_values: bool) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ablations.loading import StudyFile, StudyFileError, find, load, shipped_studies
+from ablations.units import plural
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -80,8 +82,13 @@ def main() -> None:
 
 
 def _fail(message: str, code: int) -> None:
-    print(f"error: {message}", file=sys.stderr)
+    _say(f"error: {message}")
     sys.exit(code)
+
+
+def _say(message: str) -> None:
+    """A message on stderr; what files and stores have put into it is shown, not obeyed by the terminal."""
+    print("".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in message), file=sys.stderr)
 
 
 @app.command()
@@ -101,8 +108,8 @@ def check(
         except StudyFileError as error:
             wrong.append(str(error))
             continue
-        trials = ", ".join(f"{plan.profile} {len(plan.cells)} trainings" for plan in plans)
-        print(f"{study.path}: ok: {len(plans[0].variants)} variants; {trials}")
+        trials = ", ".join(f"{plan.profile} {plural(len(plan.cells), 'training')}" for plan in plans)
+        print(f"{study.path}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
     if wrong:
         raise UserError("\n".join(wrong))
 
@@ -202,7 +209,7 @@ def run(
     finally:
         executor.close()
 
-    print(f"trained {outcome.num_trained} trials, found {outcome.num_found} done before")
+    print(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
     if page is not None:
         print(f"report: {page}")
     print(f"MLflow: {_where_to_look(uri)}")
@@ -211,9 +218,9 @@ def run(
             f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {_command(file, name, given | {'--extend': None})}"
         )
     for missing in outcome.unmeasured:
-        print(f"warning: memory and speed could not be measured: {missing}", file=sys.stderr)
+        _say(f"warning: memory and speed could not be measured: {missing}")
     for failure in outcome.failures:
-        print(f"warning: a trial failed twice: {failure}", file=sys.stderr)
+        _say(f"warning: a trial failed twice: {failure}")
     lost = ""
     if waiting:
         store = _uri_option(tracking_uri)
@@ -234,7 +241,7 @@ def run(
     if lost:
         _fail(lost, FAILED)
     if outcome.failures:
-        _fail(f"{len(outcome.failures)} trials failed; they are tried again by: {again}", FAILED)
+        _fail(f"{plural(len(outcome.failures), 'trial')} failed; tried again by: {again}", FAILED)
 
 
 @app.command()
@@ -254,10 +261,10 @@ def sync(tracking_uri: UriOption = None) -> None:
                 count = sync_study(uri, study, profile)
         except StoreAway as error:
             left = sum(num_waiting(uri, *each) for each in waiting)
-            _fail(f"{error}; {left} records still wait for it", FAILED)
+            _fail(f"{error}; {plural(left, 'record')} still waiting for it", FAILED)
         except TrackingError as error:
             raise UserError(str(error)) from error
-        print(f"{study} at profile {profile}: {count} records written to {shown_uri(uri)}")
+        print(f"{study} at profile {profile}: {plural(count, 'record')} written to {shown_uri(uri)}")
     if not waiting:
         print(f"nothing waits for {shown_uri(uri)}")
 
@@ -390,9 +397,11 @@ def ui(
     """Open MLflow's own pages on the store of this folder, on this machine only."""
     from ablations.tracking.schema import default_uri
 
-    command = [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", tracking_uri or default_uri()]
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
+    # Not on the command line, where every user of the machine could read its password.
+    environ = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri or default_uri()}
     print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
-    raise typer.Exit(subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port)]).returncode)
+    raise typer.Exit(subprocess.run(command, env=environ).returncode)
 
 
 def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
@@ -425,9 +434,10 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
     from ablations.tracking.reader import recorded_studies
 
     name = _study_name(study)
-    profiles = [each for found, each in recorded_studies(uri) if found == name]
-    if profile is not None or not profiles:
-        return name, profile or "starter"
+    recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
+    profiles = [each for found, each in recorded if found == name]
+    if not profiles:
+        raise UserError(_not_recorded(uri, [study], profile, recorded))
     if len(profiles) > 1:
         raise UserError(f"{name} is recorded at several profiles; choose one with --profile: {', '.join(profiles)}")
     return name, profiles[0]
@@ -441,21 +451,32 @@ def _study_name(study: str) -> str:
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
     """Names and profiles of the named studies, or of all in the store; at `profile`, or at all that are recorded."""
     from ablations.tracking.reader import recorded_studies
-    from ablations.tracking.store import shown_uri
 
     recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
     held = {name for name, _ in recorded}
-    names = dict.fromkeys(map(_study_name, studies)) if studies else sorted(held)
-    at = f" at profile {profile!r}" if profile else ""
-    if not names:
-        raise UserError(f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one")
-    lacking = [name for name in names if name not in held]
-    if lacking:
-        shown = ", ".join(map(repr, lacking))
-        raise UserError(
-            f"{shown_uri(uri)} holds no study {shown}{at}. Run it first: python -m ablations run {lacking[0]}"
-        )
+    names = {_study_name(study): study for study in studies} if studies else dict.fromkeys(sorted(held), "")
+    lacking = [study for name, study in names.items() if name not in held]
+    if lacking or not names:
+        raise UserError(_not_recorded(uri, lacking, profile, recorded))
     return [each for name in names for each in recorded if each[0] == name]
+
+
+def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
+    """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
+    from ablations.spec import nearest, shown
+    from ablations.tracking.store import shown_uri
+
+    at = f" at profile {shown(profile)}" if profile else ""
+    if not studies:
+        return f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one"
+    names = [_study_name(study) for study in studies]
+    held = sorted({name for name, _ in recorded})
+    # `run` needs the file of a study, unless it ships with the suite.
+    known = studies[0] != names[0] or names[0] in {file.stem for file in shipped_studies()}
+    options = ["--profile", profile] if profile else []
+    command = shlex.join(["python", "-m", "ablations", "run", studies[0] if known else "STUDY_FILE", *options])
+    hint = f"; {nearest(names[0], held)}" if held else "."
+    return f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}{hint} Run it first: {command}"
 
 
 def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named: bool) -> None:
@@ -482,7 +503,7 @@ def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named:
     if reasons and (named or not summaries):
         raise UserError("\n".join(reasons))
     for reason in reasons:
-        print(f"warning: {reason}", file=sys.stderr)
+        _say(f"warning: {reason}")
 
 
 def _report(uri: str, study: str, profile: str, output: Path) -> Path:
@@ -498,7 +519,7 @@ def _summary(uri: str, study: str, profile: str) -> StudySummary:
     waiting = num_waiting(uri, study, profile)
     if waiting:
         sync_all = f"python -m ablations sync{_uri_option(uri)}"
-        print(f"warning: {waiting} records of {study} are not in MLflow yet: {sync_all}", file=sys.stderr)
+        _say(f"warning: {plural(waiting, 'record')} of {study} not in MLflow yet. Write them with: {sync_all}")
     stored = read_study(uri, study, profile)
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
@@ -529,11 +550,11 @@ def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measu
     executor = LocalExecutor(machine, Path("data"), Path(".ablations") / "checkpoints")
     try:
         for number, (key, workload) in enumerate(distinct.items(), start=1):
-            print(f"measuring architecture {number} of {len(distinct)}", file=sys.stderr)
+            _say(f"measuring architecture {number} of {len(distinct)}")
             try:
                 measured[key] = executor.measure(workload)
             except MeasureError as error:
-                print(f"warning: it could not be measured: {error}", file=sys.stderr)
+                _say(f"warning: it could not be measured: {error}")
     except SetupError as error:
         raise UserError(str(error)) from error
     finally:

@@ -93,8 +93,8 @@ _Loader.add_implicit_resolver(
 )
 
 
-_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
-"""Characters that no text has; newline and tab are not among them."""
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that no text has, those that turn its direction too; newline and tab are not among them."""
 
 
 def find(reference: str, others: Iterable[str] = ()) -> Path:

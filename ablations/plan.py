@@ -20,6 +20,7 @@ from ablations.spec import (
     FloatDistribution,
     IntDistribution,
     Match,
+    Name,
     Path,
     SearchSpace,
     SpecError,
@@ -60,6 +61,8 @@ MAX_PIXELS = 1024
 """Largest side of images: the biggest data set then just fits a large GPU."""
 MAX_POINTS = 64
 """Whole numbers of a search space that are all tried out while planning."""
+MAX_TRIED = 10_000
+"""Networks of a search space, over all variants, that are priced while planning."""
 MAX_PARAMS = 10**10
 """Of one network; more fits no GPU."""
 
@@ -80,7 +83,7 @@ class Machine:
 class PlannedVariant:
     """A variant with nothing left open but the search space."""
 
-    name: str
+    name: Name
     changes: dict[str, Any]
     """What it sets against the base, solved dials included; dotted keys."""
     description: str
@@ -123,13 +126,14 @@ class Look:
 class Plan:
     """All that will be done, decided before the first trial."""
 
-    study: str
+    # Names are checked where a stored plan is read, too: they become names of folders.
+    study: Name
     question: str
     source: str | None
-    profile: str
+    profile: Name
     profile_description: str
     profile_cost: str | None
-    baseline: str
+    baseline: Name
     variants: tuple[PlannedVariant, ...]
     search_space: SearchSpace
     tuning: Tuning
@@ -280,6 +284,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
     """
     if profile not in spec.profiles:
         raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
+    _check_baseline(spec)
     asked = candidates(spec)
     settings = _Settings(spec, profile, machine)
     chosen = spec.profiles[profile]
@@ -301,7 +306,15 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
     num_seeds = looks[-1] if extend else looks[0]
     _refuse_too_many(len(asked), tuning if search_space else None, num_seeds, ("profiles", profile))
 
+    tried = [(key, point) for key in search_space for point in _points(search_space, key) if _sets_dials(point)]
+    if len(asked) * len(tried) > MAX_TRIED:
+        raise SpecError(
+            at,
+            f"{len(asked):,} variants x {len(tried):,} values of searched dials are more than {MAX_TRIED:,} networks to price.",
+            at_key=True,
+        )
     variants: dict[str, PlannedVariant] = {}
+    names: dict[TrialConfig, str] = {}
     # Matched variants last: they need the costs of the ones they are matched with.
     for candidate in sorted(asked.values(), key=lambda each: each.variant.match is not None):
         name, variant, path = candidate.name, candidate.variant, candidate.path
@@ -310,15 +323,14 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         if variant.match is not None:
             config, width = _match(variant.match, config, dataset, variants, ("variants", name))
             changes[variant.match.by] = width
-        twin = next((each.name for each in variants.values() if each.config == config), None)
-        if twin is not None:
-            _refuse_twin(candidate, twin)
+        if config in names:
+            _refuse_twin(candidate, names[config])
             continue
+        names[config] = name
         priced = _costs(config, dataset, path)
-        for key in search_space:
-            for point in _points(search_space, key):
-                searched = settings.resolve((changes, path), (point, at))
-                _costs(searched, dataset, (*at, key))
+        for key, point in tried:
+            searched = settings.resolve((changes, path), (point, at))
+            _costs(searched, dataset, (*at, key))
         variants[name] = PlannedVariant(
             name=name,
             changes=changes,
@@ -637,6 +649,11 @@ def _points(search_space: SearchSpace, key: str) -> list[dict[str, Any]]:
     return [{**held, key: value} for value in _probes(search_space[key])]
 
 
+def _sets_dials(point: Mapping[str, Any]) -> bool:
+    """Whether a point changes the network; the recipe alone cannot make one variant's network impossible."""
+    return any(key.startswith("model.") for key in point)
+
+
 def _probes(distribution: Distribution) -> list[Any]:
     """All values where they are few, else the ends."""
     if isinstance(distribution, CategoricalDistribution):
@@ -796,12 +813,18 @@ def _refuse_twin(candidate: Candidate, twin: str) -> None:
         )
 
 
+def _check_baseline(spec: StudySpec) -> None:
+    variant = spec.variants[spec.baseline]
+    for key, value in (("versus", variant.versus), ("expect", variant.expect)):
+        if value is not None:
+            problem = "the baseline is compared with nothing; take this key out."
+            raise SpecError(("variants", spec.baseline, key), problem, at_key=True)
+
+
 def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
     """What a variant is compared with; following it from variant to variant ends at the baseline."""
     versus = asked[name].variant.versus
-    if name == baseline or versus is None:
-        if versus is not None:
-            raise SpecError((*asked[name].path[:2], "versus"), "the baseline is compared with nothing.", at_key=True)
+    if versus is None:
         return baseline
     seen = [name]
     following: str | None = versus

@@ -14,7 +14,7 @@ from rich.table import Table
 from ablations.costs import Measurement, Workload
 from ablations.plan import Machine, Plan
 from ablations.spec import where_clause
-from ablations.units import in_words, latency, mebibytes
+from ablations.units import in_words, latency, mebibytes, plural
 from nin.complexity import LayerRow
 from nin.presets import Input
 
@@ -27,8 +27,8 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
     confirm = len(plan.cells) - tune
     cost = f"; {plan.profile_cost}" if plan.profile_cost else ""
     return (
-        f"{plan.study}, profile {plan.profile} ({why}): {len(plan.variants)} variants, {tune} tuning and {confirm} confirmation "
-        f"trainings of {plan.variants[0].config.train.epochs} epochs on {plan.num_train_images:,} images, {machine.num_workers} at a time "
+        f"{plan.study}, profile {plan.profile} ({why}): {plural(len(plan.variants), 'variant')}, {tune} tuning and "
+        f"{plural(confirm, 'confirmation training')} of {plural(plan.variants[0].config.train.epochs, 'epoch')} on {plan.num_train_images:,} images, {machine.num_workers} at a time "
         f"on {machine.description}{cost}"
     )
 
@@ -67,11 +67,15 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             f"{key} {_space(value.model_dump())}{where_clause(value.when)}" for key, value in plan.search_space.items()
         )
         tuning = plan.tuning
-        again = f", the best {plan.num_rerun} again on {tuning.rerun_seeds} fresh seeds" if plan.num_rerun else ""
-        console.print(f"\ntuned for each variant alike: {space}; {tuning.trials} trials ({tuning.sampler}){again}")
+        again = (
+            f", the best {plan.num_rerun} again on {plural(tuning.rerun_seeds, 'fresh seed')}" if plan.num_rerun else ""
+        )
+        console.print(
+            f"\ntuned for each variant alike: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}"
+        )
     console.print(
-        f"confirmed on {len(plan.seeds)} seeds; decided at alpha {plan.decision.alpha:g}, margin {plan.decision.margin:g} "
-        f"percentage points, on {plan.num_test:,} test images",
+        f"confirmed on {plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
+        f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
     )
     if len(plan.looks) > 1:
         numbers = " and ".join(map(str, plan.looks))
@@ -137,7 +141,7 @@ def _print_measured(rows: Mapping[str, Workload], measured: Mapping[str, Measure
     _print_columns(known, columns, console)
     first = next(iter(known.values()))
     console.print(
-        f"\nmeasured on {first.processor}, {first.num_threads} thread{'s' if first.num_threads > 1 else ''}, "
+        f"\nmeasured on {first.processor}, {plural(first.num_threads, 'thread')}, "
         f"torch {first.torch_version}, nothing beside it",
         soft_wrap=True,
     )

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ablations.plan import Plan
 from ablations.power import POWER, detectable_difference, expected_image_floor, smallest_provable_margin
 from ablations.stats import smallest_sign_flip_p
+from ablations.units import plural
 from ablations.verdicts import MIN_PAIRS_FOR_VERDICT
 
 SPREADS = (0.25, 0.5, 1.0)
@@ -70,14 +71,14 @@ def in_sentences(found: Resolution) -> Iterator[str]:
     """The resolution as a person reads it."""
     if not found.carries_verdicts:
         yield (
-            f"{found.num_pairs} seeds carry no verdict: every contrast will be exploratory; a verdict takes "
+            f"{plural(found.num_pairs, 'seed')} can carry no verdict: every contrast will be exploratory; a verdict takes "
             f"{MIN_PAIRS_FOR_VERDICT}"
         )
     differences = " / ".join(f"{value:.2f}" for value in found.detectable.values())
     spreads = " / ".join(f"{sd:g}" for sd in found.detectable)
     comparisons = "1 comparison" if found.num_comparisons == 1 else f"each of {found.num_comparisons} comparisons"
     yield (
-        f"{found.num_pairs} paired seeds find a true difference of {differences} points with {100 * POWER:.0f} % power in "
+        f"{plural(found.num_pairs, 'paired seed')} can find a true difference of {differences} points with {100 * POWER:.0f} % power in "
         f"{comparisons}, if differences scatter from seed to seed by {spreads} points (standard deviation)"
     )
     confirm = "" if found.sign_flip_can_confirm else ": too few seeds for it to confirm a word by itself"
@@ -86,6 +87,6 @@ def in_sentences(found: Resolution) -> Iterator[str]:
         can = "can" if margin <= found.margin else "cannot"
         yield (
             f"{found.num_test:,} test images at {accuracy:g} % accuracy leave ±{1.96 * found.image_floor[accuracy]:.2f} points "
-            f"however many seeds there are: equivalence within {found.margin:g} points {can} be proven (needs a margin of "
+            f"however many seeds there are: equivalence within {plural(found.margin, 'point')} {can} be proven (needs a margin of "
             f"{margin:.2f})"
         )

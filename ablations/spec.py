@@ -65,6 +65,9 @@ def readable(part: object) -> str:
 
 
 MAX_NAME = 64
+MAX_CHOICES = 100
+"""Of a searched key: all of them are tried out while planning."""
+MAX_PROFILES = 20
 NAME = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{MAX_NAME - 1}}}")
 
 
@@ -137,7 +140,7 @@ class CategoricalDistribution(_Searched):
     """One of `choices`."""
 
     type: Literal["categorical"]
-    choices: Annotated[list[Scalar], Field(min_length=1)]
+    choices: Annotated[list[Scalar], Field(min_length=1, max_length=MAX_CHOICES)]
 
     @field_validator("choices")
     @classmethod
@@ -326,7 +329,7 @@ class StudySpec(Section):
     leave_one_out: dict[str, Any] = {}
     """Each key by itself at this value, all others as in the base, is a variant."""
     decision: Decision
-    profiles: Annotated[dict[Name, Profile], Field(min_length=1)]
+    profiles: Annotated[dict[Name, Profile], Field(min_length=1, max_length=MAX_PROFILES)]
 
     @field_validator("variants", mode="before")
     @classmethod
@@ -366,6 +369,7 @@ _RULES = {
     "string_too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "too_short": "must not be empty",
+    "too_long": "must have at most {max_length} entries",
 }
 """Pydantic's kinds of error in the suite's words; what they have no entry for shows pydantic's."""
 
@@ -410,9 +414,9 @@ def spec_errors(
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as YAML writes it, and short."""
+    """A value as a message shows it: as YAML writes it, short, and plain, so that look-alike letters are seen."""
     words = {None: "nothing", True: "true", False: "false"}
-    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    text = words[value] if value is None or isinstance(value, bool) else ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 

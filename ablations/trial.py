@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from nin.config import Config
 
@@ -128,6 +128,8 @@ class TrialSpec:
 class EpochRecord:
     """What one epoch of one trial showed; accuracies in percent, losses as mean cross-entropy in nats."""
 
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
     epoch: int
     """From 1."""
     step: int
@@ -151,6 +153,8 @@ class EpochRecord:
 @dataclass(frozen=True)
 class TrialResult:
     """How a trial ended. Accuracies in percent."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     trial_id: str
     status: Status
@@ -191,15 +195,14 @@ class TrialResult:
             KeyError, TypeError, ValueError: `values` was not written by `to_json`.
         """
         bits, labels = values["test_correct"], values.get("test_labels")
-        result = cls(
-            **{
+        num_images = values["num_test_images"] or 0
+        result = _RESULT.validate_python(
+            {
                 **values,
-                "epochs": tuple(EpochRecord(**record) for record in values["epochs"]),
                 "test_correct": None if bits is None else base64.b64decode(bits, validate=True),
-                "test_labels": None if labels is None else _unpacked(labels),
+                "test_labels": None if labels is None else _unpacked(labels, num_images),
             }
         )
-        num_images = result.num_test_images or 0
         if result.test_correct is not None and len(result.test_correct) != (num_images + 7) // 8:
             raise ValueError(f"{len(result.test_correct)} bytes of test_correct are not those of {num_images} images")
         if result.test_labels is not None and len(result.test_labels) != num_images:
@@ -214,11 +217,19 @@ def _packed(labels: bytes) -> str:
 
 
 @lru_cache(maxsize=4)
-def _unpacked(text: str) -> bytes:
+def _unpacked(text: str, num_images: int) -> bytes:
+    unpacker = zlib.decompressobj()
     try:
-        return zlib.decompress(base64.b64decode(text, validate=True))
+        # No more than there should be: a few bytes can unpack to gigabytes.
+        labels = unpacker.decompress(base64.b64decode(text, validate=True), num_images + 1)
     except zlib.error as error:
         raise ValueError(f"labels cannot be unpacked: {error}") from error
+    if not unpacker.eof:
+        raise ValueError("labels are not whole")
+    return labels
+
+
+_RESULT = TypeAdapter(TrialResult)
 
 
 @dataclass(frozen=True)

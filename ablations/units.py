@@ -17,6 +17,12 @@ def latency(seconds: float) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
+def plural(number: float, noun: str) -> str:
+    """`1 seed`, `5 seeds`, `0.5 points`."""
+    shown = f"{number:g}" if isinstance(number, float) else str(number)
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+
+
 def in_words(seconds: float) -> str:
     """A time that people wait: `25 s`, `4 min`, `1.5 h`."""
     if seconds < 90:

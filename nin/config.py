@@ -222,4 +222,4 @@ def _check_range(dial: str, entries: Sequence[int], *, at_least: int, at_most: i
 
 def _check_choice(dial: str, value: str, choices: Sequence[str]) -> None:
     if value not in choices:
-        raise ConfigError(dial, f"must be one of {', '.join(choices)}; it is {value!r}")
+        raise ConfigError(dial, f"must be one of {', '.join(choices)}; it is {value!a}")

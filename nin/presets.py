@@ -152,6 +152,12 @@ INPUTS: Mapping[str, Input] = {
 """The images that each preset is made for: what its costs are quoted at."""
 
 
+# Once: a study of a thousand variants asks thousands of times.
+_DIAL_TYPES: Mapping[type[Config], Mapping[str, Any]] = {
+    kind: get_type_hints(kind) for kind in (NinConfig, ClassicConfig)
+}
+
+
 def configure(preset: str, dials: Mapping[str, object]) -> Config:
     """The preset's network with some of its dials turned.
 
@@ -165,9 +171,9 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
             or is out of its range.
     """
     if preset not in PRESETS:
-        raise ConfigError("preset", f"must be a known preset, it is {preset!r}; {_nearest(preset, PRESETS)}")
+        raise ConfigError("preset", f"must be a known preset, it is {preset!a}; {_nearest(preset, PRESETS)}")
     config = PRESETS[preset]
-    types = _dial_types(type(config))
+    types = _DIAL_TYPES[type(config)]
     values: dict[str, Any] = {}
     for dial, value in dials.items():
         if dial not in types:
@@ -175,7 +181,7 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
         try:
             values[dial] = _as_type(value, types[dial])
         except TypeError:
-            raise ConfigError(dial, f"must be {_describe(types[dial])}, it is {value!r}") from None
+            raise ConfigError(dial, f"must be {_describe(types[dial])}, it is {value!a}") from None
     return replace(config, **values)
 
 
@@ -185,11 +191,7 @@ def dial_names(preset: str) -> tuple[str, ...]:
     Raises:
         ConfigError: the preset is unknown.
     """
-    return tuple(_dial_types(type(configure(preset, {}))))
-
-
-def _dial_types(config_type: type[Config]) -> Mapping[str, Any]:
-    return get_type_hints(config_type)
+    return tuple(_DIAL_TYPES[type(configure(preset, {}))])
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

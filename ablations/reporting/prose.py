@@ -46,7 +46,7 @@ def verdicts(summary: StudySummary) -> str:
     )
     return (
         f"A{clauses[1:]} (differences in percentage points with {words.interval_name(summary)}, from "
-        f"{pairs}, margin ±{summary.decision.margin:g} points; {summary.scope})."
+        f"{pairs}, margin ±{words.plural(summary.decision.margin, 'point')}; {summary.scope})."
     )
 
 
@@ -162,7 +162,7 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Margin",
-        f"±{margin:g} percentage points, set in the study file before the first trial: a smaller difference does not "
+        f"±{words.plural(margin, 'percentage point')}, set in the study file before the first trial: a smaller difference does not "
         "matter.",
     )
     if num_contrasts:

@@ -8,6 +8,7 @@ from typing import Any
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
 from ablations.stats import Interval
+from ablations.units import plural as plural
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
@@ -48,11 +49,6 @@ def listed(items: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *first, last = items
     return f"{', '.join(first)} and {last}" if first else last
-
-
-def plural(number: int, noun: str) -> str:
-    """`1 seed`, `5 seeds`."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def printable(text: str) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 
 from ablations.tracking.schema import TrackingError
-from ablations.tracking.store import state_folder
+from ablations.tracking.store import shown_uri, state_folder
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
                     "pid": os.getpid(),
                     "host": platform.node(),
                     "since": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-                    "command": " ".join(sys.argv[1:]),
+                    "command": shown_uri(" ".join(sys.argv[1:])),
                 }
             ),
             encoding="utf-8",

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import mlflow
 from mlflow import MlflowClient
+from pydantic import TypeAdapter
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.plan import Look, Plan
-from ablations.spec import NAME
+from ablations.spec import NAME, readable, shown
 from ablations.tracking import schema
 from ablations.tracking.store import shown_uri, store_errors
+
+T = TypeVar("T")
+_IDS = TypeAdapter(frozenset[str])
+_PROVENANCE = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,11 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         TrackingError: the store cannot be used, or holds no such study.
     """
     name = schema.experiment_name(study, profile)
-    again = f"python -m ablations run {study} --profile {profile}"
-    missing = f"{shown_uri(tracking_uri)} holds no study {study!r} at profile {profile!r}. Run it first: {again}"
+    # The study's file may lie anywhere, and only one that ships with the suite is found by its name.
+    again = f"python -m ablations run STUDY_FILE --profile {readable(profile)}"
+    missing = (
+        f"{shown_uri(tracking_uri)} holds no study {shown(study)} at profile {shown(profile)}. Run it first: {again}"
+    )
     if not _exists(tracking_uri):
         raise schema.TrackingError(missing)
     with store_errors(tracking_uri):
@@ -58,12 +65,20 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         if experiment is None or not found or "ablations.plan_id" not in found[0].data.tags:
             raise schema.TrackingError(missing)
         parent = found[0]
+        other_version = (
+            f"the plan of {name} was recorded by another version of the suite, or edited. Record it anew: {again}"
+        )
         try:
             plan = Plan.from_json(schema.artifact_text(parent.info.artifact_uri, schema.PLAN_FILE))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
+            raise schema.TrackingError(other_version) from error
+        if plan.id != parent.data.tags["ablations.plan_id"]:
+            raise schema.TrackingError(other_version)
+        if (plan.study, plan.profile) != (study, profile):
             raise schema.TrackingError(
-                f"the plan of {name} was recorded by another version of the suite. Record it anew: {again}"
-            ) from error
+                f"the experiment {name} holds the study {plan.study} at profile {plan.profile}: it was renamed in MLflow. Give "
+                f"it its name {schema.experiment_name(plan.study, plan.profile)} back."
+            )
         keys = {variant.name: variant.key for variant in plan.variants}
         runs = schema.children(client, experiment.experiment_id)
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
@@ -72,14 +87,15 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         settled = schema.stored_text(client, parent, schema.TRIALS_FILE)
         if settled is not None and parent.data.tags.get(schema.SETTLED) == plan.id:
             # Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
-            chosen = set(json.loads(settled))
+            chosen = _read(_IDS, settled, schema.TRIALS_FILE, again)
             trials = [trial for trial in trials if trial.result.trial_id in chosen]
         # Two drivers without a lock in common may have recorded a trial twice; either record will do.
         trials = list({trial.result.trial_id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)
-        provenance = json.loads(schema.stored_text(client, parent, schema.PROVENANCE_FILE) or "{}")
+        trained = schema.stored_text(client, parent, schema.PROVENANCE_FILE)
+        provenance = {} if trained is None else _read(_PROVENANCE, trained, schema.PROVENANCE_FILE, again)
         measurements = schema.stored_measurements(client, parent)
     # Any order of the store's gives the same report.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
@@ -119,6 +135,13 @@ def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
     # A store has experiments of other programs, too, and names of studies become names of folders.
     found = [names[run.info.experiment_id].split("/") for run in runs if "ablations.plan_id" in run.data.tags]
     return sorted((parts[0], parts[1]) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts)))
+
+
+def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:
+    try:
+        return kind.validate_json(text)
+    except ValueError as error:
+        raise schema.TrackingError(f"{file} in the study's run is damaged. Record it anew: {again}") from error
 
 
 def _exists(tracking_uri: str) -> bool:

@@ -51,6 +51,7 @@ TRIAL_FILE = "trial.json"
 
 _TYPES = get_type_hints(EpochRecord)
 _LOOKS = TypeAdapter(list[Look])
+_TRIAL = TypeAdapter(RecordedTrial)
 PAGE = 1000
 
 
@@ -146,9 +147,9 @@ def recorded(run: Run) -> RecordedTrial | None:
     """
     try:
         return _recorded(run)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TrackingError(
-            f"the tags of run {run.info.run_id} ({run.info.run_name}) are not as recorded ({type(error).__name__}: {error}). "
+            f"the tags of run {run.info.run_id} ({run.info.run_name}) are not as recorded ({_why(error)}). "
             f"Delete the run in MLflow, and run the study again."
         ) from error
 
@@ -159,21 +160,23 @@ def _recorded(run: Run) -> RecordedTrial | None:
     if status not in {"finished", "diverged", "pruned", "failed"}:
         return None
     last = epoch_record(run.data.metrics, run.info.end_time or 0)
-    return RecordedTrial(
-        run_id=run.info.run_id,
-        variant=tags[VARIANT],
-        variant_key=tags[VARIANT_KEY],
-        phase=tags[PHASE],  # type: ignore[arg-type]
-        seed=int(tags[SEED]),
-        number=int(tags[NUMBER]) if NUMBER in tags else None,
-        hyperparameters=json.loads(tags[HYPERPARAMETERS]),
-        result=TrialResult(
-            trial_id=tags[TRIAL_ID],
-            status=status,  # type: ignore[arg-type]
-            epochs=(last,) if last else (),
-            test_accuracy_percent=run.data.metrics.get("test_accuracy_percent"),
-            message=tags.get(MESSAGE) or None,
-        ),
+    return _TRIAL.validate_python(
+        {
+            "run_id": run.info.run_id,
+            "variant": tags[VARIANT],
+            "variant_key": tags[VARIANT_KEY],
+            "phase": tags[PHASE],
+            "seed": int(tags[SEED]),
+            "number": int(tags[NUMBER]) if NUMBER in tags else None,
+            "hyperparameters": json.loads(tags[HYPERPARAMETERS]),
+            "result": {
+                "trial_id": tags[TRIAL_ID],
+                "status": status,
+                "epochs": [last] if last else [],
+                "test_accuracy_percent": run.data.metrics.get("test_accuracy_percent"),
+                "message": tags.get(MESSAGE) or None,
+            },
+        }
     )
 
 
@@ -228,7 +231,12 @@ def stored_result(artifact_uri: str) -> TrialResult:
     """
     try:
         return TrialResult.from_json(json.loads(artifact_text(artifact_uri, TRIAL_FILE))["result"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, FileNotFoundError) as error:
         raise TrackingError(
-            f"{artifact_uri}/{TRIAL_FILE} is damaged ({type(error).__name__}: {error}). Delete its run in MLflow, and run the study again."
+            f"{artifact_uri}/{TRIAL_FILE} is damaged ({_why(error)}). Delete its run in MLflow, and run the study again."
         ) from error
+
+
+def _why(error: Exception) -> str:
+    """An error in one short line; pydantic's have several."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
@@ -29,7 +29,7 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         shown = shown_uri(tracking_uri)
-        text = " ".join(str(error).split()).replace(tracking_uri.rstrip("/"), shown)[:300]
+        text = shown_uri(" ".join(str(error).split()))[:300]
         code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
         if "database is locked" in text:
             raise StoreAway(f"the MLflow store {shown} is locked by another program") from error
@@ -38,12 +38,13 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
         raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text}") from error
 
 
-def shown_uri(uri: str) -> str:
-    """A tracking URI without its password."""
-    parts = urlsplit(uri)
-    if "@" not in parts.netloc:
-        return uri
-    return parts._replace(netloc=f"***@{parts.netloc.rsplit('@', 1)[1]}").geturl()
+def shown_uri(text: str) -> str:
+    """A tracking URI, or a text with some in it, without its passwords: those before a host, and those among the options."""
+    return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
+
+
+_LOGIN = re.compile(r"(?<=://)[^/\s]\S*@")
+_OPTION = re.compile(r"(?i)((?:pass|pwd|token|secret)\w*(?:=|%3d))(?:(?!%3b)[^&;\s])+")
 
 
 def state_folder(tracking_uri: str) -> Path:

@@ -58,6 +58,23 @@ def test_a_grid_of_a_million_is_refused_with_its_count() -> None:
     assert refusal(text) == "s.yaml:11:1: grid: 100 x 100 x 100 are 1,000,000 variants; at most 1,000 are run."
 
 
+@pytest.mark.parametrize(
+    ("axis", "message"),
+    [
+        (f"zip: {{train.momentum: {[n / 2000 for n in range(1, 1002)]}}}", "zip: 1,001 variants; at most 1,000 are run."),
+        (f"leave_one_out: {{{', '.join(f'k{n}: 1' for n in range(1001))}}}", "leave_one_out: 1,001 variants; at most 1,000 are run."),
+        # 3^9500 has more digits than Python writes out.
+        (
+            f"grid: {{{', '.join(f'k{n}: [1, 2, 3]' for n in range(9500))}}}",
+            f"grid: {'3 x ' * 19}3... are more than 10^15 variants; at most 1,000 are run.",
+        ),
+    ],
+    ids=["zip", "leave_one_out", "grid of thousands of axes"],
+)  # fmt: skip
+def test_an_axis_that_makes_too_many_variants_is_refused_with_their_count(axis: str, message: str) -> None:
+    assert refusal(with_axis(axis)) == f"s.yaml:11:1: {message}"
+
+
 def test_a_point_says_where_its_value_is_written() -> None:
     assert refusal(with_axis("grid: {train.momentum: [0.5, 1.5]}")).startswith("s.yaml:11:8: grid.train.momentum: ")
 
@@ -98,8 +115,12 @@ def test_versus_does_not_go_in_a_circle() -> None:
     assert "versus: goes in a circle: one -> wide -> one." in refusal(text)
 
 
-def test_the_baseline_is_compared_with_nothing() -> None:
-    assert "the baseline is compared with nothing" in refusal(edited(("  two:\n", "  two: {versus: one}\n")))
+@pytest.mark.parametrize("key", ["versus: one", "expect: better"])
+def test_the_baseline_is_compared_with_nothing(key: str) -> None:
+    name = key.partition(":")[0]
+    assert refusal(edited(("  two:\n", f"  two: {{{key}}}\n"))) == (
+        f"s.yaml:13:9: variants.two.{name}: the baseline is compared with nothing; take this key out."
+    )
 
 
 def test_a_profile_names_networks_that_stand_in_for_larger_ones() -> None:

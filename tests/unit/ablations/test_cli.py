@@ -317,7 +317,7 @@ def test_one_study_at_several_profiles_needs_one_of_them(command: Command) -> No
 
 def test_a_study_that_cannot_be_read_stops_no_other(command: Command, store: str) -> None:
     outdate(store, "other/starter")
-    reason = "the plan of other/starter was recorded by another version of the suite."
+    reason = "the plan of other/starter was recorded by another version of the suite, or edited."
     code, out, err = command("report")
     assert (code, out) == (0, reports("tiny/short", "tiny/starter") + INDEX)
     assert err.startswith(f"warning: no report of other at profile starter: {reason}")
@@ -340,8 +340,70 @@ def test_no_report_at_all_is_an_error(command: Command, store: str) -> None:
 def test_nothing_is_reported_if_a_named_study_is_not_there(command: Command) -> None:
     code, out, err = command("report", "tiny", "tinny", "--profile", "starter")
     assert (code, out) == (2, "")
-    assert err.endswith("holds no study 'tinny' at profile 'starter'. Run it first: python -m ablations run tinny\n")
+    told = "holds no study 'tinny' at profile 'starter'; did you mean 'tiny'? Run it first: python -m ablations run "
+    assert err.endswith(f"{told}STUDY_FILE --profile starter\n")
     assert not Path("reports").exists()
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("name", ["report", "status"])
+def test_a_study_that_is_not_recorded_is_run_by_its_file(command: Command, name: str) -> None:
+    Path("new.yaml").write_text(edited(("study: tiny", "study: renamed")))
+    for typed, meant, run in (
+        ("new.yaml", "renamed", "new.yaml"),
+        ("renamed", "renamed", "STUDY_FILE"),
+        ("head", "head", "head"),
+    ):
+        code, out, err = command(name, typed)
+        assert (code, out) == (2, "")
+        told = f"holds no study '{meant}'; known here: other, tiny. Run it first: python -m ablations run {run}\n"
+        assert err.endswith(told)
+    code, _, err = command(name, "s.yaml", "--profile", "book")
+    assert code == 2
+    assert err.endswith(
+        "holds no study 'tiny' at profile 'book'. Run it first: python -m ablations run s.yaml --profile book\n"
+    )
+    code, _, err = command(name, "../../etc")
+    assert (code, "holds no study '../../etc'" in err) == (2, True)
+
+
+def test_a_terminal_shows_what_a_store_says_and_does_not_obey_it(command: Command, store: str) -> None:
+    from mlflow import MlflowClient
+
+    client = MlflowClient(store)
+    experiment = client.get_experiment_by_name("other/starter").experiment_id
+    client.create_run(
+        experiment, tags={"ablations.kind": "trial", "ablations.status": "finished"}, run_name="\x1b]0;owned\x07\u202e"
+    )
+    code, _, err = command("status", "other")
+    assert code == 2
+    assert "(\\x1b]0;owned\\x07\\u202e) are not as recorded" in err
+    assert err.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("name", ["run", "report", "status"])
+def test_a_password_is_written_nowhere(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    study = [] if name == "report" else ["s.yaml"]
+    _, out, err = command(name, *study, "--tracking-uri", "http://me:secret@127.0.0.1:9")
+    written = "".join(path.read_text(errors="replace") for path in Path().rglob("*") if path.is_file())
+    assert "127.0.0.1:9" in out + err
+    assert "secret" not in out + err + written
+
+
+def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    def start(arguments: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
+        started.append((arguments, env))
+        return subprocess.CompletedProcess(arguments, 0)
+
+    monkeypatch.setattr(subprocess, "run", start)
+    code, out, err = command("ui", "--tracking-uri", "http://me:secret@host")
+    ((arguments, environ),) = started
+    assert "secret" not in f"{arguments}{out}{err}"
+    assert (code, environ["MLFLOW_BACKEND_STORE_URI"]) == (0, "http://me:secret@host")
+    assert arguments[-4:] == ["--host", "127.0.0.1", "--port", "5000"]
 
 
 def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,6 +166,8 @@ def test_a_reference_to_nothing_says_what_there_is(reference: str, message: str)
         (("Does", "\x07Does"), "s.yaml:2:11: here is the control character U+0007. Remove it."),
         (("Does", '"\\x1b[31m" # '), "s.yaml:2:11: question: text has no control characters; given U+001B."),
         (("Does", '"\\ud800" # '), "s.yaml:2:11: question: text has no control characters; given U+D800."),
+        (("Does", '"\\u202e" # '), "s.yaml:2:11: question: text has no control characters; given U+202E."),
+        (("Does", "\u2066Does"), "s.yaml:2:11: question: text has no control characters; given U+2066."),
         (("question", '"a\\x1bb"'), "s.yaml:2:1: a\\x1bb: text has no control characters; given U+001B."),
         (
             ("seeds: 2", "seeds: 2\nseeds: 3"),

@@ -15,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
+from ablations.axes import MAX_VARIANTS
 from ablations.datasets import DATASETS
 from ablations.loading import load, parse, shipped_studies
-from ablations.plan import MAX_SEEDS, MAX_TRIALS, Cell, Plan, make_plan
-from ablations.spec import SpecError, StudySpec
+from ablations.plan import MAX_SEEDS, MAX_TRIED, Cell, Plan, make_plan
+from ablations.spec import MAX_CHOICES, SpecError, StudySpec
 from nin.complexity import costs
 from nin.config import ClassicConfig, NinConfig
 from nin.model import build
@@ -137,14 +138,42 @@ def test_an_unknown_profile_names_the_nearest() -> None:
     assert str(caught.value) == "profiles: no profile 'strater'; did you mean 'starter'?"
 
 
-def test_a_million_variants_are_refused_at_once() -> None:
-    tree = _tree()
-    tree["variants"] = {f"v{n}": {"set": {"train.momentum": n / MAX_TRIALS}} for n in range(MAX_TRIALS // 5 + 1)}
-    tree["baseline"] = "v0"
+def test_too_many_variants_are_refused_with_their_count() -> None:
+    tree = _of_variants(MAX_VARIANTS + 1)
+    with pytest.raises(SpecError, match=r"^variants: 1,001 variants; at most 1,000 are run\.$"):
+        make_plan(StudySpec.model_validate(tree), "starter", CPU)
+
+
+def test_too_many_trainings_are_refused_with_their_count() -> None:
+    tree = _of_variants(MAX_VARIANTS) | {"seeds": 98}
+    with pytest.raises(SpecError, match=r"1,000 variants x .* are 101,000 trainings; at most 100,000 are run"):
+        make_plan(StudySpec.model_validate(tree), "starter", CPU)
+
+
+def test_as_many_variants_as_there_may_be_are_planned_in_seconds() -> None:
     started = time.process_time()
-    with pytest.raises(SpecError, match=r"20,001 variants x .* are 100,005 trainings; at most 100,000 are run"):
+    assert len(make_plan(StudySpec.model_validate(_of_variants(MAX_VARIANTS)), "starter", CPU).variants) == MAX_VARIANTS
+    assert time.process_time() - started < 20
+
+
+def test_a_search_of_too_many_networks_is_refused_at_once() -> None:
+    values = [round(0.001 * n, 3) for n in range(MAX_CHOICES)]
+    tree = _of_variants(MAX_TRIED // MAX_CHOICES + 1)
+    tree["search_space"] = {"model.dropout": {"type": "categorical", "choices": values}}
+    started = time.process_time()
+    with pytest.raises(SpecError) as caught:
         make_plan(StudySpec.model_validate(tree), "starter", CPU)
     assert time.process_time() - started < 5
+    assert str(caught.value) == (
+        "search_space: 101 variants x 100 values of searched dials are more than 10,000 networks to price."
+    )
+
+
+def _of_variants(count: int) -> dict[str, Any]:
+    return _tree() | {
+        "baseline": "v0",
+        "variants": {f"v{n}": {"set": {"train.momentum": n / 2000}} for n in range(count)},
+    }
 
 
 def _tree() -> dict[str, Any]:

@@ -73,7 +73,7 @@ def test_a_plan_says_how_it_decides_and_under_which_caveats() -> None:
 
 def test_a_plan_says_what_it_can_decide() -> None:
     told = shown(planned())
-    assert "  2 seeds carry no verdict: every contrast will be exploratory; a verdict takes 5\n" in told
+    assert "  2 seeds can carry no verdict: every contrast will be exploratory; a verdict takes 5\n" in told
     assert "  the sign-flip check cannot go below p = 0.5: too few seeds" in told
     alone = planned(
         edited(

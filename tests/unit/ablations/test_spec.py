@@ -103,6 +103,17 @@ from ablations.spec import (
             ("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [[1]]}"),
             "s.yaml:8:43: search_space.train.lr.choices.0: must be a number, text, true or false; given [1].",
         ),
+        (
+            ("{type: float, low: 0.01, high: 0.2, log: true}", f"{{type: categorical, choices: {list(range(101))}}}"),
+            "s.yaml:8:33: search_space.train.lr.choices: must have at most 100 entries; given [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21....",
+        ),
+        (
+            ("  short:", "".join(f"  p{n}: {{description: x}}\n" for n in range(20)) + "  short:"),
+            "s.yaml:19:1: profiles: must have at most 20 entries; given {'starter': {'description': 'all of it'}, 'p0': {'description': 'x'}, 'p1': {....",
+        ),
+        # letters that look like others are seen
+        (("baseline: two", "baseline: tw\u043e"), "s.yaml:11:11: baseline: must name a variant; given 'tw\\u043e'; did you mean 'two'?"),
+        (("expect: worse", "expect: wors\u0435"), "s.yaml:14:41: variants.one.expect: must be 'better', 'worse', 'equivalent' or 'unsure'; given 'wors\\u0435'."),
         (("{params: two, by", "{params: two, macs: two, by"), "s.yaml:17:5: variants.wide.match: match takes exactly one of params and macs."),
         (("{params: two, by", "{by"), "s.yaml:17:5: variants.wide.match: match takes exactly one of params and macs."),
         (("by: model.width", "by: model.depth"), "s.yaml:17:30: variants.wide.match.by: must be 'model.width'; given 'model.depth'."),

@@ -253,7 +253,10 @@ def alone() -> StudySummary:
 
 def hostile() -> StudySummary:
     """Every text from outside tries to be markup, mathematics or a table."""
-    bad = "<script>alert(1)</script>|`x`$\\frac$ & [a](javascript:b) {{ 7 * 7 }}\n# not a heading"
+    bad = (
+        '<script>alert(1)</script>|`x`$\\frac$ & [a](javascript:b) {{ 7 * 7 }} "><img src=x onerror=alert(3)> '
+        "\\input{/etc/passwd} ![a](x:y) <!-- --> ]]> &lt;b&gt;\n# not a heading"
+    )
     plain = study(
         variant("<b>two|$x$</b>", 98, changes={}), variant("</svg><script>alert(2)</script>", 97, changes={bad: bad})
     )

@@ -139,6 +139,7 @@ def test_texts_from_outside_are_only_text(report: Report, make_study: MakeStudy)
     page, hostile = Page(path), make_study("hostile")
     assert len(page.named("script")) == 1
     assert len(page.named("b")) == 1, "the profile's name, and no variant's"
+    assert not page.named("img")
     for text in (hostile.study, hostile.question, hostile.scope, hostile.variants[0].name, hostile.variants[1].name):
         assert text in page.text
 
@@ -148,9 +149,18 @@ def test_texts_from_outside_are_only_text_in_markdown(report: Report) -> None:
     tags = set(re.findall(r"<[^>]*>", markdown))
     assert tags == {"<details>", "</details>", "<summary>", "</summary>"}
     assert "\n# not a heading" not in markdown
-    assert not re.search(r"(?<!\\)\]\(javascript", markdown)
+    assert not re.search(r"(?<!\\)\]\((javascript|x:)", markdown)
     rows = [line for line in markdown.splitlines() if line.startswith("| &lt;b&gt;two")]
     assert len(re.findall(r"(?<!\\)\|", rows[0])) == 12
+
+
+def test_texts_from_outside_are_only_text_in_figures_and_tables(report: Report) -> None:
+    folder = report("hostile")
+    for path in folder.glob("figures/*.svg"):
+        tags = {element.tag.rpartition("}")[2] for element in ET.parse(path).iter()}  # noqa: S314
+        assert not tags & {"script", "img", "image", "foreignObject", "a"}
+    for path in folder.glob("tables/*.tex"):
+        assert not re.search(r"\\input\{(?!\w+\}\\end)", path.read_text(encoding="utf-8"))
 
 
 @pytest.mark.parametrize(

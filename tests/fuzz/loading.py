@@ -1,0 +1,76 @@
+"""Coverage-guided fuzz of the loader: whatever the bytes, they are a study that can be planned, or one clear refusal.
+
+    pip install atheris
+    python -m tests.fuzz.loading --minutes 10 --corpus /tmp/corpus
+
+Inputs that reach new code are kept in the corpus, from which the next run starts. A crash ends the run and leaves its
+input in the working folder; `python -m tests.fuzz.loading crash-…` runs that one again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tempfile
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["ablations", "nin", "yaml"]):
+    from ablations.loading import MAX_PROBLEMS, StudyFileError, load, shipped_studies
+    from ablations.plan import Machine, make_plan
+    from ablations.spec import SpecError
+
+from tests.builders import CONDITIONAL, TEXT
+
+CPU = Machine("cpu", bf16=False, num_workers=2, description="2 CPU cores")
+REFUSAL = re.compile(r"s\.yaml:([0-9]+:[0-9]+: .| the file is empty)")
+SECONDS, MEBIBYTES = 10, 2048
+"""Most that one input may take."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--corpus", type=Path, default=Path(tempfile.gettempdir()) / "ablations-corpus")
+    parser.add_argument("inputs", nargs="*", help="run these again, and nothing else")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "s.yaml"  # each input is read as a user's file is
+        given.corpus.mkdir(parents=True, exist_ok=True)
+        for number, text in enumerate([TEXT, CONDITIONAL, *(each.read_text() for each in shipped_studies())]):
+            (given.corpus / f"seed{number}").write_text(text)
+        words = Path(folder) / "words"
+        words.write_text("".join(f'"{word}"\n' for word in _words()))
+        limits = [f"-timeout={SECONDS}", f"-rss_limit_mb={MEBIBYTES}", "-max_len=8192", f"-dict={words}"]
+        what = given.inputs or [f"-max_total_time={60 * given.minutes:.0f}", "-print_final_stats=1", str(given.corpus)]
+        atheris.Setup([sys.argv[0], *limits, *what], lambda data: _try(path, data))
+        atheris.Fuzz()
+
+
+def _try(path: Path, data: bytes) -> None:
+    path.write_bytes(data)
+    try:
+        file = load(path)
+        for profile in file.spec.profiles:
+            try:
+                make_plan(file.spec, profile, CPU)
+            except SpecError as error:
+                raise file.located(error) from error
+    except StudyFileError as error:
+        message = str(error).replace(str(path), "s.yaml")
+        assert REFUSAL.match(message), message
+        assert len(message.splitlines()) <= MAX_PROBLEMS + 1, message
+        assert message.isascii() or message.replace("\n", "").isprintable(), ascii(message)
+
+
+def _words() -> list[str]:
+    """What a study file is made of, for the mutations."""
+    text = "\n".join([CONDITIONAL, *(each.read_text() for each in shipped_studies())])
+    marks = ("&a ", "*a", "<<: ", "!!int ", "? ", "---", ".nan", "1e-5", "grid: ")
+    return [*sorted(set(re.findall(r"[\w.]+: ?", text))), *marks]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,226 @@
+"""A store that others write to, too: what it says is checked, shown as text, and never run, opened or believed as a name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from mlflow import MlflowClient
+from mlflow.artifacts import load_text
+from mlflow.entities import Run
+from waiting import Recorder
+
+from ablations.analysis import summarize
+from ablations.reporting.render import write_report
+from ablations.tracking import schema
+from ablations.tracking.lock import hold
+from ablations.tracking.reader import read_study, recorded_studies
+from ablations.tracking.schema import TrackingError
+from ablations.tracking.store import shown_uri
+from ablations.trial import content_hash
+
+PLAN = tiny.plan()
+BAD = '"><img src=x onerror=alert(1)><script>alert(2)</script> {{ 7 * 7 }} \\input{/etc/passwd} [a](javascript:b)'
+
+
+class Store:
+    """A store with the tiny study and one of its confirmation trials, and ways to tamper with it."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+        self.client = MlflowClient(uri)
+        recorder = Recorder(uri, PLAN, "text")
+        for variant in ("two", "one"):
+            spec = PLAN.trial(variant, "confirm", 0, {"train.lr": 0.05})
+            recorder.start(spec)
+            recorder.end(spec, tiny.result(spec))
+        self.experiment_id = self.client.get_experiment_by_name("tiny/starter").experiment_id
+
+    def run(self, kind: str) -> Run:
+        """The study's own run, or a trial's."""
+        return self.client.search_runs([self.experiment_id], f"tags.`ablations.kind` = '{kind}'")[0]
+
+    def write(self, kind: str, file: str, text: str) -> None:
+        self.client.log_text(self.run(kind).info.run_id, text, file)
+
+    def edit_plan(self, **changes: Any) -> None:
+        """As one does who knows how the suite recognises its plans."""
+        plan = {**PLAN.to_json(), **changes}
+        self.write("study", "plan.json", json.dumps(plan))
+        self.client.set_tag(self.run("study").info.run_id, "ablations.plan_id", content_hash(plan))
+
+    def edit_trial(self, **changes: Any) -> None:
+        run = self.run("trial")
+        trial = json.loads(load_text(f"{run.info.artifact_uri}/trial.json"))
+        self.write("trial", "trial.json", json.dumps({**trial, "result": {**trial["result"], **changes}}))
+
+    def refusal(self) -> str:
+        with pytest.raises(TrackingError) as caught:
+            read_study(self.uri, "tiny", "starter")
+        return str(caught.value)
+
+
+@pytest.fixture
+def store(new_store: Callable[[], str]) -> Store:
+    return Store(new_store())
+
+
+def test_what_was_not_tampered_with_is_read(store: Store) -> None:
+    assert len(read_study(store.uri, "tiny", "starter").trials) == 2
+    store.edit_plan(question="Another one?")
+    assert read_study(store.uri, "tiny", "starter").plan.question == "Another one?"
+
+
+# Names and plans
+
+
+def test_a_study_renamed_under_its_results_is_refused(store: Store) -> None:
+    store.client.rename_experiment(store.experiment_id, "other/starter")
+    assert recorded_studies(store.uri) == [("other", "starter")]
+    with pytest.raises(TrackingError) as caught:
+        read_study(store.uri, "other", "starter")
+    assert str(caught.value) == (
+        "the experiment other/starter holds the study tiny at profile starter: it was renamed in MLflow. Give it its name "
+        "tiny/starter back."
+    )
+
+
+@pytest.mark.parametrize("name", ["../../etc", "/etc", "<b>", "\x1b[31m", "t\u0456ny", "x" * 65, ""])
+@pytest.mark.parametrize("key", ["study", "profile", "baseline", "variant"])
+def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: Store) -> None:
+    variants = PLAN.to_json()["variants"]
+    store.edit_plan(
+        **({"variants": [{**variants[0], "name": name}, *variants[1:]]} if key == "variant" else {key: name})
+    )
+    assert "was recorded by another version of the suite, or edited" in store.refusal()
+
+
+def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
+    plan = PLAN.to_json()
+    store.write("study", "plan.json", json.dumps({**plan, "decision": {"alpha": 0.4, "margin": 0.001}}))
+    assert "was recorded by another version of the suite, or edited" in store.refusal()
+
+
+# Results
+
+
+@pytest.mark.parametrize(
+    ("tag", "value"),
+    [
+        ("hyperparameters", "[1]"),
+        ("hyperparameters", "[" * 4000),
+        ("phase", "<script>"),
+        ("seed", "nought"),
+        ("number", "1e9"),
+        ("seed", "9" * 5000),
+    ],
+)
+def test_edited_tags_are_refused(tag: str, value: str, store: Store) -> None:
+    store.client.set_tag(store.run("trial").info.run_id, f"ablations.{tag}", value)
+    assert "are not as recorded" in store.refusal()
+    assert len(store.refusal()) < 500
+
+
+def test_a_metric_that_is_no_count_is_refused(store: Store) -> None:
+    run = store.run("trial")
+    run.data.metrics["epoch"] = float("inf")  # a server may say so; a database has a largest number instead
+    with pytest.raises(TrackingError, match="are not as recorded"):
+        schema.recorded(run)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"epochs": [{"epoch": "<script>"}]},
+        {"epochs": [{**tiny.trial().config.train.model_dump()}]},
+        {"test_accuracy_percent": "<script>"},
+        {"status": "excellent"},
+        {"test_correct": "sA==junk!"},
+        {"test_correct": "é"},
+        {"a_later_version": 1},
+    ],
+    ids=lambda changes: "".join(changes),
+)
+def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str, Any], store: Store) -> None:
+    store.edit_trial(**changes)
+    assert "trial.json is damaged" in store.refusal()
+    assert len(store.refusal()) < 500
+
+
+@pytest.mark.parametrize("file", ["provenance.json", "trials.json"])
+@pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "12", '"x"', "null"])
+def test_a_damaged_file_of_the_study_is_refused(file: str, text: str, store: Store) -> None:
+    store.client.set_tag(store.run("study").info.run_id, "ablations.settled_plan_id", PLAN.id)
+    store.write("study", file, text)
+    assert f"{file} in the study's run is damaged" in store.refusal()
+
+
+# Texts
+
+
+def test_texts_from_the_store_are_only_text_in_a_report(store: Store, tmp_path: Path) -> None:
+    store.edit_plan(question=BAD, source=BAD, profile_description=BAD, profile_cost=BAD, caveats=[BAD])
+    store.write("study", "provenance.json", json.dumps({BAD: BAD}))
+    store.client.set_tag(store.run("trial").info.run_id, "ablations.message", BAD)
+    stored = read_study(store.uri, "tiny", "starter")
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    folder = write_report(summary, tmp_path / "report", created="now").parent
+    html = (folder / "index.html").read_text(encoding="utf-8")
+    assert html.count("<script") == 1
+    assert "<img" not in html
+    assert "{{ 7 * 7 }}" in html
+    assert not any("<img" in path.read_text(encoding="utf-8") for path in folder.rglob("*.svg"))
+    assert r"\input{/etc" not in "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.tex"))
+    assert "](javascript" not in (folder / "report.md").read_text(encoding="utf-8").replace("\\]", "")
+
+
+# Secrets and telemetry
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("postgresql://me:se/c@ret@db/mlflow", "postgresql://***@db/mlflow"),
+        ("https://token@host", "https://***@host"),
+        ("run s.yaml --tracking-uri=http://me:secret@host:5000", "run s.yaml --tracking-uri=http://***@host:5000"),
+        ("postgresql://db/mlflow?user=me&password=secret&x=1", "postgresql://db/mlflow?user=me&password=***&x=1"),
+        ("mysql://db/x?ssl=1&Auth_Token=secret", "mysql://db/x?ssl=1&Auth_Token=***"),
+        ("mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3Dsecret%3BA%3D1", "mssql+pyodbc:///?odbc_connect=UID%3Dme%3BPWD%3D***%3BA%3D1"),
+        ("sqlite:////home/me@work/mlflow.db", "sqlite:////home/me@work/mlflow.db"),
+    ],
+)  # fmt: skip
+def test_no_text_shows_the_password_of_a_uri(text: str, shown: str) -> None:
+    assert shown_uri(text) == shown
+
+
+def test_the_driver_that_holds_a_study_keeps_its_password_to_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = "http://me:secret@127.0.0.1:1"
+    monkeypatch.setattr(sys, "argv", ["ablations", "run", "s.yaml", "--tracking-uri", uri])
+    with hold(uri, "tiny", "starter"):
+        written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+        assert "--tracking-uri http://***@127.0.0.1:1" in written
+        with pytest.raises(TrackingError) as caught:
+            hold(uri, "tiny", "starter").__enter__()
+    assert "secret" not in written + str(caught.value)
+
+
+@pytest.mark.parametrize(("given", "kept"), [(None, "true"), ("false", "false")])
+def test_nothing_is_sent_home_unless_the_user_says_so(given: str | None, kept: str) -> None:
+    code = (
+        "import os, sys; import ablations.tracking; assert 'mlflow' not in sys.modules;"
+        "print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
+    )
+    environ = {"PYTHONPATH": str(Path(__file__).parents[4])} | (
+        {} if given is None else {"MLFLOW_DISABLE_TELEMETRY": given}
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True)
+    assert done.stdout.strip() == kept
