@@ -687,7 +687,7 @@ def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
 def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
     """A line for each trial that crashed, hung or ran out of memory, twice."""
     for t in trials:
-        if t.result.status == "failed":
+        if t.result.status == "failed" and t.result.message:
             yield f"{t.variant}: a trial failed ({t.phase}, seed {t.seed}): {t.result.message}. The next run tries it again."
 
 

@@ -317,6 +317,7 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_study(uri, "tiny", "starter")
     told: list[str] = []
     recorder = Recorder(uri, PLAN, "text", told.append)
+    recorder.close(False, None)
     for said in (str(caught.value), *told, str(recorder.waiting), str(recorder.trouble)):
         assert "secret" not in said
     assert "127.0.0.1:9" in told[0]
