@@ -77,7 +77,10 @@ class Recorder:
         }
         """Of the spool and of this run, by id; the store has others."""
         self._measurements: Mapping[str, Measurement] | None = None
-        """Of this run."""
+        """Of the spool and of this run."""
+        for entry in spooled:
+            if entry["kind"] == "text" and entry["file"] == schema.MEASUREMENTS_FILE:
+                self._measurements = MEASUREMENTS.validate_json(entry["text"])
         try:
             self._writer.open()
         except StoreAway as error:

@@ -20,7 +20,8 @@ from folder import Folder, finish
 from mlflow import MlflowClient
 
 ROOT = Path(__file__).parents[2]
-EPOCHS = 25
+LONG = {"seeds": 5, "base": tiny.base(train__epochs=25)}
+"""Long enough for a server to die in, several times."""
 QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
 
 
@@ -71,7 +72,7 @@ class Server:
 @pytest.fixture
 def folder(tmp_path: Path, migrated_database: Path) -> Folder:
     folder = Folder(tmp_path / "study", migrated_database)
-    folder.write_study(search_space={}, seeds=5, base=tiny.base(train__epochs=EPOCHS))
+    folder.write_study(search_space={})
     return folder
 
 
@@ -82,21 +83,22 @@ def server(folder: Folder) -> Iterator[Server]:
     server.kill()
 
 
-def assert_all_is_there_once(folder: Folder) -> None:
+def assert_all_is_there_once(folder: Folder, num_trials: int, num_epochs: int) -> None:
     client = MlflowClient(folder.uri)
     (experiment,) = [each for each in client.search_experiments() if each.name == "tiny/starter"]
     runs = client.search_runs([experiment.experiment_id])
-    assert Counter(run.info.status for run in runs) == {"FINISHED": 11}  # ten trials and the study
+    assert Counter(run.info.status for run in runs) == {"FINISHED": num_trials + 1}  # the trials and the study
     trials = [run for run in runs if run.data.tags["ablations.kind"] == "trial"]
     cells = {(run.data.tags["ablations.variant"], run.data.tags["ablations.seed"]) for run in trials}
-    assert len(cells) == len(trials) == 10
+    assert len(cells) == len(trials) == num_trials
     for run in trials:
         for metric in ("train_loss", "epoch_seconds", "test_accuracy_percent"):
             rows = client.get_metric_history(run.info.run_id, metric)
-            assert len(rows) == (1 if metric.startswith("test") else EPOCHS)
+            assert len(rows) == (1 if metric.startswith("test") else num_epochs)
 
 
 def test_a_server_that_dies_hangs_and_comes_back_gets_all_of_a_run_once(folder: Folder, server: Server) -> None:
+    folder.write_study(search_space={}, **LONG)
     server.start()
     process = folder.start("run", "tiny.yaml", "--tracking-uri", server.uri, **QUICK)
     assert process.stdout is not None
@@ -122,17 +124,17 @@ def test_a_server_that_dies_hangs_and_comes_back_gets_all_of_a_run_once(folder: 
         assert "records written" in folder.call("sync", "--tracking-uri", server.uri)
         folder.call("report", "tiny", "--tracking-uri", server.uri)
     server.kill()
-    assert_all_is_there_once(folder)
+    assert_all_is_there_once(folder, 10, 25)
     assert all(len(each["accuracy_percent"]) == 5 for each in folder.summary()["variants"].values())
 
 
 def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder, server: Server) -> None:
-    for trained in (10, 0):
+    for trained in (4, 0):
         process = folder.start("run", "tiny.yaml", "--tracking-uri", server.uri, **QUICK)
         out, err = finish(process)
         assert process.returncode == 1, out + err
         assert "Traceback" not in out + err
-        assert f"trained {trained} trials, found {10 - trained} done before" in out
+        assert f"trained {trained} trials, found {4 - trained} done before" in out
         assert f"Write them with: python -m ablations sync --tracking-uri {server.uri}\n" in err
     err = finish(folder.start("report", "tiny", "--tracking-uri", server.uri))[1]
     assert "does not answer" in err
@@ -145,13 +147,13 @@ def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder
     assert "nothing waits" in folder.call("sync", "--tracking-uri", server.uri)
     folder.call("report", "tiny", "--tracking-uri", server.uri)
     server.kill()
-    assert_all_is_there_once(folder)
+    assert_all_is_there_once(folder, 4, 6)
 
 
 def test_a_study_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, migrated_database: Path) -> None:
     folder = Folder(tmp_path / "study", migrated_database)
-    folder.write_study(base=tiny.base(train__epochs=EPOCHS))
-    command = [sys.executable, "-m", "benchmarks.soak", "--kills", "3", "--seconds", "10", "--study", "tiny.yaml"]
+    folder.write_study(search_space={}, seeds=3, base=tiny.base(train__epochs=25))
+    command = [sys.executable, "-m", "benchmarks.soak", "--kills", "3", "--seconds", "8", "--study", "tiny.yaml"]
     done = subprocess.run(
         [*command, "--database", str(migrated_database)],
         cwd=folder.path,
@@ -181,5 +183,5 @@ def test_a_disk_that_fills_up_ends_in_words_and_loses_nothing(folder: Folder) ->
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert "Nothing is lost" in done.stderr
-    assert "trained 0 trials, found 10 done before" in folder.call("run", "tiny.yaml")
-    assert_all_is_there_once(folder)
+    assert "trained 0 trials, found 4 done before" in folder.call("run", "tiny.yaml")
+    assert_all_is_there_once(folder, 4, 6)

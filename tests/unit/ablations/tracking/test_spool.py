@@ -115,12 +115,14 @@ def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> N
     assert num_waiting(silent_server, "tiny", "starter") == 22
 
 
-def test_trials_in_the_spool_are_known_to_the_next_run(silent_server: str) -> None:
+def test_what_is_in_the_spool_is_known_to_the_next_run(silent_server: str) -> None:
     first, second = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
     recorder = Recorder(silent_server, PLAN, "text")
     result = record(recorder, first)
+    recorder.measured({"a": tiny.measurement()})
     recorder.close(False, None)
     again = Recorder(silent_server, PLAN, "text")
+    assert again.measurements == {"a": tiny.measurement()}
     assert again.claim(first) == result
     assert again.claim(second) is None
     again.close(False, None)
