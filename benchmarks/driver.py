@@ -136,7 +136,7 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
         tuner=VariantTuner,
         executor=_NullExecutor(),
         store=recorder,
-        display=_NoDisplay(),  # type: ignore[arg-type]
+        display=_NoDisplay(),
         deadline=None,
         interrupted=lambda: False,
     ).run()

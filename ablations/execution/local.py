@@ -148,7 +148,7 @@ class LocalExecutor:
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(
-            target=_work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
+            target=work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
         )
         # Inherited by the worker: from its first instant on, an interrupt of the terminal is the driver's matter.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -175,7 +175,7 @@ class LocalExecutor:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
+def work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
     """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
 
     A workload in a trial's place is measured.
