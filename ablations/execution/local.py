@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from ablations.costs import MeasureError, Measurement, Workload
+from ablations.execution.environment import keep_freed_memory
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
@@ -192,6 +193,9 @@ def work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: D
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Deterministic mode writes NaN into all fresh memory, to show reads of it: a sixth of a small network's step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    keep_freed_memory()
     if device == "cuda":
         if not torch.cuda.is_available():
             connection.send(
