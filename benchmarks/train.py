@@ -123,10 +123,11 @@ def _ours(
     """The executor's workers, warmed up; a segment is an epoch of all their trials, begun together."""
     context = multiprocessing.get_context("spawn")
     connections, processes = [], []
-    with tempfile.TemporaryDirectory() as checkpoints:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
         for index in range(detect().num_workers):
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, data_dir, Path(checkpoints), device, index))
+            process = context.Process(target=work, args=(theirs, data_dir, folder, folder, device, index))
             process.start()
             connections.append(ours)
             processes.append(process)

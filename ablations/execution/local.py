@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ class LocalExecutor:
         self._device = machine.device
         self._data_dir = data_dir
         self._checkpoint_dir = checkpoint_dir
+        # Images that workers read and resize, for each other; they are of no use beyond this run.
+        self._shared_dir = tempfile.TemporaryDirectory(prefix="ablations-", ignore_cleanup_errors=True)
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -122,6 +125,7 @@ class LocalExecutor:
         for worker in self._workers:
             worker.process.join()
         self._workers.clear()
+        self._shared_dir.cleanup()
 
     def _idle_worker(self) -> _Worker:
         """A worker with nothing to do.
@@ -148,9 +152,8 @@ class LocalExecutor:
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
-        )
+        folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
+        process = self._context.Process(target=work, args=(theirs, *folders, self._device, index), daemon=True)
         # Inherited by the worker: from its first instant on, an interrupt of the terminal is the driver's matter.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -176,7 +179,9 @@ class LocalExecutor:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
+def work(
+    connection: Connection, data_dir: Path, checkpoint_dir: Path, shared_dir: Path, device: Device, index: int
+) -> None:
     """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
 
     A workload in a trial's place is measured.
@@ -205,7 +210,7 @@ def work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: D
             return
         torch.cuda.set_device(index)
         torch.backends.cudnn.benchmark = False
-    source = DataSource(data_dir, device)
+    source = DataSource(data_dir, device, shared_dir)
     try:
         while True:
             spec: TrialSpec | Workload = connection.recv()

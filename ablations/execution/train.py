@@ -72,7 +72,7 @@ def run_trial(
     size = config.data.resize or dataset.size
     device = torch.device(spec.device)
     data = source.training(spec)
-    training, validation = _to_device(data.train, size, device), _to_device(data.validation, size, device)
+    training, validation = _to_device(data.train, device), _to_device(data.validation, device)
 
     model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
     initialize(model, train.init, seed=derive(spec.phase, spec.seed, "weights"))
@@ -101,7 +101,7 @@ def run_trial(
 
     test_accuracy, bits, num_test = None, None, None
     if spec.phase == "confirm":
-        test = _to_device(source.test(spec), size, device)
+        test = _to_device(source.test(spec), device)
         _, correct = evaluate(model, test, size, train)
         test_accuracy, bits, num_test = 100 * float(correct.mean()), np.packbits(correct).tobytes(), len(correct)
     _forget(checkpoint)
@@ -159,9 +159,9 @@ def _train_epoch(
     seen = 0
     state.model.train()
     for step, (start, stop) in enumerate(_batches(len(split), train.batch_size)):
-        chosen = order[start:stop]
-        images_BCSS = _prepare(split.images[chosen.to(split.images.device)], size, device)
-        labels_B = split.labels[chosen.to(device)]
+        chosen = order[start:stop].to(device)
+        images_BCSS = _prepare(split.at(chosen), size, device)
+        labels_B = split.labels[chosen]
         for group in state.optimizer.param_groups:
             group["lr"] = learning_rate(train, (epoch - 1) * num_batches + step, num_batches)
         with autocast(train, device):
@@ -196,7 +196,7 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> t
     correct = []
     with torch.inference_mode():
         for start in range(0, len(split), batch_size):
-            images_BCSS = _prepare(split.images[start : start + batch_size], size, device)
+            images_BCSS = _prepare(split.at(slice(start, start + batch_size)), size, device)
             with autocast(train, device):
                 logits_BK = model(images_BCSS)
             labels_B = split.labels[start : start + batch_size]
@@ -248,10 +248,9 @@ def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 
-def _to_device(split: Split, size: int, device: torch.device) -> Split:
-    # Images that are still to be resized stay where the exact resize runs.
-    resized = split.images.shape[-1] == size
-    return Split(split.images.to(device) if resized else split.images, split.labels.to(device))
+def _to_device(split: Split, device: torch.device) -> Split:
+    rows = None if split.rows is None else split.rows.to(device)
+    return Split(split.images, split.labels.to(device), rows)
 
 
 def _prepare(images: torch.Tensor, size: int, device: torch.device) -> torch.Tensor:
