@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ablations.loading import StudyFile, StudyFileError, find, load, shipped_studies
-
 if TYPE_CHECKING:
     from rich.console import Console
 
     from ablations.analysis import StudySummary
     from ablations.costs import Measurement, Workload
+    from ablations.loading import StudyFile
     from ablations.plan import Machine, Plan
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -71,7 +70,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except (StudyFileError, UserError) as error:
+    except UserError as error:
+        _fail(str(error), WRONG_INPUT)
+    except ValueError as error:
+        from ablations.loading import StudyFileError
+
+        if not isinstance(error, StudyFileError):
+            raise
         _fail(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
@@ -89,6 +94,7 @@ def check(
     studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
 ) -> None:
     """Check study files: every key, every variant, every profile. Trains nothing."""
+    from ablations.loading import StudyFileError, find, load, shipped_studies
     from ablations.plan import Machine
 
     names = studies or [str(path) for path in shipped_studies()]
@@ -118,7 +124,7 @@ def plan(
     """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
     from ablations.execution.environment import detect
 
-    file = load(find(study))
+    file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
@@ -152,7 +158,7 @@ def run(
     from ablations.runner import Runner
 
     started = time.monotonic()
-    file = load(find(study))
+    file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
@@ -291,7 +297,7 @@ def costs(
                 device=machine.device,
             )
         else:
-            file = load(find(target, PRESETS))
+            file = _study(target, PRESETS)
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
@@ -350,6 +356,13 @@ def ui(
     raise typer.Exit(subprocess.run([*command, "--host", "127.0.0.1", "--port", str(port)]).returncode)
 
 
+def _study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
+    """A study by its file or name; `also_known` are names of other things that stand in its place."""
+    from ablations.loading import find, load
+
+    return load(find(name, also_known))
+
+
 def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
     from ablations.plan import make_plan
     from ablations.spec import SpecError
@@ -390,7 +403,7 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
 
 def _study_name(study: str) -> str:
     """Name of a study; the file is needed only where `study` is a path."""
-    return load(find(study)).spec.study if study.endswith((".yaml", ".yml")) else study
+    return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
 
 
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:

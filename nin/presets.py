@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
@@ -167,7 +168,7 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
     if preset not in PRESETS:
         raise ConfigError("preset", f"must be a known preset, it is {preset!r}; {_nearest(preset, PRESETS)}")
     config = PRESETS[preset]
-    types = _dial_types(type(config))
+    types = _dial_types(preset)
     values: dict[str, Any] = {}
     for dial, value in dials.items():
         if dial not in types:
@@ -185,11 +186,12 @@ def dial_names(preset: str) -> tuple[str, ...]:
     Raises:
         ConfigError: the preset is unknown.
     """
-    return tuple(_dial_types(type(configure(preset, {}))))
+    return tuple(dial.name for dial in fields(configure(preset, {})))
 
 
-def _dial_types(config_type: type[Config]) -> Mapping[str, Any]:
-    return get_type_hints(config_type)
+@cache
+def _dial_types(preset: str) -> Mapping[str, Any]:
+    return get_type_hints(type(PRESETS[preset]))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
