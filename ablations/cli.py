@@ -8,9 +8,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -149,9 +150,16 @@ def run(
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this time, between epochs; the same command goes on later.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="All but the training: made-up numbers, store and report in a temporary folder."
+        ),
+    ] = False,
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
     from ablations.display import LiveProgress, PlainProgress
+    from ablations.execution.dry import DryExecutor
     from ablations.execution.environment import detect, provenance
     from ablations.execution.local import LocalExecutor, SetupError
     from ablations.printing import headline
@@ -164,6 +172,11 @@ def run(
     planned = _plan(file, name, machine, extend=extend)
     console = _console()
     console.print(headline(planned, machine, why), soft_wrap=True)
+    if dry_run:
+        # Never the user's store; and nobody shall take the report for a real one.
+        output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
+        tracking_uri = f"sqlite:///{output / 'mlflow.db'}"
+        planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
 
     from ablations.tracking.lock import hold
     from ablations.tracking.recorder import Recorder
@@ -178,7 +191,7 @@ def run(
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
-    executor = LocalExecutor(machine, data_dir, checkpoints)
+    executor = DryExecutor(machine.num_workers) if dry_run else LocalExecutor(machine, data_dir, checkpoints)
     display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
     try:
         with hold(uri, planned.study, name):

@@ -33,9 +33,12 @@ def detect() -> Machine:
             num_workers=count,
             description=f"{count} CUDA device{'s' if count > 1 else ''}",
         )
-    cores = num_cores()
+    cores, bf16 = num_cores(), _cpu_has_bf16()
     return Machine(
-        device="cpu", bf16=_cpu_has_bf16(), num_workers=cores, description=f"{cores} CPU core{'s' if cores > 1 else ''}"
+        device="cpu",
+        bf16=bf16,
+        num_workers=cores,
+        description=f"{cores} CPU core{'s' if cores > 1 else ''}{'' if bf16 else ' without bf16'}",
     )
 
 
