@@ -9,9 +9,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ablations.loading import StudyFile, StudyFileError, find, load, shipped_studies
 from ablations.units import plural
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ablations.analysis import StudySummary
     from ablations.costs import Measurement, Workload
+    from ablations.loading import StudyFile
     from ablations.plan import Machine, Plan
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -73,7 +74,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except (StudyFileError, UserError) as error:
+    except UserError as error:
+        _fail(str(error), WRONG_INPUT)
+    except ValueError as error:
+        from ablations.loading import StudyFileError
+
+        if not isinstance(error, StudyFileError):
+            raise
         _fail(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
@@ -96,6 +103,7 @@ def check(
     studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
 ) -> None:
     """Check study files: every key, every variant, every profile. Trains nothing."""
+    from ablations.loading import StudyFileError, find, load, shipped_studies
     from ablations.plan import Machine
 
     names = studies or [str(path) for path in shipped_studies()]
@@ -125,7 +133,7 @@ def plan(
     """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
     from ablations.execution.environment import detect
 
-    file = load(find(study))
+    file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
@@ -150,21 +158,33 @@ def run(
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this time, between epochs; the same command goes on later.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="All but the training: made-up numbers, store and report in a temporary folder."
+        ),
+    ] = False,
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
     from ablations.display import LiveProgress, PlainProgress
+    from ablations.execution.dry import DryExecutor
     from ablations.execution.environment import detect, provenance
     from ablations.execution.local import LocalExecutor, SetupError
     from ablations.printing import headline
     from ablations.runner import Runner
 
     started = time.monotonic()
-    file = load(find(study))
+    file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
     console = _console()
     console.print(headline(planned, machine, why), soft_wrap=True)
+    if dry_run:
+        # Never the user's store; and nobody shall take the report for a real one.
+        output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
+        tracking_uri = f"sqlite:///{output / 'mlflow.db'}"
+        planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
 
     from ablations.tracking.lock import hold
     from ablations.tracking.recorder import Recorder
@@ -179,7 +199,7 @@ def run(
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
-    executor = LocalExecutor(machine, data_dir, checkpoints)
+    executor = DryExecutor(machine.num_workers) if dry_run else LocalExecutor(machine, data_dir, checkpoints)
     display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
     try:
         with hold(uri, planned.study, name):
@@ -298,7 +318,7 @@ def costs(
                 device=machine.device,
             )
         else:
-            file = load(find(target, PRESETS))
+            file = _study(target, PRESETS)
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
@@ -359,6 +379,13 @@ def ui(
     raise typer.Exit(subprocess.run(command, env=environ).returncode)
 
 
+def _study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
+    """A study by its file or name; `also_known` are names of other things that stand in its place."""
+    from ablations.loading import find, load
+
+    return load(find(name, also_known))
+
+
 def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
     from ablations.plan import make_plan
     from ablations.spec import SpecError
@@ -400,7 +427,7 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
 
 def _study_name(study: str) -> str:
     """Name of a study; the file is needed only where `study` is a path."""
-    return load(find(study)).spec.study if study.endswith((".yaml", ".yml")) else study
+    return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
 
 
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
@@ -418,6 +445,7 @@ def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tup
 
 def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
+    from ablations.loading import shipped_studies
     from ablations.spec import nearest, shown
     from ablations.tracking.recorder import shown_uri
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -253,7 +254,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
-        dumped: dict[str, Any] = _PLAN.dump_python(self, mode="json")
+        dumped: dict[str, Any] = _adapter().dump_python(self, mode="json")
         return dumped
 
     @classmethod
@@ -263,10 +264,13 @@ class Plan:
         Raises:
             ValueError: `text` is no plan, or one of another version of the suite.
         """
-        return _PLAN.validate_json(text)
+        return _adapter().validate_json(text)
 
 
-_PLAN = TypeAdapter(Plan)
+@cache
+def _adapter() -> TypeAdapter[Plan]:
+    """Plan to JSON and back; built when first needed, which `check` does not."""
+    return TypeAdapter(Plan)
 
 
 def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool = False) -> Plan:

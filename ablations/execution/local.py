@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from ablations.costs import MeasureError, Measurement, Workload
+from ablations.execution.environment import keep_freed_memory
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
@@ -41,6 +43,8 @@ class LocalExecutor:
         self._device = machine.device
         self._data_dir = data_dir
         self._checkpoint_dir = checkpoint_dir
+        # Images that workers read and resize, for each other; they are of no use beyond this run.
+        self._shared_dir = tempfile.TemporaryDirectory(prefix="ablations-", ignore_cleanup_errors=True)
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -121,6 +125,7 @@ class LocalExecutor:
         for worker in self._workers:
             worker.process.join()
         self._workers.clear()
+        self._shared_dir.cleanup()
 
     def _idle_worker(self) -> _Worker:
         """A worker with nothing to do.
@@ -147,9 +152,8 @@ class LocalExecutor:
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=_work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
-        )
+        folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
+        process = self._context.Process(target=work, args=(theirs, *folders, self._device, index), daemon=True)
         # Inherited by the worker: from its first instant on, an interrupt of the terminal is the driver's matter.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -175,7 +179,9 @@ class LocalExecutor:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
+def work(
+    connection: Connection, data_dir: Path, checkpoint_dir: Path, shared_dir: Path, device: Device, index: int
+) -> None:
     """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
 
     A workload in a trial's place is measured.
@@ -192,6 +198,9 @@ def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: 
 
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Deterministic mode writes NaN into all fresh memory, to show reads of it: a sixth of a small network's step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    keep_freed_memory()
     if device == "cuda":
         if not torch.cuda.is_available():
             connection.send(
@@ -201,7 +210,7 @@ def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: 
             return
         torch.cuda.set_device(index)
         torch.backends.cudnn.benchmark = False
-    source = DataSource(data_dir, device)
+    source = DataSource(data_dir, device, shared_dir)
     try:
         while True:
             spec: TrialSpec | Workload = connection.recv()

@@ -246,3 +246,15 @@ def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
     assert ", found 0 done before" not in said
     assert folder.bits() == finished.bits
     assert accuracies(folder.summary()) == accuracies(finished.summary)
+
+
+def test_a_dry_run_leaves_the_users_store_and_reports_alone(tmp_path: Path, migrated_database: Path) -> None:
+    folder = Folder(tmp_path / "dry", migrated_database)
+    before = (folder.path / "mlflow.db").read_bytes()
+    out = folder.call("run", "tiny.yaml", "--dry-run")
+    assert f"trained {NUM_TRIALS} trials" in out
+    assert (folder.path / "mlflow.db").read_bytes() == before
+    assert not (folder.path / "reports").exists()
+    page = Path(next(line for line in out.splitlines() if line.startswith("report: ")).removeprefix("report: "))
+    assert "every number is made up" in page.read_text()
+    shutil.rmtree(page.parents[2])

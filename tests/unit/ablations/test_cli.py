@@ -468,7 +468,7 @@ def test_an_interrupt_ends_in_130(command: Command, monkeypatch: pytest.MonkeyPa
     def interrupt(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load", interrupt)
+    monkeypatch.setattr("ablations.loading.load", interrupt)
     code, _, err = command("check", "s.yaml")
     assert code == 130
     assert "Traceback" not in err
