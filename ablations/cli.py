@@ -108,6 +108,45 @@ def check(
 
 
 @app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write, such as my_study.yaml; its name becomes the study's.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Study to copy: a file, or the name of one that ships with the suite.")
+    ] = None,
+) -> None:
+    """Write a study to start from, and the schema that editors complete and check it with beside it."""
+    from ablations.schema import SCHEMA_FILE, study_schema
+    from ablations.spec import NAME, readable
+    from ablations.template import TEMPLATE, copied
+
+    if path.suffix not in {".yaml", ".yml"} or not NAME.fullmatch(path.stem):
+        raise UserError(
+            f"{readable(str(path))}: a study file is called as its study is, with .yaml behind it. A name has 1 to 64 "
+            "characters of a-z, 0-9 and '_', and does not start with '_'."
+        )
+    file = load(find(source) if source else TEMPLATE)
+    try:
+        with path.open("x", encoding="utf-8") as new:
+            new.write(copied(file, path))
+    except FileExistsError as error:
+        raise UserError(f"{path} is there already, and stays as it is. Give another name.") from error
+    schema = path.with_name(SCHEMA_FILE)
+    schema.write_text(json.dumps(study_schema(), indent=1) + "\n", encoding="utf-8")
+    profile = "starter" if "starter" in file.spec.profiles else next(iter(file.spec.profiles))
+    print(f"{path}: written; {schema} lets editors complete and check it")
+    run = shlex.join(["python", "-m", "ablations", "run", str(path), "--profile", profile])
+    print(f"next: make its question yours, then {run}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the study file, for editors: its place is beside the studies, as study.schema.json."""
+    from ablations.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=1))
+
+
+@app.command()
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,

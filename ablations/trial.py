@@ -56,13 +56,17 @@ class TrainConfig(Section):
     """How a trial trains: the recipe."""
 
     epochs: Annotated[int, Field(gt=0, le=100_000)]
+    """Passes over the training images; results are those after the last one."""
     batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
+    """Images a step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD, or Adam with decoupled weight decay."""
     lr: Positive
     """Peak learning rate."""
     momentum: Fraction = 0.0
     """Of SGD; AdamW uses betas (0.9, 0.999)."""
     nesterov: bool = False
+    """Whether SGD's momentum is Nesterov's."""
     weight_decay: NonNegative = 0.0
     """Of weights and biases alike (SGD: L2, AdamW: decoupled)."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -70,6 +74,7 @@ class TrainConfig(Section):
     warmup_epochs: NonNegative = 0.0
     """Epochs (fractions allowed) over which the learning rate rises linearly from zero."""
     init: Literal["xavier_uniform", "kaiming_normal", "default"] = "default"
+    """How the first weights are drawn: Glorot's uniform (the book's), He's normal (for ReLU), torch's own."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 autocast where the processor computes in bf16, else fp32."""
 
