@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check
+.PHONY: run test check reference
 run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 
@@ -15,6 +15,11 @@ check: $(VENV)/dev.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What editors know of a study file, and the page about it.
+reference: $(VENV)/run.stamp
+	$(BIN)/python -m ablations schema > studies/study.schema.json
+	$(BIN)/python docs/reference.py
 
 # What is installed is decided by pyproject.toml; which versions, by constraints.txt.
 $(VENV)/run.stamp: pyproject.toml constraints.txt

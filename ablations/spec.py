@@ -224,7 +224,7 @@ class Tuning(Section):
     seed: Annotated[int, Field(ge=0)] = 0
     """Of the sampler: the same draws for every variant."""
     start_points: list[dict[str, Scalar]] | None = None
-    """Tried first by every variant, each with a value for every key that is searched there; None: the base's own values."""
+    """Tried first by every variant, each with a value for every key that is searched there; without it, the base's own values."""
     rerun_best: PositiveInt = 3
     """Best configurations that are trained again on fresh seeds; the best mean of those wins."""
     rerun_seeds: Annotated[int, Field(ge=0)] = 3
@@ -288,7 +288,7 @@ class Variant(Section):
     expect: Expectation | None = None
     """Written before the first trial: what it will be against what it is compared with."""
     versus: str | None = None
-    """What it is compared with; None: the baseline."""
+    """What it is compared with; without it, the baseline."""
     description: Text | None = None
     """What it is, in a few words; stands in every table."""
     family: Name | None = None
@@ -354,7 +354,7 @@ class StudySpec(Section):
     seeds: PositiveInt = 10
     """Fresh seeds of the confirm phase, the same for every variant."""
     extend_to: PositiveInt | None = None
-    """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. None: one look."""
+    """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. Without it, one look."""
     aa_arm: bool = False
     """Whether the baseline is confirmed once more, on seeds that nothing else uses: how far apart seeds alone are."""
     baseline: str

@@ -43,13 +43,13 @@ class DataConfig(Section):
     """Which images a trial sees."""
 
     name: str
-    """Data set: a key of `ablations.datasets.DATASETS`."""
+    """The data set; `ablations.datasets` has them."""
     resize: PositiveInt | None = None
-    """Side in pixels that images are resized to; None leaves them as they are."""
+    """Side in pixels that images are resized to; without it they stay as they are."""
     validation: PositiveInt
     """Images carved from the training split, stratified by class, for validation."""
     train_size: PositiveInt | None = None
-    """Images left to train on after the validation images are taken; None takes all."""
+    """Images left to train on after the validation images are taken; without it, all."""
 
 
 class TrainConfig(Section):
