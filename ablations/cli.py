@@ -377,6 +377,27 @@ def summary(
 
 
 @app.command()
+def doctor(
+    tracking_uri: UriOption = None, data_dir: DataOption = Path("data"), output: OutputOption = Path("reports")
+) -> None:
+    """Say what stands in the way of a run on this machine, and what to do about it. Trains and downloads nothing."""
+    from ablations.doctor import examine
+
+    problems = 0
+    for finding in examine(data_dir, tracking_uri, output):
+        problems += finding.level == "problem"
+        print(
+            f"{finding.level:8} {finding.text}",
+            *([finding.remedy] if finding.remedy else []),
+            sep=f"\n{'':9}",
+            flush=True,
+        )
+    if problems:
+        _fail(f"{problems} of these must be put right before a study can run", WRONG_INPUT)
+    print("a study can run: python -m ablations run one_by_one --profile starter")
+
+
+@app.command()
 def ui(
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
