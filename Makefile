@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check audit
+.PHONY: run test check audit reference
 run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 
@@ -22,6 +22,11 @@ check: $(VENV)/dev.stamp
 audit: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+# What editors know of a study file, and the page about it.
+reference: $(VENV)/run.stamp
+	$(BIN)/python -m ablations schema > studies/study.schema.json
+	$(BIN)/python docs/reference.py
 
 # What is installed is decided by pyproject.toml; which versions, by constraints.txt.
 $(VENV)/run.stamp: pyproject.toml constraints.txt

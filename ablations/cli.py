@@ -123,6 +123,46 @@ def check(
 
 
 @app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write, such as my_study.yaml; its name becomes the study's.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Study to copy: a file, or the name of one that ships with the suite.")
+    ] = None,
+) -> None:
+    """Write a study to start from, and the schema that editors complete and check it with beside it."""
+    from ablations.loading import find, load
+    from ablations.schema import SCHEMA_FILE, study_schema
+    from ablations.spec import NAME, readable
+    from ablations.template import TEMPLATE, copied
+
+    if path.suffix not in {".yaml", ".yml"} or not NAME.fullmatch(path.stem):
+        raise UserError(
+            f"{readable(str(path))}: a study file is called as its study is, with .yaml behind it. A name has 1 to 64 "
+            "characters of a-z, 0-9 and '_', and does not start with '_'."
+        )
+    file = load(find(source) if source else TEMPLATE)
+    try:
+        with path.open("x", encoding="utf-8") as new:
+            new.write(copied(file, path))
+    except FileExistsError as error:
+        raise UserError(f"{path} is there already, and stays as it is. Give another name.") from error
+    schema = path.with_name(SCHEMA_FILE)
+    schema.write_text(json.dumps(study_schema(), indent=1) + "\n", encoding="utf-8")
+    profile = "starter" if "starter" in file.spec.profiles else next(iter(file.spec.profiles))
+    print(f"{path}: written; {schema} lets editors complete and check it")
+    run = shlex.join(["python", "-m", "ablations", "run", str(path), "--profile", profile])
+    print(f"next: make its question yours, then {run}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the study file, for editors: its place is beside the studies, as study.schema.json."""
+    from ablations.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=1))
+
+
+@app.command()
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,
@@ -362,6 +402,27 @@ def summary(
     from ablations.printing import print_layers
 
     print_layers(preset, made_for, rows, _console())
+
+
+@app.command()
+def doctor(
+    tracking_uri: UriOption = None, data_dir: DataOption = Path("data"), output: OutputOption = Path("reports")
+) -> None:
+    """Say what stands in the way of a run on this machine, and what to do about it. Trains and downloads nothing."""
+    from ablations.doctor import examine
+
+    problems = 0
+    for finding in examine(data_dir, tracking_uri, output):
+        problems += finding.level == "problem"
+        print(
+            f"{finding.level:8} {finding.text}",
+            *([finding.remedy] if finding.remedy else []),
+            sep=f"\n{'':9}",
+            flush=True,
+        )
+    if problems:
+        _fail(f"{problems} of these must be put right before a study can run", WRONG_INPUT)
+    print("a study can run: python -m ablations run one_by_one --profile starter")
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""What this machine is and what runs on it, found without importing torch."""
+"""What this machine is and what runs on it, found without importing torch, which only `torch_problem` does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.plan import Machine
+from ablations.trial import Device
 
 _CAPABILITY_MAJOR = 75
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR of CUDA's driver interface."""
@@ -40,6 +41,20 @@ def detect() -> Machine:
         num_workers=cores,
         description=f"{cores} CPU core{'s' if cores > 1 else ''}{'' if bf16 else ' without bf16'}",
     )
+
+
+def torch_problem(device: Device) -> tuple[str, str] | None:
+    """What is wrong with torch on this device, and what to do; None where it works."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return f"torch cannot be imported: {error}", "Install it again, with pip."
+    if device == "cuda" and not torch.cuda.is_available():
+        return (
+            f"the CUDA driver shows a device, but this torch ({torch.__version__}) cannot use it",
+            "Install a torch built for CUDA, or hide the device with CUDA_VISIBLE_DEVICES= to run on the CPU.",
+        )
+    return None
 
 
 def num_cores() -> int:
