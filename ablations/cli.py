@@ -234,16 +234,19 @@ def run(
     interrupts = _Interrupts()
     uri = tracking_uri or default_uri()
     given = _given(tracking_uri, data_dir, output, extend)
+    again = _command(file, name, given)
     checkpoints = Path(".ablations") / "checkpoints"
     try:
         checkpoints.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
-    executor = DryExecutor(machine.num_workers) if dry_run else LocalExecutor(machine, data_dir, checkpoints)
-    display = (LiveProgress if console.is_terminal else PlainProgress)(planned, executor.num_workers, console)
+    display = (LiveProgress if console.is_terminal else PlainProgress)(planned, machine.num_workers, console)
+    executor = (
+        DryExecutor(machine.num_workers) if dry_run else LocalExecutor(machine, data_dir, checkpoints, display.warn)
+    )
     try:
         with hold(uri, planned.study, name):
-            recorder = Recorder(uri, planned, file.text)
+            recorder = Recorder(uri, planned, file.text, display.warn)
             with interrupts, display:
                 outcome = Runner(
                     planned,
@@ -256,14 +259,21 @@ def run(
                 ).run()
             trained = {**provenance(), "command": _command(file, name, given)} if outcome.num_trained else None
             recorder.close(outcome.state == "complete" and not outcome.failures, trained)
-            page = _report(uri, planned.study, name, output)
+            waiting = recorder.waiting
+            page = None if waiting else _report(uri, planned.study, name, output)
     except (TrackingError, SetupError) as error:
         raise UserError(str(error)) from error
+    except OSError as error:
+        kept = "what was recorded is kept, and so are checkpoints"
+        _fail(
+            f"{error.filename or 'the output'}: {error.strerror}; {kept}. That put right, go on with: {again}", FAILED
+        )
     finally:
         executor.close()
 
     print(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
-    print(f"report: {page}")
+    if page is not None:
+        print(f"report: {page}")
     print(f"MLflow: {_where_to_look(uri)}")
     if planned.look < len(planned.looks) and outcome.state == "complete":
         print(
@@ -272,16 +282,53 @@ def run(
     for missing in outcome.unmeasured:
         _say(f"warning: memory and speed could not be measured: {missing}")
     for failure in outcome.failures:
-        _say(f"warning: a trial crashed: {failure}")
-    again = _command(file, name, given)
+        _say(f"warning: a trial failed twice: {failure}")
+    lost = ""
+    if waiting:
+        store = _uri_option(tracking_uri)
+        lost = (
+            f"{recorder.trouble}. Nothing is lost: {waiting} wait for it. Write them with: python -m ablations sync{store}\n"
+            f"and then the report with: python -m ablations report {planned.study} --profile {name}{store}"
+        )
     match outcome.state:
         case "interrupted":
-            _fail(f"interrupted; what is done is kept. Go on with: {again}", INTERRUPTED)
+            _fail(
+                "\n".join(filter(None, (f"interrupted; what is done is kept. Go on with: {again}", lost))), INTERRUPTED
+            )
         case "budget":
-            print(f"stopped by --max-minutes; what is done is kept. Go on with: {again}")
+            print(
+                "\n".join(filter(None, (f"stopped by --max-minutes; what is done is kept. Go on with: {again}", lost)))
+            )
             sys.exit(STOPPED)
+    if lost:
+        _fail(lost, FAILED)
     if outcome.failures:
-        _fail(f"{plural(len(outcome.failures), 'trial')} crashed; tried again by: {again}", FAILED)
+        _fail(f"{plural(len(outcome.failures), 'trial')} failed; tried again by: {again}", FAILED)
+
+
+@app.command()
+def sync(tracking_uri: UriOption = None) -> None:
+    """Write to MLflow what waits for it on this machine, because it did not answer while a study ran."""
+    from ablations.tracking.lock import hold
+    from ablations.tracking.recorder import sync as sync_study
+    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.tracking.spool import num_waiting, spools
+    from ablations.tracking.store import StoreAway, shown_uri
+
+    uri = tracking_uri or default_uri()
+    waiting = spools(uri)
+    for study, profile in waiting:
+        try:
+            with hold(uri, study, profile):
+                count = sync_study(uri, study, profile)
+        except StoreAway as error:
+            left = sum(num_waiting(uri, *each) for each in waiting)
+            _fail(f"{error}; {left} records still wait for it", FAILED)
+        except TrackingError as error:
+            raise UserError(str(error)) from error
+        print(f"{study} at profile {profile}: {count} records written to {shown_uri(uri)}")
+    if not waiting:
+        print(f"nothing waits for {shown_uri(uri)}")
 
 
 @app.command()
@@ -508,7 +555,7 @@ def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: l
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
     from ablations.loading import shipped_studies
     from ablations.spec import nearest, shown
-    from ablations.tracking.recorder import shown_uri
+    from ablations.tracking.store import shown_uri
 
     at = f" at profile {shown(profile)}" if profile else ""
     if not studies:
@@ -558,7 +605,12 @@ def _summary(uri: str, study: str, profile: str) -> StudySummary:
     from ablations.analysis import gave_verdicts, summarize
     from ablations.tracking.reader import read_study
     from ablations.tracking.recorder import record_looks
+    from ablations.tracking.spool import num_waiting
 
+    waiting = num_waiting(uri, study, profile)
+    if waiting:
+        sync_all = f"python -m ablations sync{_uri_option(uri)}"
+        print(f"warning: {waiting} records of {study} are not in MLflow yet: {sync_all}", file=sys.stderr)
     stored = read_study(uri, study, profile)
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
@@ -650,7 +702,7 @@ def _command(file: StudyFile, profile: str, options: Mapping[str, str | None]) -
 
 def _given(tracking_uri: str | None, data_dir: Path, output: Path, extend: bool) -> dict[str, str | None]:
     """The options that decide where a run goes on, as far as they were given."""
-    from ablations.tracking.recorder import shown_uri
+    from ablations.tracking.store import shown_uri
 
     options: dict[str, str | None] = {}
     if tracking_uri is not None:
@@ -662,8 +714,16 @@ def _given(tracking_uri: str | None, data_dir: Path, output: Path, extend: bool)
     return options | ({"--extend": None} if extend else {})
 
 
+def _uri_option(uri: str | None) -> str:
+    """The option that names a store in a command, where it is not the one of this folder."""
+    from ablations.tracking.store import shown_uri
+
+    here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+    return "" if uri in {None, here} else f" --tracking-uri {shlex.quote(shown_uri(uri or ''))}"
+
+
 def _where_to_look(uri: str) -> str:
-    from ablations.tracking.recorder import shown_uri
+    from ablations.tracking.store import shown_uri
 
     if uri.startswith(("http://", "https://")):
         return shown_uri(uri)

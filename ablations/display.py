@@ -54,11 +54,19 @@ class Progressing:
             self._work_left -= self._work[spec.variant]
             self._work_trained += self._work[spec.variant]
 
+    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial failed, and will be tried once more."""
+        self.warn(f"{_outcome(spec, result)}; it is tried once more when nothing else runs")
+
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
         if number == 1:
             what = "an architecture" if total == 1 else f"{total} architectures"
             self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """Something goes wrong, and the study goes on; from any thread."""
+        self._console.print(f"warning: {text}", soft_wrap=True)
 
     @property
     def _time_left(self) -> str:
@@ -134,6 +142,12 @@ class LiveProgress(Progressing):
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended."""
         self._running[spec.id] = (spec, record)
+        self._live.update(self._drawn())
+
+    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial failed, and will be tried once more."""
+        super().retrying(spec, result)
+        self._running.pop(spec.id, None)
         self._live.update(self._drawn())
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:

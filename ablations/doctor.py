@@ -103,8 +103,8 @@ def _folder(what: str, folder: Path) -> Finding:
 def _store(given: str | None) -> Iterator[Finding]:
     try:
         from ablations.tracking.reader import recorded_studies
-        from ablations.tracking.recorder import shown_uri
         from ablations.tracking.schema import TrackingError, default_uri
+        from ablations.tracking.store import shown_uri
     except ImportError as error:
         yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")
         return

@@ -33,7 +33,10 @@ class Executor(Protocol):
     def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
         """Wait until something happens; answer each epoch; the trials that ended."""
 
-    def measure(self, workload: Workload) -> Measurement:
+    def forget(self, spec: TrialSpec) -> None:
+        """A trial is recorded: what it could go on from is not needed any more."""
+
+    def measure(self, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
         """Measure what an architecture takes, while no trial is under way; MeasureError where it cannot be."""
 
     def close(self) -> None:
@@ -105,6 +108,9 @@ class Display(Protocol):
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
 
+    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial failed, and will be tried once more."""
+
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured: which one, from 1, of how many."""
 
@@ -162,6 +168,8 @@ class Runner:
         self._unmeasured: list[str] = []
         self._ids: set[str] = set()
         """Of the tuning trials that were asked for."""
+        self._tried: set[str] = set()
+        """Ids of trials that have failed once."""
 
     def run(self) -> Outcome:
         """Tune, confirm, measure."""
@@ -174,7 +182,6 @@ class Runner:
             state = "interrupted" if self._interrupted() else "budget"
         return Outcome(state, self._num_trained, self._num_found, tuple(self._failures), tuple(self._unmeasured))
 
-    @property
     def _stopping(self) -> bool:
         late = self._deadline is not None and time.monotonic() > self._deadline
         return late or self._interrupted()
@@ -221,12 +228,14 @@ class Runner:
             return True
         measurements = {}
         for number, (key, workload) in enumerate(workloads.items(), start=1):
-            if self._stopping:
+            if self._stopping():
                 return False
             self._display.measuring(number, len(workloads))
             try:
-                measurements[key] = self._executor.measure(workload)
+                measurements[key] = self._executor.measure(workload, self._stopping)
             except MeasureError as error:
+                if self._stopping():
+                    return False
                 names = [name for name, each in tuned.items() if each == workload]
                 self._unmeasured.append(f"{', '.join(names)}: {error}")
         self._store.measured(measurements)
@@ -244,8 +253,13 @@ class Runner:
         on_result: Callable[[TrialSpec, TrialResult], None],
         on_epoch: Callable[[TrialSpec, EpochRecord], Order],
     ) -> bool:
-        """Run trials until no more are pending; whether all have a result. `pending` is asked again after results."""
+        """Run trials until no more are pending; whether all have a result. `pending` is asked again after results.
+
+        A trial that failed is tried once more, alone, when nothing else can run: by then memory is free, and what happened
+        by chance has passed.
+        """
         queue: deque[TrialSpec] = deque()
+        again: deque[TrialSpec] = deque()
         paused = False
         under_way: set[str] = set()
         epochs: list[tuple[TrialSpec, EpochRecord]] = []
@@ -254,18 +268,21 @@ class Runner:
             self._display.epoch(spec, record)
             epochs.append((spec, record))
             order = on_epoch(spec, record)
-            return "pause" if order == "go" and self._stopping and record.epoch < spec.config.train.epochs else order
+            return "pause" if order == "go" and self._stopping() and record.epoch < spec.config.train.epochs else order
 
         while True:
             queue.extend(pending())
+            if again and not queue and not under_way:
+                queue.append(again.popleft())
             found = False
             while queue and len(under_way) < self._executor.num_workers:
                 spec = queue[0]
                 known = self._store.claim(spec)
-                if known is None and self._stopping:
+                if known is None and self._stopping():
                     break
                 queue.popleft()
                 if known is not None:
+                    self._executor.forget(spec)
                     self._num_found += 1
                     self._display.found(spec, known)
                     on_result(spec, known)
@@ -278,18 +295,25 @@ class Runner:
             if not under_way:
                 if found:
                     continue
-                return not queue and not paused
+                return not queue and not again and not paused
             for ended in self._executor.wait(answer, WAIT_SECONDS):
                 under_way.discard(ended.spec.id)
                 # Records were answered before they are written, so that no worker waits for the store.
                 self._write(epochs)
+                if ended.result and ended.result.status == "failed" and ended.spec.id not in self._tried:
+                    self._tried.add(ended.spec.id)
+                    self._display.retrying(ended.spec, ended.result)
+                    again.append(ended.spec)
+                    continue
                 self._store.end(ended.spec, ended.result)
                 self._display.ended(ended.spec, ended.result)
                 if ended.result is None:
                     paused = True
                     continue
                 self._num_trained += 1
-                if ended.result.status == "failed":
+                if ended.result.status != "failed":
+                    self._executor.forget(ended.spec)
+                else:
                     self._failures.append(f"{ended.spec.variant}, seed {ended.spec.seed}: {ended.result.message}")
                 on_result(ended.spec, ended.result)
             self._write(epochs)

@@ -29,7 +29,10 @@ class DryExecutor:
         self._under_way.clear()
         return ended
 
-    def measure(self, workload: Workload) -> Measurement:
+    def forget(self, spec: TrialSpec) -> None:
+        """Nothing was kept."""
+
+    def measure(self, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
         """Made up, too."""
         return Measurement("none: a dry run", 1, "none", 1, 1, 1, 1.0, 1.0, 0.0, 1.0, 0.0)
 

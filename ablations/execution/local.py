@@ -9,23 +9,45 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
 
 from ablations.costs import MeasureError, Measurement, Workload
+from ablations.datasets import DATASETS
 from ablations.execution.environment import keep_freed_memory
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
+from ablations.units import in_words
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
+
+PATIENCE_SECONDS = 1800.0
+"""A worker is never given up as hung earlier than this after it was last heard of: it may be fetching its data."""
+PATIENCE_EPOCHS = 20
+"""Nor earlier than this many times the longest epoch of the same variant."""
+SLOWEST_FLOPS = 1e9
+"""Nor, before any epoch of the variant has ended, while a processor of so many FLOP/s would still be in the first."""
+
+
+_DRIVERS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class SetupError(Exception):
     """Workers cannot do any trial: data or device is missing. The message is for people."""
+
+
+@dataclass(frozen=True)
+class _Warned:
+    """What a worker has to say to people while its trial goes on."""
+
+    text: str
 
 
 @dataclass
@@ -33,12 +55,31 @@ class _Worker:
     process: BaseProcess
     connection: Connection
     spec: TrialSpec | None = None
+    silent_seconds: float = 0.0
+    """Waited for it since it was last heard of."""
 
 
 class LocalExecutor:
     """Trains trials in worker processes, which start with the first trial and stay for the next."""
 
-    def __init__(self, machine: Machine, data_dir: Path, checkpoint_dir: Path) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        data_dir: Path,
+        checkpoint_dir: Path,
+        warn: Callable[[str], None] = warnings.warn,
+    ) -> None:
+        """No worker yet.
+
+        Args:
+            machine: decides how many there are, and their device.
+            data_dir: of the data sets.
+            checkpoint_dir: of the trials' states.
+            warn: hears what went wrong without ending a trial.
+        """
+        self._warn = warn
+        self._longest_epoch: dict[str, float] = {}
+        """Of a variant, in seconds."""
         self.num_workers = machine.num_workers
         self._device = machine.device
         self._data_dir = data_dir
@@ -55,14 +96,23 @@ class LocalExecutor:
             RuntimeError: every worker is busy.
         """
         worker = self._idle_worker()
-        worker.spec = spec
+        worker.spec, worker.silent_seconds = spec, 0.0
         self._send(worker, spec)
 
-    def measure(self, workload: Workload) -> Measurement:
+    def forget(self, spec: TrialSpec) -> None:
+        """A trial is recorded: its checkpoint is not needed any more."""
+        self._checkpoint(spec.id).unlink(missing_ok=True)
+        self._checkpoint(spec.id).with_suffix(".part").unlink(missing_ok=True)
+
+    def measure(self, workload: Workload, stopping: Callable[[], bool] = lambda: False) -> Measurement:
         """Measure what an architecture takes of this machine, with nothing beside it; takes seconds.
 
+        Args:
+            workload: what is measured.
+            stopping: whether to give it up, asked twice a second.
+
         Raises:
-            MeasureError: it cannot be measured here.
+            MeasureError: it cannot be measured here, or was given up.
             RuntimeError: a trial is under way.
             SetupError: there is no device.
         """
@@ -70,7 +120,13 @@ class LocalExecutor:
             raise RuntimeError("a trial is under way, and would be measured with it")
         worker = self._idle_worker()
         self._send(worker, workload)
+        deadline = time.monotonic() + PATIENCE_SECONDS
         try:
+            while not worker.connection.poll(0.5):
+                if stopping() or time.monotonic() > deadline:
+                    worker.process.kill()
+                    self._restart(worker)
+                    raise MeasureError(f"given up, after {PATIENCE_SECONDS:g} s at the latest")
             message = worker.connection.recv()
         except (EOFError, OSError):
             how = self._restart(worker)
@@ -98,8 +154,17 @@ class LocalExecutor:
         """
         busy = {worker.connection: worker for worker in self._workers if worker.spec is not None}
         ended = []
-        for connection in wait(list(busy), timeout_seconds):
-            worker = busy[connection]  # type: ignore[index]
+        started = time.monotonic()
+        ready = wait(list(busy), timeout_seconds)
+        # At most the timeout: while this process was suspended, so may have been its workers.
+        waited = min(time.monotonic() - started, timeout_seconds)
+        for connection, worker in busy.items():
+            if connection not in ready:
+                worker.silent_seconds += waited
+                if worker.silent_seconds > self._patience_seconds(worker.spec):
+                    ended.append(self._give_up(worker))
+                continue
+            worker.silent_seconds = 0.0
             try:
                 message = worker.connection.recv()
             except (EOFError, OSError):
@@ -109,7 +174,11 @@ class LocalExecutor:
             assert spec is not None
             match message:
                 case EpochRecord():
+                    longest = self._longest_epoch.get(spec.variant, 0.0)
+                    self._longest_epoch[spec.variant] = max(longest, message.epoch_seconds)
                     self._send(worker, on_epoch(spec, message))
+                case _Warned(text):
+                    self._warn(text)
                 case str():
                     raise SetupError(message)
                 case _:
@@ -121,7 +190,8 @@ class LocalExecutor:
         """End all workers; what they are doing is lost."""
         for worker in self._workers:
             worker.connection.close()
-            worker.process.terminate()
+            # They heed no SIGTERM, and a stopped one could not.
+            worker.process.kill()
         for worker in self._workers:
             worker.process.join()
         self._workers.clear()
@@ -154,21 +224,50 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
         process = self._context.Process(target=work, args=(theirs, *folders, self._device, index), daemon=True)
-        # Inherited by the worker: from its first instant on, an interrupt of the terminal is the driver's matter.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Inherited by the worker: from its first instant on, a signal to all processes of the terminal, or of a job that
+        # is ended, is the driver's matter.
+        before = {number: signal.signal(number, signal.SIG_IGN) for number in _DRIVERS_SIGNALS}
         try:
             process.start()
         finally:
-            signal.signal(signal.SIGINT, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
         theirs.close()
         return _Worker(process, ours)
+
+    def _checkpoint(self, trial_id: str) -> Path:
+        return self._checkpoint_dir / f"{trial_id}.pt"
+
+    def _patience_seconds(self, spec: TrialSpec | None) -> float:
+        """How long a trial may be silent."""
+        assert spec is not None
+        longest = self._longest_epoch.get(spec.variant)
+        if longest is None:
+            data = spec.config.data
+            num_images = data.train_size or DATASETS[data.name].num_train
+            # Forward and backward take three times the forward pass, and a MAC is two FLOPs.
+            flops = 6 * Workload.of(spec.config, spec.device).costs.macs * num_images
+            return PATIENCE_SECONDS + flops / SLOWEST_FLOPS
+        return PATIENCE_SECONDS + PATIENCE_EPOCHS * longest
+
+    def _give_up(self, worker: _Worker) -> Ended:
+        """A worker hangs: its trial failed, and another worker takes its place."""
+        worker.process.kill()
+        self._restart(worker)
+        return self._failed(worker, f"it hung: nothing was heard of it for {in_words(worker.silent_seconds)}")
 
     def _replace(self, worker: _Worker) -> Ended:
         """A worker died: its trial failed, and another worker takes its place."""
         how = self._restart(worker)
+        if how == "signal SIGKILL":
+            how += ", as the system does when memory is short"
+        return self._failed(worker, f"the worker process died: {how}")
+
+    @staticmethod
+    def _failed(worker: _Worker, message: str) -> Ended:
         spec = worker.spec
         assert spec is not None
-        return Ended(spec, TrialResult(spec.id, "failed", message=f"the worker process died: {how}"))
+        return Ended(spec, TrialResult(spec.id, "failed", message=message))
 
     def _restart(self, worker: _Worker) -> str:
         """Put another worker in a dead one's place; how it died."""
@@ -187,15 +286,27 @@ def work(
     A workload in a trial's place is measured.
     """
     # The driver decides what an interrupt means; workers learn it between epochs.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in _DRIVERS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     # torch's profiler, which counts memory, writes to stderr otherwise.
     os.environ.setdefault("KINETO_LOG_LEVEL", "6")
     import torch
 
     from ablations.execution.data import DataError, DataSource
-    from ablations.execution.train import run_trial
+    from ablations.execution.train import CheckpointWarning, run_trial
 
+    shown = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *rest: Any, **named: Any) -> None:
+        if issubclass(category, CheckpointWarning):
+            connection.send(_Warned(str(message)))
+        else:
+            shown(message, category, *rest, **named)
+
+    warnings.showwarning = show
+    # Each time, not once a place in the code.
+    warnings.simplefilter("always", CheckpointWarning)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Deterministic mode writes NaN into all fresh memory, to show reads of it: a sixth of a small network's step.
@@ -231,7 +342,9 @@ def work(
                 raise
             # Whatever fails is that trial's result, not the study's end.
             except Exception as error:  # noqa: BLE001
-                connection.send(TrialResult(spec.id, "failed", message=f"{type(error).__name__}: {error}"))
+                memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
+                what = "it ran out of memory: " if memory else ""
+                connection.send(TrialResult(spec.id, "failed", message=f"{what}{type(error).__name__}: {error}"))
     except (EOFError, ConnectionError):
         return  # the driver is gone
 

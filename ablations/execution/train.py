@@ -5,9 +5,9 @@ Shapes: B images a batch, C channels, S side, K classes. images BCSS, logits BK.
 
 from __future__ import annotations
 
+import hashlib
+import io
 import math
-import os
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
@@ -66,7 +66,8 @@ def run_trial(
     Args:
         spec: the trial.
         source: where its images come from.
-        checkpoint: file to go on from and to save to; None keeps nothing.
+        checkpoint: file to go on from and to save to, which outlives the trial, since its result is not recorded yet
+            when it ends; None keeps nothing.
 
     Yields:
         A record after each epoch; send back an `Order`. Epochs that the checkpoint holds are told again, since the driver's
@@ -98,11 +99,9 @@ def run_trial(
         if epoch > len(state.epochs):
             trouble = _next_epoch(state, step, training, validation, spec, size)
             if trouble is not None:
-                _forget(checkpoint)
                 return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble)
         order = yield state.epochs[epoch - 1]
         if order == "prune":
-            _forget(checkpoint)
             return TrialResult(spec.id, "pruned", tuple(state.epochs[:epoch]), message=f"pruned after epoch {epoch}")
         late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
         if checkpoint is not None and (order == "pause" or late):
@@ -121,7 +120,6 @@ def run_trial(
             "num_test_images": len(correct),
             "test_labels": split.labels.cpu().numpy().astype(np.uint8).tobytes(),
         }
-    _forget(checkpoint)
     return TrialResult(spec.id, "finished", tuple(state.epochs), **test)
 
 
@@ -339,6 +337,10 @@ def _num_dead_classes(labels: np.ndarray, correct: np.ndarray) -> int:
     return int((present & ~right).sum())
 
 
+class CheckpointWarning(UserWarning):
+    """A checkpoint could not be written, or not be used; its trial goes on."""
+
+
 def _save(state: _State, path: Path, spec: TrialSpec) -> None:
     values = {
         "trial_id": spec.id,
@@ -348,20 +350,39 @@ def _save(state: _State, path: Path, spec: TrialSpec) -> None:
         "smoothed_loss": state.smoothed_loss,
         "onset_step": state.onset_step,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # A kill while writing leaves the last whole checkpoint.
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    with os.fdopen(descriptor, "wb") as file:
-        torch.save(values, file)
-    Path(temporary).replace(path)
+    buffer = io.BytesIO()
+    torch.save(values, buffer)
+    content = buffer.getvalue()
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # A kill while writing leaves the last whole checkpoint.
+        part.write_bytes(hashlib.sha256(content).digest() + content)
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        warnings.warn(
+            f"no checkpoint of {spec.variant}, seed {spec.seed}, at epoch {len(state.epochs)}: {path}: {error.strerror}; "
+            f"it trains on, and would go on from an earlier epoch after an interruption",
+            CheckpointWarning,
+            stacklevel=2,
+        )
 
 
 def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
     try:
-        values: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        whole = path.read_bytes()
+        # torch checks no sums: it would take a flipped bit for a weight.
+        if hashlib.sha256(whole[32:]).digest() != whole[:32]:
+            raise ValueError("its checksum is not that of its content")
+        values: dict[str, Any] = torch.load(io.BytesIO(whole[32:]), map_location="cpu", weights_only=True)
     # What damage raises depends on where it is. Only time is lost: a trial that starts anew comes to the same result.
     except Exception:  # noqa: BLE001
-        warnings.warn(f"the checkpoint {path} is damaged; its trial starts anew", stacklevel=2)
+        warnings.warn(
+            f"the checkpoint {path} is damaged; its trial starts anew: {spec.variant}, seed {spec.seed}",
+            CheckpointWarning,
+            stacklevel=2,
+        )
         path.unlink(missing_ok=True)
         return
     if values["trial_id"] != spec.id:
@@ -373,8 +394,3 @@ def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
     state.optimizer.load_state_dict(values["optimizer"])
     state.epochs = [EpochRecord(**record) for record in values["epochs"]]
     state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]
-
-
-def _forget(path: Path | None) -> None:
-    if path is not None:
-        path.unlink(missing_ok=True)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import filelock
 
-from ablations.tracking.recorder import shown_uri
 from ablations.tracking.schema import TrackingError
+from ablations.tracking.store import shown_uri, state_folder
 
 
 @contextmanager
@@ -32,7 +32,7 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
     Raises:
         TrackingError: another process holds it; the message says which.
     """
-    folder = _folder(tracking_uri)
+    folder = state_folder(tracking_uri) / "locks"
     lock, holder = folder / f"{study}-{profile}.lock", folder / f"{study}-{profile}.json"
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -61,12 +61,6 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         held.release()
-
-
-def _folder(tracking_uri: str) -> Path:
-    if tracking_uri.startswith("sqlite:///"):
-        return Path(tracking_uri.removeprefix("sqlite:///")).absolute().parent / ".ablations" / "locks"
-    return Path(".ablations") / "locks"
 
 
 def _described(holder: Path) -> str:

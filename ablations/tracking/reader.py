@@ -17,7 +17,7 @@ from ablations.costs import Measurement
 from ablations.plan import Look, Plan
 from ablations.spec import NAME, readable, shown
 from ablations.tracking import schema
-from ablations.tracking.recorder import shown_uri, store_errors
+from ablations.tracking.store import shown_uri, store_errors
 
 T = TypeVar("T")
 _IDS = TypeAdapter(frozenset[str])

@@ -13,6 +13,7 @@ from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
@@ -36,6 +37,7 @@ STATUS = "ablations.status"
 MESSAGE = "ablations.message"
 HYPERPARAMETERS = "ablations.hyperparameters"
 KIND = "ablations.kind"
+PLAN_ID = "ablations.plan_id"
 LOOKS = "ablations.looks"
 SETTLED = "ablations.settled_plan_id"
 PARENT = "mlflow.parentRunId"
@@ -53,6 +55,9 @@ _TRIAL = TypeAdapter(RecordedTrial)
 PAGE = 1000
 
 
+_SQLITE = "sqlite:///"
+
+
 class TrackingError(Exception):
     """The tracking store cannot be used, or lacks what was asked for; the message is for people."""
 
@@ -60,6 +65,11 @@ class TrackingError(Exception):
 def default_uri() -> str:
     """The store that `mlflow ui` with no flags shows: MLFLOW_TRACKING_URI, else mlflow.db in this folder."""
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
+
+
+def database(tracking_uri: str) -> Path | None:
+    """The file of a local store; None for a server."""
+    return Path(tracking_uri.removeprefix(_SQLITE)).absolute() if tracking_uri.startswith(_SQLITE) else None
 
 
 def experiment_name(study: str, profile: str) -> str:
@@ -101,6 +111,20 @@ def all_pages(search: Callable[..., Any], *arguments: Any) -> list[Any]:
             token = page.token
             if not token:
                 return found
+
+
+def artifact_folder(artifact_uri: str) -> Path | None:
+    """Where the files of a run of the current store are; None where a server keeps them.
+
+    A database holds absolute paths. Of one that was moved, together with the folder `mlruns` beside it, they are there.
+    """
+    parts = urlsplit(artifact_uri)
+    if parts.scheme != "file":
+        return None
+    folder = Path(url2pathname(parts.path))
+    file = database(mlflow.get_tracking_uri())
+    beside = None if file is None else file.parent.joinpath("mlruns", *folder.parts[-2:])
+    return folder if beside is None or folder.exists() else beside
 
 
 @contextmanager
@@ -158,6 +182,9 @@ def _recorded(run: Run) -> RecordedTrial | None:
 
 def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
     """A file of a run; None where it has no such file."""
+    folder = artifact_folder(run.info.artifact_uri)
+    if folder is not None:
+        return artifact_text(run.info.artifact_uri, file) if (folder / file).exists() else None
     if file not in {item.path for item in client.list_artifacts(run.info.run_id)}:
         return None
     return artifact_text(run.info.artifact_uri, file)
@@ -165,10 +192,10 @@ def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
 
 def artifact_text(artifact_uri: str, file: str) -> str:
     """A file of a run."""
-    parts = urlsplit(artifact_uri)
-    if parts.scheme == "file":
+    folder = artifact_folder(artifact_uri)
+    if folder is not None:
         # MLflow's own way takes sixteen times as long, and a report reads thousands.
-        return (Path(url2pathname(parts.path)) / file).read_text(encoding="utf-8")
+        return (folder / file).read_text(encoding="utf-8")
     text: str = load_text(f"{artifact_uri}/{file}")
     return text
 

@@ -25,7 +25,7 @@ def open_store(request: pytest.FixtureRequest) -> Open:
         results: dict[str, TrialResult] = {}
         measurements: dict[str, Measurement] = {}
         return lambda plan: MemoryStore(results, measurements)
-    from ablations.tracking.recorder import Recorder
+    from waiting import Recorder
 
     uri = request.getfixturevalue("new_store")()
     return lambda plan: Recorder(uri, plan, "the study's text")

@@ -5,80 +5,19 @@ Each start imports torch in the workers, so the tests share one finished study.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny
+from folder import NUM_TRIALS, Folder, accuracies, finish
 from mlflow import MlflowClient
 
 from ablations.tracking.reader import read_study
-
-SEVERAL = {"train__epochs": 6}
-NUM_TRIALS = 2 * 2 + 2 * 1 + 2 * 2  # searched, run again, confirmed
-
-
-class Folder:
-    """Where a person works: a study file, and what the command leaves."""
-
-    def __init__(self, path: Path, database: Path) -> None:
-        self.path = path
-        path.mkdir()
-        shutil.copyfile(database, path / "mlflow.db")
-        self.write_study()
-
-    def write_study(self, **changes: Any) -> None:
-        tiny.write_yaml(self.path / "tiny.yaml", base=tiny.base(**SEVERAL), **changes)
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        root = Path(__file__).parents[2]
-        kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "ABLATIONS_"))}
-        return subprocess.Popen(
-            [sys.executable, "-m", "ablations", *arguments],
-            cwd=self.path,
-            env={**kept, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": ""},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    def call(self, *arguments: str, code: int = 0) -> str:
-        process = self.start(*arguments)
-        out, err = finish(process)
-        assert process.returncode == code, f"exit code {process.returncode}\n{out}\n{err}"
-        assert "Traceback" not in err
-        return out
-
-    def summary(self) -> dict[str, Any]:
-        text = (self.path / "reports" / "tiny" / "starter" / "summary.json").read_text()
-        values: dict[str, Any] = json.loads(text)
-        return values
-
-    @property
-    def uri(self) -> str:
-        return f"sqlite:///{self.path / 'mlflow.db'}"
-
-    def bits(self) -> dict[tuple[str, int], bytes | None]:
-        """Every confirmation's correctness, image by image."""
-        trials = read_study(self.uri, "tiny", "starter").trials
-        return {(t.variant, t.seed): t.result.test_correct for t in trials if t.phase == "confirm"}
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What a command said, once it has ended."""
-    try:
-        return process.communicate(timeout=600)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        raise
 
 
 @dataclass(frozen=True)
@@ -95,10 +34,6 @@ class Finished:
 def finished(tmp_path_factory: pytest.TempPathFactory, migrated_database: Path) -> Finished:
     folder = Folder(tmp_path_factory.mktemp("functional") / "finished", migrated_database)
     return Finished(folder, folder.call("run", "tiny.yaml"), folder.summary(), folder.bits())
-
-
-def accuracies(summary: dict[str, Any]) -> dict[str, Any]:
-    return {name: variant["accuracy_percent"] for name, variant in summary["variants"].items()}
 
 
 def test_a_run_says_what_it_does_and_where_the_report_is(finished: Finished) -> None:
@@ -231,16 +166,19 @@ def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
     assert "trained 0 trials" in said
     assert "Go on with: python -m ablations run tiny.yaml" in said
 
-    process = folder.start("run", "tiny.yaml")
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("[2/"):  # two trials are done, two are under way
-            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does: to the workers too
-            break
-    out, err = finish(process)
-    assert process.returncode == 130, f"{out}\n{err}"
-    assert "what is done is kept" in err
-    assert "Traceback" not in err
+    # Ctrl-C and a scheduler's SIGTERM go to the workers too. Two trials are done, or found; two are under way.
+    for number, seen in ((signal.SIGINT, "[2/"), (signal.SIGTERM, "[5/")):
+        process = folder.start("run", "tiny.yaml")
+        assert process.stdout is not None
+        for line in process.stdout:
+            if line.startswith(seen):
+                os.killpg(process.pid, number)
+                break
+        out, err = finish(process)
+        assert process.returncode == 130, f"{out}\n{err}"
+        assert "what is done is kept" in err
+        assert "failed" not in out + err
+        assert "Traceback" not in err
 
     said = folder.call("run", "tiny.yaml")
     assert ", found 0 done before" not in said

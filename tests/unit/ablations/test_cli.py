@@ -286,7 +286,7 @@ def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
 @pytest.fixture
 def store(migrated_database: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The store of this folder, with two studies, one of them at two profiles; none of their trials has run."""
-    from ablations.tracking.recorder import Recorder
+    from waiting import Recorder
 
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     shutil.copyfile(migrated_database, "mlflow.db")

@@ -25,6 +25,7 @@ class Bench:
         self.store = MemoryStore()
         self.shown: list[tuple[str, str]] = []
         self.executor: InProcessExecutor | None = None
+        self.forget: Callable[[TrialSpec], None] = lambda spec: None
 
     def run(
         self,
@@ -38,6 +39,7 @@ class Bench:
         self.training.started.clear()
         self.training.num_epochs = 0
         self.executor = InProcessExecutor(self.training, num_workers)
+        self.executor.forget = self.forget  # type: ignore[method-assign]
         return Runner(
             plan,
             tuner=VariantTuner,
@@ -276,6 +278,45 @@ def test_a_crash_is_a_failure_that_the_next_run_tries_again(bench: Bench) -> Non
     assert bench.trained == [("confirm", "one", 1)]
 
 
+def test_a_trial_that_fails_is_tried_once_more_alone_and_after_the_others(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=3)
+    failed: list[TrialSpec] = []
+    alone: list[int] = []
+
+    def crashing(spec: TrialSpec) -> bool:
+        if (spec.variant, spec.seed) != ("two", 0):
+            return False
+        failed.append(spec)
+        if len(failed) > 1:
+            assert bench.executor is not None
+            alone.append(len(bench.executor._under_way))
+        return len(failed) == 1
+
+    bench.training.crashing = crashing
+    outcome = bench.run(plan)
+    assert outcome == Outcome("complete", 6, 0, ())
+    assert bench.confirmed()[-1] == (0, "two")
+    assert alone == [1]
+
+
+def test_a_trial_that_fails_twice_is_given_up(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=3)
+    bench.training.crashing = lambda spec: (spec.variant, spec.seed) == ("two", 0)
+    outcome = bench.run(plan)
+    assert (outcome.state, outcome.num_trained, len(outcome.failures)) == ("complete", 6, 1)
+    assert bench.confirmed().count((0, "two")) == 2
+
+
+def test_what_a_trial_could_go_on_from_is_kept_until_it_is_recorded(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=1)
+    order: list[str] = []
+    bench.store.end = lambda spec, result: order.append(f"recorded {spec.id}")  # type: ignore[method-assign]
+    bench.forget = lambda spec: order.append(f"forgotten {spec.id}")
+    bench.run(plan)
+    ids = [spec.id for spec in bench.training.started]
+    assert order == [f"{what} {trial_id}" for trial_id in ids for what in ("recorded", "forgotten")]
+
+
 def test_a_variant_that_cannot_be_tuned_is_confirmed_at_the_bases_values(bench: Bench) -> None:
     bench.training.crashing = lambda spec: spec.phase == "tune" and spec.variant == "one"
     outcome = bench.run(tiny.plan())
@@ -350,8 +391,22 @@ def test_an_interrupt_while_measuring_is_heeded(bench: Bench) -> None:
     assert len(bench.store.measurements) == 2
 
 
+def test_an_interrupt_ends_a_measurement_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[bool] = []
+
+    def measure(self: InProcessExecutor, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
+        seen.append(True)
+        assert stopping()
+        raise MeasureError("given up")
+
+    monkeypatch.setattr(InProcessExecutor, "measure", measure)
+    outcome = bench.run(tiny.plan(), interrupted=lambda: bool(seen))
+    assert (outcome.state, outcome.unmeasured, len(seen)) == ("interrupted", (), 1)
+    assert bench.store.measurements == {}
+
+
 def test_what_cannot_be_measured_is_said_and_harms_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: InProcessExecutor, workload: Workload) -> Measurement:
+    def refuse(self: InProcessExecutor, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
         raise MeasureError("out of memory")
 
     monkeypatch.setattr(InProcessExecutor, "measure", refuse)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from pathlib import Path
 import pytest
 import tiny
 
+from ablations.costs import MeasureError, Workload
+from ablations.execution import local
 from ablations.execution.local import LocalExecutor, SetupError
 from ablations.plan import Machine
 from ablations.trial import Ended, EpochRecord, Order, TrialSpec
@@ -61,7 +64,10 @@ def test_a_killed_worker_fails_its_trial_and_the_next_one_runs(executor: LocalEx
     executor.submit(tiny.trial(seed=0))
     result = until_ended(executor, kill_once).result
     assert result is not None
-    assert (result.status, result.message) == ("failed", "the worker process died: signal SIGKILL")
+    assert (result.status, result.message) == (
+        "failed",
+        "the worker process died: signal SIGKILL, as the system does when memory is short",
+    )
 
     executor.submit(tiny.trial(seed=1))
     result = until_ended(executor).result
@@ -75,6 +81,82 @@ def test_a_killed_worker_fails_its_trial_and_the_next_one_runs(executor: LocalEx
     assert result.status == "finished"
 
 
+def test_a_worker_that_hangs_is_ended_and_the_next_trial_runs(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "PATIENCE_SECONDS", 1.0)
+    stopped = []
+
+    def stop_once(spec: TrialSpec, record: EpochRecord) -> Order:
+        if not stopped:
+            (worker,) = multiprocessing.active_children()
+            assert worker.pid is not None
+            os.kill(worker.pid, signal.SIGSTOP)
+            stopped.append(spec)
+        return "go"
+
+    monkeypatch.setattr(local, "SLOWEST_FLOPS", 1e5)  # a worker takes seconds to start
+    executor.submit(tiny.trial(seed=0))
+    result = until_ended(executor, stop_once).result
+    assert result is not None
+    assert result.status == "failed"
+    assert re.match(r"it hung: nothing was heard of it for \d+ s", result.message or "")
+    executor.submit(tiny.trial(seed=1))
+    monkeypatch.undo()
+    result = until_ended(executor).result
+    assert result is not None
+    assert result.status == "finished"
+
+
+def test_a_slow_epoch_is_no_hang() -> None:
+    executor = LocalExecutor(ONE_CORE, Path("data"), Path("checkpoints"))
+    spec = tiny.trial(data__name="fashion_mnist", data__resize=224, model__preset="nin_book", model__width=1.0)
+    before = executor._patience_seconds(spec)
+    assert before > 10 * local.PATIENCE_SECONDS
+    executor._longest_epoch["two"] = 600.0
+    assert executor._patience_seconds(spec) == local.PATIENCE_SECONDS + 20 * 600
+
+
+def test_a_damaged_checkpoint_is_told_to_people(tmp_path: Path) -> None:
+    told: list[str] = []
+    executor = LocalExecutor(ONE_CORE, tmp_path / "data", tmp_path, told.append)
+    spec = tiny.trial()
+    (tmp_path / f"{spec.id}.pt").write_bytes(b"not a checkpoint")
+    try:
+        executor.submit(spec)
+        result = until_ended(executor).result
+    finally:
+        executor.close()
+    assert result is not None
+    assert result.status == "finished"
+    assert [text.split(";")[1] for text in told] == [" its trial starts anew: two, seed 0"]
+
+
+def test_what_a_recorded_trial_leaves_is_removed(tmp_path: Path) -> None:
+    executor = LocalExecutor(ONE_CORE, tmp_path / "data", tmp_path)
+    spec = tiny.trial()
+    for suffix in ("pt", "part"):
+        (tmp_path / f"{spec.id}.{suffix}").write_bytes(b"")
+    executor.forget(spec)
+    assert not list(tmp_path.iterdir())
+
+
+def test_memory_that_is_not_there_is_named(executor: LocalExecutor) -> None:
+    plan = tiny.plan()
+    executor.submit(plan.trial("two", "confirm", 0, {"model.channels": (1 << 36, 8, 8)}))
+    result = until_ended(executor).result
+    assert result is not None
+    assert result.status == "failed"
+    assert (result.message or "").startswith("it ran out of memory: ")
+
+
+def test_a_measurement_is_given_up_when_asked(executor: LocalExecutor) -> None:
+    asked = []
+    with pytest.raises(MeasureError, match="given up"):
+        executor.measure(Workload.of(tiny.trial().config, "cpu"), lambda: bool(asked.append(1)) or True)  # type: ignore[func-returns-value]
+    assert len(asked) == 1
+
+
 def test_absent_data_ends_the_study_not_the_trial(executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")  # an address that refuses: there is no network
     spec = tiny.trial(data__name="fashion_mnist", data__resize=None, model__preset="nin_small")
@@ -83,11 +165,13 @@ def test_absent_data_ends_the_study_not_the_trial(executor: LocalExecutor, monke
         until_ended(executor)
 
 
-def test_an_interrupt_of_the_terminal_does_not_reach_a_worker_that_starts(executor: LocalExecutor) -> None:
+# Ctrl-C goes to every process of the terminal, SIGTERM to every process of a job that a scheduler ends.
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_all_does_not_reach_a_worker_that_starts(number: signal.Signals, executor: LocalExecutor) -> None:
     executor.submit(tiny.trial())
     (worker,) = multiprocessing.active_children()
     assert worker.pid is not None
-    os.kill(worker.pid, signal.SIGINT)  # Ctrl-C goes to every process of the terminal
+    os.kill(worker.pid, number)
     result = until_ended(executor).result
     assert result is not None
     assert result.status == "finished"

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import math
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +58,8 @@ def test_a_trial_paused_and_resumed_equals_one_that_was_not(
     assert tiny.timeless(resumed) == tiny.timeless(whole)
     assert resumed is not None
     assert resumed.test_correct is not None
-    assert not list(tmp_path.iterdir())
+    # Until its result is recorded, a death must not cost the whole trial.
+    assert list(tmp_path.iterdir()) == [checkpoint]
 
 
 def test_a_resumed_trial_tells_its_earlier_epochs_again(source: DataSource, tmp_path: Path) -> None:
@@ -89,7 +93,15 @@ def test_the_checkpoint_of_another_trial_is_refused(source: DataSource, tmp_path
         run(tiny.trial(seed=1), source, checkpoint)
 
 
-@pytest.mark.parametrize("damage", [lambda whole: whole[:-200], lambda whole: b"", lambda whole: b"\x80\x02garbage"])
+def flipped(whole: bytes) -> bytes:
+    """One bit of a weight is another one: a whole file for all that torch can tell."""
+    place = len(whole) // 2
+    return whole[:place] + bytes([whole[place] ^ 4]) + whole[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda whole: whole[:-200], lambda whole: b"", lambda whole: b"\x80\x02garbage", flipped]
+)
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(damage: Any, source: DataSource, tmp_path: Path) -> None:
     spec, checkpoint = tiny.trial(), tmp_path / "trial.pt"
     run(spec, source, checkpoint, orders={1: "pause"})
@@ -99,9 +111,41 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(damage: Any, source: D
     assert tiny.timeless(result) == tiny.timeless(run(spec, source))
 
 
+def test_a_disk_that_is_full_costs_a_checkpoint_and_not_the_trial(
+    source: DataSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", -1.0)
+    spec, checkpoint = tiny.trial(), tmp_path / "trial.pt"
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.warns(
+            train.CheckpointWarning, match=r"no checkpoint of two, seed 0, at epoch \d: .*File too large"
+        ):
+            result = run(spec, source, checkpoint)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert tiny.timeless(result) == tiny.timeless(run(spec, source))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_clock_that_goes_backwards_changes_nothing(source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = tiny.trial()
+    whole = run(spec, source)
+    stamps = iter(range(10**18, 0, -(10**15)))
+    monkeypatch.setattr(train.time, "time_ns", lambda: next(stamps))
+    monkeypatch.setattr(train.time, "time", lambda: float(next(stamps)))
+    result = run(spec, source)
+    assert tiny.timeless(result) == tiny.timeless(whole)
+    assert result is not None
+    assert all(0 < epoch.epoch_seconds < 60 for epoch in result.epochs)
+
+
 def test_a_checkpoint_runs_no_code(source: DataSource, tmp_path: Path) -> None:
     trap, checkpoint = tmp_path / "sprung", tmp_path / "trial.pt"
-    torch.save({"trial_id": _Touch(trap)}, checkpoint)
+    buffer = io.BytesIO()
+    torch.save({"trial_id": _Touch(trap)}, buffer)
+    checkpoint.write_bytes(hashlib.sha256(buffer.getvalue()).digest() + buffer.getvalue())
     with pytest.warns(UserWarning, match="damaged"):
         run(tiny.trial(), source, checkpoint)
     assert not trap.exists()
@@ -307,14 +351,12 @@ def test_a_validation_loss_that_is_not_finite_is_divergence_too(
     assert result is not None
     assert (result.status, len(result.epochs)) == ("diverged", 1)
     assert result.message == "the validation loss was not finite after epoch 2"
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_pruned_trial_stops_with_the_epochs_it_has(source: DataSource, tmp_path: Path) -> None:
     result = run(tiny.trial(phase="tune"), source, tmp_path / "trial.pt", orders={2: "prune"})
     assert result is not None
     assert (result.status, len(result.epochs), result.message) == ("pruned", 2, "pruned after epoch 2")
-    assert not list(tmp_path.iterdir())
 
 
 def test_a_trial_without_a_checkpoint_leaves_no_file(source: DataSource, tmp_path: Path) -> None:

@@ -15,13 +15,16 @@ import tiny
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
+from waiting import Recorder
 
 from ablations.plan import Plan
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking import schema
 from ablations.tracking.reader import read_study, recorded_studies
-from ablations.tracking.recorder import Recorder, record_looks, shown_uri
+from ablations.tracking.recorder import record_looks
 from ablations.tracking.schema import TrackingError, default_uri
+from ablations.tracking.store import shown_uri
+from ablations.tracking.writer import Writer
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
 
 PLAN = tiny.plan()
@@ -157,17 +160,21 @@ def test_a_driver_that_died_leaves_a_run_that_the_next_one_goes_on_with(
 
 
 def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def killed(*args: Any) -> None:
-        raise KeyboardInterrupt
+    def full(*args: Any) -> None:
+        raise OSError("no space left on device")
 
     spec = PLAN.trial("two", "confirm", 0, {})
     recorder = Recorder(uri, PLAN, "text")
-    monkeypatch.setattr(MlflowClient, "log_text", killed)
-    with pytest.raises(KeyboardInterrupt):
-        record_trial(recorder, spec, tiny.result(spec))
-    monkeypatch.undo()
-    assert Recorder(uri, PLAN, "text").claim(spec) is None
+    monkeypatch.setattr(Writer, "_keep", full)
+    record_trial(recorder, spec, tiny.result(spec))
+    assert len(trials(uri)) == 1
     assert read_study(uri, "tiny", "starter").trials == ()
+    recorder.close(False, None)
+    monkeypatch.undo()
+    Recorder(uri, PLAN, "text")
+    (trial,) = read_study(uri, "tiny", "starter").trials
+    assert trial.result == tiny.result(spec)
+    assert len(trials(uri)) == 1
 
 
 def test_a_long_trial_is_written_whole(uri: str) -> None:
@@ -287,11 +294,10 @@ def no_database(tmp_path: Path) -> str:
     [
         no_database,
         lambda tmp_path: "sqlite:////proc/nowhere/mlflow.db",
-        lambda tmp_path: "http://127.0.0.1:9",
         lambda tmp_path: "gopher://somewhere",
         lambda tmp_path: "postgresql://user:secret@127.0.0.1:9/db",
     ],
-    ids=["no database", "no folder", "no server", "no such scheme", "no driver or server"],
+    ids=["no database", "no folder", "no such scheme", "no driver or server"],
 )
 def test_a_store_that_cannot_be_opened_is_one_clear_error(
     make_uri: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -304,13 +310,18 @@ def test_a_store_that_cannot_be_opened_is_one_clear_error(
     assert "secret" not in str(caught.value)
 
 
-@pytest.mark.parametrize("use", [lambda uri: Recorder(uri, PLAN, "text"), lambda uri: read_study(uri, "tiny", "x")])
-def test_a_password_is_never_shown(use: Callable[[str], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    uri = "http://me:secret@127.0.0.1:9/"
     with pytest.raises(TrackingError) as caught:
-        use("http://me:secret@127.0.0.1:9/")
-    assert "secret" not in str(caught.value)
-    assert "127.0.0.1:9" in str(caught.value)
+        read_study(uri, "tiny", "starter")
+    told: list[str] = []
+    recorder = Recorder(uri, PLAN, "text", told.append)
+    for said in (str(caught.value), *told, str(recorder.waiting), str(recorder.trouble)):
+        assert "secret" not in said
+    assert "127.0.0.1:9" in told[0]
+    (file,) = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert "secret" not in str(file) + file.read_text()
 
 
 @pytest.mark.parametrize(
@@ -327,8 +338,9 @@ def test_a_uri_is_shown_without_its_password(uri: str, shown: str) -> None:
 
 
 def test_a_deleted_experiment_is_not_written_to(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
-    MlflowClient(uri).delete_experiment(recorder.experiment_id)
+    Recorder(uri, PLAN, "text")
+    client = MlflowClient(uri)
+    client.delete_experiment(client.get_experiment_by_name("tiny/starter").experiment_id)
     with pytest.raises(TrackingError, match=r"was deleted\. Restore it"):
         Recorder(uri, PLAN, "text")
 
@@ -420,3 +432,28 @@ def test_tags_that_were_edited_are_an_error_in_words(uri: str) -> None:
     MlflowClient(uri).set_tag(run.info.run_id, "ablations.seed", "nought")
     with pytest.raises(TrackingError, match=rf"the tags of run {run.info.run_id} .* are not as recorded"):
         read_study(uri, "tiny", "starter")
+
+
+# A store that was moved
+
+
+def test_a_store_that_was_moved_is_read_and_gone_on_with_where_it_is(uri: str, tmp_path: Path) -> None:
+    old = Path(uri.removeprefix("sqlite:///")).parent
+    first, second = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
+    recorder = Recorder(uri, PLAN, "text")
+    record_trial(recorder, first, tiny.result(first, 61.0))
+    recorder.measured({"a": tiny.measurement()})
+    new = old.rename(tmp_path / "elsewhere")
+    moved = f"sqlite:///{new / 'mlflow.db'}"
+    stored = read_study(moved, "tiny", "starter")
+    assert [trial.result for trial in stored.trials] == [tiny.result(first, 61.0)]
+    assert set(stored.measurements) == {"a"}
+
+    recorder = Recorder(moved, PLAN, "text")
+    assert recorder.claim(first) is not None
+    record_trial(recorder, second, tiny.result(second, 62.0))
+    assert [trial.result for trial in read_study(moved, "tiny", "starter").trials] == [
+        tiny.result(first, 61.0),
+        tiny.result(second, 62.0),
+    ]
+    assert not old.exists()

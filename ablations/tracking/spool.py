@@ -1,0 +1,136 @@
+"""Records on their way to the store: first on this machine's disk, as lines of JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from ablations.tracking.schema import TrackingError, database
+from ablations.tracking.store import shown_uri, state_folder
+from ablations.trial import content_hash
+
+Entry = dict[str, Any]
+
+
+class Spool:
+    """Entries that wait for the store, first in, first out: on disk before `append` returns, gone when `done`.
+
+    Whoever holds the study's lock has the spool; one thread may append while another one takes.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a spool, and with it what an earlier process left.
+
+        Raises:
+            OSError: it cannot be read or mended.
+        """
+        self.path = path
+        self._changed = threading.Condition()
+        self._closed = False
+        self._position = 0
+        whole = path.read_bytes() if path.exists() else b""
+        self._sizes = deque(len(line) for line in whole.splitlines(keepends=True))
+        if not whole.endswith(b"\n") and whole:
+            # A kill cut short what was never promised.
+            os.truncate(path, len(whole) - self._sizes.pop())
+
+    @property
+    def waiting(self) -> int:
+        """Number of entries."""
+        return len(self._sizes)
+
+    def __iter__(self) -> Iterator[Entry]:
+        """All entries, the first one first; for a spool of which none is done yet.
+
+        Raises:
+            TrackingError: one is damaged.
+        """
+        for number, line in enumerate(self.path.read_bytes().splitlines() if self._sizes else (), start=1):
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                raise TrackingError(
+                    f"line {number} of {self.path} is damaged. Its lines wait to be written to MLflow, a trial or a note "
+                    f"each: delete this one, and run the study again for what it held."
+                ) from error
+
+    def append(self, entry: Entry) -> None:
+        """Add an entry behind the others.
+
+        Raises:
+            OSError: it cannot be kept; nothing of it is.
+        """
+        line = json.dumps(entry).encode() + b"\n"
+        with self._changed:
+            end = self.path.stat().st_size if self._sizes else 0
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                with self.path.open("ab") as file:
+                    file.write(line)
+                    file.flush()
+                    os.fsync(file.fileno())
+            except OSError as error:
+                if self.path.exists():
+                    os.truncate(self.path, end)
+                raise OSError(error.errno, error.strerror, str(self.path)) from error
+            self._sizes.append(len(line))
+            self._changed.notify_all()
+
+    def first(self) -> Entry | None:
+        """The first entry, once there is one; None where there is none and the spool is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._sizes or self._closed)
+            if not self._sizes:
+                return None
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                entry: Entry = json.loads(file.read(self._sizes[0]))
+            return entry
+
+    def done(self) -> None:
+        """The first entry is in the store."""
+        with self._changed:
+            if len(self._sizes) == 1:
+                self.path.unlink()
+                self._position = -self._sizes[0]
+            self._position += self._sizes.popleft()
+
+    def close(self) -> None:
+        """Nothing will be appended."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep until the spool is closed, at most so long; whether it is."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._closed, seconds)
+
+
+def spool_path(tracking_uri: str, study: str, profile: str) -> Path:
+    """The spool of a study at a profile for a store."""
+    return _folder(tracking_uri) / f"{study}-{profile}.jsonl"
+
+
+def spools(tracking_uri: str) -> list[tuple[str, str]]:
+    """Studies with entries that wait for a store, each with its profile."""
+    files = sorted(_folder(tracking_uri).glob("*-*.jsonl"))
+    return [(file.stem.split("-")[0], file.stem.split("-")[1]) for file in files]
+
+
+def num_waiting(tracking_uri: str, study: str, profile: str) -> int:
+    """Entries of a study that wait for a store."""
+    path = spool_path(tracking_uri, study, profile)
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def _folder(tracking_uri: str) -> Path:
+    # The name tells stores apart, and neither a password nor the folder that a database was moved from is in it.
+    file = database(tracking_uri)
+    name = shown_uri(tracking_uri).rstrip("/") if file is None else file.name
+    return state_folder(tracking_uri) / "spool" / content_hash(name)

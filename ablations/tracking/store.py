@@ -1,0 +1,53 @@
+"""Where a store is, what lies beside it on this machine, and its failures in words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
+
+from ablations.tracking import schema
+
+
+class StoreAway(schema.TrackingError):
+    """The store cannot be used now, but probably later: its server does not answer, or its database is locked."""
+
+
+@contextmanager
+def store_errors(tracking_uri: str) -> Iterator[None]:
+    """Turn the store's failures into a message for people.
+
+    Raises:
+        StoreAway: waiting may help.
+        TrackingError: it will not.
+    """
+    try:
+        yield
+    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
+        shown = shown_uri(tracking_uri)
+        text = shown_uri(" ".join(str(error).split()))[:300]
+        code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
+        if "database is locked" in text:
+            raise StoreAway(f"the MLflow store {shown} is locked by another program") from error
+        if schema.database(tracking_uri) is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
+            raise StoreAway(f"the MLflow server at {shown} does not answer ({text})") from error
+        raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text}") from error
+
+
+def shown_uri(text: str) -> str:
+    """A tracking URI, or a text with some in it, without its passwords: those before a host, and those among the options."""
+    return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
+
+
+_LOGIN = re.compile(r"(?<=://)[^/\s]\S*@")
+_OPTION = re.compile(r"(?i)((?:pass|pwd|token|secret)\w*(?:=|%3d))(?:(?!%3b)[^&;\s])+")
+
+
+def state_folder(tracking_uri: str) -> Path:
+    """Where this machine keeps what belongs to a store: beside a local database, else in the working folder."""
+    file = schema.database(tracking_uri)
+    return (Path() if file is None else file.parent) / ".ablations"

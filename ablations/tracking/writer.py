@@ -1,0 +1,189 @@
+"""Writes a spool's entries to MLflow. Each may come again, whole or half written before, and is there once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, Run, RunTag
+
+from ablations.analysis import RecordedTrial
+from ablations.costs import Measurement
+from ablations.tracking import schema
+from ablations.tracking.spool import Entry
+from ablations.tracking.store import store_errors
+from ablations.trial import EpochRecord
+
+LAST_METRIC = "epoch_seconds"
+"""The last metric of an epoch's to be written: where it is, the others are."""
+
+
+class Writer:
+    """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
+
+    def __init__(self, tracking_uri: str, study: str, profile: str) -> None:
+        self._uri = tracking_uri
+        self._study = study
+        self._profile = profile
+        self._is_open = False
+        self.plan_id: str | None = None
+        """Of the plan in the store; this and the rest as of the last `open`."""
+        self.measurements: dict[str, Measurement] = {}
+        """By the workload's id."""
+        self.trials: dict[str, RecordedTrial] = {}
+        """Trials with an outcome, by id, whichever plan they were run for."""
+
+    def open(self) -> None:
+        """Learn what the store has, and put right what a death left there: runs under way, and runs made twice.
+
+        Raises:
+            TrackingError: the store cannot be opened or reached.
+        """
+        with store_errors(self._uri):
+            mlflow.set_tracking_uri(self._uri)
+            self._client = MlflowClient(self._uri)
+            self._experiment = self._find_experiment()
+            studies = schema.all_pages(self._client.search_runs, [self._experiment], f"tags.`{schema.KIND}` = 'study'")
+            parent = self._only(studies, schema.PLAN_ID) if studies else None
+            self._parent: str = parent.info.run_id if parent else ""
+            self.plan_id = parent.data.tags.get(schema.PLAN_ID) if parent else None
+            self.measurements = schema.stored_measurements(self._client, parent) if parent else {}
+            same: dict[str, list[Run]] = {}
+            for run in schema.children(self._client, self._experiment):
+                same.setdefault(run.data.tags[schema.TRIAL_ID], []).append(run)
+            runs = {trial_id: self._only(each, schema.STATUS) for trial_id, each in same.items()}
+            for run in runs.values():
+                if run.info.status == "RUNNING":
+                    self._client.set_terminated(run.info.run_id, status="KILLED")
+            self._run_ids = {trial_id: run.info.run_id for trial_id, run in runs.items()}
+            self._finished = {trial_id for trial_id, run in runs.items() if run.info.status == "FINISHED"}
+            recorded = {trial_id: schema.recorded(run) for trial_id, run in runs.items()}
+            self.trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
+        self._is_open = True
+
+    def write(self, entry: Entry) -> None:
+        """Write an entry.
+
+        Raises:
+            TrackingError: it could not be written, or perhaps not all of it.
+        """
+        if not self._is_open:
+            self.open()
+        # After a failure the store is looked through again, since what was half done may be there or not.
+        self._is_open = False
+        with store_errors(self._uri):
+            match entry["kind"]:
+                case "study":
+                    self._write_study(entry)
+                case "trial":
+                    self._write_trial(entry)
+                case "labels":
+                    self._client.log_batch(self._run_ids[entry["trial_id"]], tags=_tags(entry["tags"]))
+                case "text":
+                    self._keep(self._parent, entry["text"], entry["file"])
+                    self._client.log_batch(self._parent, tags=_tags(entry["tags"]))
+                case "end":
+                    self._client.set_terminated(self._parent, status=entry["status"], end_time=entry["ended_ms"])
+        self._is_open = True
+
+    def _find_experiment(self) -> str:
+        name = schema.experiment_name(self._study, self._profile)
+        experiment = self._client.get_experiment_by_name(name)
+        if experiment is None:
+            file = schema.database(self._uri)
+            return str(
+                self._client.create_experiment(
+                    name,
+                    # Beside a local database; a server knows its own.
+                    artifact_location=None if file is None else (file.parent / "mlruns").as_uri(),
+                    # MLflow's pages then show training runs, not the tools for language models.
+                    tags={"mlflow.experimentKind": "custom_model_development"},
+                )
+            )
+        if experiment.lifecycle_stage != "active":
+            raise schema.TrackingError(
+                f"the MLflow experiment {name!r} was deleted. Restore it (mlflow experiments restore --experiment-id "
+                f"{experiment.experiment_id}) or empty the trash with 'mlflow gc'."
+            )
+        return str(experiment.experiment_id)
+
+    def _only(self, same: list[Run], tag: str) -> Run:
+        """The run that counts, of those that should be one: one that got as far as `tag`, then the oldest.
+
+        Another one is left where MLflow's answer to its making was lost, or where two drivers had no lock in common.
+        """
+        best, *others = sorted(same, key=lambda run: (tag not in run.data.tags, run.info.start_time))
+        for run in others:
+            self._client.delete_run(run.info.run_id)
+        return best
+
+    def _keep(self, run_id: str, text: str, file: str) -> None:
+        """Keep a file with a run, also in a store that was moved, where MLflow would make the old folder again."""
+        folder = schema.artifact_folder(self._client.get_run(run_id).info.artifact_uri)
+        if folder is None:
+            self._client.log_text(run_id, text, file)
+        else:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / file).write_text(text, encoding="utf-8")
+
+    def _write_study(self, entry: Entry) -> None:
+        if not self._parent:
+            run = self._client.create_run(self._experiment, tags=entry["tags"], run_name=self._study)
+            self._parent = run.info.run_id
+        self._keep(self._parent, entry["text"], schema.STUDY_FILE)
+        self._keep(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
+        self._client.set_tag(self._parent, schema.PLAN_ID, entry["plan_id"])
+
+    def _write_trial(self, entry: Entry) -> None:
+        trial_id, result = entry["trial_id"], entry["result"]
+        if trial_id in self._finished:
+            # Trained again by a run that could not see the store. The first record stays.
+            self._client.log_batch(self._run_ids[trial_id], tags=_tags(entry["labels"]))
+            return
+        epochs = [EpochRecord(**values) for values in entry["epochs"]]
+        if trial_id in self._run_ids:
+            run_id = self._run_ids[trial_id]
+            self._client.update_run(run_id, status="RUNNING")
+            # An epoch that was trained again after a death has new times; its first record stays. A record that
+            # comes again has its own, and MLflow stores it once.
+            stamps = {point.step: point.timestamp for point in self._client.get_metric_history(run_id, LAST_METRIC)}
+            epochs = [epoch for epoch in epochs if stamps.get(epoch.step, epoch.timestamp_ms) == epoch.timestamp_ms]
+        else:
+            tags = {schema.PARENT: self._parent, **entry["tags"], **entry["labels"]}
+            run = self._client.create_run(
+                self._experiment, start_time=entry["started_ms"], tags=tags, run_name=entry["name"]
+            )
+            run_id = self._run_ids[trial_id] = run.info.run_id
+        metrics = [
+            Metric(name, value, epoch.timestamp_ms, epoch.step)
+            for epoch in epochs
+            for name, value in schema.epoch_metrics(epoch).items()
+        ]
+        if result and result["test_accuracy_percent"] is not None:
+            last = result["epochs"][-1]
+            metrics.append(
+                Metric("test_accuracy_percent", result["test_accuracy_percent"], last["timestamp_ms"], last["step"])
+            )
+        # An empty message wipes that of an attempt that crashed.
+        message = {schema.MESSAGE: result["message"] or ""} if result else {}
+        # The client splits what is too much for one transaction.
+        self._client.log_batch(
+            run_id,
+            metrics=metrics,
+            params=[Param(key, value) for key, value in entry["params"].items()],
+            tags=_tags({**entry["labels"], **message}),
+        )
+        if result:
+            self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)
+            # Last: a trial counts once all of it is written.
+            self._client.set_tag(run_id, schema.STATUS, result["status"])
+        if entry["status"] != "RUNNING":
+            self._client.set_terminated(run_id, status=entry["status"], end_time=entry["ended_ms"])
+        if entry["status"] == "FINISHED":
+            self._finished.add(trial_id)
+
+
+def _tags(values: dict[str, Any]) -> list[RunTag]:
+    return [RunTag(key, value) for key, value in values.items()]

@@ -1,0 +1,191 @@
+"""Kills a study at random moments and compares its end with an undisturbed run's. `python -m benchmarks.soak --kills 30`.
+
+Half of the kills hit the driver, half a worker, all with SIGKILL. A study that ends before all kills are spent is run anew.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+Told = tuple[str, int, int]
+"""A trial's id, an epoch of it, and when that was trained, in milliseconds."""
+
+
+@dataclass
+class Tally:
+    """What the kills did."""
+
+    kills: Counter[str] = field(default_factory=Counter)
+    num_trials: int = 0
+    num_epochs: int = 0
+    num_repeated: int = 0
+    oldest_seconds: float = 0.0
+    """From an epoch that was trained again to the kill that caused it, at most."""
+    lost: list[str] = field(default_factory=list)
+
+
+def main() -> None:
+    """Run the study once undisturbed and then, killed, until the kills are spent; print a table."""
+    if sys.argv[1:2] == ["--drive"]:
+        _drive(Path(sys.argv[2]), sys.argv[3:])
+        return
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--study", default="one_by_one", help="A study with a starter profile.")
+    parser.add_argument("--seconds", type=float, default=16.0, help="Longest time from a start, or a kill, to a kill.")
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    study = str(Path(arguments.study).resolve()) if arguments.study.endswith(".yaml") else arguments.study
+    with tempfile.TemporaryDirectory() as name:
+        whole = Path(name) / "undisturbed"
+        whole.mkdir()
+        _start(whole, study).wait()
+        tally = Tally()
+        chance = random.Random(arguments.seed)  # noqa: S311
+        round_number = 0
+        while sum(tally.kills.values()) < arguments.kills:
+            round_number += 1
+            folder = Path(name) / f"killed-{round_number}"
+            folder.mkdir()
+            times = _kill_until_done(folder, study, arguments.kills, arguments.seconds, chance, tally.kills)
+            _compare(whole, folder, times, tally)
+    print("| kills | of the driver | of a worker | trials | epochs | epochs repeated | the oldest of them | lost |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    print(
+        f"| {sum(tally.kills.values())} | {tally.kills['driver']} | {tally.kills['worker']} | {tally.num_trials} "
+        f"| {tally.num_epochs} | {tally.num_repeated} | {tally.oldest_seconds:.1f} s before its kill | {len(tally.lost)} |"
+    )
+    if tally.lost:
+        sys.exit("\n".join(tally.lost))
+
+
+def _drive(log: Path, arguments: list[str]) -> None:
+    """The real command, which also writes down each epoch that it is told of."""
+    from ablations import cli
+    from ablations.display import PlainProgress
+
+    def epoch(self: PlainProgress, spec: Any, record: Any) -> None:
+        with log.open("a") as file:
+            file.write(f"{json.dumps([spec.id, record.epoch, record.timestamp_ms])}\n")
+
+    PlainProgress.epoch = epoch  # type: ignore[assignment, method-assign]
+    sys.argv[1:] = arguments
+    cli.main()
+
+
+def _start(folder: Path, study: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "benchmarks.soak", "--drive", "epochs.jsonl", "run", study, "--profile", "starter"]
+    with (folder / "said.txt").open("ab") as said:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+            stdout=said,
+            stderr=said,
+        )
+
+
+def _kill_until_done(
+    folder: Path, study: str, most: int, seconds: float, chance: random.Random, kills: Counter[str]
+) -> list[float]:
+    """Run the study to its end, however often it is killed on the way; the times of the kills, in seconds since 1970."""
+    times = []
+    driver = _start(folder, study)
+    while True:
+        left = sum(kills.values()) < most
+        try:
+            code = driver.wait(chance.uniform(0, seconds) if left else None)
+        except subprocess.TimeoutExpired:
+            workers = _workers(driver.pid)
+            whom = chance.choice(["driver", "worker"] if workers else ["driver"])
+            times.append(time.time())
+            os.kill(driver.pid if whom == "driver" else chance.choice(workers), 9)
+            kills[whom] += 1
+            if whom == "worker":
+                continue
+            driver.wait()
+        else:
+            if code == 0:
+                return times
+            # A trial whose worker was killed twice is tried again by the next run, as the command says.
+            if code != 1:
+                raise RuntimeError(f"exit code {code}\n{(folder / 'said.txt').read_text()}")
+        driver = _start(folder, study)
+
+
+def _workers(pid: int) -> list[int]:
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    except OSError:
+        return []
+
+
+def _compare(whole: Path, folder: Path, kills: list[float], tally: Tally) -> None:
+    """Add to the tally what became of a killed study, next to the undisturbed one."""
+    for name, read in {"summary.json": _accuracies, "MLflow": _trials}.items():
+        wanted, found = read(whole), read(folder)
+        for key in sorted(wanted.keys() | found.keys()):
+            if wanted.get(key) != found.get(key):
+                tally.lost.append(f"{name}: {key}: {found.get(key)} instead of {wanted.get(key)}")
+    told = set(_told(folder))
+    first: dict[tuple[str, int], int] = {}
+    for trial_id, epoch, stamp in sorted(told, key=lambda each: each[2]):
+        first.setdefault((trial_id, epoch), stamp)
+    again = {(trial_id, epoch) for trial_id, epoch, stamp in told if stamp != first[trial_id, epoch]}
+    ages = [min(kill - first[each] / 1000 for kill in kills if kill >= first[each] / 1000) for each in again]
+    tally.num_trials += len({trial_id for trial_id, _, _ in told})
+    tally.num_epochs += len(first)
+    tally.num_repeated += len(told) - len(first)
+    tally.oldest_seconds = max([tally.oldest_seconds, *ages])
+
+
+def _accuracies(folder: Path) -> dict[str, Any]:
+    (file,) = folder.glob("reports/*/starter/summary.json")
+    return {name: each["accuracy_percent"] for name, each in json.loads(file.read_text())["variants"].items()}
+
+
+def _trials(folder: Path) -> dict[str, Any]:
+    """All that MLflow has of each trial that must not depend on kills, one item a run."""
+    from mlflow import MlflowClient
+
+    from ablations.tracking import schema
+
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    found: dict[str, Any] = {}
+    for experiment in client.search_experiments():
+        for run in schema.all_pages(client.search_runs, [experiment.experiment_id]):
+            tags = run.data.tags
+            trial_id = tags.get(schema.TRIAL_ID, "study")
+            losses = client.get_metric_history(run.info.run_id, "train_loss")
+            curve = [(point.step, point.value) for point in losses]
+            values = [run.info.status, run.data.metrics.get("test_accuracy_percent"), tags.get(schema.STATUS), curve]
+            found.setdefault(trial_id, []).append(values)
+    return found
+
+
+def _told(folder: Path) -> Iterable[Told]:
+    # A kill may cut the last line short, and the next one then follows it.
+    for line in (folder / "epochs.jsonl").read_text().splitlines():
+        try:
+            trial_id, epoch, stamp = json.loads(line)
+        except ValueError:
+            continue
+        yield trial_id, epoch, stamp
+
+
+if __name__ == "__main__":
+    main()

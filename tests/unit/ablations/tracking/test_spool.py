@@ -1,0 +1,279 @@
+"""Records wait on disk, in order, whole, until they are written; a store that is away stops nothing."""
+
+from __future__ import annotations
+
+import resource
+import socket
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+import waiting
+from mlflow import MlflowClient
+
+from ablations.tracking import recorder as recorder_module
+from ablations.tracking.reader import read_study
+from ablations.tracking.recorder import Recorder, sync
+from ablations.tracking.schema import TrackingError
+from ablations.tracking.spool import Spool, num_waiting, spool_path, spools
+from ablations.trial import TrialResult, TrialSpec
+
+PLAN = tiny.plan()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "spool" / "tiny-starter.jsonl"
+
+
+def test_entries_come_out_as_they_went_in_also_in_another_process(path: Path) -> None:
+    spool = Spool(path)
+    entries = [{"kind": "text", "text": f"line\n{number} ü", "value": 0.1 + 0.2} for number in range(3)]
+    for entry in entries:
+        spool.append(entry)
+    again = Spool(path)
+    assert list(again) == entries
+    for left, entry in zip((3, 2, 1), entries, strict=True):
+        assert (again.waiting, again.first()) == (left, entry)
+        again.done()
+    assert not path.exists()
+    again.append(entries[0])
+    assert (again.first(), again.waiting) == (entries[0], 1)
+
+
+def test_a_line_that_a_kill_cut_short_is_dropped(path: Path) -> None:
+    Spool(path).append({"number": 1})
+    with path.open("ab") as file:
+        file.write(b'{"number": 2')
+    spool = Spool(path)
+    spool.append({"number": 3})
+    assert list(Spool(path)) == [{"number": 1}, {"number": 3}]
+
+
+def test_a_damaged_line_is_named(path: Path) -> None:
+    for number in range(3):
+        Spool(path).append({"number": number})
+    path.write_bytes(path.read_bytes().replace(b'"number": 1', b'"number; 1'))
+    with pytest.raises(TrackingError, match=r"line 2 of .*tiny-starter\.jsonl is damaged"):
+        list(Spool(path))
+
+
+def test_a_disk_that_is_full_is_said_and_leaves_whole_lines(path: Path) -> None:
+    spool = Spool(path)
+    spool.append({"number": 1})
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            spool.append({"number": 2, "text": "x" * 10_000})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert caught.value.filename == str(path)
+    spool.append({"number": 3})
+    assert list(Spool(path)) == [{"number": 1}, {"number": 3}]
+
+
+# A store that is away
+
+
+def record(recorder: Recorder, spec: TrialSpec) -> TrialResult:
+    result = tiny.result(spec)
+    recorder.start(spec)
+    for epoch in result.epochs:
+        recorder.epoch(spec, epoch)
+    recorder.end(spec, result)
+    return result
+
+
+@pytest.fixture
+def silent_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A server that takes connections and never answers."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+
+def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> None:
+    told: list[str] = []
+    recorder = Recorder(silent_server, PLAN, "text", told.append)
+    assert "does not answer" in told[0]
+    started = time.monotonic()
+    for seed in range(20):
+        record(recorder, PLAN.trial("two", "confirm", seed, {}))
+    assert time.monotonic() - started < 1.0
+    recorder.close(True, None)
+    assert recorder.waiting is not None
+    assert "22 records in" in recorder.waiting  # the study, its trials, its end
+    assert num_waiting(silent_server, "tiny", "starter") == 22
+
+
+def test_trials_in_the_spool_are_known_to_the_next_run(silent_server: str) -> None:
+    first, second = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
+    recorder = Recorder(silent_server, PLAN, "text")
+    result = record(recorder, first)
+    recorder.close(False, None)
+    again = Recorder(silent_server, PLAN, "text")
+    assert again.claim(first) == result
+    assert again.claim(second) is None
+    again.close(False, None)
+
+
+def test_a_locked_database_takes_all_once_it_is_free(
+    new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri = new_store()
+    monkeypatch.setattr(recorder_module, "RETRY_SECONDS", 0.1)
+    waiting.Recorder(uri, PLAN, "text").close(False, None)
+    lock = sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)
+    lock.execute("BEGIN EXCLUSIVE")
+    told: list[str] = []
+    recorder = Recorder(uri, PLAN, "text", told.append)  # MLflow itself waits for 20 s
+    spec = PLAN.trial("two", "confirm", 0, {})
+    result = record(recorder, spec)
+    assert ["is locked by another program" in text for text in told] == [True]
+    lock.execute("ROLLBACK")
+    lock.close()
+    recorder.close(True, None)
+    assert recorder.waiting is None
+    assert [trial.result for trial in read_study(uri, "tiny", "starter").trials] == [result]
+
+
+# Once, whatever happens between
+
+
+@pytest.fixture
+def waiting_spool(new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch) -> tuple[str, Path]:
+    """A store that has nothing yet, and the spool of a whole run."""
+    uri = new_store()
+    with monkeypatch.context() as patched:
+        patched.setattr(Recorder, "_write", lambda self: None)
+        recorder = Recorder(uri, PLAN, "text")
+        for seed in (0, 1):
+            record(recorder, PLAN.trial("two", "confirm", seed, {}))
+        recorder.settled({PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)})
+        recorder.close(True, {"python": "3"})
+    return uri, spool_path(uri, "tiny", "starter")
+
+
+def state(uri: str) -> list[tuple[object, ...]]:
+    """All that the store has of the study but what MLflow draws by itself."""
+    client = MlflowClient(uri)
+    names = [each.experiment_id for each in client.search_experiments() if each.name == "tiny/starter"]
+    found = []
+    for run in client.search_runs(names):
+        rows = [
+            (point.key, point.step, point.timestamp, point.value)
+            for key in run.data.metrics
+            for point in client.get_metric_history(run.info.run_id, key)
+        ]
+        tags = {key: value for key, value in run.data.tags.items() if key != "mlflow.parentRunId"}
+        info = (run.info.run_name, run.info.status, run.info.end_time)
+        found.append((*info, sorted(rows), sorted(run.data.params.items()), sorted(tags.items())))
+    return sorted(found)
+
+
+def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Path]) -> None:
+    uri, path = waiting_spool
+    trials = [entry for entry in Spool(path) if entry["kind"] == "trial"]
+    assert spools(uri) == [("tiny", "starter")]
+    assert sync(uri, "tiny", "starter") == 6
+    assert (spools(uri), sync(uri, "tiny", "starter")) == ([], 0)
+    stored = read_study(uri, "tiny", "starter")
+    assert [trial.result.to_json() for trial in stored.trials] == [entry["result"] for entry in trials]
+    client = MlflowClient(uri)
+    for entry, trial in zip(trials, stored.trials, strict=True):
+        run = client.get_run(trial.run_id)
+        assert (run.info.start_time, run.info.end_time) == (entry["started_ms"], entry["ended_ms"])
+        stamps = sorted(point.timestamp for point in client.get_metric_history(trial.run_id, "train_loss"))
+        assert stamps == [epoch["timestamp_ms"] for epoch in entry["epochs"]]
+
+
+def test_what_is_written_again_after_a_kill_is_there_once(waiting_spool: tuple[str, Path]) -> None:
+    uri, path = waiting_spool
+    whole = path.read_bytes()
+    sync(uri, "tiny", "starter")
+    once = state(uri)
+    path.write_bytes(whole)
+    sync(uri, "tiny", "starter")
+    assert state(uri) == once
+
+
+def test_an_answer_that_is_lost_at_any_call_leaves_all_there_once(
+    waiting_spool: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uri, path = waiting_spool
+    calls, lost = 0, 0
+
+    def losing(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*rest: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            answer = original(*rest, **named)
+            if calls == lost:
+                raise OSError("connection reset")
+            return answer
+
+        return call
+
+    for name in ("create_run", "log_batch", "set_tag", "set_terminated", "update_run"):
+        monkeypatch.setattr(MlflowClient, name, losing(getattr(MlflowClient, name)))
+    while path.exists():
+        calls, lost = 0, lost + 1
+        with suppress(TrackingError):
+            sync(uri, "tiny", "starter")
+    assert lost > 5
+    monkeypatch.undo()
+    found = state(uri)
+    assert [(name, status) for name, status, *_ in found] == [
+        ("tiny", "FINISHED"),
+        ("two confirm seed 0", "FINISHED"),
+        ("two confirm seed 1", "FINISHED"),
+    ]
+    assert [len(rows) for _, _, _, rows, *_ in found] == [0, 31, 31]  # ten metrics an epoch, and the test's
+
+
+def test_epochs_that_are_trained_again_keep_their_first_record(
+    new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", -1.0)
+    uri = new_store()
+    spec = PLAN.trial("two", "confirm", 0, {})
+    dead = waiting.Recorder(uri, PLAN, "text")
+    dead.start(spec)
+    for epoch in (1, 2):
+        dead.epoch(spec, tiny.record(epoch))
+    later = replace(
+        tiny.result(spec), epochs=tuple(tiny.record(k, epoch_seconds=9.0, timestamp_ms=k) for k in (1, 2, 3))
+    )
+    recorder = waiting.Recorder(uri, PLAN, "text")
+    recorder.start(spec)
+    recorder.end(spec, later)
+    client = MlflowClient(uri)
+    (trial,) = read_study(uri, "tiny", "starter").trials
+    for metric in ("train_loss", "epoch_seconds"):
+        rows = client.get_metric_history(trial.run_id, metric)
+        assert sorted((row.step, row.timestamp) for row in rows) == [
+            (6, tiny.record(1).timestamp_ms),
+            (12, tiny.record(2).timestamp_ms),
+            (18, 3),
+        ]
+
+
+def test_a_trial_trained_again_without_sight_of_the_store_keeps_its_first_record(new_store: Callable[[], str]) -> None:
+    uri = new_store()
+    spec = PLAN.trial("two", "confirm", 0, {})
+    recorder = waiting.Recorder(uri, PLAN, "text")
+    record(recorder, spec)
+    before = state(uri)
+    result = tiny.result(spec)
+    again = replace(result, epochs=tuple(replace(epoch, timestamp_ms=1) for epoch in result.epochs))
+    recorder.start(spec)
+    recorder.end(spec, again)
+    assert state(uri) == before
