@@ -12,7 +12,7 @@ import numpy as np
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.plan import SEARCH_SEED, Look, Plan, PlannedVariant
+from ablations.plan import SEARCH_SEED, Look, Plan, PlannedContrast, PlannedVariant
 from ablations.power import MAX_SEEDS, detectable_difference, smallest_detectable_difference, spread_limit
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import (
@@ -33,6 +33,8 @@ from ablations.trial import EpochRecord, Phase, Status, TrialResult
 from ablations.verdicts import Judgement, PairedSample, Verdict, judge, sentence
 from nin.memory import Memory
 
+ADDED = "added after the results were first looked at; fresh seeds (first_seed) give it a verdict of its own"
+"""Why a contrast is exploratory that was not among those of the first look."""
 DEGRADED_POINTS = 5.0
 """A run this far under its variant's median is flagged, and kept."""
 MIN_DRAWS = 8
@@ -242,6 +244,10 @@ class StudySummary:
     seeds: tuple[int, ...]
     looks: tuple[int, ...]
     """Numbers of seeds at which looks at the results are planned; `num_seeds` is one of them."""
+    num_planned: int
+    """Contrasts that share the error budget: those that were planned when the results were first looked at."""
+    unplanned: str | None
+    """Why no contrast may have a verdict, whatever the numbers; None: they may."""
     aa: AACheck | None
     """None where there is no A/A arm, or under two pairs."""
     warnings: tuple[str, ...]
@@ -288,8 +294,11 @@ def summarize(
         if plan.tuned
         else f"for these fixed configurations, on {DATASETS[plan.data.name].title}"
     )
-    looks = tuple(looks)
-    contrasts = _contrasts(plan, variants, by_variant, scope, _overspent(plan, looks), _num_planned(plan, looks))
+    looks = [look for look in looks if look.is_of(plan.this_look)]
+    # What was planned when the results were first looked at: nobody can plan for results that he knows.
+    planned = (looks or [plan.this_look])[0].contrasts
+    overspent = _overspent(plan, looks)
+    contrasts = _contrasts(plan, variants, by_variant, scope, overspent, planned)
     return StudySummary(
         study=plan.study,
         question=plan.question,
@@ -308,8 +317,10 @@ def summarize(
         num_seeds=len(plan.seeds),
         seeds=plan.seeds,
         looks=plan.looks,
+        num_planned=len(planned),
+        unplanned=overspent,
         aa=_aa(plan, variants[0], by_variant[plan.baseline]),
-        warnings=tuple(_warnings(plan, variants, provenance)),
+        warnings=(*_changed_expectations(plan, planned), *_warnings(plan, variants, provenance)),
         caveats=plan.caveats,
         provenance=dict(provenance),
     )
@@ -478,8 +489,8 @@ def _contrasts(
     variants: Sequence[VariantSummary],
     trials: Mapping[str, Sequence[RecordedTrial]],
     scope: str,
-    unplanned: str | None,
-    num_planned: int,
+    overspent: str | None,
+    planned: Sequence[PlannedContrast],
 ) -> tuple[Contrast, ...]:
     others = variants[1:]
     if not others:
@@ -487,6 +498,11 @@ def _contrasts(
     by_name = {each.name: each for each in variants}
     references = {each.name: by_name[plan[each.name].versus] for each in others}
     samples = {each.name: _sample(plan, each, references[each.name], trials) for each in others}
+    num_planned = len(planned)
+    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
+    pairs = {each.name: (plan[each.name].key, plan[plan[each.name].versus].key) for each in others}
+    unplanned = {name: overspent or ADDED for name, pair in pairs.items() if overspent or pair not in expected}
+    expects = {each.name: expected.get(pairs[each.name], each.expect) for each in others}
     judgements = judge(
         samples,
         alpha=plan.look_alpha,
@@ -499,8 +515,8 @@ def _contrasts(
         Contrast(
             variant=each.name,
             versus=references[each.name].name,
-            expect=each.expect,
-            expectation=_outcome(each.expect, judgements[each.name]),
+            expect=expects[each.name],
+            expectation=_outcome(expects[each.name], judgements[each.name]),
             differences=dict(samples[each.name].differences),
             curve_differences=curve_differences(each, references[each.name]),
             disagreement_percent=_disagreement(
@@ -558,36 +574,44 @@ def _labels(plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]]) -> np.nda
 
 
 def _overspent(plan: Plan, looks: Iterable[Look]) -> str | None:
-    """Why this look was not planned, if earlier ones have left too little of the error budget for it.
+    """Why this look was not planned, if earlier ones at the same results have left too little of the budget for it.
 
     Adding seeds until a word comes out gives a wrong one far more often than alpha says; two looks at alpha each do.
     """
     this = plan.this_look
     spent: dict[int, float] = {}
     for look in looks:
-        if look.baseline_key != this.baseline_key:
-            continue  # another experiment under the same name
         if look.margin != this.margin:
             return f"the margin was {look.margin:g} points when the results were first looked at"
-        if look.num_seeds == this.num_seeds:
+        if look.seeds == this.seeds:
+            if this.alpha > look.alpha * (1 + 1e-9):
+                return f"alpha was {look.alpha:g} when the results were first looked at"
             break  # this look itself; what came after it has no say in it
-        spent[look.num_seeds] = max(look.alpha, spent.get(look.num_seeds, 0.0))
+        num_seeds = len(look.seeds)
+        spent[num_seeds] = max(look.alpha, spent.get(num_seeds, 0.0))
     if sum(spent.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
         return None
     counts = ", ".join(map(str, sorted(spent)))
-    return f"looked at before with {counts} seeds, and {this.num_seeds} were not planned then (extend_to plans them)"
+    return f"looked at before with {counts} seeds, and {len(this.seeds)} were not planned then (extend_to plans them)"
+
+
+def _changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Iterable[str]:
+    """Expectations that the study file has changed since; the report goes by the first."""
+    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
+    for variant in plan.variants:
+        contrast = plan.contrast(variant.name)
+        first = expected.get((contrast.variant_key, contrast.versus_key), contrast.expect)
+        if first != contrast.expect:
+            yield (
+                f"{variant.name}: expect was {first or 'not given'} when the results were first looked at, and is "
+                f"{contrast.expect or 'not given'} now; what was first counts."
+            )
 
 
 def gave_verdicts(summary: StudySummary) -> bool:
     """Whether a report of this has spent some of the error budget."""
     withheld = {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
     return any(contrast.judgement.verdict not in withheld for contrast in summary.contrasts)
-
-
-def _num_planned(plan: Plan, looks: Iterable[Look]) -> int:
-    """Comparisons that share the budget: a contrast that is dropped after a look has had its share."""
-    same = (look.num_comparisons for look in looks if look.baseline_key == plan.this_look.baseline_key)
-    return max(plan.this_look.num_comparisons, *same, 0)
 
 
 def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:

@@ -356,6 +356,8 @@ class StudySpec(Section):
     """How they are tuned."""
     seeds: PositiveInt = 10
     """Fresh seeds of the confirm phase, the same for every variant."""
+    first_seed: Annotated[int, Field(ge=0)] = 0
+    """Where they begin to count. Fresh ones give a verdict to what was added after the results were first looked at."""
     extend_to: PositiveInt | None = None
     """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. Without it, one look."""
     aa_arm: bool = False

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from functools import partial
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -173,7 +174,7 @@ def judge(
     margin: float,
     num_planned: int | None = None,
     min_pairs_for_verdict: int = MIN_PAIRS_FOR_VERDICT,
-    unplanned: str | None = None,
+    unplanned: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Judgement]:
     """Judge all planned contrasts of a study under one error budget.
 
@@ -187,8 +188,8 @@ def judge(
         margin: the least difference that matters, points, above zero.
         num_planned: K, the contrasts that were planned, judged or not; None: as many as there are samples.
         min_pairs_for_verdict: with fewer pairs a contrast is exploratory.
-        unplanned: why the contrasts were not planned, such as that they were thought of later; they are then exploratory
-            and take nothing of the budget. None: they were.
+        unplanned: by name, why a contrast was not planned, such as that it was thought of later; it is then exploratory
+            and takes nothing of the budget.
 
     Returns:
         A judgement for each sample, in its order.
@@ -198,16 +199,17 @@ def judge(
     """
     require_fraction("alpha", alpha)
     require_margin(margin)
-    num_comparisons = len(samples) if num_planned is None else num_planned
-    if unplanned is None and num_comparisons < len(samples):
-        raise ValueError(f"num_planned must be at least the {len(samples)} contrasts sampled, not {num_planned}")
+    num_sampled = len(samples.keys() - unplanned.keys())
+    num_comparisons = num_sampled if num_planned is None else num_planned
+    if num_comparisons < num_sampled:
+        raise ValueError(f"num_planned must be at least the {num_sampled} contrasts sampled, not {num_planned}")
     measured = {
         name: _measure(
             sample,
             alpha=alpha,
             margin=margin,
-            num_comparisons=num_comparisons if unplanned is None else None,
-            withheld=_withheld(sample, min_pairs_for_verdict, unplanned),
+            num_comparisons=None if name in unplanned else num_comparisons,
+            withheld=_withheld(sample, min_pairs_for_verdict, unplanned.get(name)),
         )
         for name, sample in samples.items()
     }

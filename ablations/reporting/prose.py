@@ -104,10 +104,18 @@ MAIN_TABLE_NOTE = (
 
 def conditions(summary: StudySummary) -> str:
     """What verdicts rest on, for tables that leave their report."""
-    alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
     return (
-        f"Differences are in percentage points, the margin is ±{margin:g}. The chance of any wrong word among "
-        f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %. Every conclusion holds {summary.scope}."
+        f"Differences are in percentage points, the margin is ±{summary.decision.margin:g}. {_risk(summary)} Every "
+        f"conclusion holds {summary.scope}."
+    )
+
+
+def _risk(summary: StudySummary) -> str:
+    if summary.unplanned is not None:
+        return f"No verdict is given: {summary.unplanned}."
+    return (
+        f"The chance of any wrong word among {words.plural(summary.num_planned, 'planned contrast')} is held at "
+        f"{100 * summary.decision.alpha:g} %."
     )
 
 
@@ -142,7 +150,7 @@ def costs_note(summary: StudySummary) -> str:
 
 def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     """How the study was done, as pairs of a heading and its sentences."""
-    alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
+    margin = summary.decision.margin
     yield "Data", f"{summary.dataset}; guessing gives {summary.chance_percent:g} %."
     yield (
         "Seeds",
@@ -162,15 +170,14 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Margin",
-        f"±{words.plural(margin, 'percentage point')}, set in the study file before the first trial: a smaller difference does not "
-        "matter.",
+        f"±{words.plural(margin, 'percentage point')}, as the study file has it: a smaller difference does not matter. One that is "
+        "changed after the results were looked at takes the verdicts away.",
     )
-    if num_contrasts:
+    if summary.contrasts:
         yield (
             "Verdicts",
-            "Intervals and p-values are Student's t on the paired differences. The chance of any wrong word among "
-            f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %, by one step-down over tests of "
-            f"difference and of equivalence.{_looks(summary)}",
+            "Intervals and p-values are Student's t on the paired differences, and one step-down goes over all tests of "
+            f"difference and of equivalence. {_risk(summary)}{_looks(summary)}",
         )
     yield from _resolution(summary)
     if summary.aa is not None:
@@ -195,6 +202,8 @@ def _aa(baseline: str, aa: AACheck) -> str:
 
 
 def _looks(summary: StudySummary) -> str:
+    if summary.unplanned is not None:
+        return ""
     if len(summary.looks) == 1:
         return (
             " One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory: give "

@@ -39,7 +39,7 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
         f"±{margin:g} points. {' '.join(rows)}",
         caption="Each dot is the difference at one seed. The diamond is their mean, the thick bar its "
         f"{words.interval_name(summary)}, the thin line the interval of the study's "
-        f"{words.plural(len(summary.contrasts), 'contrast')} together. Inside the shaded band, ±{margin:g} points, a "
+        f"{words.plural(summary.num_planned, 'planned contrast')} together. Inside the shaded band, ±{margin:g} points, a "
         "difference does not matter."
         + left_out([c.variant for c in summary.contrasts if c not in shown], "no pair of seeds in which both learned"),
         draw=lambda: _draw(summary, shown),

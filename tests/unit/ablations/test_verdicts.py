@@ -372,7 +372,9 @@ def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
 
 
 def test_unplanned_contrasts_are_exploratory_and_cost_nothing() -> None:
-    judgement = judge({"late": sample(spread(2.0, 0.1))}, alpha=0.05, margin=0.5, unplanned="not in the plan")["late"]
+    samples = {"late": sample(spread(2.0, 0.1)), "one": sample(spread(2.0, 0.1))}
+    judgement, one = judge(samples, alpha=0.05, margin=0.5, unplanned={"late": "not in the plan"}).values()
+    assert one == judge_one(samples["one"])
     assert judgement.verdict is Verdict.EXPLORATORY
     assert judgement.interval is not None
     assert judgement.simultaneous_interval is None

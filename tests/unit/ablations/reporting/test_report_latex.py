@@ -137,7 +137,7 @@ def test_the_conditions_of_the_words_stand_under_them(make_study: MakeStudy) -> 
     for name in ("variants.tex", "contrasts.tex"):
         note = tables[name].partition(r"\end{tabular}" + "\n\\par")[2]
         assert r"the margin is $\pm$0.5" in note
-        assert r"any wrong word among 4 contrasts is held at 5 \%" in note
+        assert r"any wrong word among 4 planned contrasts is held at 5 \%" in note
         assert "for the tuned configurations, on scikit-learn's handwritten digits" in note
 
 

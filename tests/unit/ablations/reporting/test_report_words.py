@@ -249,3 +249,17 @@ def test_runs_that_did_not_learn_are_told_with_their_variant(make_study: MakeStu
     failing = [variant for variant in summary.variants if variant.failed_seeds]
     told = prose.answer(summary)
     assert all(f"{len(variant.failed_seeds)} of {variant.name}" in told for variant in failing)
+
+
+def test_where_no_verdict_can_be_given_no_risk_is_claimed_either(make_study: MakeStudy) -> None:
+    summary = replace(make_study("ordinary"), unplanned="the margin was 5 points when the results were first looked at")
+    told = dict(prose.method(summary))["Verdicts"]
+    assert "No verdict is given: the margin was 5 points when the results were first looked at." in told
+    assert "is held at" not in told + prose.conditions(summary)
+    assert "look" not in told.partition("first looked at.")[2]
+
+
+def test_contrasts_that_share_the_budget_are_those_that_were_planned(make_study: MakeStudy) -> None:
+    summary = replace(make_study("ordinary"), num_planned=7)
+    assert "any wrong word among 7 planned contrasts is held at 5 %" in prose.conditions(summary)
+    assert "any wrong word among 7 planned contrasts is held at 5 %" in dict(prose.method(summary))["Verdicts"]
