@@ -43,7 +43,7 @@ class DataConfig(Section):
     """Which images a trial sees."""
 
     name: str
-    """The data set; `ablations.datasets` has them."""
+    """The data set."""
     resize: PositiveInt | None = None
     """Side in pixels that images are resized to; without it they stay as they are."""
     validation: PositiveInt
