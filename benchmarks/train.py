@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.metadata
+import importlib.util
 import multiprocessing
 import os
 import platform
@@ -28,8 +30,10 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import torch
+
 from ablations.datasets import DATASETS
-from ablations.execution.environment import detect, num_cores, processor, provenance
+from ablations.execution.environment import detect, num_cores, processor
 from ablations.execution.local import work
 from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
 from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, PEERS
@@ -66,10 +70,13 @@ def main() -> None:
 
 
 def _describe(device: Device) -> None:
-    versions = {"python": platform.python_version(), **provenance()["versions"]}
-    shown = ", ".join(f"{name} {versions[name]}" for name in ("python", "torch", "torchvision"))
+    packages = [name for name in ("torch", "torchvision", "d2l", "lightning") if importlib.util.find_spec(name)]
+    shown = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     print(f"# Training, {datetime.now(UTC):%Y-%m-%d}\n")
-    print(f"{num_cores()} cores of {processor()}, {detect().description}, device {device}; {shown}.")
+    trained_on = torch.cuda.get_device_name() if device == "cuda" else "the CPU"
+    print(
+        f"{num_cores()} cores of {processor()}, trained on {trained_on}; Python {platform.python_version()}, {shown}."
+    )
     print(f"Load average before the start: {os.getloadavg()[0]:.1f}.\n")
     print(f"`{shlex.join(['python', '-m', 'benchmarks.train', *sys.argv[1:]])}`\n")
 
