@@ -320,7 +320,11 @@ def summarize(
         num_planned=len(planned),
         unplanned=overspent,
         aa=_aa(plan, variants[0], by_variant[plan.baseline]),
-        warnings=(*_changed_expectations(plan, planned), *_warnings(plan, variants, provenance)),
+        warnings=(
+            *_changed_expectations(plan, planned),
+            *_warnings(plan, variants, provenance),
+            *_failures(trials),
+        ),
         caveats=plan.caveats,
         provenance=dict(provenance),
     )
@@ -706,6 +710,13 @@ def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
     if judgement.verdict not in _DECIDED:
         return "open"
     return "as expected" if judgement.verdict in _FITS[expect] else "not as expected"
+
+
+def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
+    """A line for each trial that crashed, hung or ran out of memory, twice."""
+    for t in trials:
+        if t.result.status == "failed" and t.result.message:
+            yield f"{t.variant}: a trial failed ({t.phase}, seed {t.seed}): {t.result.message}. The next run tries it again."
 
 
 def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:

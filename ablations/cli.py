@@ -323,10 +323,10 @@ def sync(tracking_uri: UriOption = None) -> None:
                 count = sync_study(uri, study, profile)
         except StoreAway as error:
             left = sum(num_waiting(uri, *each) for each in waiting)
-            _fail(f"{error}; {left} records still wait for it", FAILED)
+            _fail(f"{error}; {plural(left, 'record')} still waiting for it", FAILED)
         except TrackingError as error:
             raise UserError(str(error)) from error
-        print(f"{study} at profile {profile}: {count} records written to {shown_uri(uri)}")
+        print(f"{study} at profile {profile}: {plural(count, 'record')} written to {shown_uri(uri)}")
     if not waiting:
         print(f"nothing waits for {shown_uri(uri)}")
 
@@ -610,7 +610,7 @@ def _summary(uri: str, study: str, profile: str) -> StudySummary:
     waiting = num_waiting(uri, study, profile)
     if waiting:
         sync_all = f"python -m ablations sync{_uri_option(uri)}"
-        print(f"warning: {waiting} records of {study} are not in MLflow yet: {sync_all}", file=sys.stderr)
+        _say(f"warning: {plural(waiting, 'record')} of {study} not in MLflow yet. Write them with: {sync_all}")
     stored = read_study(uri, study, profile)
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:

@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 import random
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -47,19 +48,20 @@ def main() -> None:
     parser.add_argument("--study", default="one_by_one", help="A study with a starter profile.")
     parser.add_argument("--seconds", type=float, default=16.0, help="Longest time from a start, or a kill, to a kill.")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--database", type=Path, help="An empty MLflow database to start from: making one takes seconds."
+    )
     arguments = parser.parse_args()
     study = str(Path(arguments.study).resolve()) if arguments.study.endswith(".yaml") else arguments.study
     with tempfile.TemporaryDirectory() as name:
-        whole = Path(name) / "undisturbed"
-        whole.mkdir()
+        whole = _folder(Path(name) / "undisturbed", arguments.database)
         _start(whole, study).wait()
         tally = Tally()
         chance = random.Random(arguments.seed)  # noqa: S311
         round_number = 0
         while sum(tally.kills.values()) < arguments.kills:
             round_number += 1
-            folder = Path(name) / f"killed-{round_number}"
-            folder.mkdir()
+            folder = _folder(Path(name) / f"killed-{round_number}", arguments.database)
             times = _kill_until_done(folder, study, arguments.kills, arguments.seconds, chance, tally.kills)
             _compare(whole, folder, times, tally)
     print("| kills | of the driver | of a worker | trials | epochs | epochs repeated | the oldest of them | lost |")
@@ -70,6 +72,13 @@ def main() -> None:
     )
     if tally.lost:
         sys.exit("\n".join(tally.lost))
+
+
+def _folder(path: Path, database: Path | None) -> Path:
+    path.mkdir()
+    if database is not None:
+        shutil.copyfile(database, path / "mlflow.db")
+    return path
 
 
 def _drive(log: Path, arguments: list[str]) -> None:

@@ -19,6 +19,7 @@ from ablations.tracking.spool import Entry, Spool, spool_path
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
 from ablations.tracking.writer import Writer
 from ablations.trial import EpochRecord, TrialResult, TrialSpec
+from ablations.units import plural
 
 FLUSH_SECONDS = 10.0
 """A trial's records are written this often while it runs; a shorter trial is written once, at its end."""
@@ -82,7 +83,7 @@ class Recorder:
         except StoreAway as error:
             self.trouble = str(error)
             warn(
-                f"{error}. The run starts all the same, knows only the {len(self.trials)} trials in {self._spool.path}, "
+                f"{error}. The run starts all the same, knows only {plural(len(self.trials), 'trial')} in {self._spool.path}, "
                 f"and would train again what only the store knows"
             )
         changed = spooled or self._writer.plan_id != plan.id
@@ -100,7 +101,7 @@ class Recorder:
     def waiting(self) -> str | None:
         """What waits for the store, and where; None where nothing does."""
         count = self._spool.waiting
-        return f"{count} record{'s' if count > 1 else ''} in {self._spool.path}" if count else None
+        return f"{plural(count, 'record')} in {self._spool.path}" if count else None
 
     def _study_tags(self) -> dict[str, str]:
         return {

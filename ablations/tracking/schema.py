@@ -231,7 +231,7 @@ def stored_result(artifact_uri: str) -> TrialResult:
     """
     try:
         return TrialResult.from_json(json.loads(artifact_text(artifact_uri, TRIAL_FILE))["result"])
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError, FileNotFoundError) as error:
         raise TrackingError(
             f"{artifact_uri}/{TRIAL_FILE} is damaged ({_why(error)}). Delete its run in MLflow, and run the study again."
         ) from error

@@ -19,6 +19,7 @@ import tiny
 from folder import Folder, finish
 from mlflow import MlflowClient
 
+ROOT = Path(__file__).parents[2]
 EPOCHS = 25
 QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
 
@@ -144,4 +145,41 @@ def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder
     assert "nothing waits" in folder.call("sync", "--tracking-uri", server.uri)
     folder.call("report", "tiny", "--tracking-uri", server.uri)
     server.kill()
+    assert_all_is_there_once(folder)
+
+
+def test_a_study_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, migrated_database: Path) -> None:
+    folder = Folder(tmp_path / "study", migrated_database)
+    folder.write_study(base=tiny.base(train__epochs=EPOCHS))
+    command = [sys.executable, "-m", "benchmarks.soak", "--kills", "3", "--seconds", "10", "--study", "tiny.yaml"]
+    done = subprocess.run(
+        [*command, "--database", str(migrated_database)],
+        cwd=folder.path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    row = done.stdout.splitlines()[-1].strip("| ").split(" | ")
+    assert (row[0], row[-1]) == ("3", "0")
+
+
+def test_a_disk_that_fills_up_ends_in_words_and_loses_nothing(folder: Folder) -> None:
+    folder.call("run", "tiny.yaml", "--max-minutes", "0", code=3)
+    size = (folder.path / "mlflow.db").stat().st_size
+    script = "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+    script += "from ablations.cli import main; del sys.argv[1]; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(size // 4), "run", "tiny.yaml"],
+        cwd=folder.path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Nothing is lost" in done.stderr
+    assert "trained 0 trials, found 10 done before" in folder.call("run", "tiny.yaml")
     assert_all_is_there_once(folder)

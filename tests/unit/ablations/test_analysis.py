@@ -181,6 +181,7 @@ def test_a_crashed_seed_is_missing_not_failed() -> None:
     crash = recorded(p, "one", "confirm", 2, TrialResult("x" * 16, "failed", message="out of memory"), {})
     s = summary(p, [*trials, crash])
     assert (s["one"].failed_seeds, s["one"].missing_seeds) == ((), (2,))
+    assert "one: a trial failed (confirm, seed 2): out of memory. The next run tries it again." in s.warnings
 
 
 def test_failures_are_compared_on_the_seeds_that_ran_on_both_sides() -> None:

@@ -14,13 +14,13 @@ import tiny
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
+from waiting import Recorder
 
 from ablations.analysis import summarize
 from ablations.reporting.render import write_report
 from ablations.tracking import schema
 from ablations.tracking.lock import hold
 from ablations.tracking.reader import read_study, recorded_studies
-from ablations.tracking.recorder import Recorder
 from ablations.tracking.schema import TrackingError
 from ablations.tracking.store import shown_uri
 from ablations.trial import content_hash
@@ -40,7 +40,6 @@ class Store:
             spec = PLAN.trial(variant, "confirm", 0, {"train.lr": 0.05})
             recorder.start(spec)
             recorder.end(spec, tiny.result(spec))
-        recorder.close(False, None)
         self.experiment_id = self.client.get_experiment_by_name("tiny/starter").experiment_id
 
     def run(self, kind: str) -> Run:

@@ -317,6 +317,7 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_study(uri, "tiny", "starter")
     told: list[str] = []
     recorder = Recorder(uri, PLAN, "text", told.append)
+    recorder.close(False, None)
     for said in (str(caught.value), *told, str(recorder.waiting), str(recorder.trouble)):
         assert "secret" not in said
     assert "127.0.0.1:9" in told[0]
@@ -411,13 +412,14 @@ def test_a_trial_that_two_drivers_recorded_counts_once(uri: str) -> None:
     assert len(read_study(uri, "tiny", "starter").trials) == 1
 
 
-@pytest.mark.parametrize("damage", ["", '{"spec": {}, "resu', '{"result": {"epochs": 1}}'])
-def test_a_damaged_trial_file_is_an_error_in_words(damage: str, uri: str) -> None:
+@pytest.mark.parametrize("damage", [None, "", '{"spec": {}, "resu', '{"result": {"epochs": 1}}'])
+def test_a_damaged_trial_file_is_an_error_in_words(damage: str | None, uri: str) -> None:
     recorder = Recorder(uri, PLAN, "text")
     spec = PLAN.trial("two", "confirm", 0, {})
     record_trial(recorder, spec, tiny.result(spec))
     (run,) = trials(uri)
-    Path(url2pathname(urlsplit(run.info.artifact_uri).path), "trial.json").write_text(damage)
+    file = Path(url2pathname(urlsplit(run.info.artifact_uri).path), "trial.json")
+    file.unlink() if damage is None else file.write_text(damage)
     with pytest.raises(
         TrackingError, match=r"trial\.json is damaged .* Delete its run in MLflow, and run the study again"
     ):
