@@ -30,6 +30,7 @@ from ablations.stats import (
     paired_interval,
 )
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
+from ablations.units import plural
 from ablations.verdicts import Judgement, PairedSample, Verdict, judge, sentence
 from nin.memory import Memory
 
@@ -57,6 +58,8 @@ class RecordedTrial:
     number: int | None
     hyperparameters: dict[str, Any]
     result: TrialResult
+    count: int = 1
+    """How many draws of the search it answers; draws of whole numbers or choices can coincide."""
 
 
 @dataclass(frozen=True)
@@ -322,8 +325,10 @@ def summarize(
         aa=_aa(plan, variants[0], by_variant[plan.baseline]),
         warnings=(
             *_changed_expectations(plan, planned),
+            *_incomplete_aa(plan, by_variant[plan.baseline]),
+            *_seeds_only(contrasts),
             *_warnings(plan, variants, provenance),
-            *_failures(trials),
+            *(line for each in by_variant.values() for line in _failures(each)),
         ),
         caveats=plan.caveats,
         provenance=dict(provenance),
@@ -393,7 +398,7 @@ def _variant(
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name, tuned)
-    tuning = tuple(_tuning_point(plan, t) for t in tune)
+    tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
     right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(
         name=variant.name,
@@ -424,7 +429,7 @@ def _variant(
         train_images_per_second=_median(e.train_images_per_second for t in confirm.values() for e in t.result.epochs),
         trial_seconds=_median(t.result.train_seconds for t in confirm.values()),
         num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
-        num_tune_done=len(tune),
+        num_tune_done=sum(t.count for t in tune if t.result.status != "failed"),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
         tuning=tuning,
         best_of_n=best_of_n(tuning, chance_percent=_chance_percent(plan)) if _independent_draws(plan) else None,
@@ -552,7 +557,10 @@ def _class_differences(
     estimates = {
         (contrast, label): estimate
         for contrast, sample in samples.items()
-        if labels is not None and sample.correct is not None and len(sample.correct) >= MIN_PAIRS_TO_LOOK
+        if labels is not None
+        and sample.correct is not None
+        and sample.correct.shape[1] == len(labels)
+        and len(sample.correct) >= MIN_PAIRS_TO_LOOK
         for label, estimate in class_estimates(sample.correct, labels).items()
     }
     tested = {key: difference_p(estimate) for key, (_, estimate) in estimates.items() if estimate is not None}
@@ -712,6 +720,27 @@ def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
     return "as expected" if judgement.verdict in _FITS[expect] else "not as expected"
 
 
+def _incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
+    """What is missing of the A/A arm, or did not learn in it."""
+    ran = [t for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds and t.result.status != "failed"]
+    if len(ran) < len(plan.aa_seeds):
+        yield f"A/A arm: {len(plan.aa_seeds) - len(ran)} of {len(plan.aa_seeds)} trials have no outcome yet."
+    failed = sum(not learned(plan, t.result) for t in ran)
+    if failed:
+        yield f"A/A arm: {failed} of {len(ran)} trials ran and did not learn."
+
+
+def _seeds_only(contrasts: Sequence[Contrast]) -> Iterable[str]:
+    """Contrasts whose interval cannot reckon with the choice of the test images."""
+    for contrast in contrasts:
+        judgement = contrast.judgement
+        if judgement.interval is not None and judgement.image_floor is None:
+            yield (
+                f"{contrast.variant}: the interval holds for new seeds only, not for new images, since it is not recorded for "
+                "every seed which test images were right."
+            )
+
+
 def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
     """A line for each trial that crashed, hung or ran out of memory, twice."""
     for t in trials:
@@ -741,6 +770,8 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         states = Counter(point.status for point in v.tuning)
         if states["diverged"] or states["failed"]:
             yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
-    if len({v.num_tune_done for v in variants}) > 1:
-        counts = ", ".join(f"{v.name} {v.num_tune_done}" for v in variants)
-        yield f"tuning effort is unequal so far: {counts} trials."
+    if len({(v.num_tune_done, v.num_tune_epochs) for v in variants}) > 1:
+        counts = "; ".join(
+            f"{v.name} {plural(v.num_tune_done, 'trial')} in {plural(v.num_tune_epochs, 'epoch')}" for v in variants
+        )
+        yield f"tuning effort is unequal so far: {counts}."

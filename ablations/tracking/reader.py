@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from ablations.tracking import schema
 from ablations.tracking.store import shown_uri, store_errors
 
 T = TypeVar("T")
-_IDS = TypeAdapter(frozenset[str])
+_IDS = TypeAdapter(list[str])
 _PROVENANCE = TypeAdapter(dict[str, Any])
 
 
@@ -87,8 +88,9 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         settled = schema.stored_text(client, parent, schema.TRIALS_FILE)
         if settled is not None and parent.data.tags.get(schema.SETTLED) == plan.id:
             # Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
-            chosen = _read(_IDS, settled, schema.TRIALS_FILE, again)
-            trials = [trial for trial in trials if trial.result.trial_id in chosen]
+            asked: list[str] = _read(_IDS, settled, schema.TRIALS_FILE, again)
+            counts = Counter(asked)
+            trials = [replace(t, count=counts[t.result.trial_id]) for t in trials if t.result.trial_id in counts]
         # Two drivers without a lock in common may have recorded a trial twice; either record will do.
         trials = list({trial.result.trial_id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -185,8 +185,8 @@ class Recorder:
         entry = self._put_trial(spec, running, "FAILED" if result.status == "failed" else "FINISHED", result)
         self.trials[spec.id] = _recorded(entry)
 
-    def settled(self, trial_ids: Set[str]) -> None:
-        """Tuning is done, and these trials are the study's."""
+    def settled(self, trial_ids: Sequence[str]) -> None:
+        """Tuning is done, and these trials are the study's, each as often as it was asked for."""
         self._put_text(schema.TRIALS_FILE, json.dumps(sorted(trial_ids)), {schema.SETTLED: self._plan.id})
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:

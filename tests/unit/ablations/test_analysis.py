@@ -595,6 +595,74 @@ def test_a_look_planned_after_the_whole_budget_was_spent_is_exploratory() -> Non
     assert [each.judgement.verdict for each in looked(second, spent).contrasts] == [Verdict.EXPLORATORY]
 
 
+# What is not seen must be told
+
+
+def test_a_study_with_trials_missing_has_no_word_however_clear_it_is() -> None:
+    p = plan(seeds=8)
+    (only,) = summary(p, confirmed(p)).contrasts
+    assert (len(only.differences), only.judgement.verdict) == (SEEDS, Verdict.NO_VERDICT)
+    assert "3 of 8 planned pairs are missing" in only.sentence
+
+
+def test_an_interval_that_cannot_reckon_with_images_says_so() -> None:
+    p = plan()
+    trials = confirmed(p)
+    assert summary(p, trials).warnings == ()
+    unknown = replace(trials[0], result=replace(trials[0].result, test_correct=None, num_test_images=None))
+    (warning,) = summary(p, [unknown, *trials[1:]]).warnings
+    assert warning.startswith("one: the interval holds for new seeds only, not for new images")
+
+
+def test_labels_that_do_not_fit_the_images_give_no_classes() -> None:
+    p = plan()
+    short = [replace(t, result=replace(t.result, test_labels=LABELS[:-8].tobytes())) for t in confirmed(p)]
+    assert contrast(p, short).class_differences == ()
+
+
+def test_p_values_of_classes_are_adjusted_over_all_of_them() -> None:
+    p = plan(variants={**tiny.STUDY["variants"], "three": {"set": {"model.mixers": 3}}})
+    trials = [replace(t, result=replace(t.result, test_labels=LABELS.tobytes())) for t in confirmed(p)]
+    classes = [each for c in summary(p, trials).contrasts for each in c.class_differences if each.interval]
+    assert len(classes) == 4
+    raw = []
+    for each in classes:
+        assert each.interval is not None
+        # Widths and p follow from one estimate; the smallest p of four is multiplied by at least one, at most four.
+        assert each.p_adjusted is not None
+        raw.append(each.p_adjusted)
+    bits = {(t.variant, t.seed): np.unpackbits(np.frombuffer(t.result.test_correct or b"", np.uint8)) for t in trials}
+    tested = []
+    for name in ("one", "three"):
+        correct = np.stack([bits[name, s].astype(int) - bits["two", s].astype(int) for s in range(SEEDS)])
+        found = stats.class_estimates(correct[:, :1000], LABELS).values()
+        tested += [stats.difference_p(estimate) for _, estimate in found if estimate is not None]
+    assert raw == pytest.approx(stats.false_discovery(tested))
+    assert raw != pytest.approx(tested)
+
+
+def test_draws_that_coincide_count_each_time() -> None:
+    p = plan(search_space={"train.batch_size": {"type": "int", "low": 8, "high": 64}}, tuning={"trials": 12})
+    trials = [
+        recorded(
+            p,
+            "two",
+            "tune",
+            0,
+            TrialResult(f"{n}", "finished", (tiny.record(1, 80.0 + n),)),
+            {"train.batch_size": n + 8},
+            n,
+        )
+        for n in range(8)
+    ]
+    often = [replace(trials[0], count=4), *trials[1:]]
+    once, more = (summary(p, each)["two"] for each in (trials, often))
+    assert (once.num_tune_done, more.num_tune_done) == (8, 11)
+    assert once.best_of_n is not None
+    assert more.best_of_n is not None
+    assert more.best_of_n.mean[0] == pytest.approx(once.best_of_n.mean[0] * 8 / 11 + 80.0 * 3 / 11)
+
+
 # The A/A arm
 
 

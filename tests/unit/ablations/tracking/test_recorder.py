@@ -180,7 +180,7 @@ def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.
 def test_a_long_trial_is_written_whole(uri: str) -> None:
     spec = PLAN.trial("two", "confirm", 0, {})
     epochs = tuple(tiny.record(epoch) for epoch in range(1, 251))
-    result = TrialResult(spec.id, "finished", epochs, 50.0, b"\xff", 8)
+    result = TrialResult(spec.id, "finished", epochs, 50.0, b"\xf0", 8)
     record_trial(Recorder(uri, PLAN, "text"), spec, result)
     (trial,) = read_study(uri, "tiny", "starter").trials
     assert trial.result == result
@@ -395,7 +395,7 @@ def test_a_settled_study_is_read_without_the_trials_of_an_earlier_tuning(uri: st
     for spec in (old, new):
         record_trial(recorder, spec, tiny.result(spec))
     assert len(read_study(uri, "tiny", "starter").trials) == 2
-    recorder.settled({new.id})
+    recorder.settled([new.id])
     assert [trial.result.trial_id for trial in read_study(uri, "tiny", "starter").trials] == [new.id]
     # What is settled is settled for a plan; a longer one has trials that are not in the list yet.
     longer = tiny.plan(seeds=3)

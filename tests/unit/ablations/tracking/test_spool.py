@@ -157,7 +157,7 @@ def waiting_spool(new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch)
         recorder = Recorder(uri, PLAN, "text")
         for seed in (0, 1):
             record(recorder, PLAN.trial("two", "confirm", seed, {}))
-        recorder.settled({PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)})
+        recorder.settled([PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)])
         recorder.close(True, {"python": "3"})
     return uri, spool_path(uri, "tiny", "starter")
 
