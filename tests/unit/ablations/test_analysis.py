@@ -387,7 +387,7 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
         "one: in 1 of 5 confirmation trials at least one class is never predicted right.",
         "one: 1 run lies more than 5 points under the variant's median; kept, like every run that learned.",
         "one: of 2 tuning trials 1 diverged and 1 failed.",
-        "tuning effort is unequal so far: two 0, one 2 trials.",
+        "tuning effort is unequal so far: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
     )
 
 
@@ -637,8 +637,8 @@ def test_p_values_of_classes_are_adjusted_over_all_of_them() -> None:
         correct = np.stack([bits[name, s].astype(int) - bits["two", s].astype(int) for s in range(SEEDS)])
         found = stats.class_estimates(correct[:, :1000], LABELS).values()
         tested += [stats.difference_p(estimate) for _, estimate in found if estimate is not None]
-    assert raw == pytest.approx(stats.false_discovery(tested))
-    assert raw != pytest.approx(tested)
+    assert raw == pytest.approx(stats.false_discovery(tested), abs=0)
+    assert raw != pytest.approx(tested, abs=0)
 
 
 def test_draws_that_coincide_count_each_time() -> None:
@@ -653,14 +653,15 @@ def test_draws_that_coincide_count_each_time() -> None:
             {"train.batch_size": n + 8},
             n,
         )
-        for n in range(8)
+        for n in range(10)
     ]
-    often = [replace(trials[0], count=4), *trials[1:]]
+    often = [trials[0], replace(trials[1], count=4), *trials[2:]]
     once, more = (summary(p, each)["two"] for each in (trials, often))
-    assert (once.num_tune_done, more.num_tune_done) == (8, 11)
+    assert (once.num_tune_done, more.num_tune_done) == (10, 13)
     assert once.best_of_n is not None
     assert more.best_of_n is not None
-    assert more.best_of_n.mean[0] == pytest.approx(once.best_of_n.mean[0] * 8 / 11 + 80.0 * 3 / 11)
+    # The first is the start point, and no draw.
+    assert (once.best_of_n.mean[0], more.best_of_n.mean[0]) == pytest.approx((85.0, 84.0))
 
 
 # The A/A arm
