@@ -261,6 +261,17 @@ def test_disagreement_is_held_against_that_of_two_seeds(make_study: MakeStudy) -
     assert f"two seeds of two: {among:.2f} %." in spec.alt_text
 
 
+def test_a_small_disagreement_is_not_said_to_be_a_small_difference(make_study: MakeStudy) -> None:
+    spec = disagreement(make_study("ordinary"))
+    assert spec is not None
+    assert "not seen" not in spec.caption
+    assert spec.caption.endswith("says nothing of the direction or the size of a difference in accuracy.")
+    with drawing():
+        text = drawn(spec.draw())
+    assert "variant and reference, one seed" in text
+    assert "two seeds of the reference" in text, "a contrast's versus need not be the baseline"
+
+
 def test_disagreement_takes_correct_images_and_can_do_without_reseeds(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     baseline, *others = summary.variants
