@@ -31,10 +31,11 @@ def verdicts(summary: StudySummary) -> str:
     level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
     if not summary.contrasts:
         return f"{reference.name} reaches {level}; there is nothing to compare it with."
-    groups: dict[str, dict[Verdict, list[str]]] = {}
+    groups: dict[str, dict[str, list[str]]] = {}
     for contrast in summary.contrasts:
-        alike = groups.setdefault(contrast.versus, {}).setdefault(contrast.judgement.verdict, [])
-        alike.append(f"{contrast.variant} ({words.effect(contrast)})")
+        alike = groups.setdefault(contrast.versus, {}).setdefault(words.verdict(summary, contrast), [])
+        evidence = filter(None, (words.effect(contrast), words.failed_runs(summary, contrast)))
+        alike.append(f"{contrast.variant} ({'; '.join(evidence)})")
     counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
     pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
     has_learned = reference.mean_accuracy_percent is not None
@@ -63,23 +64,36 @@ def expectation(contrast: Contrast) -> str:
     return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
 
 
-def _clause(verdict: Verdict, names: Sequence[str]) -> str:
-    if verdict is Verdict.NO_VERDICT:
+def _clause(verdict: str, names: Sequence[str]) -> str:
+    if verdict == Verdict.NO_VERDICT.words:
         return f"there is no verdict on {words.listed(names)}"
-    word, _, more = verdict.words.partition(": ")
+    word, _, more = verdict.partition(": ")
     return f"{words.listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
 
 
 def _expectations(summary: StudySummary) -> Iterator[str]:
     outcomes = Counter(
-        contrast.expectation for contrast in summary.contrasts if contrast.expect not in {None, "unsure"}
+        f"{contrast.expectation}{' so far' if _is_unfinished(summary, contrast) else ''}"
+        for contrast in summary.contrasts
+        if contrast.expect not in {None, "unsure"}
     )
     if outcomes:
         told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
         yield f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}."
 
 
-_OUTCOMES = {"as expected": "came true", "not as expected": "did not", "open": "cannot be judged yet"}
+def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
+    """Whether what is open may still be answered by a trial that is planned."""
+    missing = (summary[name].missing_seeds for name in (contrast.variant, contrast.versus))
+    return contrast.expectation == "open" and any(missing)
+
+
+_OUTCOMES = {
+    "as expected": "came true",
+    "not as expected": "did not",
+    "open": "cannot be judged",
+    "open so far": "cannot be judged yet",
+}
 
 
 def _gaps(summary: StudySummary) -> Iterator[str]:

@@ -75,7 +75,7 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         difference=words.DASH if mean is None else words.points(mean, signed=True),
         interval="" if interval is None else words.span(interval.lower, interval.upper),
         wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
-        verdict=judgement.verdict.words if judgement else "baseline",
+        verdict=words.verdict_and_failures(summary, contrast) if contrast else "baseline",
         tone=words.tone(contrast) if contrast else "baseline",
         sort_keys={
             "variant": variant.name,

@@ -9,6 +9,7 @@ from typing import Any
 from ablations.analysis import Contrast, StudySummary, VariantSummary
 from ablations.stats import Interval
 from ablations.units import plural as plural
+from ablations.verdicts import Verdict
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
@@ -81,6 +82,30 @@ def mean_and_sd(variant: VariantSummary) -> str:
 def num_learned(variant: VariantSummary) -> int:
     """Seeds with a test accuracy that learned."""
     return len(set(variant.accuracy_percent) - set(variant.failed_seeds))
+
+
+def failed_runs(summary: StudySummary, contrast: Contrast) -> str:
+    """How many runs of a contrast's arms failed, where that differs: `5 of 10 failed, against 0 of 10`; else empty."""
+    one, other = (summary[name] for name in (contrast.variant, contrast.versus))
+    if len(one.failed_seeds) == len(other.failed_seeds):
+        return ""
+    ran, failed, against = len(one.ran_seeds), len(one.failed_seeds), len(other.failed_seeds)
+    return f"{failed} of {ran} failed, against {against} of {len(other.ran_seeds)}"
+
+
+def verdict(summary: StudySummary, contrast: Contrast) -> str:
+    """The verdict's words, and that they are of the runs that learned where the arms differ in how many did not."""
+    told = contrast.judgement.verdict.words
+    if contrast.judgement.verdict is Verdict.NO_VERDICT or not failed_runs(summary, contrast):
+        return told
+    word, colon, more = told.partition(": ")
+    return f"{word} among runs that learned{colon}{more}"
+
+
+def verdict_and_failures(summary: StudySummary, contrast: Contrast) -> str:
+    """The verdict's words, with the failed runs of both arms in brackets where they differ in number."""
+    failed = failed_runs(summary, contrast)
+    return verdict(summary, contrast) + (f" ({failed})" if failed else "")
 
 
 def effect(contrast: Contrast) -> str:

@@ -8,9 +8,13 @@ from dataclasses import replace
 import pytest
 import tiny
 
-from ablations.analysis import AACheck, StudySummary
+from ablations.analysis import AACheck, StudySummary, VariantSummary
 from ablations.reporting import prose, words
-from ablations.reporting.tables import contrast_details, cost_table
+from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.render import html
+from ablations.reporting.summary import summary_json
+from ablations.reporting.tables import contrast_details, cost_table, main_table
+from ablations.reporting.theme import drawing
 from ablations.stats import Interval, clopper_pearson
 from ablations.units import mebibytes
 from ablations.verdicts import Verdict
@@ -84,7 +88,12 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     outcomes = ("as expected", "not as expected", "as expected", "open")
     contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
     told = prose.answer(replace(summary, contrasts=contrasts))
-    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 cannot be judged yet." in told
+    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 cannot be judged." in told
+    one, *others = summary.variants
+    unfinished = replace(
+        summary, contrasts=contrasts, variants=(one, *others[:-1], replace(others[-1], missing_seeds=(9,)))
+    )
+    assert "and 1 cannot be judged yet." in prose.answer(unfinished)
     told = prose.answer(make_study("troubled"))
     assert "14 confirmation trials ran and did not learn: " in told
     assert told.endswith("20 confirmation trials have no outcome yet.")
@@ -127,6 +136,37 @@ def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
     summary = make_study(study_name)
     told = " ".join([prose.answer(summary), *(text for _, text in prose.method(summary))]).lower()
     assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
+
+
+def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, failing, *others = summary.variants
+    failing = replace(failing, failed_seeds=(1, 3))
+    contrast = replace(summary.contrasts[0], judgement=replace(summary.contrasts[0].judgement, verdict=Verdict.BETTER))
+
+    def of(baseline: VariantSummary) -> StudySummary:
+        return replace(summary, variants=(baseline, failing, *others), contrasts=(contrast, *summary.contrasts[1:]))
+
+    told = "better among runs that learned (2 of 5 failed, against 0 of 5)"
+    apart = of(baseline)
+    assert f"none ({words.effect(contrast)}; 2 of 5 failed, against 0 of 5) is better among runs that learned" in (
+        prose.verdicts(apart)
+    )
+    assert main_table(apart)[1].verdict == told
+    assert summary_json(apart, "now")["contrasts"]["none"]["verdict_words"] == told
+    assert f'better">{told}</span>' in html(apart, [], created="now")
+    spec = paired_differences(apart)
+    assert spec is not None
+    assert told in spec.alt_text
+    with drawing():
+        texts = [text.get_text().replace("\n", " ") for text in spec.draw().axes[0].texts]
+    assert "better among runs that learned" in " ".join(texts).replace("  ", " ")
+    alike = of(replace(baseline, failed_seeds=(0, 1)))
+    assert main_table(alike)[1].verdict == "better"
+    undecided = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS))
+    assert words.verdict(apart, undecided) == "undecided among runs that learned: more seeds may decide"
+    nothing = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.NO_VERDICT))
+    assert words.verdict(apart, nothing) == "no verdict"
 
 
 # Statistics of each contrast
