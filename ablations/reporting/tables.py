@@ -37,12 +37,14 @@ class VariantRow:
     """Failed and missing seeds; empty where there are none."""
     difference: str
     interval: str
+    against: str
+    """`against one`, where that is not the baseline; else empty."""
     wins: str
     """Pairs in which the variant is better, of all pairs."""
     verdict: str
     tone: str
     sort_keys: Mapping[str, float | str]
-    """By column: what the page's table sorts by."""
+    """By column: what the page's table sorts by; empty where there is no number."""
 
 
 def main_table(summary: StudySummary) -> tuple[VariantRow, ...]:
@@ -74,6 +76,7 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         troubles=", ".join(troubles),
         difference=words.DASH if mean is None else words.points(mean, signed=True),
         interval="" if interval is None else words.span(interval.lower, interval.upper),
+        against=f"against {contrast.versus}" if contrast and contrast.versus != summary.baseline else "",
         wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
         verdict=words.verdict_and_failures(summary, contrast) if contrast else "baseline",
         tone=words.tone(contrast) if contrast else "baseline",
@@ -81,8 +84,8 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
             "variant": variant.name,
             "params": variant.params,
             "macs": variant.macs,
-            "accuracy": -1.0 if variant.mean_accuracy_percent is None else variant.mean_accuracy_percent,
-            "difference": 0.0 if mean is None else mean,
+            "accuracy": "" if variant.mean_accuracy_percent is None else variant.mean_accuracy_percent,
+            "difference": "" if mean is None else mean,
         },
     )
 

@@ -19,6 +19,7 @@ from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import grid_of
 from ablations.reporting.figures.power import seeds_needed
+from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 from ablations.reporting.theme import BLUE, DARK, drawing
 from ablations.reporting.words import MINUS
@@ -72,6 +73,22 @@ def test_forest_plot_shows_seeds_verdicts_and_margin(make_study: MakeStudy) -> N
     assert all(contrast.judgement.verdict.words in text for contrast in summary.contrasts)
     assert "±0.5 points" in text
     assert "*" not in text
+
+
+def chained(summary: StudySummary) -> StudySummary:
+    """The same with its second contrast against the first one's variant."""
+    first, second, *others = summary.contrasts
+    return replace(summary, contrasts=(first, replace(second, versus=first.variant), *others))
+
+
+def test_slopes_bear_the_names_of_what_they_join(make_study: MakeStudy) -> None:
+    spec = accuracy_by_seed(chained(make_study("ordinary")))
+    assert spec is not None
+    assert "baseline" not in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    ticks = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
+    assert ticks == [["two", "none"], ["none", "one"], ["two", "three"], ["two", "none_wide"]]
 
 
 def test_forest_plot_cuts_endless_intervals(make_study: MakeStudy) -> None:

@@ -11,7 +11,8 @@ import tiny
 from ablations.analysis import AACheck, StudySummary, VariantSummary
 from ablations.reporting import prose, words
 from ablations.reporting.figures.differences import paired_differences
-from ablations.reporting.render import html
+from ablations.reporting.latex import latex_tables
+from ablations.reporting.render import html, markdown
 from ablations.reporting.summary import summary_json
 from ablations.reporting.tables import contrast_details, cost_table, main_table
 from ablations.reporting.theme import drawing
@@ -167,6 +168,23 @@ def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeSt
     assert words.verdict(apart, undecided) == "undecided among runs that learned: more seeds may decide"
     nothing = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.NO_VERDICT))
     assert words.verdict(apart, nothing) == "no verdict"
+
+
+def test_the_table_says_what_a_variant_is_compared_with_where_that_is_not_the_baseline(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, second, *rest = summary.contrasts
+    summary = replace(summary, contrasts=(first, replace(second, versus=first.variant), *rest))
+    assert [row.against for row in main_table(summary)] == ["", "", "against none", "", ""]
+    assert "against none</span>" in html(summary, [], created="now")
+    assert f"| {words.effect(second).partition(' ')[0]} (against none) |" in markdown(summary, [], created="now")
+    assert "one (against none) & " in latex_tables(summary)["variants.tex"]
+
+
+def test_rows_without_a_number_have_no_key_to_sort_by(make_study: MakeStudy) -> None:
+    rows = {row.name: row.sort_keys for row in main_table(make_study("troubled"))}
+    assert rows["not_run_yet"]["difference"] == rows["not_run_yet"]["accuracy"] == ""
+    assert rows["book_network_as_it_is_printed"]["difference"] == ""
+    assert isinstance(rows["half_done"]["difference"], float)
 
 
 # Statistics of each contrast
