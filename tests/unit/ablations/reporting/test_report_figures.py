@@ -256,6 +256,24 @@ def test_seeds_needed_draws_the_limit_of_the_images_where_it_is_known(make_study
     assert any(line.get_ydata()[0] == limited.detectable.limit for line in lines)
 
 
+@pytest.mark.parametrize("num_contrasts", [1, 2, 4])
+def test_legends_are_within_their_figure(make_study: MakeStudy, num_contrasts: int) -> None:
+    summary = make_study("ordinary")
+    limited = [
+        replace(c, detectable=detectable(replace(c.judgement, image_floor=0.1), alpha=0.05, num_comparisons=4))
+        for c in summary.contrasts[:num_contrasts]
+    ]
+    few = replace(summary, contrasts=tuple(limited), variants=summary.variants[: num_contrasts + 1])
+    for spec in figures(few):
+        with drawing():
+            figure = spec.draw()
+            figure.draw_without_rendering()
+        for legend in figure.legends:
+            extent = legend.get_window_extent()
+            assert extent.x0 >= 0, spec.name
+            assert extent.x1 <= figure.bbox.width, spec.name
+
+
 def test_seeds_needed_is_only_drawn_of_a_spread(make_study: MakeStudy) -> None:
     assert seeds_needed(make_study("searched_widely")) is None, "two seeds"
     spec = seeds_needed(make_study("troubled"))
