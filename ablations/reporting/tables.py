@@ -160,13 +160,17 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
         name=f"{contrast.variant} {words.MINUS} {contrast.versus}",
         cells={
             "Wins, losses, ties": f"{judgement.wins}, {judgement.losses}, {judgement.ties}",
-            "Chance of a win": words.rate(judgement.probability_of_improvement),
+            "Chance of a win": "all tied"
+            if judgement.num_pairs and judgement.ties == judgement.num_pairs
+            else words.rate(judgement.probability_of_improvement),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
             "Simultaneous interval": words.DASH if wide is None else words.span(wide.lower, wide.upper),
             "Basis": judgement.basis or words.DASH,
             "p, no difference": words.p_value(judgement.p_difference_adjusted),
             "p, not equivalent": words.p_value(judgement.p_equivalence_adjusted),
-            "p, sign flips": words.p_value(judgement.p_sign_flip),
+            "p, sign flips (least possible)": words.DASH
+            if judgement.p_sign_flip is None
+            else f"{words.p_value(judgement.p_sign_flip)} ({words.p_value(judgement.p_sign_flip_floor)})",
             "More seeds needed": words.DASH if needed is None else f"{needed.num} ({needed.low} to {needed.high})",
             "Did not learn": words.failures(summary[contrast.variant]),
             "p, failures": words.p_value(contrast.p_failures),

@@ -206,8 +206,18 @@ def test_details_tell_wins_and_failures_with_their_bounds(make_study: MakeStudy)
     assert nothing["p, failures"] == "0.0039", "nine seeds against none"
     assert nothing["Chance of a win"] == words.DASH
     assert unstarted["Did not learn"] == unstarted["p, failures"] == words.DASH
+    assert narrowed["p, sign flips (least possible)"].endswith(" (0.031)"), "six pairs"
+    assert unstarted["p, sign flips (least possible)"] == words.DASH
     (row,) = contrast_details(make_study("hostile"))
     assert (row.cells["Wins, losses, ties"], row.cells["Chance of a win"]) == ("0, 5, 0", "up to 52 %")
+
+
+def test_a_chance_of_a_win_is_not_looked_for_among_ties(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    judgement = replace(first.judgement, wins=0, losses=0, ties=5, probability_of_improvement=None)
+    row, *_ = contrast_details(replace(summary, contrasts=(replace(first, judgement=judgement), *others)))
+    assert row.cells["Chance of a win"] == "all tied"
 
 
 def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStudy) -> None:
