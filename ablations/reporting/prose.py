@@ -34,7 +34,7 @@ def verdicts(summary: StudySummary) -> str:
     groups: dict[str, dict[str, list[str]]] = {}
     for contrast in summary.contrasts:
         alike = groups.setdefault(contrast.versus, {}).setdefault(words.verdict(summary, contrast), [])
-        evidence = filter(None, (words.effect(contrast), words.failed_runs(summary, contrast)))
+        evidence = filter(None, (words.effect(contrast, summary.decision.margin), words.failed_runs(summary, contrast)))
         alike.append(f"{contrast.variant} ({'; '.join(evidence)})")
     counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
     pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
@@ -197,7 +197,7 @@ def _aa(baseline: str, aa: AACheck) -> str:
     apart = not interval.lower <= 0 <= interval.upper
     return (
         f"{baseline} was confirmed once more, on seeds that nothing else used: {words.points(aa.mean, signed=True)} "
-        f"points against itself (95 % CI {words.span(interval.lower, interval.upper)}, {aa.num_pairs} pairs of {aa.num_planned} planned, sd "
+        f"points against itself (95 % CI {words.span(interval, 0.0)}, {aa.num_pairs} pairs of {aa.num_planned} planned, sd "
         f"{words.points(aa.sd)}, {words.plural(aa.num_failed, 'run')} that did not learn). "
         + (
             "This interval leaves out 0, as one in twenty does by chance; if it happens again, something besides the seed "

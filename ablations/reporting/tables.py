@@ -75,7 +75,7 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         num_learned=words.num_learned(variant),
         troubles=", ".join(troubles),
         difference=words.DASH if mean is None else words.points(mean, signed=True),
-        interval="" if interval is None else words.span(interval.lower, interval.upper),
+        interval="" if interval is None else words.span(interval, summary.decision.margin),
         against=f"against {contrast.versus}" if contrast and contrast.versus != summary.baseline else "",
         wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
         verdict=words.verdict_and_failures(summary, contrast) if contrast else "baseline",
@@ -164,7 +164,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             if judgement.num_pairs and judgement.ties == judgement.num_pairs
             else words.rate(judgement.probability_of_improvement),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
-            "Simultaneous interval": words.DASH if wide is None else words.span(wide.lower, wide.upper),
+            "Simultaneous interval": words.DASH if wide is None else words.span(wide, summary.decision.margin),
             "Basis": judgement.basis or words.DASH,
             "p, no difference": words.p_value(judgement.p_difference_adjusted),
             "p, not equivalent": words.p_value(judgement.p_equivalence_adjusted),

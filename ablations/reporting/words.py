@@ -23,9 +23,16 @@ def points(value: float, *, signed: bool = False, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
-def span(lower: float, upper: float) -> str:
-    """An interval of differences: `−2.41 to −1.43`."""
-    return f"{points(lower, signed=True)} to {points(upper, signed=True)}"
+def end(value: float, margin: float) -> str:
+    """An end of an interval of differences, in as many digits as tell it from 0 and from the margin: `+0.57`, `+0.503`."""
+    limits = [limit for limit in (0.0, margin, -margin) if abs(value - limit) > 1e-9]
+    digits = (d for d in (2, 3, 4) if all(round(value, d) != round(limit, d) for limit in limits))
+    return points(value, signed=True, digits=next(digits, 2))
+
+
+def span(interval: Interval, margin: float) -> str:
+    """An interval of differences, whose ends never round to 0 or to the margin: `−2.41 to −1.43`."""
+    return f"{end(interval.lower, margin)} to {end(interval.upper, margin)}"
 
 
 def compact(value: float) -> str:
@@ -108,7 +115,7 @@ def verdict_and_failures(summary: StudySummary, contrast: Contrast) -> str:
     return verdict(summary, contrast) + (f" ({failed})" if failed else "")
 
 
-def effect(contrast: Contrast) -> str:
+def effect(contrast: Contrast, margin: float) -> str:
     """Difference and interval in brackets, as far as there are any: `−1.92 [−2.41, −1.43]`."""
     judgement = contrast.judgement
     if not judgement.num_pairs or judgement.mean is None:
@@ -116,8 +123,7 @@ def effect(contrast: Contrast) -> str:
     mean = points(judgement.mean, signed=True)
     if judgement.interval is None:
         return mean
-    lower, upper = (points(end, signed=True) for end in (judgement.interval.lower, judgement.interval.upper))
-    return f"{mean} [{lower}, {upper}]"
+    return f"{mean} [{end(judgement.interval.lower, margin)}, {end(judgement.interval.upper, margin)}]"
 
 
 def interval_name(summary: StudySummary) -> str:

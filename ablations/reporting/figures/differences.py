@@ -28,7 +28,7 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
         return None
     margin = summary.decision.margin
     rows = (
-        f"{c.variant} minus {c.versus}: {words.effect(c)} points, {words.plural(c.judgement.num_pairs, 'pair')}, "
+        f"{c.variant} minus {c.versus}: {words.effect(c, margin)} points, {words.plural(c.judgement.num_pairs, 'pair')}, "
         f"{words.verdict_and_failures(summary, c)}."
         for c in shown
     )
@@ -55,7 +55,8 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
     axes.axvspan(-margin, margin, color=BAND, zorder=0, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
     for row, contrast in enumerate(shown):
-        _draw_row(axes, row, contrast, limits, words.verdict(summary, contrast))
+        beside = words.verdict(summary, contrast), words.effect(contrast, margin)
+        _draw_row(axes, row, contrast, limits, *beside)
     names = [c.variant if c.versus == summary.baseline else f"{c.variant} {words.MINUS} {c.versus}" for c in shown]
     axes.set_yticks(range(len(shown)), [words.wrapped(name, NAME_WIDTH) for name in names], color=INK, size=9)
     axes.set_xlabel("difference in test accuracy (percentage points)")
@@ -75,7 +76,7 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
     return figure
 
 
-def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict: str) -> None:
+def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict: str, effect: str) -> None:
     judgement, colour = contrast.judgement, TONES[words.tone(contrast)]
     differences = list(contrast.differences.values())
     axes.plot(differences, [row + 0.2] * len(differences), "o", zorder=3, **_SEED)
@@ -85,7 +86,7 @@ def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict:
         edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.6}
         axes.plot(judgement.mean, row, "D", color=SURFACE, markersize=6.5, zorder=5, **edge)
     beside: dict[str, Any] = {"x": 1.02, "transform": axes.get_yaxis_transform(), "clip_on": False}
-    numbers = f"{words.effect(contrast)}, {words.plural(judgement.num_pairs, 'pair')}"
+    numbers = f"{effect}, {words.plural(judgement.num_pairs, 'pair')}"
     axes.text(
         y=row - 0.04,
         s=words.wrapped(verdict, 26, lines=3),

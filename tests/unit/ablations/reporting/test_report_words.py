@@ -31,6 +31,24 @@ def test_points_have_a_true_minus_and_no_minus_zero() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.57, "+0.57"),
+        (0.003, "+0.003"),
+        (-0.004, "−0.004"),
+        (0.0, "0.00"),
+        (0.5, "+0.50"),
+        (97.8 - 97.3, "+0.50"),
+        (0.503, "+0.503"),
+        (-0.4996, "−0.4996"),
+        (1e-7, "0.00"),
+    ],
+)
+def test_an_end_of_an_interval_is_told_from_zero_and_from_the_margin(value: float, text: str) -> None:
+    assert words.end(value, 0.5) == text
+
+
+@pytest.mark.parametrize(
     ("count", "text"),
     [(0, "0"), (950, "950"), (1_000, "1k"), (252_250, "252k"), (999_900, "1M"), (7_609_090_048, "7.61G")],
 )
@@ -69,7 +87,7 @@ def test_every_verdict_has_a_colour_and_a_clause(make_study: MakeStudy) -> None:
         judged = replace(contrast, judgement=replace(contrast.judgement, verdict=verdict))
         tones.add(words.tone(judged))
         told = prose.answer(replace(summary, contrasts=(judged,)))
-        assert f"none ({words.effect(judged)})" in told
+        assert f"none ({words.effect(judged, 0.5)})" in told
         assert verdict.words.partition(":")[0] in told
     assert tones == {"better", "worse", "equivalent", "open"}
 
@@ -78,7 +96,7 @@ def test_answer_says_seeds_interval_margin_and_scope_with_the_verdicts(make_stud
     summary = make_study("ordinary")
     sentence = prose.answer(summary).split(". Of ")[0]
     for contrast in summary.contrasts:
-        assert words.effect(contrast) in sentence
+        assert words.effect(contrast, 0.5) in sentence
         assert contrast.judgement.verdict.words in sentence
     assert "95 % CI, from 5 paired seeds, margin ±0.5 points" in sentence
     assert summary.scope in sentence
@@ -150,7 +168,7 @@ def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeSt
 
     told = "better among runs that learned (2 of 5 failed, against 0 of 5)"
     apart = of(baseline)
-    assert f"none ({words.effect(contrast)}; 2 of 5 failed, against 0 of 5) is better among runs that learned" in (
+    assert f"none ({words.effect(contrast, 0.5)}; 2 of 5 failed, against 0 of 5) is better among runs that learned" in (
         prose.verdicts(apart)
     )
     assert main_table(apart)[1].verdict == told
@@ -176,7 +194,7 @@ def test_the_table_says_what_a_variant_is_compared_with_where_that_is_not_the_ba
     summary = replace(summary, contrasts=(first, replace(second, versus=first.variant), *rest))
     assert [row.against for row in main_table(summary)] == ["", "", "against none", "", ""]
     assert "against none</span>" in html(summary, [], created="now")
-    assert f"| {words.effect(second).partition(' ')[0]} (against none) |" in markdown(summary, [], created="now")
+    assert f"| {words.effect(second, 0.5).partition(' ')[0]} (against none) |" in markdown(summary, [], created="now")
     assert "one (against none) & " in latex_tables(summary)["variants.tex"]
 
 
