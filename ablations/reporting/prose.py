@@ -116,6 +116,14 @@ MAIN_TABLE_NOTE = (
 """How the table of variants is to be read."""
 
 
+WORDS_AND_INTERVALS = (
+    "Words go by these tests and not by the intervals: the thick one, a contrast's own, may reach beyond the margin under "
+    "“equivalent” or “by less”, since each side of the margin is tested by itself, and the thin one, of all contrasts "
+    "together, may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
+)
+"""Why a verdict and the intervals beside it may seem to be at odds."""
+
+
 def conditions(summary: StudySummary) -> str:
     """What verdicts rest on, for tables that leave their report."""
     alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
@@ -184,7 +192,7 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
             "Verdicts",
             "Intervals and p-values are Student's t on the paired differences. The chance of any wrong word among "
             f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %, by one step-down over tests of "
-            f"difference and of equivalence.{_looks(summary)}",
+            f"difference and of equivalence. {WORDS_AND_INTERVALS}{_looks(summary)}",
         )
     yield from _resolution(summary)
     if summary.aa is not None:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ablations.analysis import Contrast, StudySummary
-from ablations.reporting import words
+from ablations.reporting import prose, words
 from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, Limits, key, left_out, legend, new_figure, tidy
 from ablations.reporting.theme import BAND, BLUE, GREEN, INK, MUTED, SURFACE, VERMILION
 from ablations.stats import Interval
@@ -40,7 +40,7 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
         caption="Each dot is the difference at one seed. The diamond is their mean, the thick bar its "
         f"{words.interval_name(summary)}, the thin line the interval of the study's "
         f"{words.plural(len(summary.contrasts), 'contrast')} together. Inside the shaded band, ±{margin:g} points, a "
-        "difference does not matter."
+        f"difference does not matter. {prose.WORDS_AND_INTERVALS}"
         + left_out([c.variant for c in summary.contrasts if c not in shown], "no pair of seeds in which both learned"),
         draw=lambda: _draw(summary, shown),
     )

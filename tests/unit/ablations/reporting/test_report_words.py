@@ -205,6 +205,15 @@ def test_rows_without_a_number_have_no_key_to_sort_by(make_study: MakeStudy) -> 
     assert isinstance(rows["half_done"]["difference"], float)
 
 
+def test_words_that_seem_at_odds_with_their_intervals_are_explained(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = paired_differences(summary)
+    assert spec is not None
+    for told in (dict(prose.method(summary))["Verdicts"], spec.caption):
+        assert "may reach beyond the margin under “equivalent” or “by less”" in told
+        assert "may hold 0 under “better” or “worse”" in told
+
+
 # Statistics of each contrast
 
 
