@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ablations.analysis import AACheck, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.spec import CategoricalDistribution, Distribution, where_clause
+from ablations.stats import MIN_PAIRS_TO_LOOK, require_margin
 from ablations.verdicts import Verdict
 
 
@@ -22,7 +23,11 @@ def answer(summary: StudySummary) -> str:
 
 
 def verdicts(summary: StudySummary) -> str:
-    """The answer's first sentence: what each variant may be called."""
+    """The answer's first sentence: what each variant may be called.
+
+    Raises:
+        ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `verdicts.sentence`.
+    """
     if not _has_answer(summary):
         return "There is no answer yet: no confirmation trial has learned."
     reference = summary[summary.baseline]
@@ -31,6 +36,7 @@ def verdicts(summary: StudySummary) -> str:
     level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
     if not summary.contrasts:
         return f"{reference.name} reaches {level}; there is nothing to compare it with."
+    _require_evidence(summary)
     groups: dict[str, dict[str, list[str]]] = {}
     for contrast in summary.contrasts:
         alike = groups.setdefault(contrast.versus, {}).setdefault(words.verdict(summary, contrast), [])
@@ -49,6 +55,17 @@ def verdicts(summary: StudySummary) -> str:
         f"A{clauses[1:]} (differences in percentage points with {words.interval_name(summary)}, from "
         f"{pairs}, margin ±{words.plural(summary.decision.margin, 'point')}; {summary.scope})."
     )
+
+
+def _require_evidence(summary: StudySummary) -> None:
+    require_margin(summary.decision.margin)
+    if not summary.scope.strip():
+        raise ValueError("a verdict needs its scope")
+    for contrast in summary.contrasts:
+        judgement = contrast.judgement
+        has_evidence = None not in (judgement.mean, judgement.interval) and judgement.num_pairs >= MIN_PAIRS_TO_LOOK
+        if judgement.verdict is not Verdict.NO_VERDICT and not has_evidence:
+            raise ValueError(f"the verdict on {contrast.variant} needs its mean, interval and number of pairs")
 
 
 def _has_answer(summary: StudySummary) -> bool:
@@ -117,9 +134,9 @@ MAIN_TABLE_NOTE = (
 
 
 WORDS_AND_INTERVALS = (
-    "Words go by these tests and not by the intervals: the thick one, a contrast's own, may reach beyond the margin under "
-    "“equivalent” or “by less”, since each side of the margin is tested by itself, and the thin one, of all contrasts "
-    "together, may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
+    "Words go by these tests and not by the intervals: a contrast's own interval may reach beyond the margin under "
+    "“equivalent” or “by less”, since each side of the margin is tested by itself, and the interval of all contrasts "
+    "together may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
 )
 """Why a verdict and the intervals beside it may seem to be at odds."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import tiny
@@ -100,6 +101,25 @@ def test_answer_says_seeds_interval_margin_and_scope_with_the_verdicts(make_stud
         assert contrast.judgement.verdict.words in sentence
     assert "95 % CI, from 5 paired seeds, margin ±0.5 points" in sentence
     assert summary.scope in sentence
+
+
+@pytest.mark.parametrize("lacking", [{"interval": None}, {"mean": None}, {"num_pairs": 2}])
+def test_no_verdict_is_told_without_what_it_rests_on(make_study: MakeStudy, lacking: dict[str, Any]) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    bare = replace(first, judgement=replace(first.judgement, verdict=Verdict.WORSE, **lacking))
+    with pytest.raises(ValueError, match="none needs its mean, interval and number of pairs"):
+        prose.verdicts(replace(summary, contrasts=(bare, *others)))
+    silent = replace(first, judgement=replace(bare.judgement, verdict=Verdict.NO_VERDICT))
+    assert "there is no verdict on none" in prose.verdicts(replace(summary, contrasts=(silent, *others)))
+
+
+def test_no_verdict_is_told_without_its_scope_and_margin(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    with pytest.raises(ValueError, match="scope"):
+        prose.verdicts(replace(summary, scope=" "))
+    with pytest.raises(ValueError, match="margin"):
+        prose.verdicts(replace(summary, decision=summary.decision.model_copy(update={"margin": 0.0})))
 
 
 def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
