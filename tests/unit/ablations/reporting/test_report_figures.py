@@ -92,6 +92,29 @@ def test_slopes_bear_the_names_of_what_they_join(make_study: MakeStudy) -> None:
     assert ticks == [["two", "none"], ["none", "one"], ["two", "three"], ["two", "none_wide"]]
 
 
+def test_forest_plot_shades_the_margin_and_no_more(make_study: MakeStudy) -> None:
+    spec = paired_differences(make_study("ordinary"))
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    (band,) = axes.patches
+    assert list(band.get_extents().transformed(axes.transData.inverted()).intervalx) == pytest.approx([-0.5, 0.5])
+
+
+def test_slopes_join_means_over_pairs_and_not_over_all_runs(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, first, *others = summary.variants
+    both = replace(baseline, failed_seeds=(0,)), replace(first, failed_seeds=(4,))
+    spec = accuracy_by_seed(replace(summary, variants=(*both, *others)))
+    assert spec is not None
+    with drawing():
+        axes = spec.draw().axes[0]
+    (means,) = [line.get_ydata() for line in axes.lines if line.get_marker() == "D"]
+    pairs = [np.mean([each.accuracy_percent[seed] for seed in (1, 2, 3)]) for each in both]
+    assert list(means) == pytest.approx(pairs)
+    assert all(f"{mean:.2f}" in drawn(axes.figure) for mean in pairs)
+
+
 def test_forest_plot_cuts_endless_intervals(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     first, *others = summary.contrasts
