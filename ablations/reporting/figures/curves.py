@@ -261,20 +261,22 @@ def difference_curves(summary: StudySummary) -> FigureSpec | None:
         alt_text="Validation accuracy of each variant minus what it is compared with, by epoch, paired by seed. "
         + " ".join(
             f"{name} minus {versus[name]}: {words.points(float(values[:, 0].mean()), signed=True)} points after the first "
-            f"epoch, {words.points(float(values[:, -1].mean()), signed=True)} after the last, mean of "
+            f"epoch, {words.points(float(values[:, -1].mean()), signed=True)} after the last that both have, mean of "
             f"{words.plural(len(values), 'pair')}."
             for name, values in shown.items()
         ),
         caption="Thin lines are pairs of one seed in which both learned, the thick line is their mean, the band its pointwise "
-        f"95 % t interval (from {MIN_SEEDS_OF_BAND} pairs on): of one epoch, never of the whole curve. Above zero the "
-        "variant is better. These are validation images; verdicts go by the test images after the last epoch."
+        f"95 % t interval (from {MIN_SEEDS_OF_BAND} pairs on): of one epoch, never of the whole curve. They end with the "
+        "last epoch that all pairs have. Above zero the variant is better. These are validation images; verdicts go by the test images after the last epoch."
         + left_out([name for name in versus if name not in shown], "no pair of seeds in which both learned"),
         draw=lambda: _draw_differences(shown),
     )
 
 
 def _by_seed_and_epoch(contrast: Contrast) -> Floats:
-    return np.array(list(contrast.curve_differences.values()), dtype=np.float64)
+    curves = contrast.curve_differences.values()
+    num_epochs = min(map(len, curves), default=0)
+    return np.array([curve[:num_epochs] for curve in curves], dtype=np.float64)
 
 
 def _draw_differences(shown: Mapping[str, Floats]) -> Figure:

@@ -245,6 +245,20 @@ def test_difference_curves_take_pairs_and_two_epochs(make_study: MakeStudy) -> N
     assert difference_curves(replace(summary, contrasts=tuple(short))) is None
 
 
+def test_difference_curves_end_with_the_last_epoch_that_all_pairs_have(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    curves = {seed: d[: 8 + seed] for seed, d in first.curve_differences.items()}
+    spec = difference_curves(replace(summary, contrasts=(replace(first, curve_differences=curves), *others)))
+    assert spec is not None
+    assert "They end with the last epoch that all pairs have." in spec.caption
+    end = np.mean([d[7] for d in curves.values()])
+    assert f"{end:+.2f}".replace("-", MINUS) + " after the last that both have" in spec.alt_text
+    with drawing():
+        _, mean = spec.draw().axes[0].lines
+    assert list(mean.get_xdata()) == list(range(1, 9))
+
+
 # What so many seeds can show
 
 
