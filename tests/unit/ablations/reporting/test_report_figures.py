@@ -259,6 +259,35 @@ def test_difference_curves_end_with_the_last_epoch_that_all_pairs_have(make_stud
     assert list(mean.get_xdata()) == list(range(1, 9))
 
 
+def test_one_infinite_loss_of_a_seed_that_learned_leaves_a_gap_and_no_more(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.variants
+    curve, *rest = first.curves
+    epochs = tuple(replace(e, validation_loss=float("inf")) if e.epoch == 3 else e for e in curve.epochs)
+    broken = replace(first, curves=(replace(curve, epochs=epochs), *rest))
+    spec = learning_curves(replace(summary, variants=(broken, *others)))
+    assert spec is not None
+    assert "A gap in them" in spec.caption
+    with drawing():
+        (_, losses, _) = spec.draw().axes
+    mean = np.array(losses.lines[0].get_ydata())
+    assert list(np.flatnonzero(np.isnan(mean))) == [2]
+    assert sum(isinstance(each, PolyCollection) for each in losses.collections) == 5
+    whole = learning_curves(summary)
+    assert whole is not None
+    assert "A gap" not in whole.caption
+
+
+def test_dashes_are_told_of_only_where_there_are_some(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.variants
+    lost = replace(first, curves=(replace(first.curves[0], learned=False, epochs=()), *first.curves[1:]))
+    spec = learning_curves(replace(summary, variants=(lost, *others)))
+    assert spec is not None
+    assert "Dashed" not in spec.caption
+    assert "and 1 seed did not learn." in spec.alt_text
+
+
 # What so many seeds can show
 
 
