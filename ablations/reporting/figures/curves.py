@@ -67,7 +67,11 @@ def learning_curves(summary: StudySummary) -> FigureSpec | None:
         caption="Thin lines are seeds, thick lines the mean over the seeds that learned, bands its pointwise 95 % t interval "
         f"(from {MIN_SEEDS_OF_BAND} seeds on): of one epoch, never of the whole curve."
         + ("" if overlaid else " In grey the baseline's mean, in every panel.")
-        + (" A gap in them is an epoch at which one of these seeds has no finite value." if _has_gap(curves) else "")
+        + (
+            " A gap in them is an epoch at which one of these seeds has no value that can be drawn."
+            if _has_gap(curves)
+            else ""
+        )
         + (" Dashed: seeds that did not learn; they are not averaged." if _has_dashes(curves) else "")
         + left_out([v.name for v in summary.variants if v not in shown], "no epoch recorded"),
         draw=lambda: _draw_overlaid(shown) if overlaid else _draw_panels(summary[summary.baseline], shown),

@@ -492,3 +492,37 @@ def test_best_of_n_is_only_drawn_of_enough_independent_draws(make_study: MakeStu
     assert "(under 8 draws, or pruned ones): two." in spec.caption
     with drawing():
         assert len(spec.draw().axes[0].lines) == 1, "no baseline to draw in grey"
+
+
+def test_draws_that_depend_on_results_show_the_best_so_far_and_no_expectation(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = (replace(each, best_of_n=None) for each in summary.variants)
+    lost, *rest = first.tuning
+    lost = replace(lost, status="diverged", validation_accuracy_percent=None)
+    first = replace(first, tuning=(*rest, lost))
+    spec = best_of_n(replace(summary, independent_draws=False, variants=(first, *others)))
+    assert spec is not None
+    assert spec.name == "best_of_n"
+    assert "Later draws depend on the results of earlier ones, so this is no expectation" in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == 5
+    assert not any(isinstance(each, PolyCollection) for axes in panels for each in axes.collections)
+    seen = [point.validation_accuracy_percent or -np.inf for point in rest if point.role != "re-run"]
+    start, *best = np.array(panels[0].lines[-1].get_ydata())
+    assert np.isnan(start), "the first trial diverged, though the store gives it last"
+    assert best == list(np.maximum.accumulate(seen))
+    assert f"two: {max(seen):.2f} % after 17 trials, reached with trial {np.argmax(seen) + 2}." in spec.alt_text
+
+
+def test_a_search_of_which_nothing_learned_has_no_best_so_far(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    nothing = tuple(
+        replace(each, tuning=tuple(replace(p, validation_accuracy_percent=None) for p in each.tuning))
+        for each in summary.variants
+    )
+    assert best_of_n(replace(summary, independent_draws=False, variants=nothing)) is None
+    some = (summary.variants[0], *nothing[1:])
+    spec = best_of_n(replace(summary, independent_draws=False, variants=some))
+    assert spec is not None
+    assert "(no trial that learned): none, one, three and none_wide." in spec.caption
