@@ -95,6 +95,10 @@ def test_page_is_self_contained(report: Report, study_name: str) -> None:
             assert href.startswith("#")
 
 
+def test_keys_of_the_provenance_break_where_their_words_end(report: Report) -> None:
+    assert "versions.<wbr>torch</th>" in (report("ordinary") / "index.html").read_text(encoding="utf-8")
+
+
 def test_only_the_report_s_own_script_may_run(report: Report, study_name: str) -> None:
     path = report(study_name) / "index.html"
     html = path.read_text(encoding="utf-8")
