@@ -29,13 +29,15 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         shown = shown_uri(tracking_uri)
-        text = shown_uri(" ".join(str(error).split()))[:300]
+        text = shown_uri(" ".join(str(error).split()))
         code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
         if "database is locked" in text:
             raise StoreAway(f"the MLflow store {shown} is locked by another program") from error
         if schema.database(tracking_uri) is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
-            raise StoreAway(f"the MLflow server at {shown} does not answer ({text})") from error
-        raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text}") from error
+            # The end of the chain of causes: "[Errno 111] Connection refused", "Read timed out."
+            reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
+            raise StoreAway(f"the MLflow server at {shown} does not answer ({reason})") from error
+        raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text[:300]}") from error
 
 
 def shown_uri(text: str) -> str:
