@@ -58,6 +58,8 @@ class RecordedTrial:
     number: int | None
     hyperparameters: dict[str, Any]
     result: TrialResult
+    session: str | None = None
+    """Which run of the study trained it."""
     count: int = 1
     """How many draws of the search it answers; draws of whole numbers or choices can coincide."""
 
@@ -750,7 +752,11 @@ def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
 
 def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:
     if provenance.get("uncommitted_changes"):
-        yield "the trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
+        yield "trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
+    for key in ("commit", "processor", "versions"):
+        value = provenance.get(key)
+        if isinstance(value, list) or (isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())):
+            yield f"trials were trained by runs that differ in {key}: see Provenance."
     for v in variants:
         if v.missing_seeds:
             yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."

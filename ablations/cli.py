@@ -246,7 +246,8 @@ def run(
     )
     try:
         with hold(uri, planned.study, name):
-            recorder = Recorder(uri, planned, file.text, display.warn)
+            session = {**provenance(), "command": _command(file, name, given)}
+            recorder = Recorder(uri, planned, file.text, display.warn, session=session)
             with interrupts, display:
                 outcome = Runner(
                     planned,
@@ -257,8 +258,7 @@ def run(
                     deadline=None if max_minutes is None else started + 60 * max_minutes,
                     interrupted=lambda: interrupts.seen,
                 ).run()
-            trained = {**provenance(), "command": _command(file, name, given)} if outcome.num_trained else None
-            recorder.close(outcome.state == "complete" and not outcome.failures, trained)
+            recorder.close(outcome.state == "complete" and not outcome.failures)
             waiting = recorder.waiting
             page = None if waiting else _report(uri, planned.study, name, output)
     except (TrackingError, SetupError) as error:

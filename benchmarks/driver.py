@@ -99,7 +99,7 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
         deadline=None,
         interrupted=lambda: False,
     ).run()
-    recorder.close(True, {})
+    recorder.close(True)
     assert outcome.state == "complete", outcome
     return _measured(started)
 

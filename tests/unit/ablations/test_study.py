@@ -35,7 +35,7 @@ def test_what_the_page_shows_works(
             spec = plan.trial(variant.name, "confirm", seed, {"train.lr": 0.05})
             recorder.start(spec)
             recorder.end(spec, tiny.result(spec, 90.0 + rank))
-    recorder.close(False, None)
+    recorder.close(False)
 
     names: dict[str, Any] = {}
     for block in re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
