@@ -25,7 +25,8 @@ def points(value: float, *, signed: bool = False, digits: int = 2) -> str:
 
 def end(value: float, margin: float) -> str:
     """An end of an interval of differences, in as many digits as tell it from 0 and from the margin: `+0.57`, `+0.503`."""
-    limits = [limit for limit in (0.0, margin, -margin) if abs(value - limit) > 1e-9]
+    limits = (0.0, margin, -margin)
+    # An end that is one of them, but for the last bits, is not told from it.
     digits = (d for d in (2, 3, 4) if all(round(value, d) != round(limit, d) for limit in limits))
     return points(value, signed=True, digits=next(digits, 2))
 

@@ -39,8 +39,8 @@ def disagreement(summary: StudySummary) -> FigureSpec | None:
         + " ".join(_told(contrast, reseeds[contrast.variant]) for contrast in shown),
         caption="Share of test images that one of two networks gets right and the other wrong. Dots are a variant and what "
         "it is compared with at one seed, the diamond is their mean; the upright bar is the mean over pairs of seeds of what "
-        "it is compared with. A pair shares its seed, two seeds do not, so that the bar is a scale and no limit: a small share "
-        "says nothing of the direction or the size of a difference in accuracy."
+        "it is compared with. The two of a pair share their seed and those behind the bar do not, so it is a scale and no "
+        "limit: a small share says nothing of the direction or the size of a difference in accuracy."
         + left_out([c.variant for c in summary.contrasts if c not in shown], "no pair whose right images are known"),
         draw=lambda: _draw(shown, reseeds, summary.baseline),
     )

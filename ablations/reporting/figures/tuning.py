@@ -238,7 +238,8 @@ def _best_so_far(summary: StudySummary) -> FigureSpec | None:
     ]
     if not shown:
         return None
-    without = [v.name for v in summary.variants if v.tuning and v not in [best.variant for best in shown]]
+    names = {best.variant.name for best in shown}
+    without = [variant.name for variant in summary.variants if variant.tuning and variant.name not in names]
     return FigureSpec(
         name="best_of_n",
         title="Best trial so far",
@@ -252,8 +253,8 @@ def _best_so_far(summary: StudySummary) -> FigureSpec | None:
         caption="The best validation accuracy that the search had seen after so many trials, start points included and "
         "re-runs not, in the order in which they were tried. Later draws depend on the results of earlier ones, so this is "
         "no expectation of what so many trials reach, and it has no band; it is selected for, and so never a result. In grey the baseline's, in "
-        "every panel. Trials that diverged, failed, were pruned or did not learn count, and have no accuracy."
-        + left_out(without, "no trial that learned"),
+        "every panel. Trials that diverged, failed, were pruned or did not learn count, and have no accuracy; a line may "
+        "begin under the axis." + left_out(without, "no trial that learned"),
         draw=lambda: _draw_best(shown, summary, ("trials", "best validation\naccuracy so far (%)")),
     )
 
@@ -297,11 +298,12 @@ def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str,
     reference = next((best.values for best in shown if best.variant.name == summary.baseline), None)
     for index, (axes, best) in enumerate(zip(cells, shown, strict=False)):
         counts = range(1, len(best.values) + 1)
+        steps = "default" if best.band else "steps-post"
         if reference is not None and best.values is not reference:
-            axes.plot(range(1, len(reference) + 1), reference, color=FAINT, linewidth=3, zorder=1)
+            axes.plot(range(1, len(reference) + 1), reference, color=FAINT, linewidth=3, zorder=1, drawstyle=steps)
         if best.band:
             axes.fill_between(counts, best.band.lower, best.band.upper, color=BLUE, alpha=0.15, linewidth=0, zorder=2)
-        axes.plot(counts, best.values, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3)
+        axes.plot(counts, best.values, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3, drawstyle=steps)
         accuracy_axis(axes, limits, gutter=False, num_ticks=4)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_title(words.wrapped(best.variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
