@@ -112,7 +112,7 @@ def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> N
     recorder.close(True)
     assert recorder.waiting is not None
     assert "23 records in" in recorder.waiting  # the study, what trains, its trials, its end
-    assert num_waiting(silent_server, "tiny", "starter") == 22
+    assert num_waiting(silent_server, "tiny", "starter") == 23
 
 
 def test_trials_in_the_spool_are_known_to_the_next_run(silent_server: str) -> None:
