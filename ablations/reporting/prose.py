@@ -108,7 +108,7 @@ def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
 _OUTCOMES = {
     "as expected": "came true",
     "not as expected": "did not",
-    "open": "cannot be judged",
+    "open": "could not be decided",
     "open so far": "cannot be judged yet",
 }
 
