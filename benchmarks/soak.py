@@ -57,7 +57,7 @@ def main() -> None:
         whole = _folder(Path(name) / "undisturbed", arguments.database)
         _start(whole, study).wait()
         tally = Tally()
-        chance = random.Random(arguments.seed)  # noqa: S311
+        chance = random.Random(arguments.seed)  # noqa: S311  # nosec B311
         round_number = 0
         while sum(tally.kills.values()) < arguments.kills:
             round_number += 1
