@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test check audit
+.PHONY: run test check audit reference docs
 run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 
@@ -23,6 +23,15 @@ audit: $(VENV)/dev.stamp
 	$(BIN)/python -m pip install --quiet pip-audit
 	$(BIN)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
 
+# What editors know of a study file, and the page about it.
+reference: $(VENV)/run.stamp
+	$(BIN)/python -m ablations schema > studies/study.schema.json
+	$(BIN)/python docs/reference.py
+
+# The site, in build/site: pages that open without a server. Its maker's advertisement is no warning about ours.
+docs: $(VENV)/docs.stamp
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+
 # What is installed is decided by pyproject.toml; which versions, by constraints.txt.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,4 +40,8 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,dev]'
+	touch $@
+
+$(VENV)/docs.stamp: $(VENV)/run.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
 	touch $@

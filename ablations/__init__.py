@@ -1,1 +1,25 @@
 """Ablation studies of Network-in-Network CNNs: from a YAML file to an honest comparison report."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ablations.study import Study
+
+
+def load(study: str | PathLike[str]) -> Study:
+    """A study to plan, and to read the results of.
+
+    Args:
+        study: a study file, or the name of a study that ships with the suite.
+
+    Raises:
+        ablations.loading.StudyFileError: there is none, or it breaks a rule; the message says where.
+    """
+    from ablations.loading import find
+    from ablations.loading import load as read
+    from ablations.study import Study
+
+    return Study(read(find(str(study))))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.plan import SEARCH_SEED, Look, Plan, PlannedVariant
+from ablations.plan import SEARCH_SEED, Look, Plan, PlannedContrast, PlannedVariant
 from ablations.power import MAX_SEEDS, detectable_difference, smallest_detectable_difference, spread_limit
 from ablations.spec import CategoricalDistribution, Decision, Expectation, SearchSpace
 from ablations.stats import (
@@ -30,9 +30,12 @@ from ablations.stats import (
     paired_interval,
 )
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
+from ablations.units import plural
 from ablations.verdicts import Judgement, PairedSample, Verdict, judge, sentence
 from nin.memory import Memory
 
+ADDED = "added after the results were first looked at; fresh seeds (first_seed) give it a verdict of its own"
+"""Why a contrast is exploratory that was not among those of the first look."""
 DEGRADED_POINTS = 5.0
 """A run this far under its variant's median is flagged, and kept."""
 MIN_DRAWS = 8
@@ -55,6 +58,10 @@ class RecordedTrial:
     number: int | None
     hyperparameters: dict[str, Any]
     result: TrialResult
+    session: str | None = None
+    """Which run of the study trained it."""
+    count: int = 1
+    """How many draws of the search it answers; draws of whole numbers or choices can coincide."""
 
 
 @dataclass(frozen=True)
@@ -242,6 +249,10 @@ class StudySummary:
     seeds: tuple[int, ...]
     looks: tuple[int, ...]
     """Numbers of seeds at which looks at the results are planned; `num_seeds` is one of them."""
+    num_planned: int
+    """Contrasts that share the error budget: those that were planned when the results were first looked at."""
+    unplanned: str | None
+    """Why no contrast may have a verdict, whatever the numbers; None: they may."""
     aa: AACheck | None
     """None where there is no A/A arm, or under two pairs."""
     warnings: tuple[str, ...]
@@ -288,8 +299,11 @@ def summarize(
         if plan.tuned
         else f"for these fixed configurations, on {DATASETS[plan.data.name].title}"
     )
-    looks = tuple(looks)
-    contrasts = _contrasts(plan, variants, by_variant, scope, _overspent(plan, looks), _num_planned(plan, looks))
+    looks = [look for look in looks if look.is_of(plan.this_look)]
+    # What was planned when the results were first looked at: nobody can plan for results that he knows.
+    planned = (looks or [plan.this_look])[0].contrasts
+    overspent = _overspent(plan, looks)
+    contrasts = _contrasts(plan, variants, by_variant, scope, overspent, planned)
     return StudySummary(
         study=plan.study,
         question=plan.question,
@@ -308,8 +322,16 @@ def summarize(
         num_seeds=len(plan.seeds),
         seeds=plan.seeds,
         looks=plan.looks,
+        num_planned=len(planned),
+        unplanned=overspent,
         aa=_aa(plan, variants[0], by_variant[plan.baseline]),
-        warnings=(*_warnings(plan, variants, provenance), *_failures(trials)),
+        warnings=(
+            *_changed_expectations(plan, planned),
+            *_incomplete_aa(plan, by_variant[plan.baseline]),
+            *_seeds_only(contrasts),
+            *_warnings(plan, variants, provenance),
+            *(line for each in by_variant.values() for line in _failures(each)),
+        ),
         caveats=plan.caveats,
         provenance=dict(provenance),
     )
@@ -378,7 +400,7 @@ def _variant(
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name, tuned)
-    tuning = tuple(_tuning_point(plan, t) for t in tune)
+    tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
     right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(
         name=variant.name,
@@ -409,7 +431,7 @@ def _variant(
         train_images_per_second=_median(e.train_images_per_second for t in confirm.values() for e in t.result.epochs),
         trial_seconds=_median(t.result.train_seconds for t in confirm.values()),
         num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
-        num_tune_done=len(tune),
+        num_tune_done=sum(t.count for t in tune if t.result.status != "failed"),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
         tuning=tuning,
         best_of_n=best_of_n(tuning, chance_percent=_chance_percent(plan)) if _independent_draws(plan) else None,
@@ -478,8 +500,8 @@ def _contrasts(
     variants: Sequence[VariantSummary],
     trials: Mapping[str, Sequence[RecordedTrial]],
     scope: str,
-    unplanned: str | None,
-    num_planned: int,
+    overspent: str | None,
+    planned: Sequence[PlannedContrast],
 ) -> tuple[Contrast, ...]:
     others = variants[1:]
     if not others:
@@ -487,6 +509,11 @@ def _contrasts(
     by_name = {each.name: each for each in variants}
     references = {each.name: by_name[plan[each.name].versus] for each in others}
     samples = {each.name: _sample(plan, each, references[each.name], trials) for each in others}
+    num_planned = len(planned)
+    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
+    pairs = {each.name: (plan[each.name].key, plan[plan[each.name].versus].key) for each in others}
+    unplanned = {name: overspent or ADDED for name, pair in pairs.items() if overspent or pair not in expected}
+    expects = {each.name: expected.get(pairs[each.name], each.expect) for each in others}
     judgements = judge(
         samples,
         alpha=plan.look_alpha,
@@ -499,8 +526,8 @@ def _contrasts(
         Contrast(
             variant=each.name,
             versus=references[each.name].name,
-            expect=each.expect,
-            expectation=_outcome(each.expect, judgements[each.name]),
+            expect=expects[each.name],
+            expectation=_outcome(expects[each.name], judgements[each.name]),
             differences=dict(samples[each.name].differences),
             curve_differences=curve_differences(each, references[each.name]),
             disagreement_percent=_disagreement(
@@ -532,7 +559,10 @@ def _class_differences(
     estimates = {
         (contrast, label): estimate
         for contrast, sample in samples.items()
-        if labels is not None and sample.correct is not None and len(sample.correct) >= MIN_PAIRS_TO_LOOK
+        if labels is not None
+        and sample.correct is not None
+        and sample.correct.shape[1] == len(labels)
+        and len(sample.correct) >= MIN_PAIRS_TO_LOOK
         for label, estimate in class_estimates(sample.correct, labels).items()
     }
     tested = {key: difference_p(estimate) for key, (_, estimate) in estimates.items() if estimate is not None}
@@ -558,36 +588,44 @@ def _labels(plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]]) -> np.nda
 
 
 def _overspent(plan: Plan, looks: Iterable[Look]) -> str | None:
-    """Why this look was not planned, if earlier ones have left too little of the error budget for it.
+    """Why this look was not planned, if earlier ones at the same results have left too little of the budget for it.
 
     Adding seeds until a word comes out gives a wrong one far more often than alpha says; two looks at alpha each do.
     """
     this = plan.this_look
     spent: dict[int, float] = {}
     for look in looks:
-        if look.baseline_key != this.baseline_key:
-            continue  # another experiment under the same name
         if look.margin != this.margin:
             return f"the margin was {look.margin:g} points when the results were first looked at"
-        if look.num_seeds == this.num_seeds:
+        if look.seeds == this.seeds:
+            if this.alpha > look.alpha * (1 + 1e-9):
+                return f"alpha was {look.alpha:g} when the results were first looked at"
             break  # this look itself; what came after it has no say in it
-        spent[look.num_seeds] = max(look.alpha, spent.get(look.num_seeds, 0.0))
+        num_seeds = len(look.seeds)
+        spent[num_seeds] = max(look.alpha, spent.get(num_seeds, 0.0))
     if sum(spent.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
         return None
     counts = ", ".join(map(str, sorted(spent)))
-    return f"looked at before with {counts} seeds, and {this.num_seeds} were not planned then (extend_to plans them)"
+    return f"looked at before with {counts} seeds, and {len(this.seeds)} were not planned then (extend_to plans them)"
+
+
+def _changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Iterable[str]:
+    """Expectations that the study file has changed since; the report goes by the first."""
+    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
+    for variant in plan.variants:
+        contrast = plan.contrast(variant.name)
+        first = expected.get((contrast.variant_key, contrast.versus_key), contrast.expect)
+        if first != contrast.expect:
+            yield (
+                f"{variant.name}: expect was {first or 'not given'} when the results were first looked at, and is "
+                f"{contrast.expect or 'not given'} now; what was first counts."
+            )
 
 
 def gave_verdicts(summary: StudySummary) -> bool:
     """Whether a report of this has spent some of the error budget."""
     withheld = {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
     return any(contrast.judgement.verdict not in withheld for contrast in summary.contrasts)
-
-
-def _num_planned(plan: Plan, looks: Iterable[Look]) -> int:
-    """Comparisons that share the budget: a contrast that is dropped after a look has had its share."""
-    same = (look.num_comparisons for look in looks if look.baseline_key == plan.this_look.baseline_key)
-    return max(plan.this_look.num_comparisons, *same, 0)
 
 
 def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
@@ -684,6 +722,27 @@ def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
     return "as expected" if judgement.verdict in _FITS[expect] else "not as expected"
 
 
+def _incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
+    """What is missing of the A/A arm, or did not learn in it."""
+    ran = [t for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds and t.result.status != "failed"]
+    if len(ran) < len(plan.aa_seeds):
+        yield f"A/A arm: {len(plan.aa_seeds) - len(ran)} of {len(plan.aa_seeds)} trials have no outcome yet."
+    failed = sum(not learned(plan, t.result) for t in ran)
+    if failed:
+        yield f"A/A arm: {failed} of {len(ran)} trials ran and did not learn."
+
+
+def _seeds_only(contrasts: Sequence[Contrast]) -> Iterable[str]:
+    """Contrasts whose interval cannot reckon with the choice of the test images."""
+    for contrast in contrasts:
+        judgement = contrast.judgement
+        if judgement.interval is not None and judgement.image_floor is None:
+            yield (
+                f"{contrast.variant}: the interval holds for new seeds only, not for new images, since it is not recorded for "
+                "every seed which test images were right."
+            )
+
+
 def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
     """A line for each trial that crashed, hung or ran out of memory, twice."""
     for t in trials:
@@ -693,7 +752,11 @@ def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
 
 def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:
     if provenance.get("uncommitted_changes"):
-        yield "the trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
+        yield "trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
+    for key in ("commit", "processor", "versions"):
+        value = provenance.get(key)
+        if isinstance(value, list) or (isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())):
+            yield f"trials were trained by runs that differ in {key}: see Provenance."
     for v in variants:
         if v.missing_seeds:
             yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
@@ -713,6 +776,8 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         states = Counter(point.status for point in v.tuning)
         if states["diverged"] or states["failed"]:
             yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
-    if len({v.num_tune_done for v in variants}) > 1:
-        counts = ", ".join(f"{v.name} {v.num_tune_done}" for v in variants)
-        yield f"tuning effort is unequal so far: {counts} trials."
+    if len({(v.num_tune_done, v.num_tune_epochs) for v in variants}) > 1:
+        counts = "; ".join(
+            f"{v.name} {plural(v.num_tune_done, 'trial')} in {plural(v.num_tune_epochs, 'epoch')}" for v in variants
+        )
+        yield f"tuning effort is unequal so far: {counts}."

@@ -9,9 +9,10 @@ import shlex
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,7 +20,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ablations.loading import StudyFile, StudyFileError, find, load, shipped_studies
 from ablations.units import plural
 
 if TYPE_CHECKING:
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from ablations.analysis import StudySummary
     from ablations.costs import Measurement, Workload
+    from ablations.loading import StudyFile
     from ablations.plan import Machine, Plan
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -73,7 +74,13 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")
     try:
         app()
-    except (StudyFileError, UserError) as error:
+    except UserError as error:
+        _fail(str(error), WRONG_INPUT)
+    except ValueError as error:
+        from ablations.loading import StudyFileError
+
+        if not isinstance(error, StudyFileError):
+            raise
         _fail(str(error), WRONG_INPUT)
     except KeyboardInterrupt:
         _fail("interrupted", INTERRUPTED)
@@ -96,6 +103,7 @@ def check(
     studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
 ) -> None:
     """Check study files: every key, every variant, every profile. Trains nothing."""
+    from ablations.loading import StudyFileError, find, load, shipped_studies
     from ablations.plan import Machine
 
     names = studies or [str(path) for path in shipped_studies()]
@@ -115,6 +123,46 @@ def check(
 
 
 @app.command()
+def init(
+    path: Annotated[Path, typer.Argument(help="File to write, such as my_study.yaml; its name becomes the study's.")],
+    source: Annotated[
+        str | None, typer.Option("--from", help="Study to copy: a file, or the name of one that ships with the suite.")
+    ] = None,
+) -> None:
+    """Write a study to start from, and the schema that editors complete and check it with beside it."""
+    from ablations.loading import find, load
+    from ablations.schema import SCHEMA_FILE, study_schema
+    from ablations.spec import NAME, readable
+    from ablations.template import TEMPLATE, copied
+
+    if path.suffix not in {".yaml", ".yml"} or not NAME.fullmatch(path.stem):
+        raise UserError(
+            f"{readable(str(path))}: a study file is called as its study is, with .yaml behind it. A name has 1 to 64 "
+            "characters of a-z, 0-9 and '_', and does not start with '_'."
+        )
+    file = load(find(source) if source else TEMPLATE)
+    try:
+        with path.open("x", encoding="utf-8") as new:
+            new.write(copied(file, path))
+    except FileExistsError as error:
+        raise UserError(f"{path} is there already, and stays as it is. Give another name.") from error
+    schema = path.with_name(SCHEMA_FILE)
+    schema.write_text(json.dumps(study_schema(), indent=1) + "\n", encoding="utf-8")
+    profile = "starter" if "starter" in file.spec.profiles else next(iter(file.spec.profiles))
+    print(f"{path}: written; {schema} lets editors complete and check it")
+    run = shlex.join(["python", "-m", "ablations", "run", str(path), "--profile", profile])
+    print(f"next: make its question yours, then {run}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the study file, for editors: its place is beside the studies, as study.schema.json."""
+    from ablations.schema import study_schema
+
+    print(json.dumps(study_schema(), indent=1))
+
+
+@app.command()
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,
@@ -125,7 +173,7 @@ def plan(
     """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
     from ablations.execution.environment import detect
 
-    file = load(find(study))
+    file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
@@ -150,21 +198,33 @@ def run(
     max_minutes: Annotated[
         float | None, typer.Option(min=0, help="Stop after this time, between epochs; the same command goes on later.")
     ] = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="All but the training: made-up numbers, store and report in a temporary folder."
+        ),
+    ] = False,
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
     from ablations.display import LiveProgress, PlainProgress
+    from ablations.execution.dry import DryExecutor
     from ablations.execution.environment import detect, provenance
     from ablations.execution.local import LocalExecutor, SetupError
     from ablations.printing import headline
     from ablations.runner import Runner
 
     started = time.monotonic()
-    file = load(find(study))
+    file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
     console = _console()
     console.print(headline(planned, machine, why), soft_wrap=True)
+    if dry_run:
+        # Never the user's store; and nobody shall take the report for a real one.
+        output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
+        tracking_uri = f"sqlite:///{output / 'mlflow.db'}"
+        planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
 
     from ablations.tracking.lock import hold
     from ablations.tracking.recorder import Recorder
@@ -181,10 +241,13 @@ def run(
     except OSError as error:
         raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
     display = (LiveProgress if console.is_terminal else PlainProgress)(planned, machine.num_workers, console)
-    executor = LocalExecutor(machine, data_dir, checkpoints, display.warn)
+    executor = (
+        DryExecutor(machine.num_workers) if dry_run else LocalExecutor(machine, data_dir, checkpoints, display.warn)
+    )
     try:
         with hold(uri, planned.study, name):
-            recorder = Recorder(uri, planned, file.text, display.warn)
+            session = {**provenance(), "command": _command(file, name, given)}
+            recorder = Recorder(uri, planned, file.text, display.warn, session=session)
             with interrupts, display:
                 outcome = Runner(
                     planned,
@@ -195,8 +258,7 @@ def run(
                     deadline=None if max_minutes is None else started + 60 * max_minutes,
                     interrupted=lambda: interrupts.seen,
                 ).run()
-            trained = {**provenance(), "command": _command(file, name, given)} if outcome.num_trained else None
-            recorder.close(outcome.state == "complete" and not outcome.failures, trained)
+            recorder.close(outcome.state == "complete" and not outcome.failures)
             waiting = recorder.waiting
             page = None if waiting else _report(uri, planned.study, name, output)
     except (TrackingError, SetupError) as error:
@@ -343,7 +405,7 @@ def costs(
                 device=machine.device,
             )
         else:
-            file = load(find(target, PRESETS))
+            file = _study(target, PRESETS)
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
@@ -390,6 +452,27 @@ def summary(
 
 
 @app.command()
+def doctor(
+    tracking_uri: UriOption = None, data_dir: DataOption = Path("data"), output: OutputOption = Path("reports")
+) -> None:
+    """Say what stands in the way of a run on this machine, and what to do about it. Trains and downloads nothing."""
+    from ablations.doctor import examine
+
+    problems = 0
+    for finding in examine(data_dir, tracking_uri, output):
+        problems += finding.level == "problem"
+        print(
+            f"{finding.level:8} {finding.text}",
+            *([finding.remedy] if finding.remedy else []),
+            sep=f"\n{'':9}",
+            flush=True,
+        )
+    if problems:
+        _fail(f"{problems} of these must be put right before a study can run", WRONG_INPUT)
+    print("a study can run: python -m ablations run one_by_one --profile starter")
+
+
+@app.command()
 def ui(
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
@@ -402,6 +485,13 @@ def ui(
     environ = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri or default_uri()}
     print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
     raise typer.Exit(subprocess.run(command, env=environ).returncode)
+
+
+def _study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
+    """A study by its file or name; `also_known` are names of other things that stand in its place."""
+    from ablations.loading import find, load
+
+    return load(find(name, also_known))
 
 
 def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
@@ -445,7 +535,7 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
 
 def _study_name(study: str) -> str:
     """Name of a study; the file is needed only where `study` is a path."""
-    return load(find(study)).spec.study if study.endswith((".yaml", ".yml")) else study
+    return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
 
 
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
@@ -463,6 +553,7 @@ def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tup
 
 def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
+    from ablations.loading import shipped_studies
     from ablations.spec import nearest, shown
     from ablations.tracking.store import shown_uri
 

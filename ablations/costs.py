@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from functools import cached_property
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from ablations.datasets import DATASETS
 from ablations.trial import TRAINING_VERSION, Device, Precision, TrainConfig, TrialConfig, content_hash
@@ -142,5 +142,7 @@ class Measurement:
     latency_128_iqr_seconds: float
 
 
-MEASUREMENTS: TypeAdapter[dict[str, Measurement]] = TypeAdapter(dict[str, Measurement])
+MEASUREMENTS: TypeAdapter[dict[str, Measurement]] = TypeAdapter(
+    dict[str, Measurement], config=ConfigDict(defer_build=True)
+)
 """Measurements by `Workload.id`, to JSON and back."""

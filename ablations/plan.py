@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -110,16 +111,30 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Look:
-    """A report in which a contrast got a verdict: what was decided by then, and what of the error budget it spent."""
+class PlannedContrast:
+    """What is to be compared with what, by the keys of their variants, and what was expected of it."""
 
-    num_seeds: int
+    variant_key: str
+    versus_key: str
+    expect: Expectation | None
+
+
+@dataclass(frozen=True)
+class Look:
+    """A report in which a contrast got a verdict: what was planned by then, and what of the error budget it spent."""
+
+    seeds: tuple[int, ...]
     alpha: float
     """Error budget that was spent."""
     margin: float
-    num_comparisons: int
-    baseline_key: str
-    """Of the baseline's variant: a study with another baseline configuration is another experiment."""
+    contrasts: tuple[PlannedContrast, ...]
+
+    def is_of(self, other: Look) -> bool:
+        """Whether both look at results in common: at a variant of the same key, with a seed that both have."""
+        keys, others = (
+            {key for c in look.contrasts for key in (c.variant_key, c.versus_key)} for look in (self, other)
+        )
+        return bool(keys & others) and bool(set(self.seeds) & set(other.seeds))
 
 
 @dataclass(frozen=True)
@@ -182,12 +197,16 @@ class Plan:
     def this_look(self) -> Look:
         """What a report of this plan spends when it gives a verdict."""
         return Look(
-            num_seeds=len(self.seeds),
+            seeds=self.seeds,
             alpha=self.look_alpha,
             margin=self.decision.margin,
-            num_comparisons=len(self.variants) - 1,
-            baseline_key=self[self.baseline].key,
+            contrasts=tuple(map(self.contrast, (v.name for v in self.variants if v.name != self.baseline))),
         )
+
+    def contrast(self, name: str) -> PlannedContrast:
+        """What a variant is compared with, and what is expected of it."""
+        variant = self[name]
+        return PlannedContrast(variant.key, self[variant.versus].key, variant.expect)
 
     @property
     def id(self) -> str:
@@ -253,7 +272,7 @@ class Plan:
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
-        dumped: dict[str, Any] = _PLAN.dump_python(self, mode="json")
+        dumped: dict[str, Any] = _adapter().dump_python(self, mode="json")
         return dumped
 
     @classmethod
@@ -263,10 +282,13 @@ class Plan:
         Raises:
             ValueError: `text` is no plan, or one of another version of the suite.
         """
-        return _PLAN.validate_json(text)
+        return _adapter().validate_json(text)
 
 
-_PLAN = TypeAdapter(Plan)
+@cache
+def _adapter() -> TypeAdapter[Plan]:
+    """Plan to JSON and back; built when first needed, which `check` does not."""
+    return TypeAdapter(Plan)
 
 
 def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
@@ -363,7 +385,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         variants=tuple(variants[name] for name in ordered),
         search_space=search_space,
         tuning=tuning,
-        seeds=tuple(range(num_seeds)),
+        seeds=tuple(range(spec.first_seed, spec.first_seed + num_seeds)),
         aa_seeds=tuple(range(FIRST_AA_SEED, FIRST_AA_SEED + num_seeds)) if spec.aa_arm else (),
         looks=looks,
         decision=spec.decision,
@@ -379,7 +401,7 @@ def _looks(spec: StudySpec, profile: str) -> tuple[int, ...]:
     """Numbers of seeds at which a profile looks at its results."""
     chosen = spec.profiles[profile]
     seeds, extended = chosen.seeds or spec.seeds, chosen.extend_to or spec.extend_to
-    most = max(seeds, extended or 0)
+    most = spec.first_seed + max(seeds, extended or 0)
     if most > MAX_SEEDS:
         raise SpecError(("profiles", profile), f"a look has at most {MAX_SEEDS:,} seeds; given {most:,}.", at_key=True)
     if extended is None:

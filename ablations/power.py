@@ -80,10 +80,10 @@ def seeds_needed(
     num_comparisons: int = 1,
     image_floor: float = 0.0,
 ) -> SeedsNeeded | None:
-    """How many more seeds make a word likely, whatever the truth; from the spread only, never from the effect seen.
+    """How many more seeds make a word likely at a true difference of 0 or of the margin, from the spread only.
 
     Enough are those with 80 % power both to find a true difference of the margin and to prove equivalence at a true
-    difference of 0, each at alpha / K. A study that has this power and is still undecided most likely lies between the
+    difference of 0, each at alpha / K; in between a word is less likely. A study that has this power and is still undecided most likely lies between the
     two; enough are then those with which no mean difference at all would be left without a word.
 
     Args:

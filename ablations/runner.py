@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -58,8 +58,8 @@ class Store(Protocol):
     def end(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
 
-    def settled(self, trial_ids: Set[str]) -> None:
-        """Tuning is done, and these trials are the study's.
+    def settled(self, trial_ids: Sequence[str]) -> None:
+        """Tuning is done, and these trials are the study's, each as often as it was asked for.
 
         Others of the same variants may be recorded: those of an earlier tuning in which a trial crashed.
         """
@@ -82,6 +82,10 @@ class Tuner(Protocol):
     @property
     def winner(self) -> dict[str, object] | None:
         """The chosen values; None when every trial failed."""
+
+    @property
+    def asked(self) -> tuple[TrialSpec, ...]:
+        """Every trial so far, as often as the search came upon it."""
 
     def ask(self) -> list[TrialSpec]:
         """The trials that can start now."""
@@ -166,8 +170,8 @@ class Runner:
         self._num_found = 0
         self._failures: list[str] = []
         self._unmeasured: list[str] = []
-        self._ids: set[str] = set()
-        """Of the tuning trials that were asked for."""
+        self._asked: list[str] = []
+        """Ids of the tuning trials, each as often as it was asked for."""
         self._tried: set[str] = set()
         """Ids of trials that have failed once."""
 
@@ -175,7 +179,7 @@ class Runner:
         """Tune, confirm, measure."""
         winners = self._tune()
         if winners is not None:
-            self._store.settled(self._ids | {spec.id for spec in self._confirmation(winners)})
+            self._store.settled([*self._asked, *(spec.id for spec in self._confirmation(winners))])
         complete = winners is not None and self._confirm(winners) and self._measure(winners)
         state: Literal["complete", "budget", "interrupted"] = "complete"
         if not complete:
@@ -198,7 +202,6 @@ class Runner:
             while any(asked.values()):
                 for specs in asked.values():
                     if specs:
-                        self._ids.add(specs[0].id)
                         yield specs.popleft()
 
         self._drain(
@@ -208,6 +211,7 @@ class Runner:
         )
         if not all(tuner.done for tuner in tuners.values()):
             return None
+        self._asked = [spec.id for tuner in tuners.values() for spec in tuner.asked]
         return {name: tuner.winner for name, tuner in tuners.items()}
 
     def _confirm(self, winners: dict[str, dict[str, object] | None]) -> bool:

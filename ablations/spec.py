@@ -17,6 +17,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationError,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -81,7 +82,7 @@ def _name(value: object) -> object:
     return value
 
 
-Name = Annotated[str, BeforeValidator(_name)]
+Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
@@ -98,13 +99,18 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list) else [value]
 
 
+Allowed = Annotated[
+    list[Scalar],
+    Field(min_length=1),
+    BeforeValidator(_listed, json_schema_input_type=Scalar | Annotated[list[Scalar], Field(min_length=1)]),
+]
+
+
 class _Searched(Section):
     """What all kinds of distributions may say."""
 
     # Left out of what is stored and hashed where it is empty: without conditions, keys of variants stay as they were.
-    when: dict[str, Annotated[list[Scalar], Field(min_length=1), BeforeValidator(_listed)]] = Field(
-        default={}, min_length=1, exclude_if=operator.not_
-    )
+    when: dict[str, Allowed] = Field(default={}, min_length=1, exclude_if=operator.not_)
     """Searched only where each of these other searched keys has one of these values; without it, everywhere."""
 
 
@@ -112,9 +118,13 @@ class FloatDistribution(_Searched):
     """Numbers from `low` to `high`, uniform in the value or, with `log`, in its logarithm."""
 
     type: Literal["float"]
+    """Numbers."""
     low: Annotated[float, Field(allow_inf_nan=False)]
+    """Smallest value; above 0 with `log`."""
     high: Annotated[float, Field(allow_inf_nan=False)]
+    """Largest value; above `low`."""
     log: bool = False
+    """Whether orders of magnitude are equally likely, as a learning rate wants it, rather than equal steps."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -126,9 +136,13 @@ class IntDistribution(_Searched):
     """Whole numbers from `low` to `high`, both included."""
 
     type: Literal["int"]
+    """Whole numbers."""
     low: int
+    """Smallest value; above 0 with `log`."""
     high: int
+    """Largest value; above `low`."""
     log: bool = False
+    """Whether orders of magnitude are equally likely, rather than equal steps."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -140,7 +154,9 @@ class CategoricalDistribution(_Searched):
     """One of `choices`."""
 
     type: Literal["categorical"]
+    """Values from a list."""
     choices: Annotated[list[Scalar], Field(min_length=1, max_length=MAX_CHOICES)]
+    """The values, each given once."""
 
     @field_validator("choices")
     @classmethod
@@ -209,8 +225,9 @@ class Tuning(Section):
     sampler: Literal["qmc", "random", "tpe"] = "qmc"
     """qmc (scrambled Sobol) and random give draws that do not depend on results; tpe learns from them, one at a time."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of the sampler: the same draws for every variant."""
     start_points: list[dict[str, Scalar]] | None = None
-    """Tried first by every variant, each with a value for every key that is searched there; None: the base's own values."""
+    """Tried first by every variant, each with a value for every key that is searched there; without it, the base's own values."""
     rerun_best: PositiveInt = 3
     """Best configurations that are trained again on fresh seeds; the best mean of those wins."""
     rerun_seeds: Annotated[int, Field(ge=0)] = 3
@@ -223,9 +240,13 @@ class TuningOverride(Section):
     """What a profile changes of `tuning`."""
 
     trials: PositiveInt | None = None
+    """Instead of the study's `tuning.trials`."""
     start_points: list[dict[str, Scalar]] | None = None
+    """Instead of the study's `tuning.start_points`."""
     rerun_best: PositiveInt | None = None
+    """Instead of the study's `tuning.rerun_best`."""
     rerun_seeds: Annotated[int, Field(ge=0)] | None = None
+    """Instead of the study's `tuning.rerun_seeds`."""
 
 
 class Match(Section):
@@ -236,6 +257,7 @@ class Match(Section):
     macs: str | None = None
     """Variant whose MACs are matched."""
     by: Literal["model.width"]
+    """The dial that is solved for."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
     """Largest relative difference that counts as equal."""
 
@@ -263,13 +285,17 @@ class Variant(Section):
     """One point of the scientific hyperparameters."""
 
     set: dict[str, Any] = {}
+    """Dotted keys with their values: what it changes of the base."""
     match: Match | None = None
+    """Solve the width so that it costs as much as another variant."""
     expect: Expectation | None = None
     """Written before the first trial: what it will be against what it is compared with."""
     versus: str | None = None
-    """What it is compared with; None: the baseline."""
+    """What it is compared with; without it, the baseline."""
     description: Text | None = None
+    """What it is, in a few words; stands in every table."""
     family: Name | None = None
+    """Variants of one family change one part; a tag of their runs in MLflow."""
 
 
 class Decision(Section):
@@ -285,43 +311,61 @@ class Base(Section):
     """The configuration that variants depart from."""
 
     data: DataConfig
+    """The images."""
     model: dict[str, Any]
+    """A `preset`, and dials that are turned from where it has them."""
     train: TrainConfig
+    """The recipe."""
 
 
 class Profile(Section):
     """A scale to run the study at. It changes how much is done, never what is asked."""
 
     description: Text
+    """What this scale is, for plans and reports."""
     cost: Text | None = None
     """What it takes, measured: time and machine."""
     presets: dict[str, str] = {}
     """Networks that stand in at this scale for the study's own, such as `nin_book: nin_small` for small images."""
     set: dict[str, Any] = {}
+    """Dotted keys with their values: what this scale forces. None that variants differ in; each is a caveat of the report."""
     search_space: SearchSpace | None = None
     """Replaces the study's."""
     tuning: TuningOverride = TuningOverride()
+    """Replaces those keys of the study's."""
     seeds: PositiveInt | None = None
+    """Replaces the study's."""
     extend_to: PositiveInt | None = None
+    """Replaces the study's."""
 
 
 class StudySpec(Section):
     """A study file."""
 
     study: Name
+    """Its name: of its folder of reports, and of its experiment in MLflow."""
     question: Text
+    """What it asks, as a person would; the report opens with it."""
     source: Text | None = None
+    """Where the question comes from."""
     base: Base
+    """The configuration that variants depart from."""
     search_space: SearchSpace = {}
+    """Dotted keys that are tuned for each variant by itself, each with its distribution; empty: nothing is tuned."""
     tuning: Tuning = Tuning()
+    """How they are tuned."""
     seeds: PositiveInt = 10
     """Fresh seeds of the confirm phase, the same for every variant."""
+    first_seed: Annotated[int, Field(ge=0)] = 0
+    """Where they begin to count. Fresh ones give a verdict to what was added after the results were first looked at."""
     extend_to: PositiveInt | None = None
-    """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. None: one look."""
+    """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. Without it, one look."""
     aa_arm: bool = False
     """Whether the baseline is confirmed once more, on seeds that nothing else uses: how far apart seeds alone are."""
     baseline: str
+    """The variant that the others are compared with."""
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
+    """By name; nothing behind a name is the base as it is."""
     grid: dict[str, Values] = {}
     """Axes whose values are crossed: every combination is a variant."""
     zip: dict[str, Values] = {}
@@ -329,9 +373,15 @@ class StudySpec(Section):
     leave_one_out: dict[str, Any] = {}
     """Each key by itself at this value, all others as in the base, is a variant."""
     decision: Decision
+    """When a difference counts."""
     profiles: Annotated[dict[Name, Profile], Field(min_length=1, max_length=MAX_PROFILES)]
+    """By name. Without `--profile`, a machine with CUDA takes `book`, one without `starter`."""
 
-    @field_validator("variants", mode="before")
+    @field_validator(
+        "variants",
+        mode="before",
+        json_schema_input_type=Annotated[dict[Name, Variant | None], Field(min_length=1)],
+    )
     @classmethod
     def _empty_variants(cls, value: object) -> object:
         # `two:` with nothing behind it is the natural way to write a variant that sets nothing.

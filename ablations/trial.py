@@ -43,26 +43,30 @@ class DataConfig(Section):
     """Which images a trial sees."""
 
     name: str
-    """Data set: a key of `ablations.datasets.DATASETS`."""
+    """The data set."""
     resize: PositiveInt | None = None
-    """Side in pixels that images are resized to; None leaves them as they are."""
+    """Side in pixels that images are resized to; without it they stay as they are."""
     validation: PositiveInt
     """Images carved from the training split, stratified by class, for validation."""
     train_size: PositiveInt | None = None
-    """Images left to train on after the validation images are taken; None takes all."""
+    """Images left to train on after the validation images are taken; without it, all."""
 
 
 class TrainConfig(Section):
     """How a trial trains: the recipe."""
 
     epochs: Annotated[int, Field(gt=0, le=100_000)]
+    """Passes over the training images; results are those after the last one."""
     batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
+    """Images a step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
+    """SGD, or Adam with decoupled weight decay."""
     lr: Positive
     """Peak learning rate."""
     momentum: Fraction = 0.0
     """Of SGD; AdamW uses betas (0.9, 0.999)."""
     nesterov: bool = False
+    """Whether SGD's momentum is Nesterov's."""
     weight_decay: NonNegative = 0.0
     """Of weights and biases alike (SGD: L2, AdamW: decoupled)."""
     schedule: Literal["constant", "cosine"] = "constant"
@@ -70,6 +74,7 @@ class TrainConfig(Section):
     warmup_epochs: NonNegative = 0.0
     """Epochs (fractions allowed) over which the learning rate rises linearly from zero."""
     init: Literal["xavier_uniform", "kaiming_normal", "default"] = "default"
+    """How the first weights are drawn: Glorot's uniform (the book's), He's normal (for ReLU), torch's own."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     """auto: bf16 autocast where the processor computes in bf16, else fp32."""
 
@@ -205,6 +210,10 @@ class TrialResult:
         )
         if result.test_correct is not None and len(result.test_correct) != (num_images + 7) // 8:
             raise ValueError(f"{len(result.test_correct)} bytes of test_correct are not those of {num_images} images")
+        if result.test_correct is not None and result.test_accuracy_percent is not None:
+            num_right = int.from_bytes(result.test_correct, "big").bit_count()
+            if abs(100 * num_right - result.test_accuracy_percent * num_images) > 1e-6 * num_images:
+                raise ValueError(f"{num_right} of {num_images} images are not {result.test_accuracy_percent} %")
         if result.test_labels is not None and len(result.test_labels) != num_images:
             raise ValueError(f"{len(result.test_labels)} test_labels are not those of {num_images} images")
         return result

@@ -51,6 +51,11 @@ class VariantTuner:
         self._results: dict[str, TrialResult] = {}
         self._reruns: list[TrialSpec] | None = None
 
+    @property
+    def asked(self) -> tuple[TrialSpec, ...]:
+        """Every trial so far, one for each draw and re-run: draws that coincide are one trial, asked for again."""
+        return (*self._asked, *(self._reruns or ()))
+
     def ask(self) -> list[TrialSpec]:
         """The trials that can start now, given what has been told; none while it waits, or when it is done."""
         if self._reruns is not None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
-from functools import partial
-from typing import Literal
+from types import MappingProxyType
+from typing import Any, Literal
 
 import numpy as np
 from scipy.special import ndtri
 
-from ablations.power import MAX_SEEDS, SeedsNeeded, seeds_needed
+from ablations.power import MAX_SEEDS, SeedsNeeded, seeds_needed, smallest_provable_margin
 from ablations.stats import (
     MIN_PAIRS_TO_LOOK,
     SMALLEST_STEP,
@@ -173,7 +173,7 @@ def judge(
     margin: float,
     num_planned: int | None = None,
     min_pairs_for_verdict: int = MIN_PAIRS_FOR_VERDICT,
-    unplanned: str | None = None,
+    unplanned: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Judgement]:
     """Judge all planned contrasts of a study under one error budget.
 
@@ -187,8 +187,8 @@ def judge(
         margin: the least difference that matters, points, above zero.
         num_planned: K, the contrasts that were planned, judged or not; None: as many as there are samples.
         min_pairs_for_verdict: with fewer pairs a contrast is exploratory.
-        unplanned: why the contrasts were not planned, such as that they were thought of later; they are then exploratory
-            and take nothing of the budget. None: they were.
+        unplanned: by name, why a contrast was not planned, such as that it was thought of later; it is then exploratory
+            and takes nothing of the budget.
 
     Returns:
         A judgement for each sample, in its order.
@@ -198,16 +198,17 @@ def judge(
     """
     require_fraction("alpha", alpha)
     require_margin(margin)
-    num_comparisons = len(samples) if num_planned is None else num_planned
-    if unplanned is None and num_comparisons < len(samples):
-        raise ValueError(f"num_planned must be at least the {len(samples)} contrasts sampled, not {num_planned}")
+    num_sampled = len(samples.keys() - unplanned.keys())
+    num_comparisons = num_sampled if num_planned is None else num_planned
+    if num_comparisons < num_sampled:
+        raise ValueError(f"num_planned must be at least the {num_sampled} contrasts sampled, not {num_planned}")
     measured = {
         name: _measure(
             sample,
             alpha=alpha,
             margin=margin,
-            num_comparisons=num_comparisons if unplanned is None else None,
-            withheld=_withheld(sample, min_pairs_for_verdict, unplanned),
+            num_comparisons=None if name in unplanned else num_comparisons,
+            withheld=_withheld(sample, min_pairs_for_verdict, unplanned.get(name)),
         )
         for name, sample in samples.items()
     }
@@ -355,15 +356,15 @@ def _with_word(
     if p_equivalence <= alpha:
         return replace(judgement, verdict=Verdict.EQUIVALENT)
     image_floor = judgement.image_floor or 0.0
-    search = partial(seeds_needed, sd, judgement.num_pairs, alpha=alpha, margin=margin, num_comparisons=num_comparisons)
-    needed = search(image_floor=image_floor)
+    budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
+    needed = seeds_needed(sd, judgement.num_pairs, margin=margin, image_floor=image_floor, **budget)
     if needed is not None:
         return replace(judgement, seeds_needed=needed)
-    # With endless images seeds would do: then it is the images that are too few.
+    # Endless seeds would not do: then it is the images that are too few.
     reason = (
         f"the test images alone leave ±{_points(float(ndtri(0.975)) * image_floor)} points"
-        if search(image_floor=0.0) is not None
-        else f"it would take more than {MAX_SEEDS}"
+        if smallest_provable_margin(image_floor, **budget) > margin
+        else f"it would take more than {MAX_SEEDS} to tell 0 from the margin, though a larger difference may show sooner"
     )
     return replace(judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, notes=(reason, *judgement.notes))
 
@@ -438,7 +439,10 @@ def _outlook(judgement: Judgement) -> list[str]:
     if needed is None:
         return [": ".join(("more seeds will not help", *judgement.notes[:1])), *judgement.notes[1:]]
     more = " or more" if judgement.num_pairs + needed.high >= MAX_SEEDS else ""
-    likely = f"about {_count(needed.num, 'more seed')} ({needed.low} to {needed.high}{more}) are likely to decide"
+    likely = (
+        f"about {_count(needed.num, 'more seed')} ({needed.low} to {needed.high}{more}) would find a true difference of the "
+        "margin, or prove equivalence where there is none, four times in five"
+    )
     return [likely, *judgement.notes]
 
 

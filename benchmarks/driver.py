@@ -18,7 +18,6 @@ from typing import Any
 
 NUM_VARIANTS = 10
 NUM_EPOCHS = 10
-NUM_TEST_IMAGES = 10_000
 
 
 def main() -> None:
@@ -77,58 +76,13 @@ def _plan(num_trials: int) -> Any:
     return make_plan(StudySpec.model_validate(study), "starter", machine)
 
 
-class _NullExecutor:
-    """Ends every trial at once, with made-up epochs."""
-
-    num_workers = 2
-
-    def __init__(self) -> None:
-        self._under_way: list[Any] = []
-
-    def submit(self, spec: Any) -> None:
-        self._under_way.append(spec)
-
-    def wait(self, on_epoch: Callable[..., Any], timeout_seconds: float) -> list[Any]:
-        import numpy as np
-
-        from ablations.trial import Ended, EpochRecord, TrialResult, derive
-
-        ended = []
-        for spec in self._under_way:
-            generator = np.random.default_rng(derive(spec.id, "made up"))
-            accuracy = 90 + float(generator.normal(0, 0.3))
-            epochs = []
-            for epoch in range(1, NUM_EPOCHS + 1):
-                now = time.time_ns() // 1_000_000
-                epochs.append(EpochRecord(epoch, 400 * epoch, 0.5, accuracy, 0.4, accuracy, 0, 12, 3000.0, 10.0, now))
-                on_epoch(spec, epochs[-1])
-            confirm = spec.phase == "confirm"
-            right = generator.random(NUM_TEST_IMAGES) < accuracy / 100
-            labels = (np.arange(NUM_TEST_IMAGES) % 10).astype(np.uint8).tobytes()
-            bits = np.packbits(right).tobytes()
-            test = (100 * float(right.mean()), bits, NUM_TEST_IMAGES, labels)
-            ended.append(Ended(spec, TrialResult(spec.id, "finished", tuple(epochs), *(test if confirm else ()))))
-        self._under_way.clear()
-        return ended
-
-    def forget(self, spec: Any) -> None:
-        pass
-
-    def measure(self, workload: Any, stopping: Any) -> Any:
-        from ablations.costs import Measurement
-
-        return Measurement("none", 1, "none", 1, 1, 1, 1.0, 1.0, 0.0, 1.0, 0.0)
-
-    def close(self) -> None:
-        pass
-
-
 class _NoDisplay:
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments: None
 
 
 def _run(num_trials: int, folder: Path) -> dict[str, Any]:
+    from ablations.execution.dry import DryExecutor
     from ablations.runner import Runner
     from ablations.tracking.recorder import Recorder
     from ablations.tuning import VariantTuner
@@ -139,13 +93,13 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
     outcome = Runner(
         plan,
         tuner=VariantTuner,
-        executor=_NullExecutor(),
+        executor=DryExecutor(2),
         store=recorder,
-        display=_NoDisplay(),  # type: ignore[arg-type]
+        display=_NoDisplay(),
         deadline=None,
         interrupted=lambda: False,
     ).run()
-    recorder.close(True, {})
+    recorder.close(True)
     assert outcome.state == "complete", outcome
     return _measured(started)
 

@@ -57,7 +57,7 @@ def main() -> None:
         whole = _folder(Path(name) / "undisturbed", arguments.database)
         _start(whole, study).wait()
         tally = Tally()
-        chance = random.Random(arguments.seed)  # noqa: S311
+        chance = random.Random(arguments.seed)  # noqa: S311  # nosec B311
         round_number = 0
         while sum(tally.kills.values()) < arguments.kills:
             round_number += 1
@@ -90,7 +90,7 @@ def _drive(log: Path, arguments: list[str]) -> None:
         with log.open("a") as file:
             file.write(f"{json.dumps([spec.id, record.epoch, record.timestamp_ms])}\n")
 
-    PlainProgress.epoch = epoch  # type: ignore[method-assign]
+    PlainProgress.epoch = epoch  # type: ignore[assignment, method-assign]
     sys.argv[1:] = arguments
     cli.main()
 
@@ -169,9 +169,11 @@ def _accuracies(folder: Path) -> dict[str, Any]:
 
 def _trials(folder: Path) -> dict[str, Any]:
     """All that MLflow has of each trial that must not depend on kills, one item a run."""
+    from mlflow import MlflowClient
+
     from ablations.tracking import schema
 
-    client = schema.MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
+    client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     found: dict[str, Any] = {}
     for experiment in client.search_experiments():
         for run in schema.all_pages(client.search_runs, [experiment.experiment_id]):

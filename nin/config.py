@@ -132,9 +132,9 @@ class NinConfig(FeatureConfig):
     Attributes:
         mixers: convolutions after each spatial one of a block, 0 to 3.
         mixer_kernel: side of the mixers' windows, 1, or 3 with padding 1.
-        mixer_channels: output channels of each mixer, one tuple a feature stage; empty: those of their stage.
+        mixer_channels: output channels of each mixer, one list a feature stage; empty: those of their stage.
         class_steps: output channels of the class block's first convolutions on the way to the classes: with
-            384 features, () maps 384 to 10 in one step and (96,) goes 384-96-10. At most as many as it has mixers.
+            384 features, [] maps 384 to 10 in one step and [96] goes 384-96-10. At most as many as it has mixers.
         logits_relu: whether the very last convolution is followed by the activation, as in the book.
         head: `gap` (global average pooling), `gmp` (global max pooling), `dense` (a fully connected layer on the
             flattened class maps) or `dense_dropout` (dropout 0.5 before it).

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from difflib import get_close_matches
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
 
@@ -152,12 +153,6 @@ INPUTS: Mapping[str, Input] = {
 """The images that each preset is made for: what its costs are quoted at."""
 
 
-# Once: a study of a thousand variants asks thousands of times.
-_DIAL_TYPES: Mapping[type[Config], Mapping[str, Any]] = {
-    kind: get_type_hints(kind) for kind in (NinConfig, ClassicConfig)
-}
-
-
 def configure(preset: str, dials: Mapping[str, object]) -> Config:
     """The preset's network with some of its dials turned.
 
@@ -173,7 +168,7 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
     if preset not in PRESETS:
         raise ConfigError("preset", f"must be a known preset, it is {preset!a}; {_nearest(preset, PRESETS)}")
     config = PRESETS[preset]
-    types = _DIAL_TYPES[type(config)]
+    types = _dial_types(preset)
     values: dict[str, Any] = {}
     for dial, value in dials.items():
         if dial not in types:
@@ -191,7 +186,13 @@ def dial_names(preset: str) -> tuple[str, ...]:
     Raises:
         ConfigError: the preset is unknown.
     """
-    return tuple(_DIAL_TYPES[type(configure(preset, {}))])
+    return tuple(dial.name for dial in fields(configure(preset, {})))
+
+
+# Once: a study of a thousand variants asks thousands of times.
+@cache
+def _dial_types(preset: str) -> Mapping[str, Any]:
+    return get_type_hints(type(PRESETS[preset]))
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Set
+from collections.abc import Callable, Generator, Mapping, Sequence
 
 import tiny
 
@@ -112,7 +112,7 @@ class MemoryStore:
         if result is not None:
             self.results[spec.id] = result
 
-    def settled(self, trial_ids: Set[str]) -> None:
+    def settled(self, trial_ids: Sequence[str]) -> None:
         self.settled_ids = set(trial_ids)
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:

@@ -78,11 +78,12 @@ def record(epoch: int, accuracy_percent: float = 50.0, **changes: Any) -> EpochR
 
 
 def result(spec: TrialSpec, accuracy_percent: float = 50.0, status: str = "finished") -> TrialResult:
-    """A made-up result of a trial, with every epoch if it finished and none if it did not."""
+    """A made-up result of a trial, with every epoch if it finished and none if it did not; of 10,000 test images."""
     if status != "finished":
         return TrialResult(spec.id, status, message=f"made up to be {status}")  # type: ignore[arg-type]
     epochs = tuple(record(epoch, accuracy_percent) for epoch in range(1, spec.config.train.epochs + 1))
-    test = (accuracy_percent, bytes([0b10110000]), 5) if spec.phase == "confirm" else (None, None, None)
+    right = ((1 << round(100 * accuracy_percent)) - 1).to_bytes(1250, "little")
+    test = (accuracy_percent, right, 10_000) if spec.phase == "confirm" else (None, None, None)
     return TrialResult(spec.id, "finished", epochs, *test)
 
 

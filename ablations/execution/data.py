@@ -6,6 +6,7 @@ Shapes: N images, C channels, S side. Images are uint8 (N, C, S, S), labels int6
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import io
 import socket
@@ -22,8 +23,8 @@ from ablations.datasets import DATASETS
 from ablations.trial import DataConfig, Device, TrialSpec, derive
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
-RESIDENT_BYTES = {"cpu": 1 << 30, "cuda": 8 << 30}
-"""A split that is larger than this once resized is kept at its own size, and resized batch by batch."""
+RESIDENT_BYTES = 1 << 30
+"""A split that is larger than this once resized is kept at its own size on a CPU, and resized batch by batch."""
 
 
 class DataError(Exception):
@@ -32,18 +33,29 @@ class DataError(Exception):
 
 @dataclass(frozen=True)
 class Split:
-    """Some images and their labels."""
+    """Some images and their labels.
+
+    Attributes:
+        images: where the images are, uint8, on the trial's device; other splits may have theirs there, too.
+        labels: of this split's images, shape (N,).
+        rows: where in `images` each of them is, shape (N,); None for all of it.
+    """
 
     images: torch.Tensor
     labels: torch.Tensor
+    rows: torch.Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> Split:
-        """The images at `indices`, in that order."""
+        """The images at `indices`, in that order; they are not copied."""
         chosen = torch.from_numpy(indices)
-        return Split(self.images[chosen], self.labels[chosen])
+        return Split(self.images, self.labels[chosen], chosen if self.rows is None else self.rows[chosen])
+
+    def at(self, places: torch.Tensor | slice) -> torch.Tensor:
+        """The images at these places of the split."""
+        return self.images[places if self.rows is None else self.rows[places]]
 
 
 @dataclass(frozen=True)
@@ -57,10 +69,19 @@ class TrainingData:
 class DataSource:
     """Reads each data set once and carves each trial's splits from it."""
 
-    def __init__(self, data_dir: Path, device: Device) -> None:
+    def __init__(self, data_dir: Path, device: Device, shared_dir: Path | None = None) -> None:
+        """Reads nothing yet.
+
+        Args:
+            data_dir: folder of data sets that are files; they are downloaded into it when absent.
+            device: where the images will be needed.
+            shared_dir: folder in which processes leave what they have read, verified and resized, for the others to map
+                into their memory; None for a process by itself.
+        """
         self._data_dir = data_dir
         self._device = device
-        self._read: dict[tuple[str, bool, int], Split] = {}
+        self._shared_dir = shared_dir
+        self._read: dict[tuple[str, int, bool], Split] = {}
 
     def training(self, spec: TrialSpec) -> TrainingData:
         """Train and validation splits of a trial; they depend on its phase and seed, not on its variant.
@@ -87,12 +108,32 @@ class DataSource:
 
     def _load(self, data: DataConfig, *, train: bool) -> Split:
         size = data.resize or DATASETS[data.name].size
-        key = (data.name, train, size)
+        key = (data.name, size, train)
         if key not in self._read:
-            split = load(data.name, self._data_dir, train=train)
-            resident = split.images[:, :, 0, 0].numel() * size * size <= RESIDENT_BYTES[self._device]
-            self._read[key] = Split(resize(split.images, size), split.labels) if resident else split
+            shared = self._shared_dir
+            split = self._mapped(*key, shared) if shared else self._prepared(*key)
+            self._read[key] = Split(split.images.to(self._device), split.labels)
         return self._read[key]
+
+    def _mapped(self, name: str, size: int, train: bool, folder: Path) -> Split:
+        """A split in memory that all processes share: the first to need it writes it, each maps the file."""
+        path = folder / f"{name}-{'train' if train else 'test'}-{size}.pt"
+        with filelock.FileLock(path.with_suffix(".lock")):
+            if not path.exists():
+                split = self._prepared(name, size, train)
+                torch.save((split.images, split.labels), path.with_suffix(".part"))
+                path.with_suffix(".part").replace(path)
+        images, labels = torch.load(path, mmap=True, weights_only=True)
+        return Split(images, labels)
+
+    def _prepared(self, name: str, size: int, train: bool) -> Split:
+        split = load(name, self._data_dir, train=train)
+        if self._device == "cuda":
+            # The device resizes a batch in no time where it can do it exactly, and more trials then fit beside each other.
+            resident = not exact_in_two_passes(split.images.shape[-1], size)
+        else:
+            resident = split.images[:, :, 0, 0].numel() * size * size <= RESIDENT_BYTES
+        return Split(resize(split.images, size), split.labels) if resident else split
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -133,6 +174,41 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
             part, size=(size, size), mode="bilinear", antialias=True, align_corners=False
         )
     return resized
+
+
+def resize_in_two_passes(images: torch.Tensor, size: int) -> torch.Tensor:
+    """What `resize` does, on any device: first along the rows, then along the columns, each rounded to whole numbers.
+
+    Bit for bit the same where `exact_in_two_passes`: all weights are then multiples of a power of two, and every sum is exact in
+    fp32. Elsewhere a sum close to a half may be rounded the other way.
+
+    Args:
+        images: uint8 (N, C, S, S).
+        size: new side in pixels.
+
+    Returns:
+        fp32 (N, C, size, size), whole numbers from 0 to 255.
+    """
+    numbers = images.float()
+    if images.shape[-1] == size:
+        return numbers
+    weights = _weights(images.shape[-1], size, images.device)
+    rows = torch.floor(numbers @ weights.T + 0.5)
+    return torch.floor(weights @ rows + 0.5)
+
+
+def exact_in_two_passes(size: int, to: int) -> bool:
+    """Whether images of one side in pixels are resized to the other exactly by `resize_in_two_passes`."""
+    times, rest = divmod(to, size)
+    return rest == 0 and times & (times - 1) == 0
+
+
+@functools.cache
+def _weights(size: int, to: int, device: torch.device) -> torch.Tensor:
+    """What each old pixel of a line contributes to each new one, shape (to, size)."""
+    one_pixel_each = torch.eye(size)[None, None]
+    weights = F.interpolate(one_pixel_each, size=(to, size), mode="bilinear", antialias=True, align_corners=False)
+    return weights[0, 0].to(device)
 
 
 def load(name: str, data_dir: Path, *, train: bool) -> Split:
@@ -263,7 +339,7 @@ def _digits(data_dir: Path, train: bool) -> Split:
     num_test = DATASETS["digits"].num_test
     chosen = order[num_test:] if train else order[:num_test]
     images = np.rint(raw * (255 / 16)).astype(np.uint8)  # published with 17 grey levels
-    return Split(torch.from_numpy(images).unsqueeze(1), torch.from_numpy(labels)).take(chosen)
+    return Split(torch.from_numpy(images[chosen]).unsqueeze(1), torch.from_numpy(labels[chosen]))
 
 
 def _synthetic(data_dir: Path, train: bool) -> Split:

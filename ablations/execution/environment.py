@@ -1,7 +1,8 @@
-"""What this machine is and what runs on it, found without importing torch."""
+"""What this machine is and what runs on it, found without importing torch, which only `torch_problem` does."""
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib.metadata
 import os
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import Any
 
 from ablations.plan import Machine
+from ablations.trial import Device
 
 _CAPABILITY_MAJOR = 75
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR of CUDA's driver interface."""
 _AMPERE = 8
 """First compute capability whose matrix units take bf16."""
+_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
+"""Parameters of glibc's `mallopt`: free bytes at the heap's end that it keeps, and how many blocks it may map singly."""
 
 
 def detect() -> Machine:
@@ -30,10 +34,27 @@ def detect() -> Machine:
             num_workers=count,
             description=f"{count} CUDA device{'s' if count > 1 else ''}",
         )
-    cores = num_cores()
+    cores, bf16 = num_cores(), _cpu_has_bf16()
     return Machine(
-        device="cpu", bf16=_cpu_has_bf16(), num_workers=cores, description=f"{cores} CPU core{'s' if cores > 1 else ''}"
+        device="cpu",
+        bf16=bf16,
+        num_workers=cores,
+        description=f"{cores} CPU core{'s' if cores > 1 else ''}{'' if bf16 else ' without bf16'}",
     )
+
+
+def torch_problem(device: Device) -> tuple[str, str] | None:
+    """What is wrong with torch on this device, and what to do; None where it works."""
+    try:
+        import torch
+    except (ImportError, OSError) as error:
+        return f"torch cannot be imported: {error}", "Install it again, with pip."
+    if device == "cuda" and not torch.cuda.is_available():
+        return (
+            f"the CUDA driver shows a device, but this torch ({torch.__version__}) cannot use it",
+            "Install a torch built for CUDA, or hide the device with CUDA_VISIBLE_DEVICES= to run on the CPU.",
+        )
+    return None
 
 
 def num_cores() -> int:
@@ -68,6 +89,18 @@ def _cpu_has_bf16() -> bool:
         return False
     flags = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "").split()
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
+
+
+def keep_freed_memory() -> None:
+    """Let this process keep the memory that it frees, where its C library is glibc.
+
+    Activations are large, and glibc gives each back to the kernel at once; the next step then pays for fresh pages, which
+    the kernel clears: a tenth to a sixth of a step's processor time.
+    """
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        libc = ctypes.CDLL(None)
+        libc.mallopt(_M_MMAP_MAX, 0)
+        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def provenance() -> dict[str, Any]:

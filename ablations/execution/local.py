@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from typing import Any
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.datasets import DATASETS
+from ablations.execution.environment import keep_freed_memory
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
 from ablations.units import in_words
@@ -82,6 +84,8 @@ class LocalExecutor:
         self._device = machine.device
         self._data_dir = data_dir
         self._checkpoint_dir = checkpoint_dir
+        # Images that workers read and resize, for each other; they are of no use beyond this run.
+        self._shared_dir = tempfile.TemporaryDirectory(prefix="ablations-", ignore_cleanup_errors=True)
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -191,6 +195,7 @@ class LocalExecutor:
         for worker in self._workers:
             worker.process.join()
         self._workers.clear()
+        self._shared_dir.cleanup()
 
     def _idle_worker(self) -> _Worker:
         """A worker with nothing to do.
@@ -217,9 +222,8 @@ class LocalExecutor:
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=_work, args=(theirs, self._data_dir, self._checkpoint_dir, self._device, index), daemon=True
-        )
+        folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
+        process = self._context.Process(target=work, args=(theirs, *folders, self._device, index), daemon=True)
         # Inherited by the worker: from its first instant on, a signal to all processes of the terminal, or of a job that
         # is ended, is the driver's matter.
         before = {number: signal.signal(number, signal.SIG_IGN) for number in _DRIVERS_SIGNALS}
@@ -274,7 +278,9 @@ class LocalExecutor:
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
 
 
-def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: Device, index: int) -> None:
+def work(
+    connection: Connection, data_dir: Path, checkpoint_dir: Path, shared_dir: Path, device: Device, index: int
+) -> None:
     """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
 
     A workload in a trial's place is measured.
@@ -303,6 +309,9 @@ def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: 
     warnings.simplefilter("always", CheckpointWarning)
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    # Deterministic mode writes NaN into all fresh memory, to show reads of it: a sixth of a small network's step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    keep_freed_memory()
     if device == "cuda":
         if not torch.cuda.is_available():
             connection.send(
@@ -312,7 +321,7 @@ def _work(connection: Connection, data_dir: Path, checkpoint_dir: Path, device: 
             return
         torch.cuda.set_device(index)
         torch.backends.cudnn.benchmark = False
-    source = DataSource(data_dir, device)
+    source = DataSource(data_dir, device, shared_dir)
     try:
         while True:
             spec: TrialSpec | Workload = connection.recv()

@@ -10,7 +10,7 @@ import io
 import math
 import time
 import warnings
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from ablations.datasets import DATASETS
-from ablations.execution.data import DataSource, Split, resize
+from ablations.execution.capture import CapturedStep
+from ablations.execution.data import DataSource, Split, resize, resize_in_two_passes
 from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
 from nin.model import build, initialize
 
@@ -31,6 +32,16 @@ CHECKPOINT_SECONDS = 5.0
 ONSET_FRACTION = 2.0 / math.log(10)
 """Learning has begun once the smoothed loss is under this share of a guess's loss: 2.0 nats for ten classes."""
 ONSET_SMOOTHING = 0.9
+
+
+EVALUATION_PIXELS = {"cpu": 1024 * 28 * 28, "cuda": 32 * 1024 * 28 * 28}
+"""Of a batch that is evaluated, about."""
+
+Step = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
+"""Trains on the images at these places of the split: the batch's loss and how many were right, both on the device.
+
+What it returns is good until the next step.
+"""
 
 
 @dataclass
@@ -73,7 +84,7 @@ def run_trial(
     size = config.data.resize or dataset.size
     device = torch.device(spec.device)
     data = source.training(spec)
-    training, validation = _to_device(data.train, size, device), _to_device(data.validation, size, device)
+    training, validation = _to_device(data.train, device), _to_device(data.validation, device)
 
     model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
     initialize(model, train.init, seed=derive(spec.phase, spec.seed, "weights"))
@@ -81,11 +92,12 @@ def run_trial(
     state = _State(model, make_optimizer(model, train), [])
     if checkpoint is not None and checkpoint.exists():
         _restore(state, checkpoint, spec)
+    step = make_step(state.model, state.optimizer, training, train, size)
     saved_at = time.monotonic()
 
     for epoch in range(1, train.epochs + 1):
         if epoch > len(state.epochs):
-            trouble = _next_epoch(state, training, validation, spec, size)
+            trouble = _next_epoch(state, step, training, validation, spec, size)
             if trouble is not None:
                 return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble)
         order = yield state.epochs[epoch - 1]
@@ -100,7 +112,7 @@ def run_trial(
 
     test: dict[str, Any] = {}
     if spec.phase == "confirm":
-        split = _to_device(source.test(spec), size, device)
+        split = _to_device(source.test(spec), device)
         _, correct = evaluate(model, split, size, train)
         test = {
             "test_accuracy_percent": 100 * float(correct.mean()),
@@ -111,13 +123,15 @@ def run_trial(
     return TrialResult(spec.id, "finished", tuple(state.epochs), **test)
 
 
-def _next_epoch(state: _State, training: Split, validation: Split, spec: TrialSpec, size: int) -> str | None:
+def _next_epoch(
+    state: _State, step: Step, training: Split, validation: Split, spec: TrialSpec, size: int
+) -> str | None:
     """Train and validate once, and append the record; where the loss was not finite there is none, but a message."""
     train, dataset = spec.config.train, DATASETS[spec.config.data.name]
     epoch = len(state.epochs) + 1
     num_batches = len(list(_batches(len(training), train.batch_size)))
     started = time.perf_counter()
-    losses, accuracy_percent = _train_epoch(state, training, spec, size, epoch, num_batches)
+    losses, accuracy_percent = _train_epoch(state, step, training, spec, epoch, num_batches)
     train_seconds = time.perf_counter() - started
     if not np.isfinite(losses).all():
         first = (epoch - 1) * num_batches + int(np.argmin(np.isfinite(losses))) + 1
@@ -145,38 +159,56 @@ def _next_epoch(state: _State, training: Split, validation: Split, spec: TrialSp
 
 
 def _train_epoch(
-    state: _State, split: Split, spec: TrialSpec, size: int, epoch: int, num_batches: int
+    state: _State, step: Step, split: Split, spec: TrialSpec, epoch: int, num_batches: int
 ) -> tuple[np.ndarray, float]:
     """One pass over the training images: loss of each step, shape (num_batches,), and accuracy in percent.
 
-    Losses stay on the device until the epoch is over, so that no step waits for them.
+    The device is waited for at the end only: the order goes there in one piece, losses stay there until the epoch is over.
     """
     train = spec.config.train
     device = split.labels.device
     generator = np.random.default_rng(derive(spec.phase, spec.seed, "order", epoch))
-    order = torch.from_numpy(generator.permutation(len(split)))
+    order = _sent(torch.from_numpy(generator.permutation(len(split))), device)
     # Dropout draws from torch's global generator; a seed for each epoch makes a resumed trial draw the same.
     torch.manual_seed(derive(spec.phase, spec.seed, "dropout", epoch))
     losses = torch.empty(num_batches, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     seen = 0
     state.model.train()
-    for step, (start, stop) in enumerate(_batches(len(split), train.batch_size)):
-        chosen = order[start:stop]
-        images_BCSS = _prepare(split.images[chosen.to(split.images.device)], size, device)
-        labels_B = split.labels[chosen.to(device)]
-        for group in state.optimizer.param_groups:
-            group["lr"] = learning_rate(train, (epoch - 1) * num_batches + step, num_batches)
-        with autocast(train, device):
-            logits_BK = state.model(images_BCSS)
-        loss = F.cross_entropy(logits_BK.float(), labels_B)
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        state.optimizer.step()
-        losses[step] = loss.detach()
-        correct += (logits_BK.detach().argmax(1) == labels_B).sum()
+    for number, (start, stop) in enumerate(_batches(len(split), train.batch_size)):
+        set_learning_rate(state.optimizer, learning_rate(train, (epoch - 1) * num_batches + number, num_batches))
+        loss, num_right = step(order[start:stop])
+        losses[number] = loss
+        correct += num_right
         seen += stop - start
     return losses.cpu().numpy().astype(np.float64), 100 * correct.item() / seen
+
+
+def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, split: Split, train: TrainConfig, size: int) -> Step:
+    """The training step of a trial; on a CUDA device one graph, wherever the batch is a whole one.
+
+    Args:
+        model: on the split's device.
+        optimizer: of the model, as `make_optimizer` makes it.
+        split: the training images.
+        train: the recipe.
+        size: side in pixels that the model takes.
+    """
+
+    def step(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        images_BCSS = _prepare(split.at(places), size)
+        labels_B = split.labels[places]
+        with autocast(train, labels_B.device):
+            logits_BK = model(images_BCSS)
+        loss = F.cross_entropy(logits_BK.float(), labels_B)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        return loss.detach(), (logits_BK.detach().argmax(1) == labels_B).sum()
+
+    if split.labels.device.type == "cuda" and len(split) >= train.batch_size > 1:
+        return CapturedStep(step, model, optimizer, train.batch_size, split.labels.device)
+    return step
 
 
 def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> tuple[float, np.ndarray]:
@@ -194,12 +226,12 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> t
     device = split.labels.device
     model.eval()
     # Batches of about the same number of pixels, whatever their size.
-    batch_size = max(32, 1024 * 28 * 28 // (size * size))
+    batch_size = max(32, EVALUATION_PIXELS[device.type] // (size * size))
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
     correct = []
     with torch.inference_mode():
         for start in range(0, len(split), batch_size):
-            images_BCSS = _prepare(split.images[start : start + batch_size], size, device)
+            images_BCSS = _prepare(split.at(slice(start, start + batch_size)), size)
             with autocast(train, device):
                 logits_BK = model(images_BCSS)
             labels_B = split.labels[start : start + batch_size]
@@ -232,12 +264,17 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
 
 
 def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """The recipe's optimizer."""
+    """The recipe's optimizer; on a CUDA device one whose steps a graph can hold, its learning rate there, too."""
+    device = next(model.parameters()).device
+    on_cuda = device.type == "cuda"
+    rate = torch.tensor(train.lr, device=device) if on_cuda else train.lr
     if train.optimizer == "adamw":
-        return torch.optim.AdamW(model.parameters(), lr=train.lr, weight_decay=train.weight_decay, fused=True)
+        return torch.optim.AdamW(
+            model.parameters(), lr=rate, weight_decay=train.weight_decay, fused=True, capturable=on_cuda
+        )
     return torch.optim.SGD(
         model.parameters(),
-        lr=train.lr,
+        lr=rate,
         momentum=train.momentum,
         # Without momentum Nesterov's step is the plain one; torch refuses to be asked for it.
         nesterov=train.nesterov and train.momentum > 0,
@@ -251,16 +288,29 @@ def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
 
 
-def _to_device(split: Split, size: int, device: torch.device) -> Split:
-    # Images that are still to be resized stay where the exact resize runs.
-    resized = split.images.shape[-1] == size
-    return Split(split.images.to(device) if resized else split.images, split.labels.to(device))
+def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
+    """Give the optimizer the rate of its next step; where it is a tensor, a captured step reads it from there."""
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
-def _prepare(images: torch.Tensor, size: int, device: torch.device) -> torch.Tensor:
+def _to_device(split: Split, device: torch.device) -> Split:
+    rows = None if split.rows is None else split.rows.to(device)
+    return Split(split.images, split.labels.to(device), rows)
+
+
+def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The tensor on the device, without waiting for it there."""
+    return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
+
+
+def _prepare(images: torch.Tensor, size: int) -> torch.Tensor:
     """Bytes to numbers in [0, 1], channels last."""
-    scaled = resize(images, size).to(device, torch.float32).div_(255)
-    return scaled.contiguous(memory_format=torch.channels_last)
+    resized = resize_in_two_passes(images, size) if images.is_cuda else resize(images, size).to(torch.float32)
+    return resized.div_(255).contiguous(memory_format=torch.channels_last)
 
 
 def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
@@ -338,6 +388,9 @@ def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
     if values["trial_id"] != spec.id:
         raise ValueError(f"{path} is the checkpoint of trial {values['trial_id']}, not of {spec.id}; delete it")
     state.model.load_state_dict(values["model"])
+    # A learning rate is set anew each step; where it is a tensor, it stays the one on the device.
+    for group, own in zip(values["optimizer"]["param_groups"], state.optimizer.param_groups, strict=True):
+        group["lr"] = own["lr"]
     state.optimizer.load_state_dict(values["optimizer"])
     state.epochs = [EpochRecord(**record) for record in values["epochs"]]
     state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]

@@ -30,7 +30,7 @@ def _variants(summary: StudySummary) -> str:
     }
     cells = [
         [
-            (row.name, ""),
+            (f"{row.name} ({row.against})" if row.against else row.name, ""),
             (words.compact(variant.params), ""),
             (words.compact(variant.macs), ""),
             (row.accuracy, ""),

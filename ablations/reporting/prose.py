@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from ablations.analysis import AACheck, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.spec import CategoricalDistribution, Distribution, where_clause
+from ablations.stats import MIN_PAIRS_TO_LOOK, require_margin
 from ablations.verdicts import Verdict
 
 
@@ -22,7 +23,11 @@ def answer(summary: StudySummary) -> str:
 
 
 def verdicts(summary: StudySummary) -> str:
-    """The answer's first sentence: what each variant may be called."""
+    """The answer's first sentence: what each variant may be called.
+
+    Raises:
+        ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `verdicts.sentence`.
+    """
     if not _has_answer(summary):
         return "There is no answer yet: no confirmation trial has learned."
     reference = summary[summary.baseline]
@@ -31,10 +36,12 @@ def verdicts(summary: StudySummary) -> str:
     level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
     if not summary.contrasts:
         return f"{reference.name} reaches {level}; there is nothing to compare it with."
-    groups: dict[str, dict[Verdict, list[str]]] = {}
+    _require_evidence(summary)
+    groups: dict[str, dict[str, list[str]]] = {}
     for contrast in summary.contrasts:
-        alike = groups.setdefault(contrast.versus, {}).setdefault(contrast.judgement.verdict, [])
-        alike.append(f"{contrast.variant} ({words.effect(contrast)})")
+        alike = groups.setdefault(contrast.versus, {}).setdefault(words.verdict(summary, contrast), [])
+        evidence = filter(None, (words.effect(contrast, summary.decision.margin), words.failed_runs(summary, contrast)))
+        alike.append(f"{contrast.variant} ({'; '.join(evidence)})")
     counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
     pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
     has_learned = reference.mean_accuracy_percent is not None
@@ -50,6 +57,17 @@ def verdicts(summary: StudySummary) -> str:
     )
 
 
+def _require_evidence(summary: StudySummary) -> None:
+    require_margin(summary.decision.margin)
+    if not summary.scope.strip():
+        raise ValueError("a verdict needs its scope")
+    for contrast in summary.contrasts:
+        judgement = contrast.judgement
+        has_evidence = None not in (judgement.mean, judgement.interval) and judgement.num_pairs >= MIN_PAIRS_TO_LOOK
+        if judgement.verdict is not Verdict.NO_VERDICT and not has_evidence:
+            raise ValueError(f"the verdict on {contrast.variant} needs its mean, interval and number of pairs")
+
+
 def _has_answer(summary: StudySummary) -> bool:
     return any(words.num_learned(variant) for variant in summary.variants)
 
@@ -63,23 +81,36 @@ def expectation(contrast: Contrast) -> str:
     return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
 
 
-def _clause(verdict: Verdict, names: Sequence[str]) -> str:
-    if verdict is Verdict.NO_VERDICT:
+def _clause(verdict: str, names: Sequence[str]) -> str:
+    if verdict == Verdict.NO_VERDICT.words:
         return f"there is no verdict on {words.listed(names)}"
-    word, _, more = verdict.words.partition(": ")
+    word, _, more = verdict.partition(": ")
     return f"{words.listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
 
 
 def _expectations(summary: StudySummary) -> Iterator[str]:
     outcomes = Counter(
-        contrast.expectation for contrast in summary.contrasts if contrast.expect not in {None, "unsure"}
+        f"{contrast.expectation}{' so far' if _is_unfinished(summary, contrast) else ''}"
+        for contrast in summary.contrasts
+        if contrast.expect not in {None, "unsure"}
     )
     if outcomes:
         told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
         yield f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}."
 
 
-_OUTCOMES = {"as expected": "came true", "not as expected": "did not", "open": "cannot be judged yet"}
+def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
+    """Whether what is open may still be answered by a trial that is planned."""
+    missing = (summary[name].missing_seeds for name in (contrast.variant, contrast.versus))
+    return contrast.expectation == "open" and any(missing)
+
+
+_OUTCOMES = {
+    "as expected": "came true",
+    "not as expected": "did not",
+    "open": "could not be decided",
+    "open so far": "cannot be judged yet",
+}
 
 
 def _gaps(summary: StudySummary) -> Iterator[str]:
@@ -102,12 +133,28 @@ MAIN_TABLE_NOTE = (
 """How the table of variants is to be read."""
 
 
+WORDS_AND_INTERVALS = (
+    "Words go by tests and not by the intervals: a contrast's own interval may reach beyond the margin under "
+    "“equivalent” or “by less”, since each side of the margin is tested by itself, and the interval of all contrasts "
+    "together may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
+)
+"""Why a verdict and the intervals beside it may seem to be at odds."""
+
+
 def conditions(summary: StudySummary) -> str:
     """What verdicts rest on, for tables that leave their report."""
-    alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
     return (
-        f"Differences are in percentage points, the margin is ±{margin:g}. The chance of any wrong word among "
-        f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %. Every conclusion holds {summary.scope}."
+        f"Differences are in percentage points, the margin is ±{summary.decision.margin:g}. {_risk(summary)} Every "
+        f"conclusion holds {summary.scope}."
+    )
+
+
+def _risk(summary: StudySummary) -> str:
+    if summary.unplanned is not None:
+        return f"No verdict is given: {summary.unplanned}."
+    return (
+        f"The chance of any wrong word among {words.plural(summary.num_planned, 'planned contrast')} is held at "
+        f"{100 * summary.decision.alpha:g} %."
     )
 
 
@@ -142,7 +189,7 @@ def costs_note(summary: StudySummary) -> str:
 
 def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     """How the study was done, as pairs of a heading and its sentences."""
-    alpha, margin, num_contrasts = summary.decision.alpha, summary.decision.margin, len(summary.contrasts)
+    margin = summary.decision.margin
     yield "Data", f"{summary.dataset}; guessing gives {summary.chance_percent:g} %."
     yield (
         "Seeds",
@@ -162,15 +209,14 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     )
     yield (
         "Margin",
-        f"±{words.plural(margin, 'percentage point')}, set in the study file before the first trial: a smaller difference does not "
-        "matter.",
+        f"±{words.plural(margin, 'percentage point')}, as the study file has it: a smaller difference does not matter. One that is "
+        "changed after the results were looked at takes the verdicts away.",
     )
-    if num_contrasts:
+    if summary.contrasts:
         yield (
             "Verdicts",
-            "Intervals and p-values are Student's t on the paired differences. The chance of any wrong word among "
-            f"{words.plural(num_contrasts, 'contrast')} is held at {100 * alpha:g} %, by one step-down over tests of "
-            f"difference and of equivalence.{_looks(summary)}",
+            "Intervals and p-values are Student's t on the paired differences, and one step-down goes over all tests of "
+            f"difference and of equivalence. {WORDS_AND_INTERVALS} {_risk(summary)}{_looks(summary)}",
         )
     yield from _resolution(summary)
     if summary.aa is not None:
@@ -183,7 +229,7 @@ def _aa(baseline: str, aa: AACheck) -> str:
     apart = not interval.lower <= 0 <= interval.upper
     return (
         f"{baseline} was confirmed once more, on seeds that nothing else used: {words.points(aa.mean, signed=True)} "
-        f"points against itself (95 % CI {words.span(interval.lower, interval.upper)}, {aa.num_pairs} pairs of {aa.num_planned} planned, sd "
+        f"points against itself (95 % CI {words.span(interval, 0.0)}, {aa.num_pairs} pairs of {aa.num_planned} planned, sd "
         f"{words.points(aa.sd)}, {words.plural(aa.num_failed, 'run')} that did not learn). "
         + (
             "This interval leaves out 0, as one in twenty does by chance; if it happens again, something besides the seed "
@@ -195,6 +241,8 @@ def _aa(baseline: str, aa: AACheck) -> str:
 
 
 def _looks(summary: StudySummary) -> str:
+    if summary.unplanned is not None:
+        return ""
     if len(summary.looks) == 1:
         return (
             " One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory: give "

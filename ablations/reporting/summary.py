@@ -8,6 +8,7 @@ from math import isfinite
 from typing import Any
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.reporting import words
 from ablations.stats import Interval
 
 SCHEMA_VERSION = 1
@@ -40,7 +41,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "looks": summary.looks,
             "baseline": summary.baseline,
             "variants": {variant.name: _variant(variant) for variant in summary.variants},
-            "contrasts": {contrast.variant: _contrast(contrast) for contrast in summary.contrasts},
+            "contrasts": {contrast.variant: _contrast(summary, contrast) for contrast in summary.contrasts},
             "aa": None if summary.aa is None else {**asdict(summary.aa), "interval": _ends(summary.aa.interval)},
             "warnings": summary.warnings,
             "caveats": summary.caveats,
@@ -87,7 +88,7 @@ def _variant(variant: VariantSummary) -> dict[str, Any]:
     }
 
 
-def _contrast(contrast: Contrast) -> dict[str, Any]:
+def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
     judgement = contrast.judgement
     return {
         "versus": contrast.versus,
@@ -113,8 +114,11 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
         "p_equivalence": judgement.p_equivalence,
         "p_equivalence_adjusted": judgement.p_equivalence_adjusted,
         "p_sign_flip": judgement.p_sign_flip,
+        "p_sign_flip_floor": judgement.p_sign_flip_floor,
+        "fragile": judgement.fragile,
+        "image_floor": judgement.image_floor,
         "verdict": judgement.verdict.value,
-        "verdict_words": judgement.verdict.words,
+        "verdict_words": words.verdict_and_failures(summary, contrast),
         "detectable_difference": None if contrast.detectable is None else contrast.detectable.now,
         "detectable_difference_limit": None if contrast.detectable is None else contrast.detectable.limit,
         "seeds_needed": None if judgement.seeds_needed is None else asdict(judgement.seeds_needed),

@@ -37,12 +37,14 @@ class VariantRow:
     """Failed and missing seeds; empty where there are none."""
     difference: str
     interval: str
+    against: str
+    """`against one`, where that is not the baseline; else empty."""
     wins: str
     """Pairs in which the variant is better, of all pairs."""
     verdict: str
     tone: str
     sort_keys: Mapping[str, float | str]
-    """By column: what the page's table sorts by."""
+    """By column: what the page's table sorts by; empty where there is no number."""
 
 
 def main_table(summary: StudySummary) -> tuple[VariantRow, ...]:
@@ -73,16 +75,17 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         num_learned=words.num_learned(variant),
         troubles=", ".join(troubles),
         difference=words.DASH if mean is None else words.points(mean, signed=True),
-        interval="" if interval is None else words.span(interval.lower, interval.upper),
+        interval="" if interval is None else words.span(interval, summary.decision.margin),
+        against=f"against {contrast.versus}" if contrast and contrast.versus != summary.baseline else "",
         wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
-        verdict=judgement.verdict.words if judgement else "baseline",
+        verdict=words.verdict_and_failures(summary, contrast) if contrast else "baseline",
         tone=words.tone(contrast) if contrast else "baseline",
         sort_keys={
             "variant": variant.name,
             "params": variant.params,
             "macs": variant.macs,
-            "accuracy": -1.0 if variant.mean_accuracy_percent is None else variant.mean_accuracy_percent,
-            "difference": 0.0 if mean is None else mean,
+            "accuracy": "" if variant.mean_accuracy_percent is None else variant.mean_accuracy_percent,
+            "difference": "" if mean is None else mean,
         },
     )
 
@@ -157,13 +160,17 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
         name=f"{contrast.variant} {words.MINUS} {contrast.versus}",
         cells={
             "Wins, losses, ties": f"{judgement.wins}, {judgement.losses}, {judgement.ties}",
-            "Chance of a win": words.rate(judgement.probability_of_improvement),
+            "Chance of a win": "all tied"
+            if judgement.num_pairs and judgement.ties == judgement.num_pairs
+            else words.rate(judgement.probability_of_improvement),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
-            "Simultaneous interval": words.DASH if wide is None else words.span(wide.lower, wide.upper),
+            "Simultaneous interval": words.DASH if wide is None else words.span(wide, summary.decision.margin),
             "Basis": judgement.basis or words.DASH,
             "p, no difference": words.p_value(judgement.p_difference_adjusted),
             "p, not equivalent": words.p_value(judgement.p_equivalence_adjusted),
-            "p, sign flips": words.p_value(judgement.p_sign_flip),
+            "p, sign flips (least possible)": words.DASH
+            if judgement.p_sign_flip is None
+            else f"{words.p_value(judgement.p_sign_flip)} ({words.p_value(judgement.p_sign_flip_floor)})",
             "More seeds needed": words.DASH if needed is None else f"{needed.num} ({needed.low} to {needed.high})",
             "Did not learn": words.failures(summary[contrast.variant]),
             "p, failures": words.p_value(contrast.p_failures),

@@ -9,6 +9,7 @@ from typing import Any
 from ablations.analysis import Contrast, StudySummary, VariantSummary
 from ablations.stats import Interval
 from ablations.units import plural as plural
+from ablations.verdicts import Verdict
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"
@@ -22,9 +23,17 @@ def points(value: float, *, signed: bool = False, digits: int = 2) -> str:
     return text.replace("-", MINUS)
 
 
-def span(lower: float, upper: float) -> str:
-    """An interval of differences: `−2.41 to −1.43`."""
-    return f"{points(lower, signed=True)} to {points(upper, signed=True)}"
+def end(value: float, margin: float) -> str:
+    """An end of an interval of differences, in as many digits as tell it from 0 and from the margin: `+0.57`, `+0.503`."""
+    limits = (0.0, margin, -margin)
+    # An end that is one of them, but for the last bits, is not told from it.
+    digits = (d for d in (2, 3, 4) if all(round(value, d) != round(limit, d) for limit in limits))
+    return points(value, signed=True, digits=next(digits, 2))
+
+
+def span(interval: Interval, margin: float) -> str:
+    """An interval of differences, whose ends never round to 0 or to the margin: `−2.41 to −1.43`."""
+    return f"{end(interval.lower, margin)} to {end(interval.upper, margin)}"
 
 
 def compact(value: float) -> str:
@@ -83,7 +92,31 @@ def num_learned(variant: VariantSummary) -> int:
     return len(set(variant.accuracy_percent) - set(variant.failed_seeds))
 
 
-def effect(contrast: Contrast) -> str:
+def failed_runs(summary: StudySummary, contrast: Contrast) -> str:
+    """How many runs of a contrast's arms failed, where that differs: `5 of 10 failed, against 0 of 10`; else empty."""
+    one, other = (summary[name] for name in (contrast.variant, contrast.versus))
+    if len(one.failed_seeds) == len(other.failed_seeds):
+        return ""
+    ran, failed, against = len(one.ran_seeds), len(one.failed_seeds), len(other.failed_seeds)
+    return f"{failed} of {ran} failed, against {against} of {len(other.ran_seeds)}"
+
+
+def verdict(summary: StudySummary, contrast: Contrast) -> str:
+    """The verdict's words, and that they are of the runs that learned where the arms differ in how many did not."""
+    told = contrast.judgement.verdict.words
+    if contrast.judgement.verdict is Verdict.NO_VERDICT or not failed_runs(summary, contrast):
+        return told
+    word, colon, more = told.partition(": ")
+    return f"{word} among runs that learned{colon}{more}"
+
+
+def verdict_and_failures(summary: StudySummary, contrast: Contrast) -> str:
+    """The verdict's words, with the failed runs of both arms in brackets where they differ in number."""
+    failed = failed_runs(summary, contrast)
+    return verdict(summary, contrast) + (f" ({failed})" if failed else "")
+
+
+def effect(contrast: Contrast, margin: float) -> str:
     """Difference and interval in brackets, as far as there are any: `−1.92 [−2.41, −1.43]`."""
     judgement = contrast.judgement
     if not judgement.num_pairs or judgement.mean is None:
@@ -91,8 +124,7 @@ def effect(contrast: Contrast) -> str:
     mean = points(judgement.mean, signed=True)
     if judgement.interval is None:
         return mean
-    lower, upper = (points(end, signed=True) for end in (judgement.interval.lower, judgement.interval.upper))
-    return f"{mean} [{lower}, {upper}]"
+    return f"{mean} [{end(judgement.interval.lower, margin)}, {end(judgement.interval.upper, margin)}]"
 
 
 def interval_name(summary: StudySummary) -> str:

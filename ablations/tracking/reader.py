@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,10 +19,11 @@ from ablations.plan import Look, Plan
 from ablations.spec import NAME, readable, shown
 from ablations.tracking import schema
 from ablations.tracking.store import shown_uri, store_errors
+from ablations.units import plural
 
 T = TypeVar("T")
-_IDS = TypeAdapter(frozenset[str])
-_PROVENANCE = TypeAdapter(dict[str, Any])
+_IDS = TypeAdapter(list[str])
+_SESSION = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True)
@@ -87,15 +89,20 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         settled = schema.stored_text(client, parent, schema.TRIALS_FILE)
         if settled is not None and parent.data.tags.get(schema.SETTLED) == plan.id:
             # Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
-            chosen = _read(_IDS, settled, schema.TRIALS_FILE, again)
-            trials = [trial for trial in trials if trial.result.trial_id in chosen]
+            asked: list[str] = _read(_IDS, settled, schema.TRIALS_FILE, again)
+            counts = Counter(asked)
+            trials = [replace(t, count=counts[t.result.trial_id]) for t in trials if t.result.trial_id in counts]
         # Two drivers without a lock in common may have recorded a trial twice; either record will do.
         trials = list({trial.result.trial_id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)
-        trained = schema.stored_text(client, parent, schema.PROVENANCE_FILE)
-        provenance = {} if trained is None else _read(_PROVENANCE, trained, schema.PROVENANCE_FILE, again)
+        trained = Counter(trial.session for trial in trials if trial.session)
+        sessions = {
+            session: {} if text is None else _read(_SESSION, text, schema.session_file(session), again)
+            for session in trained
+            for text in [schema.stored_text(client, parent, schema.session_file(session))]
+        }
         measurements = schema.stored_measurements(client, parent)
     # Any order of the store's gives the same report.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
@@ -103,7 +110,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         plan,
         tuple(trials),
         {
-            **provenance,
+            **_merged([(sessions[session], count) for session, count in sorted(trained.items())]),
             "plan_id": plan.id,
             "data_checksum": plan.data_checksum,
             "device": plan.device,
@@ -151,6 +158,29 @@ def _exists(tracking_uri: str) -> bool:
 
 def _is_file(tracking_uri: str) -> bool:
     return tracking_uri.startswith("sqlite:///")
+
+
+def _merged(sessions: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
+    """What the runs that trained have in common, and each value with its number of trials where they have not.
+
+    Args:
+        sessions: what each said of itself, and how many trials it trained.
+    """
+    merged: dict[str, Any] = {}
+    for key in dict.fromkeys(key for values, _ in sessions for key in values):
+        values: list[tuple[Any, int]] = [(each.get(key), count) for each, count in sessions]
+        if all(isinstance(value, Mapping) for value, _ in values):
+            merged[key] = _merged(values)
+        elif all(value == values[0][0] for value, _ in values):
+            merged[key] = values[0][0]
+        elif key == "uncommitted_changes":
+            merged[key] = any(value for value, _ in values)
+        else:
+            trials: Counter[str] = Counter()
+            for value, count in values:
+                trials[str(value)] += count
+            merged[key] = [f"{value} ({plural(count, 'trial')})" for value, count in trials.most_common()]
+    return merged
 
 
 def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from mlflow import MlflowClient
@@ -18,7 +19,7 @@ from ablations.tracking import schema
 from ablations.tracking.spool import Entry, Spool, spool_path
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
 from ablations.tracking.writer import Writer
-from ablations.trial import EpochRecord, TrialResult, TrialSpec
+from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash
 from ablations.units import plural
 
 FLUSH_SECONDS = 10.0
@@ -49,7 +50,13 @@ class Recorder:
     """
 
     def __init__(
-        self, tracking_uri: str, plan: Plan, study_text: str, warn: Callable[[str], None] = lambda text: None
+        self,
+        tracking_uri: str,
+        plan: Plan,
+        study_text: str,
+        warn: Callable[[str], None] = lambda text: None,
+        *,
+        session: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         """Open the store and the spool.
 
@@ -58,6 +65,7 @@ class Recorder:
             plan: of the study.
             study_text: its file.
             warn: hears, from any thread, that the store does not answer, or answers again.
+            session: describes what trains in this run: versions, processor, commit, command.
 
         Raises:
             OSError: the spool cannot be kept.
@@ -68,6 +76,9 @@ class Recorder:
         self.tracking_uri = tracking_uri
         self.trouble: str | None = None
         """Why the store takes nothing now."""
+        self._session = dict(session)
+        self._session_id = content_hash(self._session)
+        self._is_session_told = False
         self._running: dict[str, _Running] = {}
         self._spool = Spool(spool_path(tracking_uri, plan.study, plan.profile))
         self._writer = Writer(tracking_uri, plan.study, plan.profile)
@@ -188,8 +199,8 @@ class Recorder:
         entry = self._put_trial(spec, running, "FAILED" if result.status == "failed" else "FINISHED", result)
         self.trials[spec.id] = _recorded(entry)
 
-    def settled(self, trial_ids: Set[str]) -> None:
-        """Tuning is done, and these trials are the study's."""
+    def settled(self, trial_ids: Sequence[str]) -> None:
+        """Tuning is done, and these trials are the study's, each as often as it was asked for."""
         self._put_text(schema.TRIALS_FILE, json.dumps(sorted(trial_ids)), {schema.SETTLED: self._plan.id})
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
@@ -197,15 +208,12 @@ class Recorder:
         self._measurements = measurements
         self._put_text(schema.MEASUREMENTS_FILE, MEASUREMENTS.dump_json(dict(measurements), indent=1).decode())
 
-    def close(self, complete: bool, provenance: Mapping[str, Any] | None) -> None:
+    def close(self, complete: bool) -> None:
         """Close the parent run, and wait until all is written or the store fails.
 
         Args:
             complete: whether every trial has an outcome.
-            provenance: describes what trained; None when nothing did.
         """
-        if provenance is not None:
-            self._put_text(schema.PROVENANCE_FILE, json.dumps(provenance, indent=1))
         self._put("end", status="FINISHED" if complete else "KILLED", ended_ms=_now_ms())
         self._spool.close()
         self._thread.join(SOON_SECONDS)
@@ -217,6 +225,10 @@ class Recorder:
         self._put("text", file=file, text=text, tags=dict(tags or {}))
 
     def _put_trial(self, spec: TrialSpec, running: _Running, status: str, result: TrialResult | None = None) -> Entry:
+        if not self._is_session_told:
+            # Before its first trial, so that a run that is killed has told, too.
+            self._put_text(schema.session_file(self._session_id), json.dumps(self._session, indent=1))
+            self._is_session_told = True
         number = "" if spec.number is None else f" {spec.number}"
         entry = self._put(
             "trial",
@@ -230,6 +242,7 @@ class Recorder:
                 schema.SEED: str(spec.seed),
             },
             labels=self._labels(spec),
+            session=self._session_id,
             params={key: _param(value) for key, value in _flat(spec.config.to_json())},
             spec=_described(spec),
             status=status,

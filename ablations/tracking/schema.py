@@ -39,12 +39,12 @@ HYPERPARAMETERS = "ablations.hyperparameters"
 KIND = "ablations.kind"
 PLAN_ID = "ablations.plan_id"
 LOOKS = "ablations.looks"
+SESSION = "ablations.session"
 SETTLED = "ablations.settled_plan_id"
 PARENT = "mlflow.parentRunId"
 
 PLAN_FILE = "plan.json"
 STUDY_FILE = "study.yaml"
-PROVENANCE_FILE = "provenance.json"
 MEASUREMENTS_FILE = "measurements.json"
 TRIALS_FILE = "trials.json"
 TRIAL_FILE = "trial.json"
@@ -70,6 +70,11 @@ def default_uri() -> str:
 def database(tracking_uri: str) -> Path | None:
     """The file of a local store; None for a server."""
     return Path(tracking_uri.removeprefix(_SQLITE)).absolute() if tracking_uri.startswith(_SQLITE) else None
+
+
+def session_file(session: str) -> str:
+    """The file in a study's run that describes one of the runs that trained: versions, processor, commit, command."""
+    return f"session-{session}.json"
 
 
 def experiment_name(study: str, profile: str) -> str:
@@ -169,6 +174,7 @@ def _recorded(run: Run) -> RecordedTrial | None:
             "seed": int(tags[SEED]),
             "number": int(tags[NUMBER]) if NUMBER in tags else None,
             "hyperparameters": json.loads(tags[HYPERPARAMETERS]),
+            "session": tags.get(SESSION),
             "result": {
                 "trial_id": tags[TRIAL_ID],
                 "status": status,

@@ -173,7 +173,8 @@ class Writer:
             run_id,
             metrics=metrics,
             params=[Param(key, value) for key, value in entry["params"].items()],
-            tags=_tags({**entry["labels"], **message}),
+            # Of what trained last: that is what the result is of.
+            tags=_tags({**entry["labels"], schema.SESSION: entry["session"], **message}),
         )
         if result:
             self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)

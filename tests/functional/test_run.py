@@ -133,7 +133,8 @@ def test_a_planned_second_look_trains_its_seeds_only(tmp_path: Path, migrated_da
     assert "trained 2 trials, found 4 done before" in said
     assert "as planned:" not in said
     after = folder.summary()
-    assert (after["looks"], after["seeds"], after["provenance"]["command"]) == ([2, 3], [0, 1, 2], again)
+    assert (after["looks"], after["seeds"]) == ([2, 3], [0, 1, 2])
+    assert after["provenance"]["command"] == [f"{again.removesuffix(' --extend')} (4 trials)", f"{again} (2 trials)"]
     assert {name: {"0": each["0"], "1": each["1"]} for name, each in accuracies(after).items()} == before
 
 
@@ -184,3 +185,15 @@ def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
     assert ", found 0 done before" not in said
     assert folder.bits() == finished.bits
     assert accuracies(folder.summary()) == accuracies(finished.summary)
+
+
+def test_a_dry_run_leaves_the_users_store_and_reports_alone(tmp_path: Path, migrated_database: Path) -> None:
+    folder = Folder(tmp_path / "dry", migrated_database)
+    before = (folder.path / "mlflow.db").read_bytes()
+    out = folder.call("run", "tiny.yaml", "--dry-run")
+    assert f"trained {NUM_TRIALS} trials" in out
+    assert (folder.path / "mlflow.db").read_bytes() == before
+    assert not (folder.path / "reports").exists()
+    page = Path(next(line for line in out.splitlines() if line.startswith("report: ")).removeprefix("report: "))
+    assert "every number is made up" in page.read_text()
+    shutil.rmtree(page.parents[2])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -24,9 +24,11 @@ from ablations.reporting.figures.frame import (
     tidy,
 )
 from ablations.reporting.theme import BLUE, INK, MUTED, SURFACE
+from ablations.verdicts import MIN_PAIRS_FOR_VERDICT
 
 _FOUND: dict[str, Any] = {"color": BLUE, "markersize": 6, "markeredgewidth": 1.4}
 _OPEN: dict[str, Any] = {**_FOUND, "markerfacecolor": SURFACE}
+_NO_SPREAD: dict[str, Any] = {"color": MUTED, "markersize": 6, "markeredgewidth": 1.4}
 MAX_CLASSES = 20
 """Of more classes, those with the largest differences anywhere are drawn; the table has all."""
 
@@ -38,6 +40,7 @@ def class_differences(summary: StudySummary) -> FigureSpec | None:
         return None
     classes = _classes(shown)
     num_classes = len(shown[0].class_differences)
+    num_tests = sum(each.p_adjusted is not None for contrast in shown for each in contrast.class_differences)
     alpha = summary.decision.alpha
     return FigureSpec(
         name="class_differences",
@@ -47,7 +50,12 @@ def class_differences(summary: StudySummary) -> FigureSpec | None:
         caption="Difference in accuracy on the test images of each class, with pointwise 95 % intervals for new seeds and, "
         "where that is wider, new images. Exploratory: no verdict goes by these. Filled dots are found to differ when the "
         f"share of false finds among all finds in this figure is held at {100 * alpha:g} % (Benjamini and Hochberg, over "
-        f"{words.plural(num_classes * len(shown), 'test')})."
+        f"{words.plural(num_tests, 'test')}), in contrasts of at least {MIN_PAIRS_FOR_VERDICT} pairs."
+        + (
+            " A plus is a class in which all pairs differ by the same; it is not tested."
+            if _has_no_spread(shown)
+            else ""
+        )
         + (f" Of {num_classes} classes, the {len(classes)} with the largest." if len(classes) < num_classes else "")
         + left_out(
             [c.variant for c in summary.contrasts if c not in shown], "under three pairs whose images are known"
@@ -63,15 +71,21 @@ def _classes(shown: Sequence[Contrast]) -> list[int]:
     return sorted(largest[:MAX_CLASSES])
 
 
-def _is_found(each: ClassDifference, alpha: float) -> bool:
-    return each.p_adjusted is not None and each.p_adjusted <= alpha
+def _has_no_spread(shown: Sequence[Contrast]) -> bool:
+    return any(each.p_adjusted is None for contrast in shown for each in contrast.class_differences)
+
+
+def _is_found(contrast: Contrast, each: ClassDifference, alpha: float) -> bool:
+    # A contrast of so few pairs that it has no verdict has none on its classes either.
+    enough = contrast.judgement.num_pairs >= MIN_PAIRS_FOR_VERDICT
+    return enough and each.p_adjusted is not None and each.p_adjusted <= alpha
 
 
 def _told(contrast: Contrast, alpha: float) -> str:
     found = [
         f"{each.name} {words.points(each.mean, signed=True)}"
         for each in contrast.class_differences
-        if _is_found(each, alpha)
+        if _is_found(contrast, each, alpha)
     ]
     return (
         f"{contrast.variant} minus {contrast.versus}: {words.listed(found) if found else 'no class found to differ'}."
@@ -81,7 +95,7 @@ def _told(contrast: Contrast, alpha: float) -> str:
 def _draw(shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Figure:
     rows, columns = grid_of(len(shown))
     figure, cells = new_figure(
-        0.75 + rows * (0.55 + 0.2 * len(classes)), rows, columns, width=WIDTH if columns > 1 else 6.2
+        0.75 + rows * (0.55 + 0.22 * len(classes)), rows, columns, width=WIDTH if columns > 1 else 6.2
     )
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
@@ -90,10 +104,11 @@ def _draw(shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Fi
         values = [contrast.class_differences[place] for place in classes]
         axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
         for height, each in enumerate(values):
-            _draw_class(axes, height, each, alpha)
+            style = _FOUND if _is_found(contrast, each, alpha) else _OPEN
+            _draw_class(axes, height, each, style)
         axes.set_xlim(low, high)
         axes.set_ylim(len(values) - 0.5, -0.5)
-        axes.set_yticks(range(len(values)), [words.wrapped(each.name, 16, lines=1) for each in values], color=INK)
+        axes.set_yticks(range(len(values)), [words.wrapped(each.name, 24, lines=1) for each in values], color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", words.MINUS)))
         axes.set_title(words.wrapped(contrast.variant, NAME_WIDTH if columns == MAX_COLUMNS else 30))
@@ -101,14 +116,18 @@ def _draw(shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Fi
         axes.tick_params(axis="y", labelleft=index % columns == 0)
         if index >= len(shown) - columns:
             axes.set_xlabel("difference (points)")
-    legend(figure, key("o", "found to differ", **_FOUND), key("o", "not found to differ", **_OPEN))
+    keys = [key("o", "found to differ", **_FOUND), key("o", "not found to differ", **_OPEN)]
+    legend(figure, *keys, *([key("+", "no spread", **_NO_SPREAD)] if _has_no_spread(shown) else []))
     return figure
 
 
-def _draw_class(axes: Axes, height: float, each: ClassDifference, alpha: float) -> None:
+def _draw_class(axes: Axes, height: float, each: ClassDifference, style: Mapping[str, Any]) -> None:
     if each.interval is not None:
         axes.plot([each.interval.lower, each.interval.upper], [height] * 2, color=BLUE, linewidth=1.4, zorder=2)
-    axes.plot(each.mean, height, "o", zorder=3, **(_FOUND if _is_found(each, alpha) else _OPEN))
+    if each.p_adjusted is None:
+        axes.plot(each.mean, height, "+", zorder=3, **_NO_SPREAD)
+    else:
+        axes.plot(each.mean, height, "o", zorder=3, **style)
 
 
 def _limits(shown: Sequence[Contrast], classes: Sequence[int]) -> tuple[float, float]:

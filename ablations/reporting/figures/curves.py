@@ -67,10 +67,23 @@ def learning_curves(summary: StudySummary) -> FigureSpec | None:
         caption="Thin lines are seeds, thick lines the mean over the seeds that learned, bands its pointwise 95 % t interval "
         f"(from {MIN_SEEDS_OF_BAND} seeds on): of one epoch, never of the whole curve."
         + ("" if overlaid else " In grey the baseline's mean, in every panel.")
-        + ("" if all(c.learned for c in curves) else " Dashed: seeds that did not learn; they are not averaged.")
+        + (
+            " A gap in them is an epoch at which one of these seeds has no value that can be drawn."
+            if _has_gap(curves)
+            else ""
+        )
+        + (" Dashed: seeds that did not learn; they are not averaged." if _has_dashes(curves) else "")
         + left_out([v.name for v in summary.variants if v not in shown], "no epoch recorded"),
         draw=lambda: _draw_overlaid(shown) if overlaid else _draw_panels(summary[summary.baseline], shown),
     )
+
+
+def _has_gap(curves: Sequence[Curve]) -> bool:
+    return any(np.isnan(_series(curve, metric)[1]).any() for curve in curves if curve.learned for metric in _METRICS)
+
+
+def _has_dashes(curves: Sequence[Curve]) -> bool:
+    return any(not curve.learned and len(curve.epochs) > 1 for curve in curves)
 
 
 def _told(variant: VariantSummary) -> str:
@@ -149,15 +162,19 @@ def _draw_mean(axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bo
     # Seeds that are still being trained stop early; the mean is over all of them.
     num_epochs = min(len(epochs) for epochs, _ in series)
     epochs, values = series[0][0][:num_epochs], np.array([each[:num_epochs] for _, each in series])
-    if not np.isfinite(values).all():
+    whole = np.isfinite(values).all(axis=0)
+    if not whole.any():
         return None
-    mean = t_band(values)
-    axes.plot(epochs, mean.mean, **line)
+    found = t_band(values[:, whole])
+    # NaN leaves a gap where a seed has no value.
+    mean, lower, upper = np.full((3, num_epochs), np.nan)
+    mean[whole], lower[whole], upper[whole] = found.mean, found.lower, found.upper
+    axes.plot(epochs, mean, **line)
     if band and len(series) >= MIN_SEEDS_OF_BAND:
         # A wide band can reach below zero, where a logarithm has no place for it.
-        lower = np.maximum(mean.lower, mean.mean / 10) if metric.log else mean.lower
-        axes.fill_between(epochs, lower, mean.upper, color=line["color"], **_BAND)
-    return float(mean.mean[-1])
+        lower = np.maximum(lower, mean / 10) if metric.log else lower
+        axes.fill_between(epochs, lower, upper, color=line["color"], **_BAND)
+    return float(found.mean[-1])
 
 
 def _series(curve: Curve, metric: _Metric) -> tuple[Floats, Floats]:
@@ -261,20 +278,22 @@ def difference_curves(summary: StudySummary) -> FigureSpec | None:
         alt_text="Validation accuracy of each variant minus what it is compared with, by epoch, paired by seed. "
         + " ".join(
             f"{name} minus {versus[name]}: {words.points(float(values[:, 0].mean()), signed=True)} points after the first "
-            f"epoch, {words.points(float(values[:, -1].mean()), signed=True)} after the last, mean of "
+            f"epoch, {words.points(float(values[:, -1].mean()), signed=True)} after the last that both have, mean of "
             f"{words.plural(len(values), 'pair')}."
             for name, values in shown.items()
         ),
         caption="Thin lines are pairs of one seed in which both learned, the thick line is their mean, the band its pointwise "
-        f"95 % t interval (from {MIN_SEEDS_OF_BAND} pairs on): of one epoch, never of the whole curve. Above zero the "
-        "variant is better. These are validation images; verdicts go by the test images after the last epoch."
+        f"95 % t interval (from {MIN_SEEDS_OF_BAND} pairs on): of one epoch, never of the whole curve. They end with the "
+        "last epoch that all pairs have. Above zero the variant is better. These are validation images; verdicts go by the test images after the last epoch."
         + left_out([name for name in versus if name not in shown], "no pair of seeds in which both learned"),
         draw=lambda: _draw_differences(shown),
     )
 
 
 def _by_seed_and_epoch(contrast: Contrast) -> Floats:
-    return np.array(list(contrast.curve_differences.values()), dtype=np.float64)
+    curves = contrast.curve_differences.values()
+    num_epochs = min(map(len, curves), default=0)
+    return np.array([curve[:num_epochs] for curve in curves], dtype=np.float64)
 
 
 def _draw_differences(shown: Mapping[str, Floats]) -> Figure:

@@ -12,7 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from ablations.analysis import Contrast, StudySummary
-from ablations.reporting import words
+from ablations.reporting import prose, words
 from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, Limits, key, left_out, legend, new_figure, tidy
 from ablations.reporting.theme import BAND, BLUE, GREEN, INK, MUTED, SURFACE, VERMILION
 from ablations.stats import Interval
@@ -28,8 +28,8 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
         return None
     margin = summary.decision.margin
     rows = (
-        f"{c.variant} minus {c.versus}: {words.effect(c)} points, {words.plural(c.judgement.num_pairs, 'pair')}, "
-        f"{c.judgement.verdict.words}."
+        f"{c.variant} minus {c.versus}: {words.effect(c, margin)} points, {words.plural(c.judgement.num_pairs, 'pair')}, "
+        f"{words.verdict_and_failures(summary, c)}."
         for c in shown
     )
     return FigureSpec(
@@ -39,8 +39,8 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
         f"±{margin:g} points. {' '.join(rows)}",
         caption="Each dot is the difference at one seed. The diamond is their mean, the thick bar its "
         f"{words.interval_name(summary)}, the thin line the interval of the study's "
-        f"{words.plural(len(summary.contrasts), 'contrast')} together. Inside the shaded band, ±{margin:g} points, a "
-        "difference does not matter."
+        f"{words.plural(summary.num_planned, 'planned contrast')} together. Inside the shaded band, ±{margin:g} points, a "
+        f"difference does not matter. {prose.WORDS_AND_INTERVALS}"
         + left_out([c.variant for c in summary.contrasts if c not in shown], "no pair of seeds in which both learned"),
         draw=lambda: _draw(summary, shown),
     )
@@ -55,7 +55,8 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
     axes.axvspan(-margin, margin, color=BAND, zorder=0, linewidth=0)
     axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
     for row, contrast in enumerate(shown):
-        _draw_row(axes, row, contrast, limits)
+        beside = words.verdict(summary, contrast), words.effect(contrast, margin)
+        _draw_row(axes, row, contrast, limits, *beside)
     names = [c.variant if c.versus == summary.baseline else f"{c.variant} {words.MINUS} {c.versus}" for c in shown]
     axes.set_yticks(range(len(shown)), [words.wrapped(name, NAME_WIDTH) for name in names], color=INK, size=9)
     axes.set_xlabel("difference in test accuracy (percentage points)")
@@ -75,7 +76,7 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
     return figure
 
 
-def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits) -> None:
+def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict: str, effect: str) -> None:
     judgement, colour = contrast.judgement, TONES[words.tone(contrast)]
     differences = list(contrast.differences.values())
     axes.plot(differences, [row + 0.2] * len(differences), "o", zorder=3, **_SEED)
@@ -85,9 +86,16 @@ def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits) -> None:
         edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.6}
         axes.plot(judgement.mean, row, "D", color=SURFACE, markersize=6.5, zorder=5, **edge)
     beside: dict[str, Any] = {"x": 1.02, "transform": axes.get_yaxis_transform(), "clip_on": False}
-    verdict = words.wrapped(judgement.verdict.words, 20, lines=2)
-    numbers = f"{words.effect(contrast)}, {words.plural(judgement.num_pairs, 'pair')}"
-    axes.text(y=row - 0.04, s=verdict, color=colour, weight="bold", va="bottom", linespacing=1.05, **beside)
+    numbers = f"{effect}, {words.plural(judgement.num_pairs, 'pair')}"
+    axes.text(
+        y=row - 0.04,
+        s=words.wrapped(verdict, 26, lines=3),
+        color=colour,
+        weight="bold",
+        va="bottom",
+        linespacing=1.05,
+        **beside,
+    )
     axes.text(y=row + 0.04, s=numbers, color=MUTED, va="top", size=8, **beside)
 
 

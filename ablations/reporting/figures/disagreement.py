@@ -39,8 +39,8 @@ def disagreement(summary: StudySummary) -> FigureSpec | None:
         + " ".join(_told(contrast, reseeds[contrast.variant]) for contrast in shown),
         caption="Share of test images that one of two networks gets right and the other wrong. Dots are a variant and what "
         "it is compared with at one seed, the diamond is their mean; the upright bar is the mean over pairs of seeds of what "
-        "it is compared with. A variant whose diamond lies on the bar or to the left of it changes no more single answers "
-        "than another seed does: whatever it does to the accuracy is not seen at the level of images."
+        "it is compared with. The two of a pair share their seed and those behind the bar do not, so it is a scale and no "
+        "limit: a small share says nothing of the direction or the size of a difference in accuracy."
         + left_out([c.variant for c in summary.contrasts if c not in shown], "no pair whose right images are known"),
         draw=lambda: _draw(shown, reseeds, summary.baseline),
     )
@@ -75,8 +75,8 @@ def _draw(shown: Sequence[Contrast], reseeds: dict[str, float | None], baseline:
     tidy(axes, grid="x")
     legend(
         figure,
-        key("o", "variant and baseline, one seed", **_SEED),
+        key("o", "variant and reference, one seed", **_SEED),
         key("D", "their mean", **_MEAN),
-        Line2D([], [], marker="|", linestyle="", label="two seeds of the baseline", **{**_RESEEDS, "markersize": 11}),
+        Line2D([], [], marker="|", linestyle="", label="two seeds of the reference", **{**_RESEEDS, "markersize": 11}),
     )
     return figure

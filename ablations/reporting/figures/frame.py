@@ -73,10 +73,11 @@ def tidy(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
 
 
 def legend(figure: Figure, *handles: Artist) -> None:
-    """One line of keys under a figure."""
-    figure.legend(
-        handles=list(handles), loc="outside lower center", ncols=len(handles), handletextpad=0.5, columnspacing=1.8
-    )
+    """Keys under a figure, in one line or as many as they need."""
+    # Inches of a letter, and of a key with the blanks around it.
+    needed = sum(0.068 * len(str(handle.get_label())) + 0.5 for handle in handles)
+    ncols = ceil(len(handles) / ceil(needed / figure.get_figwidth()))
+    figure.legend(handles=list(handles), loc="outside lower center", ncols=ncols, handletextpad=0.5, columnspacing=1.8)
 
 
 def key(marker: str, label: str, **style: Any) -> Line2D:

@@ -37,7 +37,7 @@ def accuracy_by_seed(summary: StudySummary) -> FigureSpec | None:
     if not any(variant.accuracy_percent or variant.failed_seeds for variant in summary.variants):
         return None
     lines = (
-        "Each thin line is one seed, from the baseline to the variant; lines that run side by side show a difference "
+        "Each thin line is one seed, from what the variant is compared with to the variant; lines that run side by side show a difference "
         "that is steadier than the luck of the seed. The thick line joins the means over the pairs."
     )
     gutter = " Crosses under the axis are runs that did not learn, rings runs that have no outcome yet."
@@ -79,8 +79,7 @@ def _draw(summary: StudySummary) -> Figure:
         for place, variant in enumerate(panel):
             _draw_gutter(axes, place, gutter, variant)
         axes.set_xlim(-0.62, len(panel) - 0.38)
-        names = ["baseline" if variant.name == summary.baseline else "variant" for variant in panel]
-        axes.set_xticks(range(len(panel)), names)
+        axes.set_xticks(range(len(panel)), [words.wrapped(variant.name, 14, lines=3) for variant in panel])
         axes.set_title(words.wrapped(panel[-1].name, NAME_WIDTH if columns == MAX_COLUMNS else 30))
         tidy(axes)
         axes.tick_params(axis="x", length=0)

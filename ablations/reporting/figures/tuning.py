@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from math import log10
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -20,6 +22,7 @@ from ablations.reporting.figures.frame import (
     NAME_WIDTH,
     WIDTH,
     FigureSpec,
+    Floats,
     accuracy_axis,
     grid_of,
     key,
@@ -195,7 +198,12 @@ def _search_axis(axes: Axes, distribution: Distribution) -> Callable[[Any], floa
 
 
 def best_of_n(summary: StudySummary) -> FigureSpec | None:
-    """The best validation accuracy to expect of so many draws, a panel for each variant; None without such draws."""
+    """The best validation accuracy to expect of so many draws, a panel for each variant; None without such draws.
+
+    Draws that depend on results allow no such expectation: of these it is the best that was seen so far.
+    """
+    if not summary.independent_draws:
+        return _best_so_far(summary)
     shown = [(variant, variant.best_of_n) for variant in summary.variants if variant.best_of_n]
     if not shown:
         return None
@@ -211,8 +219,62 @@ def best_of_n(summary: StudySummary) -> FigureSpec | None:
         "counts as guessing, which takes a curve's beginning under the axis; one that failed is left out. Curves end at half of the draws, where the estimate still "
         "holds; the band, pointwise at 95 %, shows the luck in the draws and is no test."
         + left_out(without, f"under {MIN_DRAWS} draws, or pruned ones"),
-        draw=lambda: _draw_best(summary[summary.baseline].best_of_n, shown, chance_percent=summary.chance_percent),
+        draw=lambda: _draw_best(
+            [
+                _Best(variant, band.mean, f"best of {len(band.mean)}: {words.points(float(band.mean[-1]))} %", band)
+                for variant, band in shown
+            ],
+            summary,
+            ("draws", "expected best\nvalidation accuracy (%)"),
+        ),
     )
+
+
+def _best_so_far(summary: StudySummary) -> FigureSpec | None:
+    shown = [
+        _Best(variant, best, f"best so far: {words.points(float(best[-1]))} %")
+        for variant in summary.variants
+        if (best := _running_best(summary, variant)).size and np.isfinite(best[-1])
+    ]
+    if not shown:
+        return None
+    names = {best.variant.name for best in shown}
+    without = [variant.name for variant in summary.variants if variant.tuning and variant.name not in names]
+    return FigureSpec(
+        name="best_of_n",
+        title="Best trial so far",
+        alt_text="Best validation accuracy of the search so far, by trial. "
+        + " ".join(
+            f"{best.variant.name}: {words.points(float(best.values[-1]))} % after "
+            f"{words.plural(len(best.values), 'trial')}, reached with trial "
+            f"{int(np.nanargmax(best.values)) + 1}."
+            for best in shown
+        ),
+        caption="The best validation accuracy that the search had seen after so many trials, start points included and "
+        "re-runs not, in the order in which they were tried. Later draws depend on the results of earlier ones, so this is "
+        "no expectation of what so many trials reach, and it has no band; it is selected for, and so never a result. In grey the baseline's, in "
+        "every panel. Trials that diverged, failed, were pruned or did not learn count, and have no accuracy; a line may "
+        "begin under the axis." + left_out(without, "no trial that learned"),
+        draw=lambda: _draw_best(shown, summary, ("trials", "best validation\naccuracy so far (%)")),
+    )
+
+
+def _running_best(summary: StudySummary, variant: VariantSummary) -> Floats:
+    """Best accuracy after each trial of the search, shape (num_trials,), percent; NaN before the first that learned."""
+    searched = sorted((p for p in variant.tuning if p.number is not None), key=lambda p: p.number or 0)
+    scores = [_score(summary, point) for point in searched]
+    return np.fmax.accumulate(np.array([np.nan if score is None else score for score in scores]))
+
+
+@dataclass(frozen=True)
+class _Best:
+    """A variant's line of best accuracies, entry n - 1 for n trials."""
+
+    variant: VariantSummary
+    values: Floats
+    told: str
+    """What is written over its panel."""
+    band: Band | None = None
 
 
 def _told_of_draws(variant: VariantSummary, band: Band) -> str:
@@ -224,35 +286,33 @@ def _told_of_draws(variant: VariantSummary, band: Band) -> str:
     return f"{told}, {first} % expected of one, {last} % of the best of {len(band.mean)}."
 
 
-def _draw_best(
-    reference: Band | None, shown: Sequence[tuple[VariantSummary, Band]], *, chance_percent: float
-) -> Figure:
+def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str, str]) -> Figure:
     rows, columns = grid_of(len(shown))
     figure, cells = new_figure(0.55 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
     # One draw that diverged pulls the beginning of a curve down by tens of points, and its band with it.
-    ends = (float(end) for _, band in shown for end in (band.mean[1], band.mean[-1], band.lower[-1]))
-    limits = limits_around(end for end in ends if end >= 2 * chance_percent)
-    for index, (axes, (variant, band)) in enumerate(zip(cells, shown, strict=False)):
-        if reference is not None and band is not reference:
-            axes.plot(_counts(reference), reference.mean, color=FAINT, linewidth=3, zorder=1)
-        axes.fill_between(_counts(band), band.lower, band.upper, color=BLUE, alpha=0.15, linewidth=0, zorder=2)
-        axes.plot(_counts(band), band.mean, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3)
+    ends = [float(end) for best in shown for end in best.values[[min(1, len(best.values) - 1), -1]]]
+    ends += [float(best.band.lower[-1]) for best in shown if best.band]
+    limits = limits_around(end for end in ends if end >= 2 * summary.chance_percent)
+    reference = next((best.values for best in shown if best.variant.name == summary.baseline), None)
+    for index, (axes, best) in enumerate(zip(cells, shown, strict=False)):
+        counts = range(1, len(best.values) + 1)
+        steps = "default" if best.band else "steps-post"
+        if reference is not None and best.values is not reference:
+            axes.plot(range(1, len(reference) + 1), reference, color=FAINT, linewidth=3, zorder=1, drawstyle=steps)
+        if best.band:
+            axes.fill_between(counts, best.band.lower, best.band.upper, color=BLUE, alpha=0.15, linewidth=0, zorder=2)
+        axes.plot(counts, best.values, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3, drawstyle=steps)
         accuracy_axis(axes, limits, gutter=False, num_ticks=4)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_title(words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
-        told = f"best of {len(band.mean)}: {words.points(float(band.mean[-1]))} %"
-        axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+        axes.set_title(words.wrapped(best.variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
+        axes.text(0, 1.03, best.told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)
         else:
-            axes.set_ylabel("expected best\nvalidation accuracy (%)")
+            axes.set_ylabel(labels[1])
         if index >= len(shown) - columns:
-            axes.set_xlabel("draws")
+            axes.set_xlabel(labels[0])
     return figure
-
-
-def _counts(band: Band) -> range:
-    return range(1, len(band.mean) + 1)

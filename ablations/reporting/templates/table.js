@@ -1,4 +1,4 @@
-// Sorts the main table by the column whose heading is pressed; without scripts the table stays in the study's order.
+// Sorts the main table by the column whose heading is pressed, rows without a number last either way; without scripts the table stays in the study's order.
 for (const table of document.querySelectorAll("table[data-sortable]")) {
   const body = table.tBodies[0];
   const headings = [...table.tHead.rows[0].cells];
@@ -14,7 +14,8 @@ for (const table of document.querySelectorAll("table[data-sortable]")) {
       heading.setAttribute("aria-sort", direction === 1 ? "ascending" : "descending");
       const key = (row) => row.cells[column].dataset.key;
       const compare = heading.dataset.sort === "number" ? (a, b) => key(a) - key(b) : (a, b) => key(a).localeCompare(key(b));
-      body.append(...[...body.rows].sort((a, b) => direction * compare(a, b)));
+      const nothing = (row) => Number(key(row) === "");
+      body.append(...[...body.rows].sort((a, b) => nothing(a) - nothing(b) || direction * compare(a, b)));
     });
   });
 }

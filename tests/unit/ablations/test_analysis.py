@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ablations import power, stats
 from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary, gave_verdicts, learned, summarize
 from ablations.datasets import DATASETS
-from ablations.plan import Look, Plan, make_plan
+from ablations.plan import Look, Plan, PlannedContrast, make_plan
 from ablations.spec import Expectation, StudySpec
 from ablations.trial import TrialResult
 from ablations.verdicts import Verdict
@@ -387,7 +387,7 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
         "one: in 1 of 5 confirmation trials at least one class is never predicted right.",
         "one: 1 run lies more than 5 points under the variant's median; kept, like every run that learned.",
         "one: of 2 tuning trials 1 diverged and 1 failed.",
-        "tuning effort is unequal so far: two 0, one 2 trials.",
+        "tuning effort is unequal so far: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
     )
 
 
@@ -463,8 +463,9 @@ def test_the_look_itself_and_looks_at_another_experiment_take_nothing() -> None:
     p = plan()
     verdicts = [each.judgement.verdict for each in looked(p).contrasts]
     assert verdicts == [Verdict.WORSE_BY_MORE]
-    other = replace(p.this_look, num_seeds=3, baseline_key="another")
-    assert [each.judgement.verdict for each in looked(p, p.this_look, p.this_look, other).contrasts] == verdicts
+    other = replace(p.this_look, seeds=(0, 1, 2), contrasts=(PlannedContrast("another", "yet another", None),))
+    fresh = replace(p.this_look, seeds=(20, 21, 22), margin=0.1)
+    assert [each.judgement.verdict for each in looked(p, p.this_look, p.this_look, other, fresh).contrasts] == verdicts
 
 
 def test_a_look_planned_after_the_fact_is_not_bought_by_looking_once_more() -> None:
@@ -481,7 +482,7 @@ def test_a_look_planned_after_the_fact_is_not_bought_by_looking_once_more() -> N
 
 def test_what_was_looked_at_later_takes_nothing_from_the_first_look() -> None:
     p = plan()
-    later = replace(p.this_look, num_seeds=20)
+    later = replace(p.this_look, seeds=tuple(range(20)))
     assert [each.judgement.verdict for each in looked(p, p.this_look, later).contrasts] == [Verdict.WORSE_BY_MORE]
     assert [each.judgement.verdict for each in looked(p, later, p.this_look).contrasts] == [Verdict.EXPLORATORY]
 
@@ -496,18 +497,64 @@ def test_a_margin_changed_after_a_look_makes_every_contrast_exploratory() -> Non
 def test_a_contrast_dropped_after_a_look_has_had_its_share() -> None:
     p = plan()
     (alone,) = looked(p).contrasts
-    (dropped,) = looked(p, replace(p.this_look, num_comparisons=5)).contrasts
+    others = tuple(PlannedContrast(f"key {n}", p["two"].key, None) for n in range(4))
+    (dropped,) = looked(p, replace(p.this_look, contrasts=(*p.this_look.contrasts, *others))).contrasts
     assert "after correcting for 5 comparisons" in dropped.sentence
     assert alone.judgement.simultaneous_interval is not None
     assert dropped.judgement.simultaneous_interval is not None
     assert dropped.judgement.simultaneous_interval.lower < alone.judgement.simultaneous_interval.lower
 
 
+def test_a_contrast_added_after_a_look_is_exploratory_and_costs_the_planned_ones_nothing() -> None:
+    """Adding one at a time until a word comes out gave a wrong word in one study of ten."""
+    p = plan(variants={**tiny.STUDY["variants"], "late": {"set": {"model.dropout": 0.25}}})
+    before = replace(p.this_look, contrasts=(p.contrast("one"),))
+    one, late = looked(p, before).contrasts
+    assert (one.variant, one.judgement.verdict, late.judgement.verdict) == (
+        "one",
+        Verdict.WORSE_BY_MORE,
+        Verdict.EXPLORATORY,
+    )
+    assert "added after the results were first looked at" in late.sentence
+    assert "after correcting for 1 comparison" in one.sentence
+    assert [each.judgement.verdict for each in looked(p).contrasts] == [Verdict.WORSE_BY_MORE] * 2
+
+
+def test_what_is_compared_with_something_else_after_a_look_is_a_new_contrast() -> None:
+    p = plan()
+    (first,) = p.this_look.contrasts
+    turned = replace(
+        p.this_look, contrasts=(replace(first, variant_key=first.versus_key, versus_key=first.variant_key),)
+    )
+    assert [each.judgement.verdict for each in looked(p, turned).contrasts] == [Verdict.EXPLORATORY]
+
+
+def test_alpha_is_not_raised_after_a_look() -> None:
+    p = plan()
+    (only,) = looked(p, replace(p.this_look, alpha=0.01)).contrasts
+    assert only.judgement.verdict is Verdict.EXPLORATORY
+    assert "alpha was 0.01 when the results were first looked at" in only.sentence
+    assert (
+        looked(p, replace(p.this_look, alpha=0.01)).unplanned == "alpha was 0.01 when the results were first looked at"
+    )
+
+
+def test_an_expectation_is_the_one_that_was_there_before_the_first_look() -> None:
+    p = plan(variants={"two": {}, "one": {"set": {"model.mixers": 1}, "expect": "better"}})
+    (first,) = p.this_look.contrasts
+    s = looked(p, replace(p.this_look, contrasts=(replace(first, expect="worse"),)))
+    assert (s.contrasts[0].expect, s.contrasts[0].expectation) == ("worse", "as expected")
+    assert s.warnings == (
+        "one: expect was worse when the results were first looked at, and is better now; what was first counts.",
+    )
+    assert looked(p, p.this_look).warnings == ()
+
+
 def test_a_report_without_a_verdict_spends_nothing() -> None:
     p = plan()
     assert gave_verdicts(looked(p))
     assert not gave_verdicts(summary(p, []))
-    assert not gave_verdicts(looked(p, replace(p.this_look, num_seeds=3)))
+    assert not gave_verdicts(looked(p, replace(p.this_look, seeds=(0, 1, 2))))
 
 
 def test_costs_are_those_of_the_tuned_network() -> None:
@@ -520,7 +567,7 @@ def test_costs_are_those_of_the_tuned_network() -> None:
 
 def test_seeds_added_after_a_look_make_every_contrast_exploratory() -> None:
     p = plan()
-    (only,) = looked(p, replace(p.this_look, num_seeds=3)).contrasts
+    (only,) = looked(p, replace(p.this_look, seeds=(0, 1, 2))).contrasts
     assert only.judgement.verdict is Verdict.EXPLORATORY
     assert "looked at before with 3 seeds, and 5 were not planned then (extend_to plans them)" in only.sentence
 
@@ -546,6 +593,75 @@ def test_a_look_planned_after_the_whole_budget_was_spent_is_exploratory() -> Non
         StudySpec.model_validate({**tiny.STUDY, "seeds": 3, "extend_to": SEEDS}), "starter", tiny.CPU, extend=True
     )
     assert [each.judgement.verdict for each in looked(second, spent).contrasts] == [Verdict.EXPLORATORY]
+
+
+# What is not seen must be told
+
+
+def test_a_study_with_trials_missing_has_no_word_however_clear_it_is() -> None:
+    p = plan(seeds=8)
+    (only,) = summary(p, confirmed(p)).contrasts
+    assert (len(only.differences), only.judgement.verdict) == (SEEDS, Verdict.NO_VERDICT)
+    assert "3 of 8 planned pairs are missing" in only.sentence
+
+
+def test_an_interval_that_cannot_reckon_with_images_says_so() -> None:
+    p = plan()
+    trials = confirmed(p)
+    assert summary(p, trials).warnings == ()
+    unknown = replace(trials[0], result=replace(trials[0].result, test_correct=None, num_test_images=None))
+    (warning,) = summary(p, [unknown, *trials[1:]]).warnings
+    assert warning.startswith("one: the interval holds for new seeds only, not for new images")
+
+
+def test_labels_that_do_not_fit_the_images_give_no_classes() -> None:
+    p = plan()
+    short = [replace(t, result=replace(t.result, test_labels=LABELS[:-8].tobytes())) for t in confirmed(p)]
+    assert contrast(p, short).class_differences == ()
+
+
+def test_p_values_of_classes_are_adjusted_over_all_of_them() -> None:
+    p = plan(variants={**tiny.STUDY["variants"], "three": {"set": {"model.mixers": 3}}})
+    trials = [replace(t, result=replace(t.result, test_labels=LABELS.tobytes())) for t in confirmed(p)]
+    classes = [each for c in summary(p, trials).contrasts for each in c.class_differences if each.interval]
+    assert len(classes) == 4
+    raw = []
+    for each in classes:
+        assert each.interval is not None
+        # Widths and p follow from one estimate; the smallest p of four is multiplied by at least one, at most four.
+        assert each.p_adjusted is not None
+        raw.append(each.p_adjusted)
+    bits = {(t.variant, t.seed): np.unpackbits(np.frombuffer(t.result.test_correct or b"", np.uint8)) for t in trials}
+    tested = []
+    for name in ("one", "three"):
+        correct = np.stack([bits[name, s].astype(int) - bits["two", s].astype(int) for s in range(SEEDS)])
+        found = stats.class_estimates(correct[:, :1000], LABELS).values()
+        tested += [stats.difference_p(estimate) for _, estimate in found if estimate is not None]
+    assert raw == pytest.approx(stats.false_discovery(tested), abs=0)
+    assert raw != pytest.approx(tested, abs=0)
+
+
+def test_draws_that_coincide_count_each_time() -> None:
+    p = plan(search_space={"train.batch_size": {"type": "int", "low": 8, "high": 64}}, tuning={"trials": 12})
+    trials = [
+        recorded(
+            p,
+            "two",
+            "tune",
+            0,
+            TrialResult(f"{n}", "finished", (tiny.record(1, 80.0 + n),)),
+            {"train.batch_size": n + 8},
+            n,
+        )
+        for n in range(10)
+    ]
+    often = [trials[0], replace(trials[1], count=4), *trials[2:]]
+    once, more = (summary(p, each)["two"] for each in (trials, often))
+    assert (once.num_tune_done, more.num_tune_done) == (10, 13)
+    assert once.best_of_n is not None
+    assert more.best_of_n is not None
+    # The first is the start point, and no draw.
+    assert (once.best_of_n.mean[0], more.best_of_n.mean[0]) == pytest.approx((85.0, 84.0))
 
 
 # The A/A arm

@@ -89,6 +89,37 @@ def test_check_plans_every_profile(command: Command) -> None:
     assert "s.yaml:23:11: profiles.short.set.train.epoch: unknown key" in err
 
 
+# init and schema
+
+
+@pytest.mark.parametrize("source", [[], ["--from", "head"], ["--from", "s.yaml"]], ids=" ".join)
+def test_init_writes_a_study_that_is_right(command: Command, source: list[str]) -> None:
+    code, out, err = command("init", "mine.yaml", *source)
+    assert (code, err) == (0, "")
+    assert out.endswith("python -m ablations run mine.yaml --profile starter\n")
+    code, out, err = command("check", "mine.yaml")
+    assert (code, err) == (0, "")
+    assert out.startswith("mine.yaml: ok: ")
+    assert json.loads(Path("study.schema.json").read_text()) == json.loads(command("schema")[1])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["s.yaml"], "s.yaml is there already, and stays as it is."),
+        (["My study.yaml"], "a study file is called as its study is, with .yaml behind it."),
+        (["mine.txt"], "a study file is called as its study is, with .yaml behind it."),
+        (["mine.yaml", "--from", "heads"], "heads: no such study file. Give a path, or a name: did you mean 'head'?"),
+    ],
+)
+def test_init_leaves_alone_what_is_there(command: Command, arguments: list[str], message: str) -> None:
+    code, out, err = command("init", *arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert [path.name for path in Path().iterdir()] == ["s.yaml"]
+    assert Path("s.yaml").read_text() == TEXT
+
+
 # plan
 
 
@@ -468,7 +499,7 @@ def test_an_interrupt_ends_in_130(command: Command, monkeypatch: pytest.MonkeyPa
     def interrupt(path: Path) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli, "load", interrupt)
+    monkeypatch.setattr("ablations.loading.load", interrupt)
     code, _, err = command("check", "s.yaml")
     assert code == 130
     assert "Traceback" not in err
@@ -496,6 +527,8 @@ def test_letters_that_the_terminal_has_not_are_no_error() -> None:
         ["plan", "s.yaml"],
         ["plan", "s.yaml", "--json"],
         ["--help"],
+        ["init", "mine.yaml"],
+        ["schema"],
         ["costs", "s.yaml"],
         ["summary", "lenet"],
     ],

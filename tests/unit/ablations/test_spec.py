@@ -76,6 +76,8 @@ from ablations.spec import (
         (("lr: 0.05", "lr: 0"), "s.yaml:6:42: base.train.lr: must be above 0; given 0."),
         (("resize: 16", "resize: -16"), "s.yaml:4:51: base.data.resize: must be above 0; given -16."),
         (("seeds: 2", "seeds: -1"), "s.yaml:10:8: seeds: must be above 0; given -1."),
+        (("{trials: 2", "{seed: -1, trials: 2"), "s.yaml:9:16: tuning.seed: must be at least 0; given -1."),
+        (("rerun_seeds: 1", "rerun_seeds: -1"), "s.yaml:9:49: tuning.rerun_seeds: must be at least 0; given -1."),
         (("seeds: 2", "seeds: 0"), "s.yaml:10:8: seeds: must be above 0; given 0."),
         (("{margin: 5.0}", "{margin: 100}"), "s.yaml:18:20: decision.margin: must be below 100; given 100."),
         (("{margin: 5.0}", "{margin: 5, alpha: 1e-300}"), "s.yaml:18:30: decision.alpha: must be at least 1e-06; given 1e-300."),

@@ -203,9 +203,9 @@ def test_derived_seeds_differ_by_part_and_by_place() -> None:
 
 RECORD = tiny.record(1)
 RESULTS = [
-    TrialResult("a" * 16, "finished", (RECORD, replace(RECORD, epoch=2)), 97.5, bytes(range(256)), 2048),
+    TrialResult("a" * 16, "finished", (RECORD, replace(RECORD, epoch=2)), 50.0, bytes(range(256)), 2048),
     TrialResult("a" * 16, "finished", (replace(RECORD, learning_onset_step=None),), 97.5, b"", 0),
-    TrialResult("a" * 16, "finished", (RECORD,), 97.5, b"ab", 12, bytes(range(12))),
+    TrialResult("a" * 16, "finished", (RECORD,), 50.0, b"ab", 12, bytes(range(12))),
     TrialResult("a" * 16, "diverged", (RECORD,), message="the loss is not finite"),
     TrialResult("a" * 16, "pruned"),
     TrialResult("a" * 16, "failed", message="line\nline é"),
@@ -238,6 +238,7 @@ def test_a_result_knows_its_last_epoch_and_its_seconds() -> None:
         {**RESULTS[2].to_json(), "test_labels": "YWI="},
         {**RESULTS[2].to_json(), "test_labels": RESULTS[2].to_json()["test_labels"][:-8]},
         {**RESULTS[2].to_json(), "num_test_images": 13},
+        {**RESULTS[2].to_json(), "test_accuracy_percent": 75.0},
     ],
 )
 def test_what_is_no_result_is_refused(values: dict[str, Any]) -> None:

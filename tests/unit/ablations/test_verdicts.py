@@ -327,7 +327,8 @@ CORRECTED = "after correcting for 5 comparisons at a 5 % risk of any wrong word"
             "undecided: one was 0.25 points lower than two "
             "(95 % CI from 0.61 lower to 0.11 higher, 10 paired seeds, 6 lower, 4 higher), "
             f"which proves neither a difference nor equivalence within the margin of 0.5 points, {CORRECTED}; "
-            f"about 7 more seeds (6 to 15) are likely to decide; {SCOPE}.",
+            "about 7 more seeds (6 to 15) would find a true difference of the "
+            f"margin, or prove equivalence where there is none, four times in five; {SCOPE}.",
         ),
     ],
 )
@@ -372,7 +373,9 @@ def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
 
 
 def test_unplanned_contrasts_are_exploratory_and_cost_nothing() -> None:
-    judgement = judge({"late": sample(spread(2.0, 0.1))}, alpha=0.05, margin=0.5, unplanned="not in the plan")["late"]
+    samples = {"late": sample(spread(2.0, 0.1)), "one": sample(spread(2.0, 0.1))}
+    judgement, one = judge(samples, alpha=0.05, margin=0.5, unplanned={"late": "not in the plan"}).values()
+    assert one == judge_one(samples["one"])
     assert judgement.verdict is Verdict.EXPLORATORY
     assert judgement.interval is not None
     assert judgement.simultaneous_interval is None

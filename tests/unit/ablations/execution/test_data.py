@@ -29,7 +29,15 @@ from PIL import Image
 
 from ablations.datasets import DATASETS
 from ablations.execution import data
-from ablations.execution.data import DataError, DataSource, Split, load, resize, stratified_order
+from ablations.execution.data import (
+    DataError,
+    DataSource,
+    Split,
+    load,
+    resize,
+    resize_in_two_passes,
+    stratified_order,
+)
 from ablations.execution.train import run_trial
 from ablations.trial import EpochRecord
 
@@ -70,7 +78,7 @@ def test_images_of_the_right_size_are_left_alone() -> None:
 
 
 def test_a_split_too_large_once_resized_is_kept_as_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(data, "RESIDENT_BYTES", {"cpu": 1000})
+    monkeypatch.setattr(data, "RESIDENT_BYTES", 1000)
     spec = tiny.trial()
     training = DataSource(tmp_path, "cpu").training(spec)
     assert training.train.images.shape[-1] == DATASETS["synthetic"].size
@@ -78,6 +86,19 @@ def test_a_split_too_large_once_resized_is_kept_as_it_is(monkeypatch: pytest.Mon
     small = tiny.finish(run_trial(spec, DataSource(tmp_path, "cpu"), None))
     monkeypatch.undo()
     assert tiny.timeless(small) == tiny.timeless(tiny.finish(run_trial(spec, DataSource(tmp_path, "cpu"), None)))
+
+
+@pytest.mark.parametrize(("size", "to"), [(28, 28), (28, 56), (28, 112), (28, 224), (32, 64), (8, 16), (8, 32)])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_two_passes_are_the_same_resize_bit_for_bit(size: int, to: int, channels: int) -> None:
+    assert data.exact_in_two_passes(size, to)
+    images = noise(50, size, channels)
+    assert torch.equal(resize_in_two_passes(images, to), resize(images, to).float())
+
+
+@pytest.mark.parametrize(("size", "to"), [(28, 24), (28, 64), (28, 84), (32, 224), (28, 14)])
+def test_other_sizes_are_not_left_to_two_passes(size: int, to: int) -> None:
+    assert not data.exact_in_two_passes(size, to)
 
 
 # Order and splits
@@ -128,7 +149,8 @@ def numbered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DataSource:
 
 
 def numbers(split: Split) -> list[int]:
-    return (split.images[:, 0, 0, 0].int() + 256 * split.images[:, 0, 0, 1].int()).tolist()
+    images = split.at(slice(None))
+    return (images[:, 0, 0, 0].int() + 256 * images[:, 0, 0, 1].int()).tolist()
 
 
 def test_train_and_validation_are_disjoint_and_whole(numbered: DataSource) -> None:
@@ -157,6 +179,27 @@ def test_fewer_training_images_leave_validation_as_it_is(numbered: DataSource) -
     train, validation = splits(numbered)
     fewer, same = splits(numbered, data__train_size=50)
     assert (fewer, same) == (train[:50], validation)
+
+
+def test_splits_are_rows_of_one_tensor_and_no_copies(tmp_path: Path) -> None:
+    source = DataSource(tmp_path, "cpu")
+    first, second = (source.training(tiny.trial(seed=seed)) for seed in range(2))
+    places = {split.images.data_ptr() for each in (first, second) for split in (each.train, each.validation)}
+    assert len(places) == 1
+
+
+def test_processes_share_what_the_first_has_read_and_resized(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    spec = tiny.trial()
+    alone = DataSource(tmp_path, "cpu").training(spec).train
+    first = DataSource(tmp_path, "cpu", tmp_path).training(spec).train
+    monkeypatch.setattr(data, "load", None)
+    second = DataSource(tmp_path, "cpu", tmp_path).training(spec).train
+    for shared in (first, second):
+        assert torch.equal(shared.at(slice(None)), alone.at(slice(None)))
+        assert torch.equal(shared.labels, alone.labels)
+    maps = Path("/proc/self/maps")
+    if maps.exists():
+        assert sum("synthetic-train-16.pt" in line for line in maps.read_text().splitlines()) >= 2
 
 
 def test_a_data_set_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import subprocess
 import sys
 import tomllib
@@ -129,3 +130,26 @@ def test_looking_at_the_machine_imports_no_torch() -> None:
     code = "import sys; from ablations.execution import environment, local; environment.detect(); environment.provenance(); "
     code += "assert not {'torch', 'mlflow', 'optuna'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
+def test_freed_memory_is_taken_again_without_fresh_pages() -> None:
+    program = """
+import resource
+from ablations.execution.environment import keep_freed_memory
+
+def fresh_pages():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    bytearray(1 << 26)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+keep_freed_memory()
+first, again = fresh_pages(), fresh_pages()
+assert again < 10 < first, (first, again)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
+    environment.keep_freed_memory()

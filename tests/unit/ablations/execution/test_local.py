@@ -115,6 +115,7 @@ def test_a_slow_epoch_is_no_hang() -> None:
     assert before > 10 * local.PATIENCE_SECONDS
     executor._longest_epoch["two"] = 600.0
     assert executor._patience_seconds(spec) == local.PATIENCE_SECONDS + 20 * 600
+    executor.close()
 
 
 def test_a_damaged_checkpoint_is_told_to_people(tmp_path: Path) -> None:
@@ -138,6 +139,7 @@ def test_what_a_recorded_trial_leaves_is_removed(tmp_path: Path) -> None:
     for suffix in ("pt", "part"):
         (tmp_path / f"{spec.id}.{suffix}").write_bytes(b"")
     executor.forget(spec)
+    executor.close()
     assert not list(tmp_path.iterdir())
 
 

@@ -166,6 +166,8 @@ def study(
         independent_draws=True,
         num_seeds=len(seeds),
         looks=(len(seeds),),
+        num_planned=len(others),
+        unplanned=None,
         aa=None,
         seeds=seeds,
         warnings=tuple(

@@ -12,6 +12,7 @@ from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from ablations.analysis import StudySummary, detectable
+from ablations.datasets import DATASETS
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.curves import difference_curves, learning_curves
@@ -19,6 +20,7 @@ from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import grid_of
 from ablations.reporting.figures.power import seeds_needed
+from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 from ablations.reporting.theme import BLUE, DARK, drawing
 from ablations.reporting.words import MINUS
@@ -72,6 +74,45 @@ def test_forest_plot_shows_seeds_verdicts_and_margin(make_study: MakeStudy) -> N
     assert all(contrast.judgement.verdict.words in text for contrast in summary.contrasts)
     assert "±0.5 points" in text
     assert "*" not in text
+
+
+def chained(summary: StudySummary) -> StudySummary:
+    """The same with its second contrast against the first one's variant."""
+    first, second, *others = summary.contrasts
+    return replace(summary, contrasts=(first, replace(second, versus=first.variant), *others))
+
+
+def test_slopes_bear_the_names_of_what_they_join(make_study: MakeStudy) -> None:
+    spec = accuracy_by_seed(chained(make_study("ordinary")))
+    assert spec is not None
+    assert "baseline" not in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    ticks = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
+    assert ticks == [["two", "none"], ["none", "one"], ["two", "three"], ["two", "none_wide"]]
+
+
+def test_forest_plot_shades_the_margin_and_no_more(make_study: MakeStudy) -> None:
+    spec = paired_differences(make_study("ordinary"))
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    (band,) = axes.patches
+    assert list(band.get_extents().transformed(axes.transData.inverted()).intervalx) == pytest.approx([-0.5, 0.5])
+
+
+def test_slopes_join_means_over_pairs_and_not_over_all_runs(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, first, *others = summary.variants
+    both = replace(baseline, failed_seeds=(0,)), replace(first, failed_seeds=(4,))
+    spec = accuracy_by_seed(replace(summary, variants=(*both, *others)))
+    assert spec is not None
+    with drawing():
+        axes = spec.draw().axes[0]
+    (means,) = [line.get_ydata() for line in axes.lines if line.get_marker() == "D"]
+    pairs = [np.mean([each.accuracy_percent[seed] for seed in (1, 2, 3)]) for each in both]
+    assert list(means) == pytest.approx(pairs)
+    assert all(f"{mean:.2f}" in drawn(axes.figure) for mean in pairs)
 
 
 def test_forest_plot_cuts_endless_intervals(make_study: MakeStudy) -> None:
@@ -204,6 +245,50 @@ def test_difference_curves_take_pairs_and_two_epochs(make_study: MakeStudy) -> N
     assert difference_curves(replace(summary, contrasts=tuple(short))) is None
 
 
+def test_difference_curves_end_with_the_last_epoch_that_all_pairs_have(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    curves = {seed: d[: 8 + seed] for seed, d in first.curve_differences.items()}
+    spec = difference_curves(replace(summary, contrasts=(replace(first, curve_differences=curves), *others)))
+    assert spec is not None
+    assert "They end with the last epoch that all pairs have." in spec.caption
+    end = np.mean([d[7] for d in curves.values()])
+    assert f"{end:+.2f}".replace("-", MINUS) + " after the last that both have" in spec.alt_text
+    with drawing():
+        _, mean = spec.draw().axes[0].lines
+    assert list(mean.get_xdata()) == list(range(1, 9))
+
+
+def test_one_infinite_loss_of_a_seed_that_learned_leaves_a_gap_and_no_more(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.variants
+    curve, *rest = first.curves
+    epochs = tuple(replace(e, validation_loss=float("inf")) if e.epoch == 3 else e for e in curve.epochs)
+    broken = replace(first, curves=(replace(curve, epochs=epochs), *rest))
+    spec = learning_curves(replace(summary, variants=(broken, *others)))
+    assert spec is not None
+    assert "A gap in them" in spec.caption
+    with drawing():
+        (_, losses, _) = spec.draw().axes
+    mean = np.array(losses.lines[0].get_ydata())
+    assert list(np.flatnonzero(np.isnan(mean))) == [2]
+    assert sum(isinstance(each, PolyCollection) for each in losses.collections) == 5
+    for name in ("ordinary", "troubled"):
+        whole = learning_curves(make_study(name))
+        assert whole is not None
+        assert "A gap" not in whole.caption, "of seeds that did not learn there is no mean"
+
+
+def test_dashes_are_told_of_only_where_there_are_some(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.variants
+    lost = replace(first, curves=(replace(first.curves[0], learned=False, epochs=()), *first.curves[1:]))
+    spec = learning_curves(replace(summary, variants=(lost, *others)))
+    assert spec is not None
+    assert "Dashed" not in spec.caption
+    assert "and 1 seed did not learn." in spec.alt_text
+
+
 # What so many seeds can show
 
 
@@ -238,6 +323,24 @@ def test_seeds_needed_draws_the_limit_of_the_images_where_it_is_known(make_study
     assert any(line.get_ydata()[0] == limited.detectable.limit for line in lines)
 
 
+@pytest.mark.parametrize("num_contrasts", [1, 2, 4])
+def test_legends_are_within_their_figure(make_study: MakeStudy, num_contrasts: int) -> None:
+    summary = make_study("ordinary")
+    limited = [
+        replace(c, detectable=detectable(replace(c.judgement, image_floor=0.1), alpha=0.05, num_comparisons=4))
+        for c in summary.contrasts[:num_contrasts]
+    ]
+    few = replace(summary, contrasts=tuple(limited), variants=summary.variants[: num_contrasts + 1])
+    for spec in figures(few):
+        with drawing():
+            figure = spec.draw()
+            figure.draw_without_rendering()
+        for legend in figure.legends:
+            extent = legend.get_window_extent()
+            assert extent.x0 >= 0, spec.name
+            assert extent.x1 <= figure.bbox.width, spec.name
+
+
 def test_seeds_needed_is_only_drawn_of_a_spread(make_study: MakeStudy) -> None:
     assert seeds_needed(make_study("searched_widely")) is None, "two seeds"
     spec = seeds_needed(make_study("troubled"))
@@ -261,6 +364,17 @@ def test_disagreement_is_held_against_that_of_two_seeds(make_study: MakeStudy) -
     assert f"two seeds of two: {among:.2f} %." in spec.alt_text
 
 
+def test_a_small_disagreement_is_not_said_to_be_a_small_difference(make_study: MakeStudy) -> None:
+    spec = disagreement(make_study("ordinary"))
+    assert spec is not None
+    assert "not seen" not in spec.caption
+    assert spec.caption.endswith("says nothing of the direction or the size of a difference in accuracy.")
+    with drawing():
+        text = drawn(spec.draw())
+    assert "variant and reference, one seed" in text
+    assert "two seeds of the reference" in text, "a contrast's versus need not be the baseline"
+
+
 def test_disagreement_takes_correct_images_and_can_do_without_reseeds(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     baseline, *others = summary.variants
@@ -280,16 +394,51 @@ def test_classes_are_filled_where_they_are_found_to_differ(make_study: MakeStudy
     spec = class_differences(summary)
     assert spec is not None
     assert "Exploratory: no verdict goes by these" in spec.caption
-    assert "over 40 tests" in spec.caption
+    assert "over 36 tests)" in spec.caption, "in each of four contrasts one class of ten has no spread"
     with drawing():
-        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+        figure = spec.draw()
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert "no spread" in drawn(figure)
     for axes, contrast in zip(panels, summary.contrasts, strict=True):
         dots = [line for line in axes.lines if line.get_marker() == "o"]
-        assert [line.get_xdata()[0] for line in dots] == [each.mean for each in contrast.class_differences]
-        found = [each.p_adjusted is not None and each.p_adjusted <= 0.05 for each in contrast.class_differences]
+        still, *tested = contrast.class_differences
+        assert [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "+"] == [still.mean]
+        assert [line.get_xdata()[0] for line in dots] == [each.mean for each in tested]
+        found = [each.p_adjusted is not None and each.p_adjusted <= 0.05 for each in tested]
         assert [line.get_markerfacecolor() == BLUE for line in dots] == found
         assert sum(line.get_linewidth() == 1.4 for line in axes.lines) == 9, "the first class has no interval"
     assert "none minus two: class 3 " + MINUS in spec.alt_text
+
+
+def test_classes_of_a_contrast_that_has_too_few_pairs_for_a_verdict_are_not_found(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    few = tuple(
+        replace(c, judgement=replace(c.judgement, num_pairs=4), class_differences=c.class_differences[1:])
+        for c in summary.contrasts
+    )
+    spec = class_differences(replace(summary, contrasts=few))
+    assert spec is not None
+    assert spec.alt_text.count("no class found to differ") == 4
+    assert "A plus" not in spec.caption
+    with drawing():
+        figure = spec.draw()
+    assert "no spread" not in drawn(figure)
+    dots = [line for axes in figure.axes for line in axes.lines if line.get_marker() == "o"]
+    assert len(dots) == 4 * 9
+    assert all(line.get_markerfacecolor() == "#ffffff" for line in dots)
+
+
+def test_labels_of_classes_are_not_cut(make_study: MakeStudy) -> None:
+    longest = max((name for each in DATASETS.values() for name in each.classes), key=len)
+    summary = make_study("ordinary")
+    named = tuple(
+        replace(c, class_differences=tuple(replace(each, name=longest) for each in c.class_differences))
+        for c in summary.contrasts
+    )
+    spec = class_differences(replace(summary, contrasts=named))
+    assert spec is not None
+    with drawing():
+        assert longest in drawn(spec.draw())
 
 
 def test_of_many_classes_those_with_the_largest_differences_are_drawn(make_study: MakeStudy) -> None:
@@ -344,3 +493,37 @@ def test_best_of_n_is_only_drawn_of_enough_independent_draws(make_study: MakeStu
     assert "(under 8 draws, or pruned ones): two." in spec.caption
     with drawing():
         assert len(spec.draw().axes[0].lines) == 1, "no baseline to draw in grey"
+
+
+def test_draws_that_depend_on_results_show_the_best_so_far_and_no_expectation(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = (replace(each, best_of_n=None) for each in summary.variants)
+    lost, *rest = first.tuning
+    lost = replace(lost, status="diverged", validation_accuracy_percent=None)
+    first = replace(first, tuning=(*rest, lost))
+    spec = best_of_n(replace(summary, independent_draws=False, variants=(first, *others)))
+    assert spec is not None
+    assert spec.name == "best_of_n"
+    assert "Later draws depend on the results of earlier ones, so this is no expectation" in spec.caption
+    with drawing():
+        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    assert len(panels) == 5
+    assert not any(isinstance(each, PolyCollection) for axes in panels for each in axes.collections)
+    seen = [point.validation_accuracy_percent or -np.inf for point in rest if point.role != "re-run"]
+    start, *best = np.array(panels[0].lines[-1].get_ydata())
+    assert np.isnan(start), "the first trial diverged, though the store gives it last"
+    assert best == list(np.maximum.accumulate(seen))
+    assert f"two: {max(seen):.2f} % after 17 trials, reached with trial {np.argmax(seen) + 2}." in spec.alt_text
+
+
+def test_a_search_of_which_nothing_learned_has_no_best_so_far(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    nothing = tuple(
+        replace(each, tuning=tuple(replace(p, validation_accuracy_percent=None) for p in each.tuning))
+        for each in summary.variants
+    )
+    assert best_of_n(replace(summary, independent_draws=False, variants=nothing)) is None
+    some = (summary.variants[0], *nothing[1:])
+    spec = best_of_n(replace(summary, independent_draws=False, variants=some))
+    assert spec is not None
+    assert "(no trial that learned): none, one, three and none_wide." in spec.caption

@@ -95,6 +95,17 @@ def test_page_is_self_contained(report: Report, study_name: str) -> None:
             assert href.startswith("#")
 
 
+def test_keys_of_the_provenance_break_where_their_words_end(report: Report) -> None:
+    assert "versions.<wbr>torch</th>" in (report("ordinary") / "index.html").read_text(encoding="utf-8")
+
+
+def test_long_names_in_sentences_break_rather_than_widen_the_page(report: Report) -> None:
+    html = (report("troubled") / "index.html").read_text(encoding="utf-8")
+    for rule in (r"\.answer > p", r"\.verdicts p"):
+        assert re.search(rf"{rule} {{[^}}]*overflow-wrap: anywhere", html)
+    assert ".verdicts > li > * { min-width: 0; }" in html
+
+
 def test_only_the_report_s_own_script_may_run(report: Report, study_name: str) -> None:
     path = report(study_name) / "index.html"
     html = path.read_text(encoding="utf-8")

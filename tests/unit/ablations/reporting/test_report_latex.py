@@ -124,8 +124,9 @@ def test_a_verdict_stands_beside_its_interval_and_seeds(make_study: MakeStudy) -
     variants = {row[0]: row for row in rows(tables["variants.tex"])}
     for contrast, row in zip(summary.contrasts, rows(tables["contrasts.tex"]), strict=True):
         interval = contrast.judgement.interval
-        span = "" if interval is None else words.span(interval.lower, interval.upper)
-        assert row[5] == variants[contrast.variant][6] == contrast.judgement.verdict.words
+        span = "" if interval is None else words.span(interval, summary.decision.margin)
+        assert row[5] == variants[contrast.variant][6] == words.verdict_and_failures(summary, contrast)
+        assert row[5].startswith(contrast.judgement.verdict.words)
         assert span in row[1]
         assert span in variants[contrast.variant][5]
         assert row[2] == str(contrast.judgement.num_pairs)
@@ -137,7 +138,7 @@ def test_the_conditions_of_the_words_stand_under_them(make_study: MakeStudy) -> 
     for name in ("variants.tex", "contrasts.tex"):
         note = tables[name].partition(r"\end{tabular}" + "\n\\par")[2]
         assert r"the margin is $\pm$0.5" in note
-        assert r"any wrong word among 4 contrasts is held at 5 \%" in note
+        assert r"any wrong word among 4 planned contrasts is held at 5 \%" in note
         assert "for the tuned configurations, on scikit-learn's handwritten digits" in note
 
 

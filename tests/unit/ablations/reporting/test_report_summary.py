@@ -55,6 +55,7 @@ def test_what_the_seeds_show_beyond_the_difference(make_study: MakeStudy) -> Non
     assert variant["failure_rate_interval"] == [0.0, pytest.approx(0.52, abs=0.01)]
     assert contrast["probability_of_improvement_interval"] == [0.0, pytest.approx(0.52, abs=0.01)]
     assert contrast["p_failures"] == 1.0
+    assert (contrast["p_sign_flip_floor"], contrast["fragile"], contrast["image_floor"]) == (0.0625, False, None)
     assert 0 < contrast["detectable_difference"] < 1
     assert contrast["detectable_difference_limit"] is None
     assert set(contrast["disagreement_percent"]) == {"0", "1", "2", "3", "4"}

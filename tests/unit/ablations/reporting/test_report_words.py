@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import tiny
 
-from ablations.analysis import AACheck, StudySummary
+from ablations.analysis import AACheck, StudySummary, VariantSummary
 from ablations.reporting import prose, words
-from ablations.reporting.tables import contrast_details, cost_table
+from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.latex import latex_tables
+from ablations.reporting.render import html, markdown
+from ablations.reporting.summary import summary_json
+from ablations.reporting.tables import contrast_details, cost_table, main_table
+from ablations.reporting.theme import drawing
 from ablations.stats import Interval, clopper_pearson
 from ablations.units import mebibytes
 from ablations.verdicts import Verdict
@@ -23,6 +29,24 @@ def test_points_have_a_true_minus_and_no_minus_zero() -> None:
     assert words.points(-1.916, signed=True) == "−1.92"
     assert words.points(0.3, signed=True) == "+0.30"
     assert words.points(-0.001, signed=True) == "0.00"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.57, "+0.57"),
+        (0.003, "+0.003"),
+        (-0.004, "−0.004"),
+        (0.0, "0.00"),
+        (0.5, "+0.50"),
+        (97.8 - 97.3, "+0.50"),
+        (0.503, "+0.503"),
+        (-0.4996, "−0.4996"),
+        (1e-7, "0.00"),
+    ],
+)
+def test_an_end_of_an_interval_is_told_from_zero_and_from_the_margin(value: float, text: str) -> None:
+    assert words.end(value, 0.5) == text
 
 
 @pytest.mark.parametrize(
@@ -64,7 +88,7 @@ def test_every_verdict_has_a_colour_and_a_clause(make_study: MakeStudy) -> None:
         judged = replace(contrast, judgement=replace(contrast.judgement, verdict=verdict))
         tones.add(words.tone(judged))
         told = prose.answer(replace(summary, contrasts=(judged,)))
-        assert f"none ({words.effect(judged)})" in told
+        assert f"none ({words.effect(judged, 0.5)})" in told
         assert verdict.words.partition(":")[0] in told
     assert tones == {"better", "worse", "equivalent", "open"}
 
@@ -73,10 +97,29 @@ def test_answer_says_seeds_interval_margin_and_scope_with_the_verdicts(make_stud
     summary = make_study("ordinary")
     sentence = prose.answer(summary).split(". Of ")[0]
     for contrast in summary.contrasts:
-        assert words.effect(contrast) in sentence
+        assert words.effect(contrast, 0.5) in sentence
         assert contrast.judgement.verdict.words in sentence
     assert "95 % CI, from 5 paired seeds, margin ±0.5 points" in sentence
     assert summary.scope in sentence
+
+
+@pytest.mark.parametrize("lacking", [{"interval": None}, {"mean": None}, {"num_pairs": 2}])
+def test_no_verdict_is_told_without_what_it_rests_on(make_study: MakeStudy, lacking: dict[str, Any]) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    bare = replace(first, judgement=replace(first.judgement, verdict=Verdict.WORSE, **lacking))
+    with pytest.raises(ValueError, match="none needs its mean, interval and number of pairs"):
+        prose.verdicts(replace(summary, contrasts=(bare, *others)))
+    silent = replace(first, judgement=replace(bare.judgement, verdict=Verdict.NO_VERDICT))
+    assert "there is no verdict on none" in prose.verdicts(replace(summary, contrasts=(silent, *others)))
+
+
+def test_no_verdict_is_told_without_its_scope_and_margin(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    with pytest.raises(ValueError, match="scope"):
+        prose.verdicts(replace(summary, scope=" "))
+    with pytest.raises(ValueError, match="margin"):
+        prose.verdicts(replace(summary, decision=summary.decision.model_copy(update={"margin": 0.0})))
 
 
 def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
@@ -84,7 +127,12 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     outcomes = ("as expected", "not as expected", "as expected", "open")
     contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
     told = prose.answer(replace(summary, contrasts=contrasts))
-    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 cannot be judged yet." in told
+    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 could not be decided." in told
+    one, *others = summary.variants
+    unfinished = replace(
+        summary, contrasts=contrasts, variants=(one, *others[:-1], replace(others[-1], missing_seeds=(9,)))
+    )
+    assert "and 1 cannot be judged yet." in prose.answer(unfinished)
     told = prose.answer(make_study("troubled"))
     assert "14 confirmation trials ran and did not learn: " in told
     assert told.endswith("20 confirmation trials have no outcome yet.")
@@ -129,6 +177,63 @@ def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
     assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
 
 
+def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, failing, *others = summary.variants
+    failing = replace(failing, failed_seeds=(1, 3))
+    contrast = replace(summary.contrasts[0], judgement=replace(summary.contrasts[0].judgement, verdict=Verdict.BETTER))
+
+    def of(baseline: VariantSummary) -> StudySummary:
+        return replace(summary, variants=(baseline, failing, *others), contrasts=(contrast, *summary.contrasts[1:]))
+
+    told = "better among runs that learned (2 of 5 failed, against 0 of 5)"
+    apart = of(baseline)
+    assert f"none ({words.effect(contrast, 0.5)}; 2 of 5 failed, against 0 of 5) is better among runs that learned" in (
+        prose.verdicts(apart)
+    )
+    assert main_table(apart)[1].verdict == told
+    assert summary_json(apart, "now")["contrasts"]["none"]["verdict_words"] == told
+    assert f'better">{told}</span>' in html(apart, [], created="now")
+    spec = paired_differences(apart)
+    assert spec is not None
+    assert told in spec.alt_text
+    with drawing():
+        texts = [text.get_text().replace("\n", " ") for text in spec.draw().axes[0].texts]
+    assert "better among runs that learned" in " ".join(texts).replace("  ", " ")
+    alike = of(replace(baseline, failed_seeds=(0, 1)))
+    assert main_table(alike)[1].verdict == "better"
+    undecided = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS))
+    assert words.verdict(apart, undecided) == "undecided among runs that learned: more seeds may decide"
+    nothing = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.NO_VERDICT))
+    assert words.verdict(apart, nothing) == "no verdict"
+
+
+def test_the_table_says_what_a_variant_is_compared_with_where_that_is_not_the_baseline(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, second, *rest = summary.contrasts
+    summary = replace(summary, contrasts=(first, replace(second, versus=first.variant), *rest))
+    assert [row.against for row in main_table(summary)] == ["", "", "against none", "", ""]
+    assert "against none</span>" in html(summary, [], created="now")
+    assert f"| {words.effect(second, 0.5).partition(' ')[0]} (against none) |" in markdown(summary, [], created="now")
+    assert "one (against none) & " in latex_tables(summary)["variants.tex"]
+
+
+def test_rows_without_a_number_have_no_key_to_sort_by(make_study: MakeStudy) -> None:
+    rows = {row.name: row.sort_keys for row in main_table(make_study("troubled"))}
+    assert rows["not_run_yet"]["difference"] == rows["not_run_yet"]["accuracy"] == ""
+    assert rows["book_network_as_it_is_printed"]["difference"] == ""
+    assert isinstance(rows["half_done"]["difference"], float)
+
+
+def test_words_that_seem_at_odds_with_their_intervals_are_explained(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = paired_differences(summary)
+    assert spec is not None
+    for told in (dict(prose.method(summary))["Verdicts"], spec.caption):
+        assert "may reach beyond the margin under “equivalent” or “by less”" in told
+        assert "may hold 0 under “better” or “worse”" in told
+
+
 # Statistics of each contrast
 
 
@@ -148,8 +253,18 @@ def test_details_tell_wins_and_failures_with_their_bounds(make_study: MakeStudy)
     assert nothing["p, failures"] == "0.0039", "nine seeds against none"
     assert nothing["Chance of a win"] == words.DASH
     assert unstarted["Did not learn"] == unstarted["p, failures"] == words.DASH
+    assert narrowed["p, sign flips (least possible)"].endswith(" (0.031)"), "six pairs"
+    assert unstarted["p, sign flips (least possible)"] == words.DASH
     (row,) = contrast_details(make_study("hostile"))
     assert (row.cells["Wins, losses, ties"], row.cells["Chance of a win"]) == ("0, 5, 0", "up to 52 %")
+
+
+def test_a_chance_of_a_win_is_not_looked_for_among_ties(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    judgement = replace(first.judgement, wins=0, losses=0, ties=5, probability_of_improvement=None)
+    row, *_ = contrast_details(replace(summary, contrasts=(replace(first, judgement=judgement), *others)))
+    assert row.cells["Chance of a win"] == "all tied"
 
 
 def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStudy) -> None:
@@ -249,3 +364,17 @@ def test_runs_that_did_not_learn_are_told_with_their_variant(make_study: MakeStu
     failing = [variant for variant in summary.variants if variant.failed_seeds]
     told = prose.answer(summary)
     assert all(f"{len(variant.failed_seeds)} of {variant.name}" in told for variant in failing)
+
+
+def test_where_no_verdict_can_be_given_no_risk_is_claimed_either(make_study: MakeStudy) -> None:
+    summary = replace(make_study("ordinary"), unplanned="the margin was 5 points when the results were first looked at")
+    told = dict(prose.method(summary))["Verdicts"]
+    assert "No verdict is given: the margin was 5 points when the results were first looked at." in told
+    assert "is held at" not in told + prose.conditions(summary)
+    assert "look" not in told.partition("first looked at.")[2]
+
+
+def test_contrasts_that_share_the_budget_are_those_that_were_planned(make_study: MakeStudy) -> None:
+    summary = replace(make_study("ordinary"), num_planned=7)
+    assert "any wrong word among 7 planned contrasts is held at 5 %" in prose.conditions(summary)
+    assert "any wrong word among 7 planned contrasts is held at 5 %" in dict(prose.method(summary))["Verdicts"]

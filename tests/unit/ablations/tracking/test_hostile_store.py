@@ -26,6 +26,7 @@ from ablations.tracking.store import shown_uri
 from ablations.trial import content_hash
 
 PLAN = tiny.plan()
+SESSION_FILE = schema.session_file(content_hash({}))
 BAD = '"><img src=x onerror=alert(1)><script>alert(2)</script> {{ 7 * 7 }} \\input{/etc/passwd} [a](javascript:b)'
 
 
@@ -153,7 +154,7 @@ def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str,
     assert len(store.refusal()) < 500
 
 
-@pytest.mark.parametrize("file", ["provenance.json", "trials.json"])
+@pytest.mark.parametrize("file", [SESSION_FILE, "trials.json"])
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "12", '"x"', "null"])
 def test_a_damaged_file_of_the_study_is_refused(file: str, text: str, store: Store) -> None:
     store.client.set_tag(store.run("study").info.run_id, "ablations.settled_plan_id", PLAN.id)
@@ -166,7 +167,7 @@ def test_a_damaged_file_of_the_study_is_refused(file: str, text: str, store: Sto
 
 def test_texts_from_the_store_are_only_text_in_a_report(store: Store, tmp_path: Path) -> None:
     store.edit_plan(question=BAD, source=BAD, profile_description=BAD, profile_cost=BAD, caveats=[BAD])
-    store.write("study", "provenance.json", json.dumps({BAD: BAD}))
+    store.write("study", SESSION_FILE, json.dumps({BAD: BAD}))
     store.client.set_tag(store.run("trial").info.run_id, "ablations.message", BAD)
     stored = read_study(store.uri, "tiny", "starter")
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)

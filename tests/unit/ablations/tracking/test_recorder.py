@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from mlflow.artifacts import load_text
 from mlflow.entities import Run
 from waiting import Recorder
 
+from ablations.analysis import summarize
 from ablations.plan import Plan
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking import schema
@@ -76,7 +76,7 @@ def test_trials_are_direct_children_of_one_parent_with_tags_to_find_them_by(uri:
         confirm = plan.trial(variant, "confirm", 1, {"train.lr": 0.05})
         for spec in (tune, confirm):
             record_trial(recorder, spec, tiny.result(spec))
-    recorder.close(True, {"python": "3"})
+    recorder.close(True)
 
     (parent,) = parents(uri)
     assert parent.info.status == "FINISHED"
@@ -103,13 +103,34 @@ def test_trials_are_direct_children_of_one_parent_with_tags_to_find_them_by(uri:
     assert run.data.metrics["validation_accuracy_percent"] == 50.0
 
 
-def test_the_studys_text_plan_and_provenance_are_attached(uri: str) -> None:
+def test_the_studys_text_and_plan_are_attached(uri: str) -> None:
     recorder = Recorder(uri, PLAN, "study: tiny  # as written\n")
-    recorder.close(True, {"python": "3.11.7"})
+    recorder.close(True)
     (parent,) = parents(uri)
     assert load_text(f"{parent.info.artifact_uri}/study.yaml") == "study: tiny  # as written\n"
     assert Plan.from_json(load_text(f"{parent.info.artifact_uri}/plan.json")) == PLAN
-    assert json.loads(load_text(f"{parent.info.artifact_uri}/provenance.json")) == {"python": "3.11.7"}
+
+
+def test_what_trained_is_told_of_every_run_that_did(uri: str) -> None:
+    """A clean run after one with uncommitted changes does not make its trials clean."""
+    first = {"commit": "a", "uncommitted_changes": True, "versions": {"torch": "2", "numpy": "2"}, "command": "run"}
+    second = {**first, "commit": "b", "uncommitted_changes": False, "versions": {"torch": "3", "numpy": "2"}}
+    for seeds, session in (((0, 1), first), ((2,), second), ((), {"commit": "trained nothing"})):
+        recorder = Recorder(uri, tiny.plan(seeds=3), "text", session=session)
+        for seed in seeds:
+            spec = PLAN.trial("two", "confirm", seed, {})
+            record_trial(recorder, spec, tiny.result(spec))
+        recorder.close(True)
+    stored = read_study(uri, "tiny", "starter")
+    assert {key: stored.provenance[key] for key in first} == {
+        "commit": ["a (2 trials)", "b (1 trial)"],
+        "uncommitted_changes": True,
+        "versions": {"torch": ["2 (2 trials)", "3 (1 trial)"], "numpy": "2"},
+        "command": "run",
+    }
+    warnings = summarize(stored.plan, stored.trials, stored.provenance, {}).warnings
+    assert "trials were trained by runs that differ in commit: see Provenance." in warnings
+    assert any("uncommitted changes" in warning for warning in warnings)
 
 
 def test_artifacts_lie_beside_the_database(uri: str) -> None:
@@ -160,8 +181,12 @@ def test_a_driver_that_died_leaves_a_run_that_the_next_one_goes_on_with(
 
 
 def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*args: Any) -> None:
-        raise OSError("no space left on device")
+    keep = Writer._keep
+
+    def full(writer: Writer, run_id: str, text: str, file: str) -> None:
+        if file == "trial.json":
+            raise OSError("no space left on device")
+        keep(writer, run_id, text, file)
 
     spec = PLAN.trial("two", "confirm", 0, {})
     recorder = Recorder(uri, PLAN, "text")
@@ -169,7 +194,7 @@ def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.
     record_trial(recorder, spec, tiny.result(spec))
     assert len(trials(uri)) == 1
     assert read_study(uri, "tiny", "starter").trials == ()
-    recorder.close(False, None)
+    recorder.close(False)
     monkeypatch.undo()
     Recorder(uri, PLAN, "text")
     (trial,) = read_study(uri, "tiny", "starter").trials
@@ -180,7 +205,7 @@ def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.
 def test_a_long_trial_is_written_whole(uri: str) -> None:
     spec = PLAN.trial("two", "confirm", 0, {})
     epochs = tuple(tiny.record(epoch) for epoch in range(1, 251))
-    result = TrialResult(spec.id, "finished", epochs, 50.0, b"\xff", 8)
+    result = TrialResult(spec.id, "finished", epochs, 50.0, b"\xf0", 8)
     record_trial(Recorder(uri, PLAN, "text"), spec, result)
     (trial,) = read_study(uri, "tiny", "starter").trials
     assert trial.result == result
@@ -198,7 +223,7 @@ def test_a_study_reads_back_exactly_as_it_was_recorded(uri: str) -> None:
     tune = PLAN.trial("one", "tune", 1, {"train.lr": 1 / 7}, 5)
     record_trial(recorder, confirm, awkward(confirm))
     record_trial(recorder, tune, tiny.result(tune, 100 / 7))
-    recorder.close(True, {"python": "3"})
+    recorder.close(True)
     stored = read_study(uri, "tiny", "starter")
     assert stored.plan == PLAN
     assert stored.provenance["plan_id"] == PLAN.id
@@ -317,7 +342,7 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         read_study(uri, "tiny", "starter")
     told: list[str] = []
     recorder = Recorder(uri, PLAN, "text", told.append)
-    recorder.close(False, None)
+    recorder.close(False)
     for said in (str(caught.value), *told, str(recorder.waiting), str(recorder.trouble)):
         assert "secret" not in said
     assert "127.0.0.1:9" in told[0]
@@ -373,7 +398,7 @@ def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> No
 
 
 def test_looks_come_back_in_order(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True, None)
+    Recorder(uri, PLAN, "text").close(True)
     stored = read_study(uri, "tiny", "starter")
     assert stored.looks == ()
     looks = (PLAN.this_look, tiny.plan(seeds=3).this_look)
@@ -382,7 +407,7 @@ def test_looks_come_back_in_order(uri: str) -> None:
 
 
 def test_looks_of_another_version_are_an_error_in_words(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True, None)
+    Recorder(uri, PLAN, "text").close(True)
     (parent,) = parents(uri)
     MlflowClient(uri).set_tag(parent.info.run_id, "ablations.looks", '[{"x": 1}]')
     with pytest.raises(TrackingError, match=r"the tag ablations\.looks of run .* another version"):
@@ -395,7 +420,7 @@ def test_a_settled_study_is_read_without_the_trials_of_an_earlier_tuning(uri: st
     for spec in (old, new):
         record_trial(recorder, spec, tiny.result(spec))
     assert len(read_study(uri, "tiny", "starter").trials) == 2
-    recorder.settled({new.id})
+    recorder.settled([new.id])
     assert [trial.result.trial_id for trial in read_study(uri, "tiny", "starter").trials] == [new.id]
     # What is settled is settled for a plan; a longer one has trials that are not in the list yet.
     longer = tiny.plan(seeds=3)

@@ -109,10 +109,10 @@ def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> N
     for seed in range(20):
         record(recorder, PLAN.trial("two", "confirm", seed, {}))
     assert time.monotonic() - started < 1.0
-    recorder.close(True, None)
+    recorder.close(True)
     assert recorder.waiting is not None
-    assert "22 records in" in recorder.waiting  # the study, its trials, its end
-    assert num_waiting(silent_server, "tiny", "starter") == 22
+    assert "23 records in" in recorder.waiting  # the study, what trains, its trials, its end
+    assert num_waiting(silent_server, "tiny", "starter") == 23
 
 
 def test_what_is_in_the_spool_is_known_to_the_next_run(silent_server: str) -> None:
@@ -120,12 +120,12 @@ def test_what_is_in_the_spool_is_known_to_the_next_run(silent_server: str) -> No
     recorder = Recorder(silent_server, PLAN, "text")
     result = record(recorder, first)
     recorder.measured({"a": tiny.measurement()})
-    recorder.close(False, None)
+    recorder.close(False)
     again = Recorder(silent_server, PLAN, "text")
     assert again.measurements == {"a": tiny.measurement()}
     assert again.claim(first) == result
     assert again.claim(second) is None
-    again.close(False, None)
+    again.close(False)
 
 
 def test_a_locked_database_takes_all_once_it_is_free(
@@ -133,7 +133,7 @@ def test_a_locked_database_takes_all_once_it_is_free(
 ) -> None:
     uri = new_store()
     monkeypatch.setattr(recorder_module, "RETRY_SECONDS", 0.1)
-    waiting.Recorder(uri, PLAN, "text").close(False, None)
+    waiting.Recorder(uri, PLAN, "text").close(False)
     lock = sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     told: list[str] = []
@@ -143,7 +143,7 @@ def test_a_locked_database_takes_all_once_it_is_free(
     assert ["is locked by another program" in text for text in told] == [True]
     lock.execute("ROLLBACK")
     lock.close()
-    recorder.close(True, None)
+    recorder.close(True)
     assert recorder.waiting is None
     assert [trial.result for trial in read_study(uri, "tiny", "starter").trials] == [result]
 
@@ -160,8 +160,8 @@ def waiting_spool(new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch)
         recorder = Recorder(uri, PLAN, "text")
         for seed in (0, 1):
             record(recorder, PLAN.trial("two", "confirm", seed, {}))
-        recorder.settled({PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)})
-        recorder.close(True, {"python": "3"})
+        recorder.settled([PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)])
+        recorder.close(True)
     return uri, spool_path(uri, "tiny", "starter")
 
 

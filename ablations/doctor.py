@@ -1,0 +1,130 @@
+"""What stands in the way of a run on this machine, and what to do about it. Nothing is downloaded, and no server is called."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ablations.datasets import DATASETS
+from ablations.execution.environment import detect, provenance, torch_problem
+
+SCARCE_BYTES, NEEDED_BYTES = 2 << 30, 200 << 20
+"""Free space below which a big study, or any, may not end."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Literal["ok", "warning", "problem"]
+    """A warning stands in the way of some studies, a problem of all."""
+    text: str
+    remedy: str = ""
+
+
+def examine(data_dir: Path, tracking_uri: str | None, output: Path) -> Iterator[Finding]:
+    """Look at all that a run needs, one thing after the other.
+
+    Args:
+        data_dir: folder of the data sets.
+        tracking_uri: of the MLflow store; None: the one that a run takes without being told.
+        output: folder of the reports.
+    """
+    yield from _software()
+    yield _device()
+    yield from (_data(name, data_dir) for name in DATASETS)
+    yield from (_folder(what, folder) for what, folder in (("reports", output), ("checkpoints", Path(".ablations"))))
+    yield from _store(tracking_uri)
+
+
+def _software() -> Iterator[Finding]:
+    here = provenance()
+    yield Finding("ok", f"Python {here['python']} on {here['platform']}, {here['processor']}")
+    missing = [name for name, version in here["versions"].items() if version == "not installed"]
+    if missing:
+        yield Finding(
+            "problem", f"not installed: {', '.join(missing)}", "Install the suite with pip, which brings them."
+        )
+    yield Finding(
+        "ok", ", ".join(f"{name} {version}" for name, version in here["versions"].items() if name not in missing)
+    )
+
+
+def _device() -> Finding:
+    machine = detect()
+    problem = torch_problem(machine.device)
+    if problem:
+        return Finding("problem", *problem)
+    precision = "bf16" if machine.bf16 else "fp32, since it has no bf16 of its own"
+    scale = "" if machine.device == "cuda" else ". No CUDA device: profiles called book want one"
+    return Finding("ok", f"{machine.description}, trainings at a time: {machine.num_workers}, in {precision}{scale}")
+
+
+def _data(name: str, data_dir: Path) -> Finding:
+    dataset = DATASETS[name]
+    if not dataset.files_md5:
+        return Finding("ok", f"data set {name}: comes with the suite")
+    files = {data_dir / file: md5 for file, md5 in dataset.files_md5.items()}
+    if not all(file.exists() for file in files):
+        return Finding(
+            "warning",
+            f"data set {name}: not in {data_dir.absolute()}",
+            "A study that wants it downloads it there. Where there is no network: name the folder that has it, --data-dir.",
+        )
+    for file, md5 in files.items():
+        if hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() != md5:
+            return Finding(
+                "warning", f"data set {name}: {file} is not the published file", "Delete it; it is then fetched again."
+            )
+    return Finding("ok", f"data set {name}: in {data_dir.absolute()}, as published")
+
+
+def _folder(what: str, folder: Path) -> Finding:
+    """Whether a folder that a run writes to, and may have to make, can be written to, and has space."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        return Finding(
+            "problem",
+            f"{what}: cannot be written to {folder.absolute()}",
+            f"Make {there} a folder that you may write to.",
+        )
+    free = shutil.disk_usage(there).free
+    text = f"{what}: {free / 2**30:,.1f} GiB free at {folder.absolute()}"
+    if free >= SCARCE_BYTES:
+        return Finding("ok", text)
+    return Finding("problem" if free < NEEDED_BYTES else "warning", text, "Make room, or run in another folder.")
+
+
+def _store(given: str | None) -> Iterator[Finding]:
+    try:
+        from ablations.tracking.reader import recorded_studies
+        from ablations.tracking.schema import TrackingError, default_uri
+        from ablations.tracking.store import shown_uri
+    except ImportError as error:
+        yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")
+        return
+    tracking_uri = given or default_uri()
+    if not tracking_uri.startswith("sqlite:///"):
+        yield Finding(
+            "ok",
+            f"MLflow store: {shown_uri(tracking_uri)}, which was not called",
+            "`python -m ablations report` calls it.",
+        )
+        return
+    path = Path(tracking_uri.removeprefix("sqlite:///"))
+    yield _folder("MLflow store", path.parent)
+    if not path.exists():
+        yield Finding("ok", f"MLflow store: {path.absolute()} is made by the first run")
+        return
+    try:
+        count = len(recorded_studies(tracking_uri))
+    except TrackingError as error:
+        remedy = "One that an older MLflow wrote: mlflow db upgrade. A newer one's: install that. Or give another: --tracking-uri."
+        yield Finding("problem", str(error), remedy)
+    else:
+        yield Finding("ok", f"MLflow store: {path.absolute()}, studies recorded: {count}")

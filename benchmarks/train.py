@@ -1,0 +1,213 @@
+"""Training speed of the whole machine, against what a user would use instead. `python -m benchmarks.train [--quick]`.
+
+Ours is the executor's own workers, as many side by side as it starts on this machine, each with a trial of the same work; the
+peers, in `benchmarks.peers`, are one process each, as their users run them. They are no dependencies of this project:
+
+    pip install --no-deps d2l                    # its pins are years old; it needs ipython, matplotlib-inline, pandas, requests
+    pip install lightning ipython matplotlib-inline pandas requests
+
+All train in turns: a segment of some steps, then everything of that trainer is frozen while the next one has the machine. The first
+segment of each is its warm-up and not counted; start-up, validation and checkpoints are in nobody's time. A ratio is of
+two segments of one round, so that a machine that is slower for a while is so for both.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import importlib.metadata
+import importlib.util
+import multiprocessing
+import os
+import platform
+import shlex
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import torch
+
+from ablations.datasets import DATASETS
+from ablations.execution.environment import detect, num_cores, processor
+from ablations.execution.local import work
+from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
+from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, PEERS
+from nin.presets import INPUTS, PRESETS
+
+STEPS = {"nin_book": 4, "nin_small": 60}
+"""Of a segment; fewer than an epoch's 468 in all rounds together, so that no peer's epoch ends in one."""
+QUICK_STEPS = {"nin_book": 1, "nin_small": 30}
+Segment = Callable[[], float]
+"""Trains some steps; images a second of the whole machine."""
+
+
+class PeerError(Exception):
+    """A peer that does not run here; the message says why."""
+
+
+def main() -> None:
+    """Time every trainer on both networks, and print a table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="A minute or two: short segments, two rounds.")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--device", choices=["cpu", "cuda"], default=detect().device)
+    parser.add_argument("--network", choices=list(STEPS), action="append", help="Only this one; may be given twice.")
+    parser.add_argument("--data-dir", type=Path, default=Path("data"))
+    chosen = parser.parse_args()
+    # Or a kill would leave frozen peers behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    steps, rounds = (QUICK_STEPS, 2) if chosen.quick else (STEPS, chosen.rounds)
+    _describe(chosen.device)
+    print("| network | trainer | precision | images/s (range) | ours in bf16 is | ours in fp32 is |")
+    print("| --- | --- | --- | ---: | ---: | ---: |")
+    for preset in chosen.network or STEPS:
+        _compare(preset, steps[preset], rounds, chosen.device, chosen.data_dir)
+
+
+def _describe(device: Device) -> None:
+    packages = [name for name in ("torch", "torchvision", "d2l", "lightning") if importlib.util.find_spec(name)]
+    shown = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
+    print(f"# Training, {datetime.now(UTC):%Y-%m-%d}\n")
+    trained_on = torch.cuda.get_device_name() if device == "cuda" else "the CPU"
+    print(
+        f"{num_cores()} cores of {processor()}, trained on {trained_on}; Python {platform.python_version()}, {shown}."
+    )
+    print(f"Load average before the start: {os.getloadavg()[0]:.1f}.\n")
+    print(f"`{shlex.join(['python', '-m', 'benchmarks.train', *sys.argv[1:]])}`\n")
+
+
+def _compare(preset: str, steps: int, rounds: int, device: Device, data_dir: Path) -> None:
+    """Time all trainers on one network; prints a row each."""
+    ours: tuple[Precision, ...] = ("bf16", "fp32")
+    missing: dict[tuple[str, str], str] = {}
+    with contextlib.ExitStack() as stack:
+        segments: dict[tuple[str, str], Segment] = {}
+        for precision in ours:
+            segments["ours", precision] = stack.enter_context(_ours(preset, precision, steps, rounds, device, data_dir))
+        for peer, switches in PEERS.items():
+            for switch in switches:
+                try:
+                    started = stack.enter_context(_peer(peer, preset, switch, steps, device, data_dir))
+                except PeerError as error:
+                    missing[peer, switch] = str(error)
+                else:
+                    segments[peer, switch] = started
+        speeds: dict[tuple[str, str], list[float]] = {trainer: [] for trainer in segments}
+        for number in range(rounds):
+            # Another one begins each round: who follows whom may matter.
+            first = number % len(segments)
+            for trainer in [*segments][first:] + [*segments][:first]:
+                speeds[trainer].append(segments[trainer]())
+    for trainer, found in speeds.items():
+        ratios = [_ratio(speeds["ours", precision], found) for precision in ours]
+        _print_row(preset, *trainer, _spread(found, ",.0f"), *ratios)
+    for trainer, why in missing.items():
+        _print_row(preset, *trainer, why, "", "")
+
+
+def _print_row(preset: str, *cells: str) -> None:
+    size = INPUTS[preset]["size"]
+    print(f"| {' | '.join([f'{preset}, {size}x{size}', *cells])} |", flush=True)
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> str:
+    return _spread([one / other for one, other in zip(ours, theirs, strict=True)], ".2f", "x")
+
+
+def _spread(values: list[float], form: str, unit: str = "") -> str:
+    return f"{statistics.median(values):{form}}{unit} ({min(values):{form}} to {max(values):{form}})"
+
+
+@contextlib.contextmanager
+def _ours(
+    preset: str, precision: Precision, steps: int, rounds: int, device: Device, data_dir: Path
+) -> Iterator[Segment]:
+    """The executor's workers, warmed up; a segment is an epoch of all their trials, begun together."""
+    context = multiprocessing.get_context("spawn")
+    connections, processes = [], []
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        for index in range(detect().num_workers):
+            ours, theirs = context.Pipe()
+            process = context.Process(target=work, args=(theirs, data_dir, folder, folder, device, index))
+            process.start()
+            connections.append(ours)
+            processes.append(process)
+            ours.send(_trial(preset, precision, steps * BATCH_SIZE, rounds + 1, device, seed=index))
+
+        def received() -> float:
+            records = [connection.recv() for connection in connections]
+            if not all(isinstance(record, EpochRecord) for record in records):
+                raise RuntimeError(f"a trial ended early: {records}")
+            return float(sum(record.train_images_per_second for record in records))
+
+        def segment() -> float:
+            # A worker waits for the order after each epoch, and does nothing meanwhile.
+            for connection in connections:
+                connection.send("go")
+            return received()
+
+        try:
+            received()
+            yield segment
+        finally:
+            for process in processes:
+                process.terminate()
+            for process in processes:
+                process.join()
+
+
+def _trial(preset: str, precision: Precision, num_images: int, epochs: int, device: Device, seed: int) -> TrialSpec:
+    dataset, size = DATASETS["fashion_mnist"], INPUTS[preset]["size"]
+    config = TrialConfig(
+        DataConfig(
+            name="fashion_mnist", resize=None if size == dataset.size else size, validation=10, train_size=num_images
+        ),
+        PRESETS[preset],
+        TrainConfig(epochs=epochs, batch_size=BATCH_SIZE, lr=LEARNING_RATE, init="xavier_uniform", precision=precision),
+    )
+    return TrialSpec("ours", "tune", seed, config, dataset.checksum, device)
+
+
+@contextlib.contextmanager
+def _peer(peer: str, preset: str, precision: str, steps: int, device: Device, data_dir: Path) -> Iterator[Segment]:
+    """A peer's process group, warmed up and frozen."""
+    command = [sys.executable, "-m", "benchmarks.peers", peer, "--preset", preset, "--precision", precision]
+    command += ["--device", device, "--data-dir", str(data_dir), "--steps", str(steps)]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
+        assert process.stdout is not None
+        lines = process.stdout
+
+        def received() -> float:
+            line = lines.readline()
+            if not line:
+                process.wait()
+                errors.seek(0)
+                last = errors.read().strip().splitlines()[-1:] or ["it ended"]
+                if last[0].startswith("ModuleNotFoundError"):
+                    raise PeerError(f"not installed ({last[0].partition(': ')[2]}; see the top of benchmarks/train.py)")
+                raise PeerError(last[0])
+            os.waitpid(process.pid, os.WUNTRACED)  # until it is frozen, or it could miss the signal to go on
+            return float(line)
+
+        def segment() -> float:
+            os.killpg(process.pid, signal.SIGCONT)
+            return received()
+
+        try:
+            received()
+            yield segment
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+if __name__ == "__main__":
+    main()

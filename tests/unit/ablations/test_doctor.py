@@ -1,0 +1,92 @@
+"""`doctor`: what it finds, and what it says of it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import sys
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from ablations import cli, doctor
+from ablations.datasets import DATASETS
+from ablations.doctor import Finding, examine
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("ABLATIONS_DATA", raising=False)
+
+
+def found(
+    about: str, level: str, *, data_dir: str = "data", uri: str | None = None, output: str = "reports"
+) -> Finding:
+    """The one finding of this level about something."""
+    findings = list(examine(Path(data_dir), uri, Path(output)))
+    (finding,) = [each for each in findings if about in each.text and each.level == level]
+    return finding
+
+
+def test_in_an_empty_folder_nothing_is_wrong_and_nothing_is_made() -> None:
+    findings = list(examine(Path("data"), None, Path("reports")))
+    assert not [each for each in findings if each.level == "problem"]
+    assert [each.text.split(":")[0] for each in findings if each.level == "warning"] == [
+        "data set fashion_mnist",
+        "data set cifar10",
+    ]
+    assert all(each.remedy for each in findings if each.level == "warning")
+    assert findings[-1].text.endswith("mlflow.db is made by the first run")
+    assert list(Path().iterdir()) == []
+
+
+def test_a_data_set_that_is_another_one(tmp_path: Path) -> None:
+    for file in DATASETS["fashion_mnist"].files_md5:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_bytes(b"something else")
+    finding = found("fashion_mnist", "warning", data_dir=str(tmp_path))
+    assert finding.text.endswith("train-images-idx3-ubyte is not the published file")
+
+
+def test_a_store(migrated_database: Path) -> None:
+    shutil.copyfile(migrated_database, "mlflow.db")
+    assert found("studies recorded: 0", "ok")
+
+
+def test_a_store_that_another_mlflow_wrote(migrated_database: Path) -> None:
+    shutil.copyfile(migrated_database, "mlflow.db")
+    with sqlite3.connect("mlflow.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
+    assert "install that" in found("found version ffffffffffff", "problem").remedy
+
+
+def test_a_server_is_not_called() -> None:
+    assert "user" not in found("which was not called", "ok", uri="http://user:secret@server.invalid:5000").text
+
+
+def test_a_folder_that_cannot_be_made() -> None:
+    Path("reports").write_text("a file")
+    assert "reports" in found("cannot be written to", "problem").text
+
+
+@pytest.mark.parametrize(("free", "level"), [(1 << 20, "problem"), (1 << 30, "warning"), (1 << 40, "ok")])
+def test_disks_fill(monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(free))
+    assert found("reports: ", level)
+
+
+def test_a_torch_that_cannot_use_the_device_ends_in_exit_code_2(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "torch_problem", lambda device: ("torch is broken", "Mend it."))
+    monkeypatch.setattr(sys, "argv", ["ablations", "doctor"])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    out, err = capsys.readouterr()
+    assert caught.value.code == 2
+    assert "problem  torch is broken\n         Mend it.\n" in out
+    assert err == "error: 1 of these must be put right before a study can run\n"
