@@ -173,7 +173,8 @@ def costs_note(summary: StudySummary) -> str:
     counted = (
         "Params, MACs and FLOPs (2 a MAC, of one image, forward) and memory are counted in closed form from the layers; "
         f"memory for {batch}. Saved activations are what is kept from the forward to the backward pass; the training peak "
-        "holds weights, gradients and optimizer state too, the prediction peak weights and live activations."
+        "holds weights, gradients and optimizer state too, the prediction peak weights and live activations. Percentages are "
+        "against what a variant is compared with."
     )
     measured = next((variant.measured for variant in summary.variants if variant.measured), None)
     if measured is None:

@@ -7,13 +7,14 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from statistics import correlation
 from typing import Any
 
 from ablations.analysis import ClassDifference, Contrast, StudySummary, VariantSummary
 from ablations.costs import Measurement
 from ablations.reporting import words
 from ablations.reporting.summary import WORKLOAD_KEYS
-from ablations.stats import Interval
+from ablations.stats import MIN_PAIRS_TO_LOOK, Interval
 from ablations.units import latency, mebibytes
 
 Row = Mapping[str, Any]
@@ -102,15 +103,16 @@ class CostRow:
 def cost_table(summary: StudySummary) -> tuple[CostRow, ...]:
     """What each variant costs, baseline first; speeds only where something was measured."""
     measured = any(variant.measured for variant in summary.variants)
-    return tuple(_costs(variant, with_speeds=measured) for variant in summary.variants)
+    versus = {contrast.variant: summary[contrast.versus] for contrast in summary.contrasts}
+    return tuple(_costs(variant, versus.get(variant.name), with_speeds=measured) for variant in summary.variants)
 
 
-def _costs(variant: VariantSummary, *, with_speeds: bool) -> CostRow:
+def _costs(variant: VariantSummary, versus: VariantSummary | None, *, with_speeds: bool) -> CostRow:
     memory, seen = variant.memory, variant.measured
-
+    flops = f"{words.compact(2 * variant.macs)} FLOPs"
     cells = {
-        "Params": (f"{variant.params:,}", ""),
-        "MACs": (f"{variant.macs:,}", f"{words.compact(2 * variant.macs)} FLOPs"),
+        "Params": (f"{variant.params:,}", _against(variant.params, versus.params) if versus else ""),
+        "MACs": (f"{variant.macs:,}", f"{_against(variant.macs, versus.macs)}, {flops}" if versus else flops),
         "Saved activations": (mebibytes(memory.saved_bytes), _measured(seen.saved_bytes if seen else None)),
         "Training peak": (mebibytes(memory.peak_training_bytes), _measured(seen.peak_training_bytes if seen else None)),
         "Prediction peak": (
@@ -128,6 +130,12 @@ def _costs(variant: VariantSummary, *, with_speeds: bool) -> CostRow:
             else nothing,
         }
     return CostRow(variant.name, cells)
+
+
+def _against(count: int, reference: int) -> str:
+    """How much more or less, in percent of what it is compared with."""
+    percent = round(100 * (count / reference - 1), 1)
+    return f"{percent:+.1f} %".replace("-", words.MINUS) if percent else "the same"
 
 
 def _measured(num_bytes: int | None) -> str:
@@ -163,6 +171,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             "Chance of a win": "all tied"
             if judgement.num_pairs and judgement.ties == judgement.num_pairs
             else words.rate(judgement.probability_of_improvement),
+            "Correlation of pairs": _correlation(summary, contrast),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
             "Simultaneous interval": words.DASH if wide is None else words.span(wide, summary.decision.margin),
             "Basis": judgement.basis or words.DASH,
@@ -177,6 +186,15 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
         },
         notes="; ".join(judgement.notes),
     )
+
+
+def _correlation(summary: StudySummary, contrast: Contrast) -> str:
+    """Of the two sides' accuracies over the pairs: how much of a seed's luck both share, and pairing takes away."""
+    sides = [summary[name].accuracy_percent for name in (contrast.variant, contrast.versus)]
+    one, other = ([side[seed] for seed in contrast.differences] for side in sides)
+    if len(one) < MIN_PAIRS_TO_LOOK or len(set(one)) == 1 or len(set(other)) == 1:
+        return words.DASH
+    return words.points(correlation(one, other), signed=True)
 
 
 def csv_tables(summary: StudySummary) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 
@@ -378,3 +379,20 @@ def test_contrasts_that_share_the_budget_are_those_that_were_planned(make_study:
     summary = replace(make_study("ordinary"), num_planned=7)
     assert "any wrong word among 7 planned contrasts is held at 5 %" in prose.conditions(summary)
     assert "any wrong word among 7 planned contrasts is held at 5 %" in dict(prose.method(summary))["Verdicts"]
+
+
+def test_costs_stand_beside_what_they_are_compared_with(make_study: MakeStudy) -> None:
+    two, none, *_ = cost_table(make_study("ordinary"))
+    assert (two.cells["Params"], two.cells["MACs"][1]) == (("252,250", ""), "6.05M FLOPs")
+    assert none.cells["Params"] == ("201,338", f"{words.MINUS}20.2 %")
+    assert none.cells["MACs"][1] == f"{words.MINUS}20.2 %, 4.83M FLOPs"
+
+
+def test_the_correlation_of_pairs_is_that_of_the_accuracies(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *_ = contrast_details(summary)
+    one, other = (list(summary[name].accuracy_percent.values()) for name in ("none", "two"))
+    assert first.cells["Correlation of pairs"] == f"{np.corrcoef(one, other)[0, 1]:+.2f}".replace("-", words.MINUS)
+    assert {row.cells["Correlation of pairs"] for row in contrast_details(make_study("searched_widely"))} == {
+        words.DASH
+    }
