@@ -780,4 +780,4 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         counts = "; ".join(
             f"{v.name} {plural(v.num_tune_done, 'trial')} in {plural(v.num_tune_epochs, 'epoch')}" for v in variants
         )
-        yield f"tuning effort is unequal so far: {counts}."
+        yield f"tuning effort is unequal: {counts}."

@@ -387,7 +387,7 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
         "one: in 1 of 5 confirmation trials at least one class is never predicted right.",
         "one: 1 run lies more than 5 points under the variant's median; kept, like every run that learned.",
         "one: of 2 tuning trials 1 diverged and 1 failed.",
-        "tuning effort is unequal so far: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
+        "tuning effort is unequal: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
     )
 
 
