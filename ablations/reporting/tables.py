@@ -134,8 +134,12 @@ def _costs(variant: VariantSummary, versus: VariantSummary | None, *, with_speed
 
 def _against(count: int, reference: int) -> str:
     """How much more or less, in percent of what it is compared with."""
-    percent = round(100 * (count / reference - 1), 1)
-    return f"{percent:+.1f} %".replace("-", words.MINUS) if percent else "the same"
+    if count == reference:
+        return "the same"
+    percent = 100 * (count / reference - 1)
+    if abs(percent) < 0.05:
+        return f"under 0.1 % {'more' if percent > 0 else 'less'}"
+    return f"{percent:+.1f} %".replace("-", words.MINUS)
 
 
 def _measured(num_bytes: int | None) -> str:

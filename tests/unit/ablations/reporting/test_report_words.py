@@ -386,6 +386,10 @@ def test_costs_stand_beside_what_they_are_compared_with(make_study: MakeStudy) -
     assert (two.cells["Params"], two.cells["MACs"][1]) == (("252,250", ""), "6.05M FLOPs")
     assert none.cells["Params"] == ("201,338", f"{words.MINUS}20.2 %")
     assert none.cells["MACs"][1] == f"{words.MINUS}20.2 %, 4.83M FLOPs"
+    baseline, second, *rest = make_study("ordinary").variants
+    for params, told in ((252_250, "the same"), (252_251, "under 0.1 % more"), (252_249, "under 0.1 % less")):
+        summary = replace(make_study("ordinary"), variants=(baseline, replace(second, params=params), *rest))
+        assert cost_table(summary)[1].cells["Params"][1] == told
 
 
 def test_the_correlation_of_pairs_is_that_of_the_accuracies(make_study: MakeStudy) -> None:
