@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from ablations.datasets import DATASETS
 from ablations.execution.environment import num_cores
+from nin.config import Config
 from nin.model import build
-from nin.presets import INPUTS, PRESETS
+from nin.presets import PRESETS
 
 BATCH_SIZE = 128
 LEARNING_RATE = 0.05
@@ -31,21 +34,42 @@ PEERS = {"d2l": ("fp32",), "lightning": ("fp32", "bf16"), "plain loop": ("fp32",
 """Each peer with the precisions that it has a switch for."""
 
 
+@dataclass(frozen=True)
+class Network:
+    """What all trainers train."""
+
+    config: Config
+    size: int
+    """Side of the images in pixels."""
+    steps: int
+    """Of a segment; fewer than an epoch's 468 in all rounds together, so that no peer's epoch ends in one."""
+    quick_steps: int
+
+
+NETWORKS = {
+    "nin_book": Network(PRESETS["nin_book"], 224, steps=4, quick_steps=1),
+    "nin_small": Network(PRESETS["nin_small"], 28, steps=60, quick_steps=30),
+    "nin_small without normalization": Network(
+        replace(PRESETS["nin_small"], normalization="none"), 28, steps=60, quick_steps=30
+    ),
+}
+
+
 def main() -> None:
     """Train one peer until killed; write images a second after each segment."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peer", choices=PEERS)
-    parser.add_argument("--preset", required=True)
+    parser.add_argument("--network", choices=NETWORKS, required=True)
     parser.add_argument("--precision", required=True)
     parser.add_argument("--device", required=True)
     parser.add_argument("--data-dir", type=Path, required=True)
     parser.add_argument("--steps", type=int, required=True)
     chosen = parser.parse_args()
     on_step = Segments(chosen.steps, torch.device(chosen.device))
-    images = INPUTS[chosen.preset]
-    model = build(PRESETS[chosen.preset], **images)
+    network, dataset = NETWORKS[chosen.network], DATASETS["fashion_mnist"]
+    model = build(network.config, in_channels=dataset.channels, size=network.size, num_classes=dataset.num_classes)
     train = {"d2l": _d2l, "lightning": _lightning, "plain loop": _plain}[chosen.peer]
-    train(model, images["size"], chosen.precision, chosen.device, chosen.data_dir.resolve(), on_step)
+    train(model, network.size, chosen.precision, chosen.device, chosen.data_dir.resolve(), on_step)
 
 
 class Segments:

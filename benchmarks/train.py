@@ -36,12 +36,8 @@ from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, num_cores, processor
 from ablations.execution.local import work
 from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
-from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, PEERS
-from nin.presets import INPUTS, PRESETS
+from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, NETWORKS, PEERS
 
-STEPS = {"nin_book": 4, "nin_small": 60}
-"""Of a segment; fewer than an epoch's 468 in all rounds together, so that no peer's epoch ends in one."""
-QUICK_STEPS = {"nin_book": 1, "nin_small": 30}
 Segment = Callable[[], float]
 """Trains some steps; images a second of the whole machine."""
 
@@ -56,17 +52,18 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="A minute or two: short segments, two rounds.")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", choices=["cpu", "cuda"], default=detect().device)
-    parser.add_argument("--network", choices=list(STEPS), action="append", help="Only this one; may be given twice.")
+    parser.add_argument("--network", choices=NETWORKS, action="append", help="Only this one; may be given twice.")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     chosen = parser.parse_args()
     # Or a kill would leave frozen peers behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    steps, rounds = (QUICK_STEPS, 2) if chosen.quick else (STEPS, chosen.rounds)
+    rounds = 2 if chosen.quick else chosen.rounds
     _describe(chosen.device)
     print("| network | trainer | precision | images/s (range) | ours in bf16 is | ours in fp32 is |")
     print("| --- | --- | --- | ---: | ---: | ---: |")
-    for preset in chosen.network or STEPS:
-        _compare(preset, steps[preset], rounds, chosen.device, chosen.data_dir)
+    for name in chosen.network or NETWORKS:
+        steps = NETWORKS[name].quick_steps if chosen.quick else NETWORKS[name].steps
+        _compare(name, steps, rounds, chosen.device, chosen.data_dir)
 
 
 def _describe(device: Device) -> None:
@@ -81,18 +78,20 @@ def _describe(device: Device) -> None:
     print(f"`{shlex.join(['python', '-m', 'benchmarks.train', *sys.argv[1:]])}`\n")
 
 
-def _compare(preset: str, steps: int, rounds: int, device: Device, data_dir: Path) -> None:
+def _compare(network: str, steps: int, rounds: int, device: Device, data_dir: Path) -> None:
     """Time all trainers on one network; prints a row each."""
     ours: tuple[Precision, ...] = ("bf16", "fp32")
     missing: dict[tuple[str, str], str] = {}
     with contextlib.ExitStack() as stack:
         segments: dict[tuple[str, str], Segment] = {}
         for precision in ours:
-            segments["ours", precision] = stack.enter_context(_ours(preset, precision, steps, rounds, device, data_dir))
+            segments["ours", precision] = stack.enter_context(
+                _ours(network, precision, steps, rounds, device, data_dir)
+            )
         for peer, switches in PEERS.items():
             for switch in switches:
                 try:
-                    started = stack.enter_context(_peer(peer, preset, switch, steps, device, data_dir))
+                    started = stack.enter_context(_peer(peer, network, switch, steps, device, data_dir))
                 except PeerError as error:
                     missing[peer, switch] = str(error)
                 else:
@@ -105,14 +104,14 @@ def _compare(preset: str, steps: int, rounds: int, device: Device, data_dir: Pat
                 speeds[trainer].append(segments[trainer]())
     for trainer, found in speeds.items():
         ratios = [_ratio(speeds["ours", precision], found) for precision in ours]
-        _print_row(preset, *trainer, _spread(found, ",.0f"), *ratios)
+        _print_row(network, *trainer, _spread(found, ",.0f"), *ratios)
     for trainer, why in missing.items():
-        _print_row(preset, *trainer, why, "", "")
+        _print_row(network, *trainer, why, "", "")
 
 
-def _print_row(preset: str, *cells: str) -> None:
-    size = INPUTS[preset]["size"]
-    print(f"| {' | '.join([f'{preset}, {size}x{size}', *cells])} |", flush=True)
+def _print_row(network: str, *cells: str) -> None:
+    size = NETWORKS[network].size
+    print(f"| {' | '.join([f'{network}, {size}x{size}', *cells])} |", flush=True)
 
 
 def _ratio(ours: list[float], theirs: list[float]) -> str:
@@ -125,7 +124,7 @@ def _spread(values: list[float], form: str, unit: str = "") -> str:
 
 @contextlib.contextmanager
 def _ours(
-    preset: str, precision: Precision, steps: int, rounds: int, device: Device, data_dir: Path
+    network: str, precision: Precision, steps: int, rounds: int, device: Device, data_dir: Path
 ) -> Iterator[Segment]:
     """The executor's workers, warmed up; a segment is an epoch of all their trials, begun together."""
     context = multiprocessing.get_context("spawn")
@@ -138,7 +137,7 @@ def _ours(
             process.start()
             connections.append(ours)
             processes.append(process)
-            ours.send(_trial(preset, precision, steps * BATCH_SIZE, rounds + 1, device, seed=index))
+            ours.send(_trial(network, precision, steps * BATCH_SIZE, rounds + 1, device, seed=index))
 
         def received() -> float:
             records = [connection.recv() for connection in connections]
@@ -157,27 +156,27 @@ def _ours(
             yield segment
         finally:
             for process in processes:
-                process.terminate()
+                process.kill()  # they heed no SIGTERM
             for process in processes:
                 process.join()
 
 
-def _trial(preset: str, precision: Precision, num_images: int, epochs: int, device: Device, seed: int) -> TrialSpec:
-    dataset, size = DATASETS["fashion_mnist"], INPUTS[preset]["size"]
+def _trial(network: str, precision: Precision, num_images: int, epochs: int, device: Device, seed: int) -> TrialSpec:
+    dataset, size = DATASETS["fashion_mnist"], NETWORKS[network].size
     config = TrialConfig(
         DataConfig(
             name="fashion_mnist", resize=None if size == dataset.size else size, validation=10, train_size=num_images
         ),
-        PRESETS[preset],
+        NETWORKS[network].config,
         TrainConfig(epochs=epochs, batch_size=BATCH_SIZE, lr=LEARNING_RATE, init="xavier_uniform", precision=precision),
     )
     return TrialSpec("ours", "tune", seed, config, dataset.checksum, device)
 
 
 @contextlib.contextmanager
-def _peer(peer: str, preset: str, precision: str, steps: int, device: Device, data_dir: Path) -> Iterator[Segment]:
+def _peer(peer: str, network: str, precision: str, steps: int, device: Device, data_dir: Path) -> Iterator[Segment]:
     """A peer's process group, warmed up and frozen."""
-    command = [sys.executable, "-m", "benchmarks.peers", peer, "--preset", preset, "--precision", precision]
+    command = [sys.executable, "-m", "benchmarks.peers", peer, "--network", network, "--precision", precision]
     command += ["--device", device, "--data-dir", str(data_dir), "--steps", str(steps)]
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True, start_new_session=True)
