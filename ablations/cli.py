@@ -6,7 +6,6 @@ import io
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 import tempfile
@@ -15,8 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -206,12 +204,12 @@ def run(
     ] = False,
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
+    from ablations import session
     from ablations.display import LiveProgress, PlainProgress
     from ablations.execution.dry import DryExecutor
-    from ablations.execution.environment import detect, provenance
-    from ablations.execution.local import LocalExecutor, SetupError
+    from ablations.execution.environment import detect
+    from ablations.execution.local import SetupError
     from ablations.printing import headline
-    from ablations.runner import Runner
 
     started = time.monotonic()
     file = _study(study)
@@ -226,41 +224,19 @@ def run(
         tracking_uri = f"sqlite:///{output / 'mlflow.db'}"
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
 
-    from ablations.tracking.lock import hold
-    from ablations.tracking.recorder import Recorder
     from ablations.tracking.schema import TrackingError, default_uri
-    from ablations.tuning import VariantTuner
 
-    interrupts = _Interrupts()
     uri = tracking_uri or default_uri()
     given = _given(tracking_uri, data_dir, output, extend)
     again = _command(file, name, given)
-    checkpoints = Path(".ablations") / "checkpoints"
-    try:
-        checkpoints.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UserError(f"checkpoints cannot be kept in {checkpoints}: {error.strerror}") from error
     display = (LiveProgress if console.is_terminal else PlainProgress)(planned, machine.num_workers, console)
-    executor = (
-        DryExecutor(machine.num_workers) if dry_run else LocalExecutor(machine, data_dir, checkpoints, display.warn)
-    )
     try:
-        with hold(uri, planned.study, name):
-            session = {**provenance(), "command": _command(file, name, given)}
-            recorder = Recorder(uri, planned, file.text, display.warn, session=session)
-            with interrupts, display:
-                outcome = Runner(
-                    planned,
-                    tuner=VariantTuner,
-                    executor=executor,
-                    store=recorder,
-                    display=display,
-                    deadline=None if max_minutes is None else started + 60 * max_minutes,
-                    interrupted=lambda: interrupts.seen,
-                ).run()
-            recorder.close(outcome.state == "complete" and not outcome.failures)
-            waiting = recorder.waiting
-            page = None if waiting else _report(uri, planned.study, name, output)
+        executor = (
+            DryExecutor(machine.num_workers) if dry_run else session.local_executor(machine, data_dir, display.warn)
+        )
+        deadline = None if max_minutes is None else started + 60 * max_minutes
+        ran = session.run(planned, file.text, executor, display, tracking_uri=uri, command=again, deadline=deadline)
+        page = _write(ran.summary, output / planned.study / name, _now()) if ran.summary else None
     except (TrackingError, SetupError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -268,8 +244,7 @@ def run(
         _fail(
             f"{error.filename or 'the output'}: {error.strerror}; {kept}. That put right, go on with: {again}", FAILED
         )
-    finally:
-        executor.close()
+    outcome = ran.outcome
 
     print(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
     if page is not None:
@@ -284,10 +259,10 @@ def run(
     for failure in outcome.failures:
         _say(f"warning: a trial failed twice: {failure}")
     lost = ""
-    if waiting:
+    if ran.waiting:
         store = _uri_option(tracking_uri)
         lost = (
-            f"{recorder.trouble}. Nothing is lost: {waiting} wait for it. Write them with: python -m ablations sync{store}\n"
+            f"{ran.trouble}. Nothing is lost: {ran.waiting} wait for it. Write them with: python -m ablations sync{store}\n"
             f"and then the report with: python -m ablations report {planned.study} --profile {name}{store}"
         )
     match outcome.state:
@@ -602,20 +577,14 @@ def _report(uri: str, study: str, profile: str, output: Path) -> Path:
 
 
 def _summary(uri: str, study: str, profile: str) -> StudySummary:
-    from ablations.analysis import gave_verdicts, summarize
-    from ablations.tracking.reader import read_study
-    from ablations.tracking.recorder import record_looks
+    from ablations.session import look
     from ablations.tracking.spool import num_waiting
 
     waiting = num_waiting(uri, study, profile)
     if waiting:
         sync_all = f"python -m ablations sync{_uri_option(uri)}"
         _say(f"warning: {plural(waiting, 'record')} of {study} not in MLflow yet. Write them with: {sync_all}")
-    stored = read_study(uri, study, profile)
-    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
-    if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
-        record_looks(uri, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
-    return summary
+    return look(uri, study, profile)
 
 
 def _write(summary: StudySummary, folder: Path, created: str) -> Path:
@@ -737,26 +706,3 @@ def _console() -> Console:
 
     # What studies say is text: "[x]" is no style and ":x:" no picture.
     return Console(markup=False, emoji=False, highlight=False)
-
-
-class _Interrupts:
-    """Counts Ctrl-C and SIGTERM while a study runs: the first stops it between epochs, the second at once."""
-
-    def __init__(self) -> None:
-        self.seen = False
-        self._before: dict[signal.Signals, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._interrupt)
-
-    def __exit__(self, *error: object) -> Literal[False]:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-        return False
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.seen:
-            raise KeyboardInterrupt
-        self.seen = True
-        print("\nstopping at the end of this step; once more to stop at once", file=sys.stderr)

@@ -1,0 +1,165 @@
+"""One run of a study, put together: lock, recorder, search, workers, runner. The command line and Python both run studies here."""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from ablations.runner import Display, Executor, Outcome, Runner
+
+if TYPE_CHECKING:
+    from ablations.analysis import StudySummary
+    from ablations.execution.local import LocalExecutor
+    from ablations.plan import Machine, Plan
+
+CHECKPOINTS = Path(".ablations") / "checkpoints"
+"""Folder of the trials' states; in the current one, so that the same command there finds them."""
+
+
+class Watched(Display, Protocol):
+    """A display that is shown while trials run."""
+
+    def warn(self, text: str) -> None:
+        """Something goes wrong, and the study goes on; from any thread."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None: ...
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What came of a run."""
+
+    outcome: Outcome
+    waiting: str | None
+    """Records that the store did not take, and where they are; None where it has all."""
+    trouble: str | None
+    """Why it did not take them."""
+    summary: StudySummary | None
+    """What the store now says, as `look` gives it; None while records wait for it."""
+
+
+def run(
+    plan: Plan,
+    study_text: str,
+    executor: Executor,
+    display: Watched,
+    *,
+    tracking_uri: str,
+    command: str,
+    deadline: float | None,
+) -> Ran:
+    """Train what is missing of a plan, record it, and look at the results.
+
+    The first Ctrl-C or SIGTERM stops it between epochs, the second at once.
+
+    Args:
+        plan: what is to be done.
+        study_text: the study file.
+        executor: trains; it is closed at the end.
+        display: shows.
+        tracking_uri: of the store.
+        command: that does the same again; recorded with the trials.
+        deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
+
+    Raises:
+        TrackingError: the store cannot be used, or another process runs the study.
+        SetupError: data or device is missing.
+        OSError: the spool cannot be kept, or is full.
+    """
+    from ablations.execution.environment import provenance
+    from ablations.tracking.lock import hold
+    from ablations.tracking.recorder import Recorder
+    from ablations.tuning import VariantTuner
+
+    interrupts = _Interrupts()
+    try:
+        with hold(tracking_uri, plan.study, plan.profile):
+            session = {**provenance(), "command": command}
+            recorder = Recorder(tracking_uri, plan, study_text, display.warn, session=session)
+            with interrupts, display:
+                outcome = Runner(
+                    plan,
+                    tuner=VariantTuner,
+                    executor=executor,
+                    store=recorder,
+                    display=display,
+                    deadline=deadline,
+                    interrupted=lambda: interrupts.seen,
+                ).run()
+            recorder.close(outcome.state == "complete" and not outcome.failures)
+            waiting = recorder.waiting
+            summary = None if waiting else look(tracking_uri, plan.study, plan.profile)
+            return Ran(outcome, waiting, recorder.trouble, summary)
+    finally:
+        executor.close()
+
+
+def local_executor(machine: Machine, data_dir: Path, warn: Callable[[str], None]) -> LocalExecutor:
+    """Workers on this machine, their checkpoints in the current folder.
+
+    Args:
+        machine: decides how many there are, and their device.
+        data_dir: of the data sets.
+        warn: hears what went wrong without ending a trial.
+
+    Raises:
+        SetupError: checkpoints cannot be kept.
+    """
+    from ablations.execution.local import LocalExecutor, SetupError
+
+    try:
+        CHECKPOINTS.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SetupError(f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}") from error
+    return LocalExecutor(machine, data_dir, CHECKPOINTS, warn)
+
+
+def look(tracking_uri: str, study: str, profile: str) -> StudySummary:
+    """What the recorded trials say. Where it gives verdicts it is recorded as a look, which spends of the study's error budget.
+
+    Raises:
+        TrackingError: the store cannot be used, or does not hold the study.
+    """
+    from ablations.analysis import gave_verdicts, summarize
+    from ablations.tracking.reader import read_study
+    from ablations.tracking.recorder import record_looks
+
+    stored = read_study(tracking_uri, study, profile)
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
+        record_looks(tracking_uri, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
+    return summary
+
+
+class _Interrupts:
+    """Counts Ctrl-C and SIGTERM while a study runs: the first stops it between epochs, the second at once."""
+
+    def __init__(self) -> None:
+        self.seen = False
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # Python hears signals in its main thread only
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._before[number] = signal.signal(number, self._interrupt)
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.seen:
+            raise KeyboardInterrupt
+        self.seen = True
+        sys.stderr.write("\nstopping at the end of this step; once more to stop at once\n")
