@@ -12,6 +12,7 @@ from typing import Literal
 
 from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, provenance, torch_problem
+from ablations.units import plural
 
 SCARCE_BYTES, NEEDED_BYTES = 2 << 30, 200 << 20
 """Free space below which a big study, or any, may not end."""
@@ -62,7 +63,9 @@ def _device() -> Finding:
         return Finding("problem", *problem)
     precision = "bf16" if machine.bf16 else "fp32, since it has no bf16 of its own"
     scale = "" if machine.device == "cuda" else ". No CUDA device: profiles called book want one"
-    return Finding("ok", f"{machine.description}, trainings at a time: {machine.num_workers}, in {precision}{scale}")
+    return Finding(
+        "ok", f"{plural(machine.num_workers, 'training')} at a time on {machine.description}, in {precision}{scale}"
+    )
 
 
 def _data(name: str, data_dir: Path) -> Finding:

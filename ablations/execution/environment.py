@@ -32,7 +32,7 @@ def detect() -> Machine:
             device="cuda",
             bf16=min(capabilities) >= _AMPERE,
             num_workers=count,
-            description=f"{count} CUDA device{'s' if count > 1 else ''}",
+            description=f"{count} CUDA device{'s' if count > 1 else ''}, more where a probe finds that it pays",
         )
     cores, bf16 = num_cores(), _cpu_has_bf16()
     return Machine(

@@ -1,4 +1,4 @@
-"""Runs trials on this machine: one process a core or a CUDA device, each training one trial at a time.
+"""Runs trials on this machine: one process a core, or some a CUDA device, each training one trial at a time.
 
 The driver imports no torch; the workers import no mlflow and no optuna.
 """
@@ -11,7 +11,7 @@ import signal
 import tempfile
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -21,7 +21,8 @@ from typing import Any
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.execution.environment import keep_freed_memory
+from ablations.execution.environment import keep_freed_memory, num_cores
+from ablations.execution.probe import MOST, Probe, best_number, train_for_a_moment
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
 from ablations.units import in_words
@@ -68,20 +69,26 @@ class LocalExecutor:
         data_dir: Path,
         checkpoint_dir: Path,
         warn: Callable[[str], None] = warnings.warn,
+        say: Callable[[str], None] = lambda text: None,
     ) -> None:
         """No worker yet.
 
         Args:
-            machine: decides how many there are, and their device.
+            machine: decides how many there are, and their device; on CUDA devices the first trial's network is probed,
+                and there are more where that pays.
             data_dir: of the data sets.
             checkpoint_dir: of the trials' states.
             warn: hears what went wrong without ending a trial.
+            say: hears what was found out about the machine.
         """
         self._warn = warn
+        self._say = say
+        self._probed = machine.device == "cpu"  # where one a core is best, whatever the network
         self._longest_epoch: dict[str, float] = {}
         """Of a variant, in seconds."""
         self.num_workers = machine.num_workers
         self._device = machine.device
+        self._num_devices = machine.num_workers
         self._data_dir = data_dir
         self._checkpoint_dir = checkpoint_dir
         # Images that workers read and resize, for each other; they are of no use beyond this run.
@@ -90,11 +97,13 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
 
     def submit(self, spec: TrialSpec) -> None:
-        """Start a trial. At most `num_workers` may be under way.
+        """Start a trial. At most `num_workers` may be under way; the first trial on CUDA devices may raise their number.
 
         Raises:
             RuntimeError: every worker is busy.
         """
+        if not self._probed:
+            self.probe(Workload.of(spec.config, spec.device))
         worker = self._idle_worker()
         worker.spec, worker.silent_seconds = spec, 0.0
         self._send(worker, spec)
@@ -103,6 +112,58 @@ class LocalExecutor:
         """A trial is recorded: its checkpoint is not needed any more."""
         self._checkpoint(spec.id).unlink(missing_ok=True)
         self._checkpoint(spec.id).with_suffix(".part").unlink(missing_ok=True)
+
+    def probe(self, workload: Workload) -> None:
+        """Have as many workers a device as make the most of it, all training this network; takes some seconds each.
+
+        Args:
+            workload: what they train.
+
+        Raises:
+            RuntimeError: a trial is under way.
+        """
+        if any(worker.spec is not None for worker in self._workers):
+            raise RuntimeError("a trial is under way, and would be measured with it")
+        self._probed = True
+        most = max(1, min(MOST, num_cores() // self._num_devices))
+        number, gain = best_number(lambda each: self._rate(workload, each * self._num_devices), most)
+        self.num_workers = number * self._num_devices
+        self._end(self._workers[self.num_workers :])
+        del self._workers[self.num_workers :]
+        if number > 1:
+            self._say(f"{number} trainings at a time on each device: {gain:.2f} times the images a second of one")
+
+    def _rate(self, workload: Workload, number: int) -> float | None:
+        """Images a second of so many workers together; None where one of them could not."""
+        while len(self._workers) < number:
+            self._workers.append(self._start(len(self._workers)))
+        for worker in self._workers:
+            self._send(worker, Probe(workload))
+        # All are ready before any begins, or the first would have the device to itself for a while.
+        answers = [self._answer(worker) for worker in self._workers]
+        for worker in self._workers:
+            self._send(worker, "go")
+        # One that is not ready has said all it will.
+        rates = [
+            self._answer(worker) if answer == "ready" else answer
+            for worker, answer in zip(self._workers, answers, strict=True)
+        ]
+        failed = [worker for worker, rate in zip(self._workers, rates, strict=True) if not isinstance(rate, float)]
+        for worker in failed:
+            # What it has allocated goes with it.
+            worker.process.kill()
+            self._restart(worker)
+        return None if failed else sum(rates, 0.0)
+
+    @staticmethod
+    def _answer(worker: _Worker) -> Any:
+        """What a worker says to a probe; MeasureError where it died or hangs."""
+        try:
+            if worker.connection.poll(PATIENCE_SECONDS):
+                return worker.connection.recv()
+        except (EOFError, OSError):
+            pass
+        return MeasureError("no answer")
 
     def measure(self, workload: Workload, stopping: Callable[[], bool] = lambda: False) -> Measurement:
         """Measure what an architecture takes of this machine, with nothing beside it; takes seconds.
@@ -188,14 +249,18 @@ class LocalExecutor:
 
     def close(self) -> None:
         """End all workers; what they are doing is lost."""
-        for worker in self._workers:
+        self._end(self._workers)
+        self._workers.clear()
+        self._shared_dir.cleanup()
+
+    @staticmethod
+    def _end(workers: Sequence[_Worker]) -> None:
+        for worker in workers:
             worker.connection.close()
             # They heed no SIGTERM, and a stopped one could not.
             worker.process.kill()
-        for worker in self._workers:
+        for worker in workers:
             worker.process.join()
-        self._workers.clear()
-        self._shared_dir.cleanup()
 
     def _idle_worker(self) -> _Worker:
         """A worker with nothing to do.
@@ -215,7 +280,7 @@ class LocalExecutor:
         return worker
 
     @staticmethod
-    def _send(worker: _Worker, message: TrialSpec | Workload | Order) -> None:
+    def _send(worker: _Worker, message: TrialSpec | Workload | Probe | Order) -> None:
         # A worker that died meanwhile is noticed by the next wait, which names the cause.
         with suppress(ConnectionError):
             worker.connection.send(message)
@@ -223,7 +288,9 @@ class LocalExecutor:
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
         folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
-        process = self._context.Process(target=work, args=(theirs, *folders, self._device, index), daemon=True)
+        process = self._context.Process(
+            target=work, args=(theirs, *folders, self._device, index % self._num_devices), daemon=True
+        )
         # Inherited by the worker: from its first instant on, a signal to all processes of the terminal, or of a job that
         # is ended, is the driver's matter.
         before = {number: signal.signal(number, signal.SIG_IGN) for number in _DRIVERS_SIGNALS}
@@ -283,7 +350,7 @@ def work(
 ) -> None:
     """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
 
-    A workload in a trial's place is measured.
+    A workload in a trial's place is measured, and a probe trains for a moment.
     """
     # The driver decides what an interrupt means; workers learn it between epochs.
     for number in _DRIVERS_SIGNALS:
@@ -324,9 +391,12 @@ def work(
     source = DataSource(data_dir, device, shared_dir)
     try:
         while True:
-            spec: TrialSpec | Workload = connection.recv()
+            spec: TrialSpec | Workload | Probe = connection.recv()
             if isinstance(spec, Workload):
                 connection.send(_measured(spec))
+                continue
+            if isinstance(spec, Probe):
+                connection.send(_probed(spec, connection))
                 continue
             trial = run_trial(spec, source, checkpoint_dir / f"{spec.id}.pt")
             try:
@@ -355,5 +425,19 @@ def _measured(workload: Workload) -> Measurement | MeasureError:
     try:
         return measure(workload)
     # Whatever fails leaves these costs unknown; the study goes on.
+    except Exception as error:  # noqa: BLE001
+        return MeasureError(f"{type(error).__name__}: {error}")
+
+
+def _probed(probe: Probe, connection: Connection) -> float | MeasureError:
+    def wait() -> None:
+        connection.send("ready")
+        connection.recv()
+
+    try:
+        return train_for_a_moment(probe.workload, wait)
+    except (EOFError, ConnectionError):
+        raise
+    # Whatever fails, so many of it do not go here; and the trial itself will say why.
     except Exception as error:  # noqa: BLE001
         return MeasureError(f"{type(error).__name__}: {error}")

@@ -74,15 +74,7 @@ class Run:
 
     def __init__(self, model: nn.Module, precision: Precision, optimizer: Optimizer) -> None:
         self.model = model
-        self._train = TrainConfig(
-            epochs=1,
-            batch_size=1,
-            optimizer="adamw" if optimizer == "adamw" else "sgd",
-            # A rate at which the weights stay what they are: their values do not matter, and must not become infinite.
-            lr=1e-9,
-            momentum=0.9 if optimizer == "sgd_momentum" else 0.0,
-            precision=precision,
-        )
+        self._train = recipe(precision, optimizer)
         self.optimizer = make_optimizer(model, self._train)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -109,6 +101,18 @@ class Run:
     def storage_bytes(self) -> dict[int, int]:
         """Size of each storage of parameters and buffers, by its address."""
         return _storage_bytes([*self.model.parameters(), *self.model.buffers()])
+
+
+def recipe(precision: Precision, optimizer: Optimizer, batch_size: int = 1) -> TrainConfig:
+    """Trains as trials do, at a rate at which weights stay what they are: their values must not become infinite."""
+    return TrainConfig(
+        epochs=1,
+        batch_size=batch_size,
+        optimizer="adamw" if optimizer == "adamw" else "sgd",
+        lr=1e-9,
+        momentum=0.9 if optimizer == "sgd_momentum" else 0.0,
+        precision=precision,
+    )
 
 
 def saved_bytes(run: Run, images: torch.Tensor) -> int:

@@ -11,6 +11,7 @@ import pytest
 import tiny
 import torch
 
+from ablations.costs import Workload
 from ablations.execution import train
 from ablations.execution.data import DataSource, resize, resize_in_two_passes
 from ablations.execution.environment import detect
@@ -119,3 +120,13 @@ def test_an_epoch_waits_for_the_device_at_its_end_only(tmp_path: Path) -> None:
 def test_the_device_resizes_bit_for_bit(size: int, to: int) -> None:
     images = torch.randint(0, 256, (100, 1, size, size), dtype=torch.uint8)
     assert torch.equal(resize_in_two_passes(images.cuda(), to).cpu(), resize(images, to).float())
+
+
+def test_a_probe_finds_a_number_and_leaves_the_device_to_the_trials(executor: LocalExecutor) -> None:
+    before = torch.cuda.mem_get_info()[0]
+    executor.probe(Workload.of(trial().config, "cuda"))
+    assert executor.num_workers >= 1
+    result = run(executor, trial())
+    assert result is not None
+    assert result.status == "finished"
+    assert torch.cuda.mem_get_info()[0] > before - 2**30 * executor.num_workers

@@ -228,3 +228,39 @@ def running(pid: str) -> bool:
     except OSError:
         return False
     return state not in "ZX"  # an orphan that ended may wait for somebody to take note
+
+
+def test_a_probe_leaves_as_many_workers_as_paid_and_they_train(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    executor._say = said.append
+    monkeypatch.setattr(local, "num_cores", lambda: 3)
+    monkeypatch.setattr(local, "best_number", lambda rate_of, most: (2, most if rate_of(2) > 0 else 0))
+    executor.probe(Workload.of(tiny.trial().config, "cpu"))
+    assert executor.num_workers == 2
+    assert said == ["2 trainings at a time on each device: 3.00 times the images a second of one"]
+    for seed in (0, 1):
+        executor.submit(tiny.trial(seed=seed))
+    with pytest.raises(RuntimeError, match="all 2 workers are busy"):
+        executor.submit(tiny.trial(seed=2))
+    until_ended(executor)
+
+
+def test_what_does_not_fit_is_not_tried_with_more(executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[int] = []
+
+    def rate(workload: Workload, number: int) -> float | None:
+        tried.append(number)
+        return LocalExecutor._rate(executor, workload, number) if number == 2 else 1.0
+
+    monkeypatch.setattr(local, "num_cores", lambda: 8)
+    monkeypatch.setattr(executor, "_rate", rate)
+    # A worker that dies says nothing of a rate: as the system ends one when memory is short.
+    monkeypatch.setattr(executor, "_answer", lambda worker: MeasureError("no answer"))
+    executor.probe(Workload.of(tiny.trial().config, "cpu"))
+    assert tried == [1, 2]
+    assert executor.num_workers == 1
+    monkeypatch.undo()
+    executor.submit(tiny.trial())
+    assert until_ended(executor).result.status == "finished"  # type: ignore[union-attr]
