@@ -47,7 +47,7 @@ from ablations.trial import (
     content_hash,
 )
 from nin.complexity import Costs, costs
-from nin.config import ConfigError
+from nin.config import Config, ConfigError
 from nin.presets import PRESETS, configure, dial_names
 
 SEARCH_SEED = 0
@@ -793,10 +793,13 @@ def _match(
         )
     wanted = getattr(target.costs, match.cost)
 
+    # Most of the widths tried below round to the channels of one that was tried before.
+    @cache
+    def priced(model: Config) -> Costs:
+        return costs(model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes)
+
     def cost(width: float) -> int:
-        model = replace(config.model, width=width)
-        priced = costs(model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes)
-        value: int = getattr(priced, match.cost)
+        value: int = getattr(priced(config.model.at_width(width)), match.cost)
         return value
 
     low, high = 1e-3, 64.0

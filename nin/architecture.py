@@ -49,6 +49,7 @@ def layers(config: Config, *, in_channels: int, size: int, num_classes: int) -> 
         if value < 1:
             raise ConfigError(field, f"must be at least 1, it is {value}")
     stack = _Stack((in_channels, size, size))
+    config = config.at_width(config.width)
     match config:
         case NinConfig():
             _nin(stack, config, num_classes)
@@ -84,16 +85,15 @@ def _nin(stack: _Stack, config: NinConfig, num_classes: int) -> None:
     *mixers, class_mixers = spread(config.mixers, config.num_stages)
     *mixer_kernels, class_mixer_kernel = spread(config.mixer_kernel, config.num_stages)
     mixer_channels = config.mixer_channels or [(c,) * m for c, m in zip(config.channels, mixers, strict=True)]
-    widths = [config.widened((c, *rest)) for c, rest in zip(config.channels, mixer_channels, strict=True)]
+    widths = [(c, *rest) for c, rest in zip(config.channels, mixer_channels, strict=True)]
     between = config.dropout if config.dropout_place == "every_block" else 0.0
 
     _features(stack, config, style, widths, mixer_kernels, dropout=between)
     stack.put(CLASS_BLOCK, _dropout(config.dropout))
 
-    steps = config.widened(config.class_steps)
     *hidden, (name, logits) = convolutions(
         stack.shape[0],
-        steps + (num_classes,) * (class_mixers + 1 - len(steps)),
+        config.class_steps + (num_classes,) * (class_mixers + 1 - len(config.class_steps)),
         kernel=config.kernels[-1],
         stride=config.strides[-1],
         padding=config.paddings[-1],
@@ -112,12 +112,12 @@ def _nin(stack: _Stack, config: NinConfig, num_classes: int) -> None:
 def _classic(stack: _Stack, config: ClassicConfig, num_classes: int) -> None:
     """Puts the convolutions and the fully connected layers of LeNet, AlexNet or a VGG."""
     style = Style(config.normalization, config.activation)
-    widths = [config.widened((channels,)) for channels in config.channels]
+    widths = [(channels,) for channels in config.channels]
     _features(stack, config, style, widths, mixer_kernels=[1] * len(widths), dropout=0.0)
     head = hidden_layers(
         stack.shape,
         num_classes,
-        widths=config.widened(config.dense),
+        widths=config.dense,
         activation=config.activation,
         dropout=config.dropout,
     )

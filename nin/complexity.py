@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import prod
 
@@ -61,7 +60,12 @@ def costs(config: Config, *, in_channels: int, size: int, num_classes: int) -> C
     Raises:
         ConfigError: the network cannot exist at this size.
     """
-    return _sum(layer_table(config, in_channels=in_channels, size=size, num_classes=num_classes))
+    network = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    return Costs(
+        params=sum(named.layer.params for named in network),
+        macs=sum(named.layer.macs(named.in_shape) for named in network),
+        activations=sum(map(_activations, network)),
+    )
 
 
 def layer_table(config: Config, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
@@ -88,12 +92,9 @@ def _row(named: NamedLayer) -> LayerRow:
         out_bytes=4 * prod(named.out_shape) if named.layer.storage(named.in_shape).new_output else 0,
         params=named.layer.params,
         macs=named.layer.macs(named.in_shape),
-        activations=prod(named.out_shape) if isinstance(named.layer, Conv2d | Linear) else 0,
+        activations=_activations(named),
     )
 
 
-def _sum(rows: Iterable[Costs]) -> Costs:
-    params, macs, activations = (
-        sum(column) for column in zip(*((row.params, row.macs, row.activations) for row in rows), strict=True)
-    )
-    return Costs(params, macs, activations)
+def _activations(named: NamedLayer) -> int:
+    return prod(named.out_shape) if isinstance(named.layer, Conv2d | Linear) else 0

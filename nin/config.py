@@ -7,9 +7,9 @@ one value for all of them, too, where its type says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
-from typing import Literal, TypeVar, get_args
+from typing import Any, Literal, Self, TypeVar, get_args
 
 from nin.blocks import POOLS, ActivationName, NormalizationName
 from nin.heads import HEADS
@@ -114,9 +114,16 @@ class FeatureConfig:
         """Number of stages that have a spatial convolution; the entries of `kernels`, `strides` and `paddings`."""
         return self.num_features
 
-    def widened(self, widths: Sequence[int]) -> tuple[int, ...]:
-        """`widths` times the dial `width`, rounded, at least 1."""
-        return tuple(max(1, round(width * self.width)) for width in widths)
+    def at_width(self, width: float) -> Self:
+        """The network with this width in place of its own, multiplied out: its channels as they are built, and width 1.
+
+        Widths that round to the same channels give equal configurations.
+        """
+        return replace(self, width=1.0, **self._widened(width))
+
+    def _widened(self, width: float) -> dict[str, Any]:
+        """The dials that `width` multiplies."""
+        return {"channels": _times(width, self.channels)}
 
     def _check_stages(self, dial: str, entries: Sequence[object]) -> None:
         _check_count(dial, entries, self.num_stages, "stage")
@@ -181,6 +188,12 @@ class NinConfig(FeatureConfig):
     def num_stages(self) -> int:
         return self.num_features + 1
 
+    def _widened(self, width: float) -> dict[str, Any]:
+        return super()._widened(width) | {
+            "mixer_channels": tuple(_times(width, channels) for channels in self.mixer_channels),
+            "class_steps": _times(width, self.class_steps),
+        }
+
     def _check_stages(self, dial: str, entries: Sequence[object]) -> None:
         _check_count(dial, entries, self.num_stages, "stage with the class block last")
 
@@ -204,8 +217,15 @@ class ClassicConfig(FeatureConfig):
         super().__post_init__()
         _check_range("dense", self.dense, at_least=1)
 
+    def _widened(self, width: float) -> dict[str, Any]:
+        return super()._widened(width) | {"dense": _times(width, self.dense)}
+
 
 Config = NinConfig | ClassicConfig
+
+
+def _times(width: float, channels: Sequence[int]) -> tuple[int, ...]:
+    return tuple(max(1, round(count * width)) for count in channels)
 
 
 def _check_count(dial: str, entries: Sequence[object], count: int, each: str) -> None:

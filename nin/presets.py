@@ -180,6 +180,8 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
     return replace(config, **values)
 
 
+# Once for each preset, as the types below: a study of a thousand variants asks thousands of times.
+@cache
 def dial_names(preset: str) -> tuple[str, ...]:
     """Names of the dials that `configure` turns on this preset.
 
@@ -189,7 +191,6 @@ def dial_names(preset: str) -> tuple[str, ...]:
     return tuple(dial.name for dial in fields(configure(preset, {})))
 
 
-# Once: a study of a thousand variants asks thousands of times.
 @cache
 def _dial_types(preset: str) -> Mapping[str, Any]:
     return get_type_hints(type(PRESETS[preset]))

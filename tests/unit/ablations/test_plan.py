@@ -20,8 +20,8 @@ from ablations.datasets import DATASETS
 from ablations.loading import load, parse, shipped_studies
 from ablations.plan import MAX_SEEDS, MAX_TRIED, Cell, Plan, make_plan
 from ablations.spec import MAX_CHOICES, SpecError, StudySpec
-from nin.complexity import costs
-from nin.config import ClassicConfig, NinConfig
+from nin.complexity import Costs, costs
+from nin.config import ClassicConfig, Config, NinConfig
 from nin.model import build
 from nin.presets import INPUTS, PRESETS
 
@@ -477,6 +477,18 @@ def test_a_match_finds_the_nearest_width_there_is() -> None:
         return abs(costs(replace(wide, width=width), in_channels=1, size=16, num_classes=4).params - wanted)
 
     assert off(wide.width) == min(off(width / 1000) for width in range(1, 2000))
+
+
+def test_a_match_prices_few_networks_and_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    priced: list[Config] = []
+
+    def counted(model: Config, **images: int) -> Costs:
+        priced.append(model)
+        return costs(model, **images)
+
+    monkeypatch.setattr("ablations.plan.costs", counted)
+    planned()
+    assert len(set(priced)) == len(priced) < 40, "it tries over 60 widths"
 
 
 def test_a_match_cannot_reach_everywhere() -> None:

@@ -81,6 +81,16 @@ def test_a_classic_network_has_no_class_block_to_give_entries_for() -> None:
         replace(LENET, dense=(120, 0))
 
 
-def test_width_is_rounded_and_never_leaves_nothing() -> None:
-    config = NinConfig(channels=(10,), kernels=(3, 3), strides=(1, 1), paddings=(1, 1), width=0.26)
-    assert config.widened((10, 1, 100)) == (3, 1, 26)
+def test_at_a_width_the_channels_are_rounded_and_never_nothing() -> None:
+    nin = NinConfig(
+        channels=(10, 1), kernels=(3, 3, 3), strides=(1, 1, 1), paddings=(1, 1, 1), width=7.0,
+        mixer_channels=((100, 2), (6, 4)), class_steps=(50,),
+    )  # fmt: skip
+    assert nin.at_width(0.26) == replace(
+        nin, channels=(3, 1), mixer_channels=((26, 1), (2, 1)), class_steps=(13,), width=1.0
+    )
+    assert LENET.at_width(0.5) == replace(LENET, channels=(3, 8), dense=(60, 42), width=1.0)
+
+
+def test_widths_that_give_the_same_channels_are_the_same_network() -> None:
+    assert BOOK.at_width(0.5) == BOOK.at_width(0.5001) != BOOK.at_width(0.51)
