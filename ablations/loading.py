@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.resources
 import re
 from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
@@ -126,8 +125,9 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
 
 def shipped_studies() -> list[Path]:
     """The study files that ship with the suite, from the installed package or the checkout."""
-    packaged = Path(str(importlib.resources.files("ablations"))) / "_studies"
-    folder = packaged if packaged.is_dir() else Path(__file__).parent.parent / "studies"
+    package = Path(__file__).parent
+    packaged = package / "_studies"
+    folder = packaged if packaged.is_dir() else package.parent / "studies"
     return sorted(folder.glob("*.yaml"))
 
 

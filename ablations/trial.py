@@ -36,7 +36,8 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Section(BaseModel):
     """A strict, frozen section of a study file: unknown keys and wrong types are errors."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    # Built when first used: most sections are only ever read as part of a study, whose own model has them inside.
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class DataConfig(Section):
@@ -159,7 +160,7 @@ class EpochRecord:
 class TrialResult:
     """How a trial ended. Accuracies in percent."""
 
-    __pydantic_config__ = ConfigDict(extra="forbid")
+    __pydantic_config__ = ConfigDict(extra="forbid", defer_build=True)
 
     trial_id: str
     status: Status

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from builders import CONDITIONAL, TEXT, edited, planned, refusal
 from hypothesis import given
@@ -306,3 +309,14 @@ def test_values_are_shown_as_yaml_writes_them() -> None:
     assert [shown(value) for value in (None, True, False, 1, 0.5, "x", [1])] == [
         "nothing", "true", "false", "1", "0.5", "'x'", "[1]",
     ]  # fmt: skip
+
+
+def test_sections_are_built_with_the_study_and_not_once_more() -> None:
+    # Pydantic builds a model twice if it is built by itself and as a part; every command would wait for it.
+    code = (
+        "from ablations import loading, spec, trial;"
+        "built = lambda: [m.__name__ for m in (spec.StudySpec, spec.Base, spec.Profile, spec.Variant) if m.__pydantic_complete__];"
+        "print(built(), trial._RESULT.pydantic_complete); loading.load(loading.find('one_by_one')); print(built())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["[] False", "['StudySpec']"]
