@@ -546,6 +546,17 @@ def test_quick_commands_load_nothing_heavy(arguments: list[str]) -> None:
     assert "scipy.stats" not in loaded
 
 
+def test_quick_commands_do_not_look_for_garbage_over_and_over() -> None:
+    code = (
+        "import atexit, gc, runpy, sys; sys.argv = ['ablations', 'check', 's.yaml'];"
+        "atexit.register(lambda: print(sum(each['collections'] for each in gc.get_stats())));"
+        "runpy.run_module('ablations', run_name='__main__')"
+    )
+    done = process(sys.executable, "-c", code)
+    assert done.returncode == 0
+    assert int(done.stdout.splitlines()[-1]) < 20, "over 80 without __main__'s threshold"
+
+
 def test_planning_loads_no_numpy_either() -> None:
     code = "import sys, ablations.plan; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = process(sys.executable, "-c", code)
