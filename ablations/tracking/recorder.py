@@ -100,11 +100,9 @@ class Recorder:
                 f"{error}. The run starts all the same, knows only {plural(len(self.trials), 'trial')} in {self._spool.path}, "
                 f"and would train again what only the store knows"
             )
-        changed = spooled or self._writer.plan_id != plan.id
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
-        if changed:
-            self._put("study", plan_id=plan.id, text=study_text, plan=plan.to_json(), tags=self._study_tags())
+        self._put("study", plan_id=plan.id, text=study_text, plan=plan.to_json(), tags=self._study_tags())
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
@@ -122,7 +120,8 @@ class Recorder:
             schema.KIND: "study",
             schema.STUDY: self._plan.study,
             schema.PROFILE: self._plan.profile,
-            "mlflow.note.content": f"{self._plan.question}\n\n{self._plan.profile_description}",
+            schema.SINCE: str(_now_ms()),
+            schema.DESCRIPTION: f"{self._plan.question}\n\n{self._plan.profile_description}",
         }
 
     def _put(self, kind: str, **values: Any) -> Entry:

@@ -16,9 +16,6 @@ from ablations.tracking.spool import Entry
 from ablations.tracking.store import store_errors
 from ablations.trial import EpochRecord
 
-LAST_METRIC = "epoch_seconds"
-"""The last metric of an epoch's to be written: where it is, the others are."""
-
 
 class Writer:
     """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
@@ -132,6 +129,11 @@ class Writer:
         if not self._parent:
             run = self._client.create_run(self._experiment, tags=entry["tags"], run_name=self._study)
             self._parent = run.info.run_id
+        else:
+            # What the reports have made of its description stays.
+            tags = {key: value for key, value in entry["tags"].items() if key != schema.DESCRIPTION}
+            self._client.log_batch(self._parent, tags=_tags(tags))
+            self._client.update_run(self._parent, status="RUNNING")
         self._keep(self._parent, entry["text"], schema.STUDY_FILE)
         self._keep(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
         self._client.set_tag(self._parent, schema.PLAN_ID, entry["plan_id"])
@@ -148,7 +150,9 @@ class Writer:
             self._client.update_run(run_id, status="RUNNING")
             # An epoch that was trained again after a death has new times; its first record stays. A record that
             # comes again has its own, and MLflow stores it once.
-            stamps = {point.step: point.timestamp for point in self._client.get_metric_history(run_id, LAST_METRIC)}
+            stamps = {
+                point.step: point.timestamp for point in self._client.get_metric_history(run_id, schema.LAST_METRIC)
+            }
             epochs = [epoch for epoch in epochs if stamps.get(epoch.step, epoch.timestamp_ms) == epoch.timestamp_ms]
         else:
             tags = {schema.PARENT: self._parent, **entry["tags"], **entry["labels"]}
