@@ -246,7 +246,7 @@ def run(
         )
         deadline = None if max_minutes is None else started + 60 * max_minutes
         ran = session.run(planned, file.text, executor, display, tracking_uri=uri, command=again, deadline=deadline)
-        page = _write(ran.summary, output / planned.study / name, _now()) if ran.summary else None
+        page = _write(uri, ran.summary, output / planned.study / name, _now()) if ran.summary else None
     except (TrackingError, SetupError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -260,7 +260,7 @@ def run(
     say(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
     if page is not None:
         say(f"report: {page}")
-    say(f"MLflow: {_where_to_look(uri)}")
+    say(f"MLflow: python -m ablations ui {planned.study} --profile {name}{_uri_option(tracking_uri)}")
     if planned.look < len(planned.looks) and outcome.state == "complete":
         extended = _command(file, name, given | {"--extend": None})
         say(f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {extended}")
@@ -485,16 +485,40 @@ def doctor(
 
 @app.command()
 def ui(
+    study: Annotated[
+        str | None, typer.Argument(help="Study whose page to name: a file, or a name; default: none.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help="Of the study; needed if it is recorded at several.")
+    ] = None,
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow's own pages on the store of this folder, on this machine only."""
-    from ablations.tracking.schema import default_uri
+    """Open MLflow's own pages on the store of this folder, on this machine only, and say where a study is in them."""
+    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.tracking.store import shown_uri
 
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    # Not on the command line, where every user of the machine could read its password.
-    environ = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri or default_uri()}
-    print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    uri = tracking_uri or default_uri()
+    page = ""
+    if study is not None:
+        from ablations.tracking.reader import study_page
+
+        try:
+            page = study_page(uri, *_recorded(uri, study, profile))
+        except TrackingError as error:
+            raise UserError(str(error)) from error
+    if uri.startswith(("http://", "https://")):
+        print(f"{shown_uri(uri).rstrip('/')}/{page}")
+        return
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environ = {
+        **os.environ,
+        # Not on the command line, where every user of the machine could read its password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        # Sixteen processes more, for what the suite has no use for.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
     raise typer.Exit(subprocess.run(command, env=environ).returncode)
 
 
@@ -600,7 +624,7 @@ def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named:
             unreadable.append(Unreadable(study, profile, str(error)))
             continue
         summaries.append(summary)
-        print(f"report: {_write(summary, output / study / profile, created)}", flush=True)
+        print(f"report: {_write(uri, summary, output / study / profile, created)}", flush=True)
     if len(wanted) > 1:
         try:
             print(f"index: {write_index(summaries, unreadable, output, created)}")
@@ -614,7 +638,7 @@ def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named:
 
 
 def _report(uri: str, study: str, profile: str, output: Path) -> Path:
-    return _write(_summary(uri, study, profile), output / study / profile, _now())
+    return _write(uri, _summary(uri, study, profile), output / study / profile, _now())
 
 
 def _summary(uri: str, study: str, profile: str) -> StudySummary:
@@ -633,13 +657,21 @@ def _warn_of_waiting(uri: str, study: str, profile: str) -> None:
         _say(f"warning: {plural(waiting, 'record')} of {study} not in MLflow yet. Write them with: {sync_all}")
 
 
-def _write(summary: StudySummary, folder: Path, created: str) -> Path:
-    from ablations.reporting.render import write_report
+def _write(uri: str, summary: StudySummary, folder: Path, created: str) -> Path:
+    """Write the report, and show it in MLflow; the page."""
+    from ablations.reporting.render import description, write_report
+    from ablations.tracking.publish import publish
+    from ablations.tracking.schema import TrackingError
 
     try:
-        return write_report(summary, folder, created=created)
+        page = write_report(summary, folder, created=created)
     except OSError as error:
         raise UserError(f"the report cannot be written to {folder}: {error.strerror}") from error
+    try:
+        publish(uri, summary, description(summary), folder)
+    except TrackingError as error:
+        _say(f"warning: {error}; the report is in {folder}, and not in MLflow")
+    return page
 
 
 def _now() -> str:
@@ -765,16 +797,6 @@ def _uri_option(uri: str | None) -> str:
 
     here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     return "" if uri in {None, here} else f" --tracking-uri {shlex.quote(shown_uri(uri or ''))}"
-
-
-def _where_to_look(uri: str) -> str:
-    from ablations.tracking.store import shown_uri
-
-    if uri.startswith(("http://", "https://")):
-        return shown_uri(uri)
-    here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    store = "" if uri == here else f" --backend-store-uri {shlex.quote(shown_uri(uri))}"
-    return f"mlflow ui{store}   then open http://127.0.0.1:5000"
 
 
 def _console() -> Console:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from ablations.plan import Plan
 from ablations.progress import Mark, Progress, Running
-from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec
+from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec, in_short
 from ablations.units import in_words, plural
 
 Sign = Mark | Literal["partly"]
@@ -383,10 +383,7 @@ def _ending(result: TrialResult | None) -> dict[str, Any]:
 def outcome(spec: TrialSpec, result: TrialResult | None) -> str:
     """How a trial ended, in a line."""
     name = f"{spec.variant}, {spec.phase}, seed {spec.seed}"
-    values = ", ".join(
-        f"{key.split('.', 1)[1]} {format(value, '.3g') if isinstance(value, float) else value}"
-        for key, value in spec.hyperparameters.items()
-    )
+    values = ", ".join(in_short(spec.hyperparameters))
     name = f"{name} ({values})" if values else name
     if result is None:
         return f"{name}: paused, its state is saved"

@@ -170,6 +170,16 @@ def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
     return sorted((parts[0], parts[1]) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts)))
 
 
+def study_page(tracking_uri: str, study: str, profile: str) -> str:
+    """Where MLflow's pages show a study, below their address.
+
+    Raises:
+        TrackingError: the store cannot be used, or holds no such study.
+    """
+    with _found(tracking_uri, study, profile) as found:
+        return f"#/experiments/{found.parent.info.experiment_id}/runs/{found.parent.info.run_id}"
+
+
 @dataclass(frozen=True)
 class _Found:
     """A study's run, and the plan in it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,12 +15,12 @@ from mlflow import MlflowClient
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
-from ablations.plan import Look, Plan
+from ablations.plan import SEARCH_SEED, Look, Plan
 from ablations.tracking import schema
 from ablations.tracking.spool import Entry, Spool, spool_path
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
 from ablations.tracking.writer import Writer
-from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash
+from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash, in_short
 from ablations.units import plural
 
 FLUSH_SECONDS = 10.0
@@ -29,6 +30,10 @@ RETRY_SECONDS = 5.0
 
 SOON_SECONDS = 3.0
 """A last wait for the store is announced if it is longer."""
+
+
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+"""What Markdown, which MLflow takes descriptions for, could mean anything by; a backslash before it makes it text."""
 
 
 @dataclass
@@ -121,8 +126,14 @@ class Recorder:
             schema.STUDY: self._plan.study,
             schema.PROFILE: self._plan.profile,
             schema.SINCE: str(_now_ms()),
-            schema.DESCRIPTION: f"{self._plan.question}\n\n{self._plan.profile_description}",
+            schema.DESCRIPTION: _PUNCTUATION.sub(
+                r"\\\g<0>", f"{self._plan.question}\n\n{self._plan.profile_description}"
+            ),
         }
+
+    def _dataset(self) -> dict[str, str]:
+        data = self._plan.data
+        return {"name": data.name, "checksum": self._plan.data_checksum, "source": json.dumps(data.model_dump())}
 
     def _put(self, kind: str, **values: Any) -> Entry:
         entry = {"kind": kind, **values}
@@ -228,11 +239,10 @@ class Recorder:
             # Before its first trial, so that a run that is killed has told, too.
             self._put_text(schema.session_file(self._session_id), json.dumps(self._session, indent=1))
             self._is_session_told = True
-        number = "" if spec.number is None else f" {spec.number}"
         entry = self._put(
             "trial",
             trial_id=spec.id,
-            name=f"{spec.variant} {spec.phase}{number} seed {spec.seed}",
+            name=_name(spec),
             tags={
                 schema.KIND: "trial",
                 schema.STUDY: self._plan.study,
@@ -242,7 +252,12 @@ class Recorder:
             },
             labels=self._labels(spec),
             session=self._session_id,
-            params={key: _param(value) for key, value in _flat(spec.config.to_json())},
+            # With phase and seed among them, MLflow's plots can tell trials apart that differ in nothing else.
+            params={
+                "phase": spec.phase,
+                "seed": str(spec.seed),
+                **{key: _param(value) for key, value in _flat(spec.config.to_json())},
+            },
             spec=_described(spec),
             status=status,
             started_ms=running.started_ms,
@@ -288,6 +303,14 @@ def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -
     with store_errors(tracking_uri):
         text = json.dumps([asdict(look) for look in looks])
         MlflowClient(tracking_uri).set_tag(parent_run_id, schema.LOOKS, text)
+
+
+def _name(spec: TrialSpec) -> str:
+    """What a person calls the trial: `two, tune 3, lr 0.0898`, `two, confirm, seed 1, lr 0.0898`."""
+    number = "" if spec.number is None else f" {spec.number}"
+    # Every search is on one seed.
+    seed = [] if spec.phase == "tune" and spec.seed == SEARCH_SEED else [f"seed {spec.seed}"]
+    return ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
 
 
 def _recorded(entry: Entry) -> RecordedTrial:

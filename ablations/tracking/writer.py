@@ -7,7 +7,8 @@ from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
@@ -136,6 +137,8 @@ class Writer:
             self._client.update_run(self._parent, status="RUNNING")
         self._keep(self._parent, entry["text"], schema.STUDY_FILE)
         self._keep(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
+        if "dataset" in entry:
+            self._client.log_inputs(self._parent, [_dataset_input(entry["dataset"])])
         self._client.set_tag(self._parent, schema.PLAN_ID, entry["plan_id"])
 
     def _write_trial(self, entry: Entry) -> None:
@@ -188,6 +191,14 @@ class Writer:
             self._client.set_terminated(run_id, status=entry["status"], end_time=entry["ended_ms"])
         if entry["status"] == "FINISHED":
             self._finished.add(trial_id)
+
+
+def _dataset_input(values: dict[str, str]) -> DatasetInput:
+    """MLflow's record of a data set, whose digest is at most 36 characters long; the source has the whole checksum."""
+    digest = values["checksum"].split(":", 1)[-1][:MAX_DATASET_DIGEST_SIZE]
+    source = json.dumps({"checksum": values["checksum"], **json.loads(values["source"])})
+    dataset = Dataset(values["name"], digest, source_type="ablations", source=source)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "train, validation, test")])
 
 
 def _tags(values: dict[str, Any]) -> list[RunTag]:

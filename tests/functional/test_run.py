@@ -42,7 +42,7 @@ def test_a_run_says_what_it_does_and_where_the_report_is(finished: Finished) -> 
     assert "starter" in first
     assert f"trained {NUM_TRIALS} trials, found 0 done before" in finished.said
     assert "reports/tiny/starter/index.html" in finished.said
-    assert "mlflow ui" in finished.said
+    assert "MLflow: python -m ablations ui tiny --profile starter\n" in finished.said
 
 
 def test_a_run_leaves_a_whole_report(finished: Finished) -> None:
