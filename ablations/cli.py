@@ -204,6 +204,10 @@ def run(
             "--dry-run", help="All but the training: made-up numbers, store and report in a temporary folder."
         ),
     ] = False,
+    log_models: Annotated[
+        bool,
+        typer.Option("--log-models", help="Record the networks of the confirmations that this run trains, too."),
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")] = False,
     json_lines: Annotated[
         bool, typer.Option("--json-lines", help="Say all in JSON, an object an event, for other programs.")
@@ -236,16 +240,28 @@ def run(
     from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
-    given = _given(tracking_uri, data_dir, output, extend)
+    given = _given(tracking_uri, data_dir, output, extend) | ({"--log-models": None} if log_models else {})
+    weights_dir = session.WEIGHTS if log_models else None
     again = _command(file, name, given)
     if isinstance(display, JsonProgress):
         display.planned()
     try:
         executor = (
-            DryExecutor(machine.num_workers) if dry_run else session.local_executor(machine, data_dir, display.warn)
+            DryExecutor(machine.num_workers)
+            if dry_run
+            else session.local_executor(machine, data_dir, display.warn, weights_dir=weights_dir)
         )
         deadline = None if max_minutes is None else started + 60 * max_minutes
-        ran = session.run(planned, file.text, executor, display, tracking_uri=uri, command=again, deadline=deadline)
+        ran = session.run(
+            planned,
+            file.text,
+            executor,
+            display,
+            tracking_uri=uri,
+            command=again,
+            deadline=deadline,
+            weights_dir=weights_dir,
+        )
         page = _write(uri, ran.summary, output / planned.study / name, _now()) if ran.summary else None
     except (TrackingError, SetupError) as error:
         raise UserError(str(error)) from error

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -17,6 +18,7 @@ from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.plan import SEARCH_SEED, Look, Plan
 from ablations.tracking import schema
+from ablations.tracking.models import CONFIG
 from ablations.tracking.spool import Entry, Spool, spool_path
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
 from ablations.tracking.writer import Writer
@@ -62,6 +64,7 @@ class Recorder:
         warn: Callable[[str], None] = lambda text: None,
         *,
         session: Mapping[str, Any] = MappingProxyType({}),
+        weights_dir: Path | None = None,
     ) -> None:
         """Open the store and the spool.
 
@@ -71,6 +74,7 @@ class Recorder:
             study_text: its file.
             warn: hears, from any thread, that the store does not answer, or answers again.
             session: describes what trains in this run: versions, processor, commit, command.
+            weights_dir: where a trial's weights are when it ends, to be recorded as a model; None records none.
 
         Raises:
             OSError: the spool cannot be kept.
@@ -81,6 +85,7 @@ class Recorder:
         self.tracking_uri = tracking_uri
         self.trouble: str | None = None
         """Why the store takes nothing now."""
+        self._weights_dir = weights_dir
         self._session = dict(session)
         self._session_id = content_hash(self._session)
         self._is_session_told = False
@@ -107,7 +112,14 @@ class Recorder:
             )
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
-        self._put("study", plan_id=plan.id, text=study_text, plan=plan.to_json(), tags=self._study_tags())
+        self._put(
+            "study",
+            plan_id=plan.id,
+            text=study_text,
+            plan=plan.to_json(),
+            tags=self._study_tags(),
+            dataset=self._dataset(),
+        )
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
@@ -265,9 +277,17 @@ class Recorder:
             ended_ms=max(running.started_ms, _now_ms()),
             epochs=[asdict(record) for record in running.pending],
             result=result.to_json() if result else None,
+            weights=self._weights(spec) if result else None,
         )
         running.pending, running.flushed, running.flushed_at = [], True, time.monotonic()
         return entry
+
+    def _weights(self, spec: TrialSpec) -> dict[str, Any] | None:
+        """Where the trial's weights are, and all that it takes to make a network of them."""
+        file = self._weights_dir and self._weights_dir.absolute() / f"{spec.id}.pt"
+        if file is None or not file.exists():
+            return None
+        return {"file": str(file), "config": CONFIG.dump_python(spec.config, mode="json")}
 
     def _labels(self, spec: TrialSpec) -> dict[str, str]:
         """What does not decide a trial's result, and may differ from plan to plan."""

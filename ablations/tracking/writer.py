@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import mlflow
@@ -13,6 +14,7 @@ from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.tracking import schema
+from ablations.tracking.models import CONFIG, log_model
 from ablations.tracking.spool import Entry
 from ablations.tracking.store import store_errors
 from ablations.trial import EpochRecord
@@ -146,6 +148,7 @@ class Writer:
         if trial_id in self._finished:
             # Trained again by a run that could not see the store. The first record stays.
             self._client.log_batch(self._run_ids[trial_id], tags=_tags(entry["labels"]))
+            _remove_weights(entry)
             return
         epochs = [EpochRecord(**values) for values in entry["epochs"]]
         if trial_id in self._run_ids:
@@ -185,12 +188,26 @@ class Writer:
         )
         if result:
             self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)
+            self._keep_model(run_id, entry)
             # Last: a trial counts once all of it is written.
             self._client.set_tag(run_id, schema.STATUS, result["status"])
         if entry["status"] != "RUNNING":
             self._client.set_terminated(run_id, status=entry["status"], end_time=entry["ended_ms"])
         if entry["status"] == "FINISHED":
             self._finished.add(trial_id)
+        _remove_weights(entry)
+
+    def _keep_model(self, run_id: str, entry: Entry) -> None:
+        weights = entry.get("weights")
+        # They are gone where this entry was written before.
+        if weights and Path(weights["file"]).exists():
+            log_model(self._client, run_id, Path(weights["file"]), CONFIG.validate_json(json.dumps(weights["config"])))
+
+
+def _remove_weights(entry: Entry) -> None:
+    """The worker's file is of no use once its model is recorded."""
+    if entry.get("weights"):
+        Path(entry["weights"]["file"]).unlink(missing_ok=True)
 
 
 def _dataset_input(values: dict[str, str]) -> DatasetInput:
