@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import shutil
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,9 @@ def log_model(client: MlflowClient, run_id: str, weights: Path, config: TrialCon
     model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes).eval()
     load_weights(model, weights)
     shape = (dataset.channels, size, size)
-    with tempfile.TemporaryDirectory(prefix="ablations-") as name:
+    with tempfile.TemporaryDirectory(prefix="ablations-") as name, warnings.catch_warnings():
+        # MLflow's advice is for who calls it by hand, and would stand in the midst of what a run shows.
+        warnings.simplefilter("ignore")
         saved = Path(name) / MODEL_FOLDER
         mlflow.pytorch.save_model(
             model,
