@@ -53,6 +53,7 @@ class QuietProgress:
         """
         self._progress = Progress(plan, num_workers)
         self._console = console
+        self._confirming = False
 
     def found(self, spec: TrialSpec, result: TrialResult) -> None:
         """A trial was recorded already."""
@@ -89,7 +90,8 @@ class QuietProgress:
 
     def _enter(self, phase: Phase) -> None:
         # The runner confirms once every search is done.
-        if phase == "confirm":
+        if phase == "confirm" and not self._confirming:
+            self._confirming = True
             self._progress.settled()
 
     def __enter__(self) -> Self:

@@ -11,6 +11,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -380,7 +381,8 @@ def _keep_weights(model: nn.Module, path: Path, spec: TrialSpec) -> None:
         part.replace(path)
     # torch says of a full disk that its own file is not as it should be.
     except (OSError, RuntimeError) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         warnings.warn(
             f"the weights of {spec.variant}, seed {spec.seed}, cannot be kept in {path}: {error}",
             CheckpointWarning,
