@@ -25,8 +25,10 @@ if TYPE_CHECKING:
 
     from ablations.analysis import StudySummary
     from ablations.costs import Measurement, Workload
+    from ablations.display import QuietProgress
     from ablations.loading import StudyFile
     from ablations.plan import Machine, Plan
+    from ablations.session import Ran
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; README.md explains them."""
@@ -202,22 +204,33 @@ def run(
             "--dry-run", help="All but the training: made-up numbers, store and report in a temporary folder."
         ),
     ] = False,
+    log_models: Annotated[
+        bool,
+        typer.Option("--log-models", help="Record the networks of the confirmations that this run trains, too."),
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but warnings and errors.")] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json-lines", help="Say all in JSON, an object an event, for other programs.")
+    ] = False,
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
     from ablations import session
-    from ablations.display import LiveProgress, PlainProgress
+    from ablations.display import JsonProgress
     from ablations.execution.dry import DryExecutor
     from ablations.execution.environment import detect
     from ablations.execution.local import SetupError
     from ablations.printing import headline
 
     started = time.monotonic()
+    if quiet and json_lines:
+        raise UserError("--quiet and --json-lines cannot go together: give one of them")
     file = _study(study)
     machine = detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
-    console = _console()
-    console.print(headline(planned, machine, why), soft_wrap=True)
+    display = _display(planned, machine, quiet=quiet, json_lines=json_lines)
+    say = _unsaid if quiet or json_lines else print
+    say(headline(planned, machine, why))
     if dry_run:
         # Never the user's store; and nobody shall take the report for a real one.
         output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
@@ -227,16 +240,29 @@ def run(
     from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
-    given = _given(tracking_uri, data_dir, output, extend)
+    given = _given(tracking_uri, data_dir, output, extend) | ({"--log-models": None} if log_models else {})
+    weights_dir = session.WEIGHTS if log_models else None
     again = _command(file, name, given)
-    display = (LiveProgress if console.is_terminal else PlainProgress)(planned, machine.num_workers, console)
+    if isinstance(display, JsonProgress):
+        display.planned()
     try:
         executor = (
-            DryExecutor(machine.num_workers) if dry_run else session.local_executor(machine, data_dir, display.warn)
+            DryExecutor(machine.num_workers)
+            if dry_run
+            else session.local_executor(machine, data_dir, display.warn, weights_dir=weights_dir)
         )
         deadline = None if max_minutes is None else started + 60 * max_minutes
-        ran = session.run(planned, file.text, executor, display, tracking_uri=uri, command=again, deadline=deadline)
-        page = _write(ran.summary, output / planned.study / name, _now()) if ran.summary else None
+        ran = session.run(
+            planned,
+            file.text,
+            executor,
+            display,
+            tracking_uri=uri,
+            command=again,
+            deadline=deadline,
+            weights_dir=weights_dir,
+        )
+        page = _write(uri, ran.summary, output / planned.study / name, _now()) if ran.summary else None
     except (TrackingError, SetupError) as error:
         raise UserError(str(error)) from error
     except OSError as error:
@@ -246,39 +272,40 @@ def run(
         )
     outcome = ran.outcome
 
-    print(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
+    code = _exit_code(ran)
+    say(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
     if page is not None:
-        print(f"report: {page}")
-    print(f"MLflow: {_where_to_look(uri)}")
+        say(f"report: {page}")
+    say(f"MLflow: python -m ablations ui {planned.study} --profile {name}{_uri_option(tracking_uri)}")
     if planned.look < len(planned.looks) and outcome.state == "complete":
-        print(
-            f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {_command(file, name, given | {'--extend': None})}"
+        extended = _command(file, name, given | {"--extend": None})
+        say(f"what is undecided may be taken to {planned.looks[-1]} seeds, as planned: {extended}")
+    if isinstance(display, JsonProgress):
+        display.tell(
+            "done", exit_code=code, **asdict(outcome), report=page and str(page), waiting=ran.waiting, command=again
         )
     for missing in outcome.unmeasured:
         _say(f"warning: memory and speed could not be measured: {missing}")
     for failure in outcome.failures:
         _say(f"warning: a trial failed twice: {failure}")
-    lost = ""
+    last = []
+    if outcome.state == "interrupted":
+        last.append(f"interrupted; what is done is kept. Go on with: {again}")
+    elif outcome.state == "budget":
+        last.append(f"stopped by --max-minutes; what is done is kept. Go on with: {again}")
     if ran.waiting:
         store = _uri_option(tracking_uri)
-        lost = (
+        last.append(
             f"{ran.trouble}. Nothing is lost: {ran.waiting} wait for it. Write them with: python -m ablations sync{store}\n"
             f"and then the report with: python -m ablations report {planned.study} --profile {name}{store}"
         )
-    match outcome.state:
-        case "interrupted":
-            _fail(
-                "\n".join(filter(None, (f"interrupted; what is done is kept. Go on with: {again}", lost))), INTERRUPTED
-            )
-        case "budget":
-            print(
-                "\n".join(filter(None, (f"stopped by --max-minutes; what is done is kept. Go on with: {again}", lost)))
-            )
-            sys.exit(STOPPED)
-    if lost:
-        _fail(lost, FAILED)
     if outcome.failures:
-        _fail(f"{plural(len(outcome.failures), 'trial')} failed; tried again by: {again}", FAILED)
+        last.append(f"{plural(len(outcome.failures), 'trial')} failed; tried again by: {again}")
+    if code == STOPPED:
+        say("\n".join(last))
+        sys.exit(STOPPED)
+    if code != DONE:
+        _fail("\n".join(last), code)
 
 
 @app.command()
@@ -308,17 +335,42 @@ def sync(tracking_uri: UriOption = None) -> None:
 
 @app.command()
 def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: UriOption = None) -> None:
-    """Show what of a study is done, from the tracking store."""
-    from ablations.printing import print_status
-    from ablations.tracking.reader import read_study
-    from ablations.tracking.schema import TrackingError, default_uri
+    """Show how far a study is, whoever runs it: what is done, what runs and since when. From the tracking store."""
+    from ablations.display import clock_time, print_progress
+    from ablations.tracking.lock import held_by
+    from ablations.tracking.reader import read_progress
+    from ablations.tracking.schema import TrackingError, database, default_uri
 
     uri = tracking_uri or default_uri()
     try:
-        stored = read_study(uri, *_recorded(uri, study, profile))
+        name, recorded_at = _recorded(uri, study, profile)
+        stored = read_progress(uri, name, recorded_at)
     except TrackingError as error:
         raise UserError(str(error)) from error
-    print_status(stored.plan, stored.trials, _console())
+    progress = stored.progress
+    holder = held_by(uri, name, recorded_at)
+    # Whoever runs a study whose store is a file here has its lock.
+    elsewhere = stored.state == "RUNNING" and database(uri) is None
+    if holder is None:
+        if not elsewhere:
+            progress.stopped()
+        _warn_of_waiting(uri, name, recorded_at)
+    console = _console()
+    console.print(f"{name}, profile {recorded_at}: {progress.plan.question}", soft_wrap=True)
+    print_progress(progress, console)
+    at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
+    again = f"python -m ablations run {_runnable(study)} {at}"
+    if holder is not None:
+        print(f"it is being run by {holder}")
+    elif elsewhere:
+        print(
+            f"it runs since {clock_time(stored.since_ms)}, elsewhere, and was last heard of at "
+            f"{clock_time(stored.heard_ms)}. If that run was killed, go on with: {again}"
+        )
+    elif progress.num_done < progress.num_trials or progress.count("failed"):
+        print(f"nothing runs it now. Go on with: {again}")
+    else:
+        print(f"all is done. The report again: python -m ablations report {name} {at}")
 
 
 @app.command()
@@ -449,16 +501,40 @@ def doctor(
 
 @app.command()
 def ui(
+    study: Annotated[
+        str | None, typer.Argument(help="Study whose page to name: a file, or a name; default: none.")
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", "-p", help="Of the study; needed if it is recorded at several.")
+    ] = None,
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow's own pages on the store of this folder, on this machine only."""
-    from ablations.tracking.schema import default_uri
+    """Open MLflow's own pages on the store of this folder, on this machine only, and say where a study is in them."""
+    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.tracking.store import shown_uri
 
-    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)]
-    # Not on the command line, where every user of the machine could read its password.
-    environ = {**os.environ, "MLFLOW_BACKEND_STORE_URI": tracking_uri or default_uri()}
-    print(f"MLflow at http://127.0.0.1:{port} (Ctrl-C ends it)", flush=True)
+    uri = tracking_uri or default_uri()
+    page = ""
+    if study is not None:
+        from ablations.tracking.reader import study_page
+
+        try:
+            page = study_page(uri, *_recorded(uri, study, profile))
+        except TrackingError as error:
+            raise UserError(str(error)) from error
+    if uri.startswith(("http://", "https://")):
+        print(f"{shown_uri(uri).rstrip('/')}/{page}")
+        return
+    command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    environ = {
+        **os.environ,
+        # Not on the command line, where every user of the machine could read its password.
+        "MLFLOW_BACKEND_STORE_URI": uri,
+        # Sixteen processes more, for what the suite has no use for.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    }
+    print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
     raise typer.Exit(subprocess.run(command, env=environ).returncode)
 
 
@@ -513,6 +589,14 @@ def _study_name(study: str) -> str:
     return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
 
 
+def _runnable(study: str) -> str:
+    """What `run` takes for a study that was named: it needs the file, unless that ships with the suite."""
+    from ablations.loading import shipped_studies
+
+    is_file = study.endswith((".yaml", ".yml"))
+    return study if is_file or study in {file.stem for file in shipped_studies()} else "STUDY_FILE"
+
+
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
     """Names and profiles of the named studies, or of all in the store; at `profile`, or at all that are recorded."""
     from ablations.tracking.reader import recorded_studies
@@ -528,7 +612,6 @@ def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tup
 
 def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
-    from ablations.loading import shipped_studies
     from ablations.spec import nearest, shown
     from ablations.tracking.store import shown_uri
 
@@ -537,10 +620,8 @@ def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: l
         return f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one"
     names = [_study_name(study) for study in studies]
     held = sorted({name for name, _ in recorded})
-    # `run` needs the file of a study, unless it ships with the suite.
-    known = studies[0] != names[0] or names[0] in {file.stem for file in shipped_studies()}
     options = ["--profile", profile] if profile else []
-    command = shlex.join(["python", "-m", "ablations", "run", studies[0] if known else "STUDY_FILE", *options])
+    command = shlex.join(["python", "-m", "ablations", "run", _runnable(studies[0]), *options])
     hint = f"; {nearest(names[0], held)}" if held else "."
     return f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}{hint} Run it first: {command}"
 
@@ -559,7 +640,7 @@ def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named:
             unreadable.append(Unreadable(study, profile, str(error)))
             continue
         summaries.append(summary)
-        print(f"report: {_write(summary, output / study / profile, created)}", flush=True)
+        print(f"report: {_write(uri, summary, output / study / profile, created)}", flush=True)
     if len(wanted) > 1:
         try:
             print(f"index: {write_index(summaries, unreadable, output, created)}")
@@ -573,27 +654,40 @@ def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named:
 
 
 def _report(uri: str, study: str, profile: str, output: Path) -> Path:
-    return _write(_summary(uri, study, profile), output / study / profile, _now())
+    return _write(uri, _summary(uri, study, profile), output / study / profile, _now())
 
 
 def _summary(uri: str, study: str, profile: str) -> StudySummary:
     from ablations.session import look
+
+    _warn_of_waiting(uri, study, profile)
+    return look(uri, study, profile)
+
+
+def _warn_of_waiting(uri: str, study: str, profile: str) -> None:
     from ablations.tracking.spool import num_waiting
 
     waiting = num_waiting(uri, study, profile)
     if waiting:
         sync_all = f"python -m ablations sync{_uri_option(uri)}"
         _say(f"warning: {plural(waiting, 'record')} of {study} not in MLflow yet. Write them with: {sync_all}")
-    return look(uri, study, profile)
 
 
-def _write(summary: StudySummary, folder: Path, created: str) -> Path:
-    from ablations.reporting.render import write_report
+def _write(uri: str, summary: StudySummary, folder: Path, created: str) -> Path:
+    """Write the report, and show it in MLflow; the page."""
+    from ablations.reporting.render import description, write_report
+    from ablations.tracking.publish import publish
+    from ablations.tracking.schema import TrackingError
 
     try:
-        return write_report(summary, folder, created=created)
+        page = write_report(summary, folder, created=created)
     except OSError as error:
         raise UserError(f"the report cannot be written to {folder}: {error.strerror}") from error
+    try:
+        publish(uri, summary, description(summary), folder)
+    except TrackingError as error:
+        _say(f"warning: {error}; the report is in {folder}, and not in MLflow")
+    return page
 
 
 def _now() -> str:
@@ -661,6 +755,36 @@ def _plan_json(planned: Plan, measured: Mapping[str, Measurement]) -> dict[str, 
     }
 
 
+def _display(plan: Plan, machine: Machine, *, quiet: bool, json_lines: bool) -> QuietProgress:
+    """What shows a run: a grid on a terminal with somebody before it, else lines."""
+    from rich.console import Console
+
+    from ablations.display import JsonProgress, LiveProgress, PlainProgress, QuietProgress
+
+    console = _console()
+    if json_lines:
+        return JsonProgress(plan, machine.num_workers, console)
+    if quiet:
+        return QuietProgress(
+            plan, machine.num_workers, Console(stderr=True, markup=False, emoji=False, highlight=False)
+        )
+    # A colour that is forced on a file makes it no terminal.
+    watched = console.is_interactive and sys.stdout.isatty() and os.environ.get("CI", "false") in {"", "0", "false"}
+    return (LiveProgress if watched else PlainProgress)(plan, machine.num_workers, console)
+
+
+def _unsaid(text: str) -> None:
+    """Say nothing."""
+
+
+def _exit_code(ran: Ran) -> int:
+    if ran.outcome.state == "interrupted":
+        return INTERRUPTED
+    if ran.outcome.state == "budget":
+        return STOPPED
+    return FAILED if ran.waiting or ran.outcome.failures else DONE
+
+
 def _command(file: StudyFile, profile: str, options: Mapping[str, str | None]) -> str:
     """The command that goes on with a run; `options` are those that were given, None for a flag's value."""
     words = ["python", "-m", "ablations", "run", str(file.path), "--profile", profile]
@@ -689,16 +813,6 @@ def _uri_option(uri: str | None) -> str:
 
     here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
     return "" if uri in {None, here} else f" --tracking-uri {shlex.quote(shown_uri(uri or ''))}"
-
-
-def _where_to_look(uri: str) -> str:
-    from ablations.tracking.store import shown_uri
-
-    if uri.startswith(("http://", "https://")):
-        return shown_uri(uri)
-    here = f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-    store = "" if uri == here else f" --backend-store-uri {shlex.quote(shown_uri(uri))}"
-    return f"mlflow ui{store}   then open http://127.0.0.1:5000"
 
 
 def _console() -> Console:

@@ -1,81 +1,98 @@
-"""Progress on a terminal: what runs, what is done, time left. Plain lines where the output is no terminal."""
+"""Progress as people and programs see it: a grid on a terminal, lines elsewhere, JSON lines, or nothing."""
 
 from __future__ import annotations
 
-import time
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import Any, Literal, Self
 
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
+from rich.text import Text
 
 from ablations.plan import Plan
-from ablations.trial import EpochRecord, TrialResult, TrialSpec
-from ablations.units import in_words
+from ablations.progress import Mark, Progress, Running
+from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec, in_short
+from ablations.units import in_words, plural
+
+Sign = Mark | Literal["partly"]
+
+SIGNS: Mapping[Sign, tuple[str, str, str, str]] = {
+    "finished": ("■", "#", "green", "done"),
+    "partly": ("▪", "+", "green", "in part"),
+    "running": (">", ">", "bold cyan", "running"),
+    "waiting": ("·", ".", "dim", "to do"),
+    "paused": ("=", "=", "cyan", "to go on"),
+    "pruned": ("-", "-", "dim", "pruned"),
+    "diverged": ("!", "!", "yellow", "diverged"),
+    "failed": ("x", "x", "bold red", "failed"),
+}
+"""What stands for a trial: its sign, the same for terminals that know ASCII only, its colour, and what it means."""
+
+_TELLING: Sequence[Mark] = ("running", "failed", "diverged", "paused")
+"""What one sign for several trials says of them first."""
+
+MIN_WIDTH = 50
+"""Columns of a terminal that has room for accuracies in the grid."""
 
 
-class Progressing:
-    """Counts work and guesses the time left; the two displays differ in what they draw."""
+class QuietProgress:
+    """Tells warnings only, and counts."""
 
     def __init__(self, plan: Plan, num_workers: int, console: Console) -> None:
-        self._plan = plan
-        self._num_workers = num_workers
+        """Nothing has happened yet.
+
+        Args:
+            plan: what is to be done.
+            num_workers: trials that run side by side.
+            console: takes what is shown.
+        """
+        self._progress = Progress(plan, num_workers)
         self._console = console
-        self._num_cells = len(plan.cells)
-        self._num_done = 0
-        self._num_trained = 0
-        # A trial's work is taken to be in proportion to its MACs plus a fixed share, in the unit of the baseline's trial.
-        mean_macs = sum(variant.costs.macs for variant in plan.variants) / len(plan.variants)
-        self._work = {variant.name: 0.3 + variant.costs.macs / mean_macs for variant in plan.variants}
-        self._work_left = sum(self._work[cell.variant] for cell in plan.cells)
-        self._work_trained = 0.0
-        self._started_at: float | None = None
+        self._confirming = False
 
     def found(self, spec: TrialSpec, result: TrialResult) -> None:
         """A trial was recorded already."""
-        self._num_done += 1
-        self._work_left -= self._work[spec.variant]
+        self._enter(spec.phase)
+        self._progress.found(spec, result)
 
     def started(self, spec: TrialSpec) -> None:
         """A trial starts."""
-        if self._started_at is None:
-            self._started_at = time.monotonic()
+        self._enter(spec.phase)
+        self._progress.started(spec, spec.id, spec.config.train.epochs)
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended."""
+        self._progress.epoch(spec.id, record)
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
-        if result is not None:
-            self._num_done += 1
-            self._num_trained += 1
-            self._work_left -= self._work[spec.variant]
-            self._work_trained += self._work[spec.variant]
+        if result is None:
+            self._progress.left(spec, spec.id)
+        else:
+            self._progress.ended(spec, result)
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
         """A trial failed, and will be tried once more."""
-        self.warn(f"{_outcome(spec, result)}; it is tried once more when nothing else runs")
+        self._progress.left(spec, spec.id)
+        self.warn(f"{outcome(spec, result)}; it is tried once more when nothing else runs")
 
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
-        if number == 1:
-            what = "an architecture" if total == 1 else f"{total} architectures"
-            self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Something goes wrong, and the study goes on; from any thread."""
         self._console.print(f"warning: {text}", soft_wrap=True)
 
-    @property
-    def _time_left(self) -> str:
-        # The first trials of each worker say little: they include its start.
-        enough = self._num_trained >= 2 * self._num_workers
-        if self._started_at is None or not enough or self._num_done == self._num_cells:
-            return ""
-        elapsed = time.monotonic() - self._started_at
-        return f"about {in_words(self._work_left * elapsed / self._work_trained)} left"
+    def _enter(self, phase: Phase) -> None:
+        # The runner confirms once every search is done.
+        if phase == "confirm" and not self._confirming:
+            self._confirming = True
+            self._progress.settled()
 
     def __enter__(self) -> Self:
         return self
@@ -86,102 +103,289 @@ class Progressing:
         pass
 
 
-class PlainProgress(Progressing):
+class PlainProgress(QuietProgress):
     """A line for each trial that ends."""
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
         super().ended(spec, result)
-        left = f"; {self._time_left}" if self._time_left else ""
+        left = time_left(self._progress)
         self._console.print(
-            f"[{self._num_done}/{self._num_cells}] {_outcome(spec, result)}{left}",
+            f"[{self._progress.num_done}/{self._progress.num_trials}] {outcome(spec, result)}{left and '; '}{left}",
             soft_wrap=True,
         )
 
+    def measuring(self, number: int, total: int) -> None:
+        """The costs of an architecture are being measured."""
+        if number == 1:
+            what = "an architecture" if total == 1 else f"{total} architectures"
+            self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
 
-class LiveProgress(Progressing):
-    """A bar for the study and a line for each trial under way."""
+
+class LiveProgress(PlainProgress):
+    """Variants by trials, as a grid that fills in, and a line for each trial under way; warnings scroll by above."""
 
     def __init__(self, plan: Plan, num_workers: int, console: Console) -> None:
         super().__init__(plan, num_workers, console)
-        self._bars = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[left]}"),
-            console=console,
-        )
-        self._total = {phase: sum(cell.phase == phase for cell in plan.cells) for phase in ("tune", "confirm")}
-        self._tasks = {
-            phase: self._bars.add_task(phase, total=total, left="") for phase, total in self._total.items() if total
-        }
-        self._running: dict[str, tuple[TrialSpec, EpochRecord | None]] = {}
-        self._live = Live(self._drawn(), console=console, refresh_per_second=4, transient=False)
+        self._live = Live(get_renderable=self._drawn, console=console, refresh_per_second=4)
 
     def __enter__(self) -> Self:
         self._live.start()
+        # It stays where a kill that nobody hears of would leave it hidden.
+        self._console.show_cursor(True)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._live.update(self._drawn())
         self._live.stop()
 
-    def found(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial was recorded already."""
-        super().found(spec, result)
-        self._bars.advance(self._tasks[spec.phase])
+    def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
+        """A trial ended, or was paused."""
+        QuietProgress.ended(self, spec, result)
+        if result is not None and result.status in {"failed", "diverged"}:
+            self._console.print(outcome(spec, result), soft_wrap=True)
+
+    def _drawn(self) -> RenderableType:
+        size = self._console.size
+        # Under way on a third of the screen, and the title, a line for the rest, the key, the sum and the cursor.
+        under_way = running_lines(self._progress, max(1, size.height // 3))
+        num_rows = max(1, size.height - len(under_way) - 5)
+        return Group(grid(self._progress, self._console, num_rows), *under_way, total(self._progress))
+
+
+class JsonProgress(QuietProgress):
+    """An object of JSON for each event, on a line of its own; docs/running.md says what its keys mean."""
+
+    def planned(self) -> None:
+        """Tell what is to be done: the first event."""
+        plan = self._progress.plan
+        self.tell(
+            "plan",
+            study=plan.study,
+            profile=plan.profile,
+            question=plan.question,
+            baseline=plan.baseline,
+            variants=[variant.name for variant in plan.variants],
+            seeds=plan.seeds,
+            num_trials=self._progress.num_trials,
+        )
 
     def started(self, spec: TrialSpec) -> None:
         """A trial starts."""
         super().started(spec)
-        self._running[spec.id] = (spec, None)
-        self._live.update(self._drawn())
+        self.tell("started", **_labels(spec))
+
+    def found(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial was recorded already."""
+        super().found(spec, result)
+        self.tell("found", **_labels(spec), **_ending(result), **self._counts())
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended."""
-        self._running[spec.id] = (spec, record)
-        self._live.update(self._drawn())
-
-    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried once more."""
-        super().retrying(spec, result)
-        self._running.pop(spec.id, None)
-        self._live.update(self._drawn())
+        super().epoch(spec, record)
+        self.tell("epoch", **_labels(spec), **asdict(record))
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
         super().ended(spec, result)
-        self._running.pop(spec.id, None)
-        if result is not None:
-            self._bars.advance(self._tasks[spec.phase])
-            if result.status in {"failed", "diverged"}:
-                self._console.print(f"  {_outcome(spec, result)}")
-        for phase, task in self._tasks.items():
-            self._bars.update(task, left=self._time_left if phase == spec.phase else "")
-        self._live.update(self._drawn())
+        self.tell("ended", **_labels(spec), **_ending(result), **self._counts())
 
-    def _drawn(self) -> Group:
-        table = Table.grid(padding=(0, 2))
-        for spec, record in self._running.values():
-            epochs = spec.config.train.epochs
-            shown = (
-                f"epoch {record.epoch}/{epochs}  loss {record.train_loss:.3f}  "
-                f"validation {record.validation_accuracy_percent:.1f} %  {record.train_images_per_second:,.0f} images/s"
-                if record
-                else f"epoch 0/{epochs}"
-            )
-            table.add_row(f"  {spec.variant}", f"{spec.phase}, seed {spec.seed}", shown)
-        return Group(self._bars, table)
+    def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
+        """A trial failed, and will be tried once more."""
+        self._progress.left(spec, spec.id)
+        self.tell("retrying", **_labels(spec), **_ending(result))
+
+    def measuring(self, number: int, total: int) -> None:
+        """The costs of an architecture are being measured."""
+        self.tell("measuring", number=number, num_architectures=total)
+
+    def warn(self, text: str) -> None:
+        """Something goes wrong, and the study goes on; from any thread."""
+        self.tell("warning", text=text)
+
+    def tell(self, event: str, **values: Any) -> None:
+        """Write an event.
+
+        Args:
+            event: what happened.
+            values: what JSON can hold.
+        """
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        line = json.dumps({"event": event, "time": now, **values}, ensure_ascii=False)
+        # In one piece: warnings come from other threads.
+        self._console.file.write(f"{line}\n")
+        self._console.file.flush()
+
+    def _counts(self) -> dict[str, Any]:
+        seconds = self._progress.seconds_left
+        return {
+            "num_done": self._progress.num_done,
+            "num_trials": self._progress.num_trials,
+            "seconds_left": None if seconds is None else round(seconds),
+        }
 
 
-def _outcome(spec: TrialSpec, result: TrialResult | None) -> str:
+def print_progress(progress: Progress, console: Console) -> None:
+    """All of the grid, what is under way, and the sum."""
+    console.print(Group(grid(progress, console), *running_lines(progress), total(progress)))
+
+
+def grid(progress: Progress, console: Console, max_rows: int | None = None) -> Group:
+    """Variants by trials, a sign a trial, and what the signs mean; as wide as the console at most.
+
+    Args:
+        progress: of the study.
+        console: that it is for.
+        max_rows: variants that there is room for; those under way come first, and a line counts the rest. None: all.
+    """
+    plan = progress.plan
+    phases: list[Phase] = ["tune", "confirm"] if plan.tuned else ["confirm"]
+    shown = _most_telling([variant.name for variant in plan.variants], progress.running, max_rows)
+    name_width = min(max(len("variant"), *map(len, shown)), console.width // 3)
+    # Two columns lie between a column and the next.
+    accuracy_width = 2 + len("mean %") if console.width >= MIN_WIDTH else 0
+    lengths = {phase: max(len(progress.marks(each.name, phase)) for each in plan.variants) for phase in phases}
+    room = console.width - name_width - len(phases) * (2 + accuracy_width)
+    trials_a_sign = _trials_a_sign(lengths, room)
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    table.add_column("variant", no_wrap=True)
+    for phase in phases:
+        table.add_column(phase, no_wrap=True, overflow="crop")
+        if accuracy_width:
+            table.add_column("best %" if phase == "tune" else "mean %", justify="right", no_wrap=True)
+    seen: set[Sign] = set()
+    for name in shown:
+        cells: list[Text | str] = [name if len(name) <= name_width else f"{name[: name_width - 2]}.."]
+        for phase in phases:
+            signs = _grouped(progress.marks(name, phase), trials_a_sign)
+            seen.update(signs)
+            cells.append(_drawn(signs, console))
+            if accuracy_width:
+                accuracy = progress.accuracy_percent(name, phase)
+                cells.append("" if accuracy is None else f"{accuracy:.2f}")
+        table.add_row(*cells)
+    lines: list[RenderableType] = [table]
+    if len(shown) < len(plan.variants):
+        lines.append(_line(f"and {plural(len(plan.variants) - len(shown), 'variant')} more"))
+    key = _line("")
+    if trials_a_sign > 1:
+        key.append(f"a sign for {trials_a_sign}: ")
+    for sign in SIGNS:
+        if sign in seen:
+            key.append_text(_drawn([sign], console)).append(f" {SIGNS[sign][-1]}  ")
+    return Group(*lines, key)
+
+
+def running_lines(progress: Progress, max_lines: int | None = None) -> list[Text]:
+    """What is under way, a line a trial, what matters most first; of more than `max_lines` the last line counts the rest."""
+    running = progress.running
+    shown = running if max_lines is None or len(running) <= max_lines else running[: max_lines - 1]
+    lines = []
+    for each in shown:
+        trial, record = each.trial, each.record
+        told = [f"epoch {record.epoch if record else 0}/{each.num_epochs}"]
+        if each.since_ms is not None:
+            told.append(f"since {clock_time(each.since_ms)}")
+        if record:
+            told.append(f"validation {record.validation_accuracy_percent:.1f} %")
+            told.append(f"{record.train_images_per_second:,.0f} images/s")
+        lines.append(_line(f"> {trial.variant}, {trial.phase}, seed {trial.seed}: {', '.join(told)}"))
+    if len(shown) < len(running):
+        lines.append(_line(f"> and {len(running) - len(shown)} more"))
+    return lines
+
+
+def total(progress: Progress) -> Text:
+    """The study in one line: what is done, how fast it goes, how long it takes."""
+    rate = progress.train_images_per_second
+    told = [f"{progress.num_done:,} of {progress.num_trials:,} trainings done", time_left(progress)]
+    told.append(f"{rate:,.0f} images/s" if rate else "")
+    told += [f"{progress.count(mark)} {mark}" if progress.count(mark) else "" for mark in ("failed", "diverged")]
+    return _line(", ".join(filter(None, told)))
+
+
+def time_left(progress: Progress) -> str:
+    """How long the rest may take, in words; nothing while that cannot be told."""
+    seconds = progress.seconds_left
+    return "" if seconds is None else f"about {in_words(seconds)} left"
+
+
+def clock_time(time_ms: int) -> str:
+    """A time, milliseconds since 1970, as clocks here show it; with its date unless that is today's."""
+    time = datetime.fromtimestamp(time_ms / 1000).astimezone()
+    today = time.date() == datetime.now().astimezone().date()
+    return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")
+
+
+def _trials_a_sign(lengths: Mapping[Phase, int], room: int) -> int:
+    """How many trials a sign must stand for, for rows of these lengths to fit side by side below their titles."""
+    for count in range(1, max(lengths.values()) + 1):
+        if sum(max(len(phase), -(-length // count)) for phase, length in lengths.items()) <= room:
+            return count
+    return max(lengths.values())
+
+
+def _grouped(marks: Sequence[Mark], count: int) -> list[Sign]:
+    return [one_for(marks[start : start + count]) for start in range(0, len(marks), count)]
+
+
+def one_for(marks: Sequence[Mark]) -> Sign:
+    """What stands for several trials: what needs eyes, else what they have in common, else how far they are."""
+    for mark in _TELLING:
+        if mark in marks:
+            return mark
+    if "waiting" in marks:
+        return "waiting" if set(marks) == {"waiting"} else "partly"
+    return "pruned" if set(marks) == {"pruned"} else "finished"
+
+
+def _drawn(signs: Sequence[Sign], console: Console) -> Text:
+    index = 1 if console.options.ascii_only else 0
+    return Text.assemble(*((SIGNS[sign][index], SIGNS[sign][2]) for sign in signs))
+
+
+def _line(text: str) -> Text:
+    # No sign for what is cut off: not every terminal has it.
+    return Text(text, no_wrap=True, overflow="crop")
+
+
+def _most_telling(names: Sequence[str], running: Sequence[Running], count: int | None) -> list[str]:
+    """As many of the variants, in their order: those under way before others."""
+    if count is None or len(names) <= count:
+        return list(names)
+    busy = {each.trial.variant for each in running}
+    chosen = set(sorted(names, key=lambda name: name not in busy)[:count])
+    return [name for name in names if name in chosen]
+
+
+def _labels(spec: TrialSpec) -> dict[str, Any]:
+    return {
+        "trial_id": spec.id,
+        "variant": spec.variant,
+        "phase": spec.phase,
+        "seed": spec.seed,
+        "number": spec.number,
+        "hyperparameters": spec.hyperparameters,
+    }
+
+
+def _ending(result: TrialResult | None) -> dict[str, Any]:
+    if result is None:
+        return {"status": "paused"}
+    return {
+        "status": result.status,
+        "validation_accuracy_percent": result.last.validation_accuracy_percent if result.last else None,
+        "test_accuracy_percent": result.test_accuracy_percent,
+        "train_seconds": result.train_seconds,
+        "message": result.message,
+    }
+
+
+def outcome(spec: TrialSpec, result: TrialResult | None) -> str:
+    """How a trial ended, in a line."""
     name = f"{spec.variant}, {spec.phase}, seed {spec.seed}"
-    values = ", ".join(
-        f"{key.split('.', 1)[1]} {format(value, '.3g') if isinstance(value, float) else value}"
-        for key, value in spec.hyperparameters.items()
-    )
+    values = ", ".join(in_short(spec.hyperparameters))
     name = f"{name} ({values})" if values else name
     if result is None:
         return f"{name}: paused, its state is saved"

@@ -5,7 +5,7 @@ The consoles are plain, without markup: what a study says is shown as it is writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -188,24 +188,6 @@ def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console
     console.print(
         "\none image, forward, fp32; an activation in place or a flattening has no output of its own", soft_wrap=True
     )
-
-
-def print_status(plan: Plan, trials: Iterable[Any], console: Console) -> None:
-    """Trials with an outcome against planned ones, a row a variant."""
-    done: dict[tuple[str, str], int] = {}
-    for trial in trials:
-        done[trial.variant, trial.phase] = done.get((trial.variant, trial.phase), 0) + 1
-    console.print(f"{plan.study}, profile {plan.profile}", soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for title in ("variant", "tune", "confirm"):
-        table.add_column(title, justify="left" if title == "variant" else "right")
-    for variant in plan.variants:
-        cells = []
-        for phase in ("tune", "confirm"):
-            planned = sum(cell.phase == phase and cell.variant == variant.name for cell in plan.cells)
-            cells.append(f"{done.get((variant.name, phase), 0)}/{planned}")
-        table.add_row(variant.name, *cells)
-    console.print(table)
 
 
 def _space(distribution: Mapping[str, Any]) -> str:

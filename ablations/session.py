@@ -22,6 +22,10 @@ CHECKPOINTS = Path(".ablations") / "checkpoints"
 """Folder of the trials' states; in the current one, so that the same command there finds them."""
 
 
+WEIGHTS = Path(".ablations") / "weights"
+"""Folder of the weights that wait to be recorded as models."""
+
+
 class Watched(Display, Protocol):
     """A display that is shown while trials run."""
 
@@ -57,6 +61,7 @@ def run(
     tracking_uri: str,
     command: str,
     deadline: float | None,
+    weights_dir: Path | None = None,
 ) -> Ran:
     """Train what is missing of a plan, record it, and look at the results.
 
@@ -70,6 +75,7 @@ def run(
         tracking_uri: of the store.
         command: that does the same again; recorded with the trials.
         deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
+        weights_dir: where the executor leaves weights, to be recorded as models; None records none.
 
     Raises:
         TrackingError: the store cannot be used, or another process runs the study.
@@ -85,7 +91,7 @@ def run(
     try:
         with hold(tracking_uri, plan.study, plan.profile):
             session = {**provenance(), "command": command}
-            recorder = Recorder(tracking_uri, plan, study_text, display.warn, session=session)
+            recorder = Recorder(tracking_uri, plan, study_text, display.warn, session=session, weights_dir=weights_dir)
             with interrupts, display:
                 outcome = Runner(
                     plan,
@@ -104,13 +110,16 @@ def run(
         executor.close()
 
 
-def local_executor(machine: Machine, data_dir: Path, warn: Callable[[str], None]) -> LocalExecutor:
+def local_executor(
+    machine: Machine, data_dir: Path, warn: Callable[[str], None], *, weights_dir: Path | None = None
+) -> LocalExecutor:
     """Workers on this machine, their checkpoints in the current folder.
 
     Args:
         machine: decides how many there are, and their device.
         data_dir: of the data sets.
         warn: hears what went wrong without ending a trial.
+        weights_dir: of the weights that confirmations end with; None keeps none.
 
     Raises:
         SetupError: checkpoints cannot be kept.
@@ -121,7 +130,7 @@ def local_executor(machine: Machine, data_dir: Path, warn: Callable[[str], None]
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}") from error
-    return LocalExecutor(machine, data_dir, CHECKPOINTS, warn)
+    return LocalExecutor(machine, data_dir, CHECKPOINTS, warn, weights_dir=weights_dir)
 
 
 def look(tracking_uri: str, study: str, profile: str) -> StudySummary:

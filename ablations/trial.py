@@ -9,6 +9,7 @@ import base64
 import hashlib
 import json
 import zlib
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
@@ -248,6 +249,14 @@ class Ended:
 
     spec: TrialSpec
     result: TrialResult | None
+
+
+def in_short(hyperparameters: Mapping[str, Any]) -> list[str]:
+    """Tuned values as people read them: `lr 0.0898`."""
+    return [
+        f"{key.split('.', 1)[1]} {format(value, '.3g') if isinstance(value, float) else value}"
+        for key, value in hyperparameters.items()
+    ]
 
 
 def content_hash(values: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from math import sqrt
+from pathlib import Path
 from typing import get_args
 
 import torch
@@ -34,6 +35,16 @@ def build(config: Config, *, in_channels: int, size: int, num_classes: int) -> n
     return nn.Sequential(
         OrderedDict((named.name.replace(".", "_"), torch_module(named.layer)) for named in named_layers)
     )
+
+
+def load_weights(model: nn.Module, file: Path) -> None:
+    """Give a network the weights of a file, which `torch.save` wrote of its state; nothing in the file is run.
+
+    Args:
+        model: as `build` returns it, of the same dials.
+        file: with its `state_dict()`.
+    """
+    model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
 
 
 def initialize(model: nn.Module, scheme: Scheme, *, seed: int) -> None:

@@ -31,14 +31,14 @@ class Folder:
     def write_study(self, **changes: Any) -> None:
         tiny.write_yaml(self.path / "tiny.yaml", **{"base": tiny.base(**SEVERAL), **changes})
 
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, stdout: int = subprocess.PIPE, **environment: str) -> subprocess.Popen[str]:
         root = Path(__file__).parents[1]
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("MLFLOW_", "ABLATIONS_"))}
         return subprocess.Popen(
             [sys.executable, "-m", "ablations", *arguments],
             cwd=self.path,
             env={**kept, "PYTHONPATH": str(root), "CUDA_VISIBLE_DEVICES": "", **environment},
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
             start_new_session=True,

@@ -70,6 +70,7 @@ class LocalExecutor:
         checkpoint_dir: Path,
         warn: Callable[[str], None] = warnings.warn,
         say: Callable[[str], None] = lambda text: None,
+        weights_dir: Path | None = None,
     ) -> None:
         """No worker yet.
 
@@ -80,6 +81,7 @@ class LocalExecutor:
             checkpoint_dir: of the trials' states.
             warn: hears what went wrong without ending a trial.
             say: hears what was found out about the machine.
+            weights_dir: of the weights that confirmations end with, a file each; None keeps none.
         """
         self._warn = warn
         self._say = say
@@ -91,6 +93,7 @@ class LocalExecutor:
         self._num_devices = machine.num_workers
         self._data_dir = data_dir
         self._checkpoint_dir = checkpoint_dir
+        self._weights_dir = weights_dir
         # Images that workers read and resize, for each other; they are of no use beyond this run.
         self._shared_dir = tempfile.TemporaryDirectory(prefix="ablations-", ignore_cleanup_errors=True)
         self._context = multiprocessing.get_context("spawn")
@@ -289,7 +292,9 @@ class LocalExecutor:
         ours, theirs = self._context.Pipe()
         folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
         process = self._context.Process(
-            target=work, args=(theirs, *folders, self._device, index % self._num_devices), daemon=True
+            target=work,
+            args=(theirs, *folders, self._device, index % self._num_devices, self._weights_dir),
+            daemon=True,
         )
         # Inherited by the worker: from its first instant on, a signal to all processes of the terminal, or of a job that
         # is ended, is the driver's matter.
@@ -346,7 +351,13 @@ class LocalExecutor:
 
 
 def work(
-    connection: Connection, data_dir: Path, checkpoint_dir: Path, shared_dir: Path, device: Device, index: int
+    connection: Connection,
+    data_dir: Path,
+    checkpoint_dir: Path,
+    shared_dir: Path,
+    device: Device,
+    index: int,
+    weights_dir: Path | None = None,
 ) -> None:
     """A worker's life: take a trial, send its records, send its result, until the driver hangs up.
 
@@ -398,7 +409,8 @@ def work(
             if isinstance(spec, Probe):
                 connection.send(_probed(spec, connection))
                 continue
-            trial = run_trial(spec, source, checkpoint_dir / f"{spec.id}.pt")
+            weights = None if weights_dir is None else weights_dir / f"{spec.id}.pt"
+            trial = run_trial(spec, source, checkpoint_dir / f"{spec.id}.pt", weights)
             try:
                 record = next(trial)
                 while True:

@@ -11,6 +11,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -56,7 +57,7 @@ class _State:
 
 
 def run_trial(
-    spec: TrialSpec, source: DataSource, checkpoint: Path | None
+    spec: TrialSpec, source: DataSource, checkpoint: Path | None, weights: Path | None = None
 ) -> Generator[EpochRecord, Order, TrialResult | None]:
     """Train one trial.
 
@@ -68,6 +69,7 @@ def run_trial(
         source: where its images come from.
         checkpoint: file to go on from and to save to, which outlives the trial, since its result is not recorded yet
             when it ends; None keeps nothing.
+        weights: file for the weights after the last epoch of a confirmation; None keeps none.
 
     Yields:
         A record after each epoch; send back an `Order`. Epochs that the checkpoint holds are told again, since the driver's
@@ -120,6 +122,8 @@ def run_trial(
             "num_test_images": len(correct),
             "test_labels": split.labels.cpu().numpy().astype(np.uint8).tobytes(),
         }
+        if weights is not None:
+            _keep_weights(model, weights, spec)
     return TrialResult(spec.id, "finished", tuple(state.epochs), **test)
 
 
@@ -364,6 +368,23 @@ def _save(state: _State, path: Path, spec: TrialSpec) -> None:
         warnings.warn(
             f"no checkpoint of {spec.variant}, seed {spec.seed}, at epoch {len(state.epochs)}: {path}: {error.strerror}; "
             f"it trains on, and would go on from an earlier epoch after an interruption",
+            CheckpointWarning,
+            stacklevel=2,
+        )
+
+
+def _keep_weights(model: nn.Module, path: Path, spec: TrialSpec) -> None:
+    part = path.with_suffix(".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(model.state_dict(), part)
+        part.replace(path)
+    # torch says of a full disk that its own file is not as it should be.
+    except (OSError, RuntimeError) as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        warnings.warn(
+            f"the weights of {spec.variant}, seed {spec.seed}, cannot be kept in {path}: {error}",
             CheckpointWarning,
             stacklevel=2,
         )

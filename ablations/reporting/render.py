@@ -18,7 +18,7 @@ from ablations.reporting import prose, words
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.latex import latex_tables
-from ablations.reporting.pages import html_page, markdown_page, replace_file
+from ablations.reporting.pages import escaped_markdown, html_page, markdown_page, replace_file
 from ablations.reporting.summary import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
@@ -83,6 +83,19 @@ def html(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> st
 def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
     """The same report for a code host."""
     return markdown_page("report.md.j2", _context(summary, drawn, created))
+
+
+def description(summary: StudySummary) -> str:
+    """The report in a few lines of Markdown: question, answer, what each contrast shows, and where all of it is."""
+    contrasts = [f"* {escaped_markdown(each.sentence)}" for each in summary.contrasts]
+    paragraphs = [
+        f"**{escaped_markdown(summary.question)}**",
+        escaped_markdown(prose.answer(summary)),
+        "\n".join(contrasts),
+        escaped_markdown(f"Profile {summary.profile}: {summary.profile_description}"),
+        "The whole report is among the artifacts: `report/index.html`.",
+    ]
+    return "\n\n".join(filter(None, paragraphs))
 
 
 def _drawn(figure: FigureSpec) -> DrawnFigure:

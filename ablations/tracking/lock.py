@@ -32,8 +32,8 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
     Raises:
         TrackingError: another process holds it; the message says which.
     """
-    folder = state_folder(tracking_uri) / "locks"
-    lock, holder = folder / f"{study}-{profile}.lock", folder / f"{study}-{profile}.json"
+    lock, holder = _files(tracking_uri, study, profile)
+    folder = lock.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
         held = filelock.FileLock(lock, timeout=0)
@@ -61,6 +61,25 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
     finally:
         holder.unlink(missing_ok=True)
         held.release()
+
+
+def held_by(tracking_uri: str, study: str, profile: str) -> str | None:
+    """The process that holds a study, for people; None where none does that has its lock in common with this one."""
+    lock, holder = _files(tracking_uri, study, profile)
+    # A killed one leaves its name behind, so only the lock tells; without a name nobody can have it for long.
+    if not holder.exists():
+        return None
+    try:
+        with filelock.FileLock(lock, timeout=0):
+            return None
+    except (filelock.Timeout, OSError):
+        return _described(holder)
+
+
+def _files(tracking_uri: str, study: str, profile: str) -> tuple[Path, Path]:
+    """The lock, and who holds it."""
+    folder = state_folder(tracking_uri) / "locks"
+    return folder / f"{study}-{profile}.lock", folder / f"{study}-{profile}.json"
 
 
 def _described(holder: Path) -> str:

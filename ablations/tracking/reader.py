@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
 from mlflow import MlflowClient
+from mlflow.entities import Run
 from pydantic import TypeAdapter
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.plan import Look, Plan
+from ablations.progress import Progress
 from ablations.spec import NAME, readable, shown
 from ablations.tracking import schema
 from ablations.tracking.store import shown_uri, store_errors
@@ -46,51 +50,16 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
-    name = schema.experiment_name(study, profile)
-    # The study's file may lie anywhere, and only one that ships with the suite is found by its name.
-    again = f"python -m ablations run STUDY_FILE --profile {readable(profile)}"
-    missing = (
-        f"{shown_uri(tracking_uri)} holds no study {shown(study)} at profile {shown(profile)}. Run it first: {again}"
-    )
-    if not _exists(tracking_uri):
-        raise schema.TrackingError(missing)
-    with store_errors(tracking_uri):
-        # Artifacts that a server keeps are fetched from the server that is set here.
-        mlflow.set_tracking_uri(tracking_uri)
-        client = MlflowClient(tracking_uri)
-        experiment = client.get_experiment_by_name(name)
-        found = (
-            client.search_runs([experiment.experiment_id], f"tags.`{schema.KIND}` = 'study'", max_results=1)
-            if experiment
-            else []
-        )
-        if experiment is None or not found or "ablations.plan_id" not in found[0].data.tags:
-            raise schema.TrackingError(missing)
-        parent = found[0]
-        other_version = (
-            f"the plan of {name} was recorded by another version of the suite, or edited. Record it anew: {again}"
-        )
-        try:
-            plan = Plan.from_json(schema.artifact_text(parent.info.artifact_uri, schema.PLAN_FILE))
-        except (ValueError, RecursionError) as error:
-            raise schema.TrackingError(other_version) from error
-        if plan.id != parent.data.tags["ablations.plan_id"]:
-            raise schema.TrackingError(other_version)
-        if (plan.study, plan.profile) != (study, profile):
-            raise schema.TrackingError(
-                f"the experiment {name} holds the study {plan.study} at profile {plan.profile}: it was renamed in MLflow. Give "
-                f"it its name {schema.experiment_name(plan.study, plan.profile)} back."
-            )
+    with _found(tracking_uri, study, profile) as found:
+        plan, parent, client = found.plan, found.parent, found.client
+        again = _again(profile)
         keys = {variant.name: variant.key for variant in plan.variants}
-        runs = schema.children(client, experiment.experiment_id)
+        runs = schema.children(client, parent.info.experiment_id)
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
         trials = [trial for trial in map(schema.recorded, runs) if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
-        settled = schema.stored_text(client, parent, schema.TRIALS_FILE)
-        if settled is not None and parent.data.tags.get(schema.SETTLED) == plan.id:
-            # Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
-            asked: list[str] = _read(_IDS, settled, schema.TRIALS_FILE, again)
-            counts = Counter(asked)
+        counts = _settled(found)
+        if counts is not None:
             trials = [replace(t, count=counts[t.result.trial_id]) for t in trials if t.result.trial_id in counts]
         # Two drivers without a lock in common may have recorded a trial twice; either record will do.
         trials = list({trial.result.trial_id: trial for trial in trials}.values())
@@ -118,13 +87,70 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "tracking_uri": f"sqlite:///{Path(tracking_uri).name}"
             if _is_file(tracking_uri)
             else shown_uri(tracking_uri),
-            "experiment": name,
-            "experiment_id": experiment.experiment_id,
+            "experiment": schema.experiment_name(study, profile),
+            "experiment_id": parent.info.experiment_id,
             "parent_run_id": parent.info.run_id,
         },
         measurements,
         tuple(schema.stored_looks(parent)),
     )
+
+
+@dataclass(frozen=True)
+class StoredProgress:
+    """How far a study at one profile is, as the store has it."""
+
+    progress: Progress
+    state: str
+    """MLflow's word for it: RUNNING also where the process that ran it was killed."""
+    since_ms: int
+    """Wall clock at the start of the last run of it, milliseconds since 1970."""
+    heard_ms: int
+    """Of the last thing that is recorded of it."""
+
+
+def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress:
+    """How far a study is, whoever runs it; quicker than reading it, since no file of a trial is opened.
+
+    Raises:
+        TrackingError: the store cannot be used, or holds no such study.
+    """
+    with _found(tracking_uri, study, profile) as found:
+        plan, parent = found.plan, found.parent
+        keys = {variant.name: variant.key for variant in plan.variants}
+        runs = [
+            run
+            for run in schema.children(found.client, parent.info.experiment_id)
+            if keys.get(run.data.tags.get(schema.VARIANT, "")) == run.data.tags.get(schema.VARIANT_KEY)
+        ]
+        counts = _settled(found)
+        since_ms = int(parent.data.tags.get(schema.SINCE, parent.info.start_time))
+        under_way = [run for run in runs if run.info.status == "RUNNING"]
+        progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
+        progress.began_at = since_ms / 1000
+        heard_ms = [since_ms]
+        for run in sorted(runs, key=lambda run: run.info.start_time):
+            label = schema.label(run)
+            if counts is not None and label.trial_id not in counts:
+                continue  # of an earlier tuning
+            trial = None if run.info.status == "RUNNING" else schema.recorded(run)
+            if trial is not None:
+                ended_ms = run.info.end_time or 0
+                heard_ms.append(ended_ms)
+                (progress.ended if ended_ms > since_ms else progress.found)(trial, trial.result)
+                continue
+            num_epochs = plan[label.variant].config.train.epochs
+            progress.started(label, label.trial_id, num_epochs, run.info.start_time)
+            points = found.client.get_metric_history(run.info.run_id, schema.LAST_METRIC)
+            last = schema.epoch_record(run.data.metrics, max(point.timestamp for point in points)) if points else None
+            if last is not None:
+                heard_ms.append(last.timestamp_ms)
+                progress.epoch(label.trial_id, last)
+            if run.info.status != "RUNNING":
+                progress.left(label, label.trial_id)
+        if counts is not None:
+            progress.settled()
+    return StoredProgress(progress, parent.info.status, since_ms, max(heard_ms))
 
 
 def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
@@ -142,6 +168,86 @@ def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
     # A store has experiments of other programs, too, and names of studies become names of folders.
     found = [names[run.info.experiment_id].split("/") for run in runs if "ablations.plan_id" in run.data.tags]
     return sorted((parts[0], parts[1]) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts)))
+
+
+def study_page(tracking_uri: str, study: str, profile: str) -> str:
+    """Where MLflow's pages show a study, below their address.
+
+    Raises:
+        TrackingError: the store cannot be used, or holds no such study.
+    """
+    with _found(tracking_uri, study, profile) as found:
+        return f"#/experiments/{found.parent.info.experiment_id}/runs/{found.parent.info.run_id}"
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A study's run, and the plan in it."""
+
+    client: MlflowClient
+    parent: Run
+    plan: Plan
+
+
+@contextmanager
+def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
+    """A study in the store, for a `with` block in which the store's failures become messages for people.
+
+    Raises:
+        TrackingError: the store cannot be used, or holds no such study.
+    """
+    name = schema.experiment_name(study, profile)
+    again = _again(profile)
+    missing = (
+        f"{shown_uri(tracking_uri)} holds no study {shown(study)} at profile {shown(profile)}. Run it first: {again}"
+    )
+    if not _exists(tracking_uri):
+        raise schema.TrackingError(missing)
+    with store_errors(tracking_uri):
+        # Artifacts that a server keeps are fetched from the server that is set here.
+        mlflow.set_tracking_uri(tracking_uri)
+        client = MlflowClient(tracking_uri)
+        experiment = client.get_experiment_by_name(name)
+        found = (
+            client.search_runs([experiment.experiment_id], f"tags.`{schema.KIND}` = 'study'", max_results=1)
+            if experiment
+            else []
+        )
+        if experiment is None or not found or schema.PLAN_ID not in found[0].data.tags:
+            raise schema.TrackingError(missing)
+        parent = found[0]
+        other_version = (
+            f"the plan of {name} was recorded by another version of the suite, or edited. Record it anew: {again}"
+        )
+        try:
+            plan = Plan.from_json(schema.artifact_text(parent.info.artifact_uri, schema.PLAN_FILE))
+        except (ValueError, RecursionError) as error:
+            raise schema.TrackingError(other_version) from error
+        if plan.id != parent.data.tags[schema.PLAN_ID]:
+            raise schema.TrackingError(other_version)
+        if (plan.study, plan.profile) != (study, profile):
+            raise schema.TrackingError(
+                f"the experiment {name} holds the study {plan.study} at profile {plan.profile}: it was renamed in MLflow. Give "
+                f"it its name {schema.experiment_name(plan.study, plan.profile)} back."
+            )
+        yield _Found(client, parent, plan)
+
+
+def _again(profile: str) -> str:
+    # The study's file may lie anywhere, and only one that ships with the suite is found by its name.
+    return f"python -m ablations run STUDY_FILE --profile {readable(profile)}"
+
+
+def _settled(found: _Found) -> Counter[str] | None:
+    """Ids of the trials that the plan's tuning led to, each as often as it was asked for; None until it is done.
+
+    Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
+    """
+    text = schema.stored_text(found.client, found.parent, schema.TRIALS_FILE)
+    if text is None or found.parent.data.tags.get(schema.SETTLED) != found.plan.id:
+        return None
+    asked: list[str] = _read(_IDS, text, schema.TRIALS_FILE, _again(found.plan.profile))
+    return Counter(asked)
 
 
 def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -14,12 +16,13 @@ from mlflow import MlflowClient
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
-from ablations.plan import Look, Plan
+from ablations.plan import SEARCH_SEED, Look, Plan
 from ablations.tracking import schema
+from ablations.tracking.models import CONFIG
 from ablations.tracking.spool import Entry, Spool, spool_path
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
 from ablations.tracking.writer import Writer
-from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash
+from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash, in_short
 from ablations.units import plural
 
 FLUSH_SECONDS = 10.0
@@ -29,6 +32,10 @@ RETRY_SECONDS = 5.0
 
 SOON_SECONDS = 3.0
 """A last wait for the store is announced if it is longer."""
+
+
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
+"""What Markdown, which MLflow takes descriptions for, could mean anything by; a backslash before it makes it text."""
 
 
 @dataclass
@@ -57,6 +64,7 @@ class Recorder:
         warn: Callable[[str], None] = lambda text: None,
         *,
         session: Mapping[str, Any] = MappingProxyType({}),
+        weights_dir: Path | None = None,
     ) -> None:
         """Open the store and the spool.
 
@@ -66,6 +74,7 @@ class Recorder:
             study_text: its file.
             warn: hears, from any thread, that the store does not answer, or answers again.
             session: describes what trains in this run: versions, processor, commit, command.
+            weights_dir: where a trial's weights are when it ends, to be recorded as a model; None records none.
 
         Raises:
             OSError: the spool cannot be kept.
@@ -76,6 +85,7 @@ class Recorder:
         self.tracking_uri = tracking_uri
         self.trouble: str | None = None
         """Why the store takes nothing now."""
+        self._weights_dir = weights_dir
         self._session = dict(session)
         self._session_id = content_hash(self._session)
         self._is_session_told = False
@@ -100,11 +110,16 @@ class Recorder:
                 f"{error}. The run starts all the same, knows only {plural(len(self.trials), 'trial')} in {self._spool.path}, "
                 f"and would train again what only the store knows"
             )
-        changed = spooled or self._writer.plan_id != plan.id
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
-        if changed:
-            self._put("study", plan_id=plan.id, text=study_text, plan=plan.to_json(), tags=self._study_tags())
+        self._put(
+            "study",
+            plan_id=plan.id,
+            text=study_text,
+            plan=plan.to_json(),
+            tags=self._study_tags(),
+            dataset=self._dataset(),
+        )
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
@@ -122,8 +137,15 @@ class Recorder:
             schema.KIND: "study",
             schema.STUDY: self._plan.study,
             schema.PROFILE: self._plan.profile,
-            "mlflow.note.content": f"{self._plan.question}\n\n{self._plan.profile_description}",
+            schema.SINCE: str(_now_ms()),
+            schema.DESCRIPTION: _PUNCTUATION.sub(
+                r"\\\g<0>", f"{self._plan.question}\n\n{self._plan.profile_description}"
+            ),
         }
+
+    def _dataset(self) -> dict[str, str]:
+        data = self._plan.data
+        return {"name": data.name, "checksum": self._plan.data_checksum, "source": json.dumps(data.model_dump())}
 
     def _put(self, kind: str, **values: Any) -> Entry:
         entry = {"kind": kind, **values}
@@ -229,11 +251,10 @@ class Recorder:
             # Before its first trial, so that a run that is killed has told, too.
             self._put_text(schema.session_file(self._session_id), json.dumps(self._session, indent=1))
             self._is_session_told = True
-        number = "" if spec.number is None else f" {spec.number}"
         entry = self._put(
             "trial",
             trial_id=spec.id,
-            name=f"{spec.variant} {spec.phase}{number} seed {spec.seed}",
+            name=_name(spec),
             tags={
                 schema.KIND: "trial",
                 schema.STUDY: self._plan.study,
@@ -243,7 +264,12 @@ class Recorder:
             },
             labels=self._labels(spec),
             session=self._session_id,
-            params={key: _param(value) for key, value in _flat(spec.config.to_json())},
+            # With phase and seed among them, MLflow's plots can tell trials apart that differ in nothing else.
+            params={
+                "phase": spec.phase,
+                "seed": str(spec.seed),
+                **{key: _param(value) for key, value in _flat(spec.config.to_json())},
+            },
             spec=_described(spec),
             status=status,
             started_ms=running.started_ms,
@@ -251,9 +277,17 @@ class Recorder:
             ended_ms=max(running.started_ms, _now_ms()),
             epochs=[asdict(record) for record in running.pending],
             result=result.to_json() if result else None,
+            weights=self._weights(spec) if result else None,
         )
         running.pending, running.flushed, running.flushed_at = [], True, time.monotonic()
         return entry
+
+    def _weights(self, spec: TrialSpec) -> dict[str, Any] | None:
+        """Where the trial's weights are, and all that it takes to make a network of them."""
+        file = self._weights_dir and self._weights_dir.absolute() / f"{spec.id}.pt"
+        if file is None or not file.exists():
+            return None
+        return {"file": str(file), "config": CONFIG.dump_python(spec.config, mode="json")}
 
     def _labels(self, spec: TrialSpec) -> dict[str, str]:
         """What does not decide a trial's result, and may differ from plan to plan."""
@@ -289,6 +323,14 @@ def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -
     with store_errors(tracking_uri):
         text = json.dumps([asdict(look) for look in looks])
         MlflowClient(tracking_uri).set_tag(parent_run_id, schema.LOOKS, text)
+
+
+def _name(spec: TrialSpec) -> str:
+    """What a person calls the trial: `two, tune 3, lr 0.0898`, `two, confirm, seed 1, lr 0.0898`."""
+    number = "" if spec.number is None else f" {spec.number}"
+    # Every search is on one seed.
+    seed = [] if spec.phase == "tune" and spec.seed == SEARCH_SEED else [f"seed {spec.seed}"]
+    return ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
 
 
 def _recorded(entry: Entry) -> RecordedTrial:

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from pydantic import TypeAdapter
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.plan import Look
-from ablations.trial import EpochRecord, TrialResult
+from ablations.trial import EpochRecord, Phase, TrialResult
 
 TRIAL_ID = "ablations.trial_id"
 STUDY = "ablations.study"
@@ -41,13 +41,18 @@ PLAN_ID = "ablations.plan_id"
 LOOKS = "ablations.looks"
 SESSION = "ablations.session"
 SETTLED = "ablations.settled_plan_id"
+SINCE = "ablations.since_ms"
 PARENT = "mlflow.parentRunId"
+DESCRIPTION = "mlflow.note.content"
 
 PLAN_FILE = "plan.json"
 STUDY_FILE = "study.yaml"
 MEASUREMENTS_FILE = "measurements.json"
 TRIALS_FILE = "trials.json"
 TRIAL_FILE = "trial.json"
+
+LAST_METRIC = "epoch_seconds"
+"""The last metric of an epoch's to be written: where it is, the others are."""
 
 _TYPES = get_type_hints(EpochRecord)
 _LOOKS = TypeAdapter(list[Look])
@@ -144,14 +149,52 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+@dataclass(frozen=True)
+class Label:
+    """Which trial a run is of, also while it has no outcome."""
+
+    trial_id: str
+    variant: str
+    phase: Phase
+    seed: int
+
+
+_LABEL = TypeAdapter(Label)
+
+
+def label(run: Run) -> Label:
+    """Of a run of a trial.
+
+    Raises:
+        TrackingError: the run's tags are not what the suite writes.
+    """
+    tags = run.data.tags
+    with _as_recorded(run):
+        return _LABEL.validate_python(
+            {
+                "trial_id": tags[TRIAL_ID],
+                "variant": tags[VARIANT],
+                "phase": tags[PHASE],
+                "seed": int(tags[SEED]),
+            }
+        )
+
+
 def recorded(run: Run) -> RecordedTrial | None:
     """A trial from its run, with its last epoch only; None while it has no outcome.
 
     Raises:
         TrackingError: the run's tags are not what the suite writes.
     """
-    try:
+    with _as_recorded(run):
         return _recorded(run)
+
+
+@contextmanager
+def _as_recorded(run: Run) -> Iterator[None]:
+    """Turn what is wrong with a run's tags into a message for people."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise TrackingError(
             f"the tags of run {run.info.run_id} ({run.info.run_name}) are not as recorded ({_why(error)}). "

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, Run, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.tracking import schema
+from ablations.tracking.models import CONFIG, log_model
 from ablations.tracking.spool import Entry
 from ablations.tracking.store import store_errors
 from ablations.trial import EpochRecord
-
-LAST_METRIC = "epoch_seconds"
-"""The last metric of an epoch's to be written: where it is, the others are."""
 
 
 class Writer:
@@ -132,8 +132,15 @@ class Writer:
         if not self._parent:
             run = self._client.create_run(self._experiment, tags=entry["tags"], run_name=self._study)
             self._parent = run.info.run_id
+        else:
+            # What the reports have made of its description stays.
+            tags = {key: value for key, value in entry["tags"].items() if key != schema.DESCRIPTION}
+            self._client.log_batch(self._parent, tags=_tags(tags))
+            self._client.update_run(self._parent, status="RUNNING")
         self._keep(self._parent, entry["text"], schema.STUDY_FILE)
         self._keep(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
+        if "dataset" in entry:
+            self._client.log_inputs(self._parent, [_dataset_input(entry["dataset"])])
         self._client.set_tag(self._parent, schema.PLAN_ID, entry["plan_id"])
 
     def _write_trial(self, entry: Entry) -> None:
@@ -141,6 +148,7 @@ class Writer:
         if trial_id in self._finished:
             # Trained again by a run that could not see the store. The first record stays.
             self._client.log_batch(self._run_ids[trial_id], tags=_tags(entry["labels"]))
+            _remove_weights(entry)
             return
         epochs = [EpochRecord(**values) for values in entry["epochs"]]
         if trial_id in self._run_ids:
@@ -148,7 +156,9 @@ class Writer:
             self._client.update_run(run_id, status="RUNNING")
             # An epoch that was trained again after a death has new times; its first record stays. A record that
             # comes again has its own, and MLflow stores it once.
-            stamps = {point.step: point.timestamp for point in self._client.get_metric_history(run_id, LAST_METRIC)}
+            stamps = {
+                point.step: point.timestamp for point in self._client.get_metric_history(run_id, schema.LAST_METRIC)
+            }
             epochs = [epoch for epoch in epochs if stamps.get(epoch.step, epoch.timestamp_ms) == epoch.timestamp_ms]
         else:
             tags = {schema.PARENT: self._parent, **entry["tags"], **entry["labels"]}
@@ -178,12 +188,34 @@ class Writer:
         )
         if result:
             self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)
+            self._keep_model(run_id, entry)
             # Last: a trial counts once all of it is written.
             self._client.set_tag(run_id, schema.STATUS, result["status"])
         if entry["status"] != "RUNNING":
             self._client.set_terminated(run_id, status=entry["status"], end_time=entry["ended_ms"])
         if entry["status"] == "FINISHED":
             self._finished.add(trial_id)
+        _remove_weights(entry)
+
+    def _keep_model(self, run_id: str, entry: Entry) -> None:
+        weights = entry.get("weights")
+        # They are gone where this entry was written before.
+        if weights and Path(weights["file"]).exists():
+            log_model(self._client, run_id, Path(weights["file"]), CONFIG.validate_json(json.dumps(weights["config"])))
+
+
+def _remove_weights(entry: Entry) -> None:
+    """The worker's file is of no use once its model is recorded."""
+    if entry.get("weights"):
+        Path(entry["weights"]["file"]).unlink(missing_ok=True)
+
+
+def _dataset_input(values: dict[str, str]) -> DatasetInput:
+    """MLflow's record of a data set, whose digest is at most 36 characters long; the source has the whole checksum."""
+    digest = values["checksum"].split(":", 1)[-1][:MAX_DATASET_DIGEST_SIZE]
+    source = json.dumps({"checksum": values["checksum"], **json.loads(values["source"])})
+    dataset = Dataset(values["name"], digest, source_type="ablations", source=source)
+    return DatasetInput(dataset, [InputTag("mlflow.data.context", "train, validation, test")])
 
 
 def _tags(values: dict[str, Any]) -> list[RunTag]:

@@ -5,7 +5,10 @@ Each start imports torch in the workers, so the tests share one finished study.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import pty
 import shutil
 import signal
 from dataclasses import dataclass
@@ -42,7 +45,7 @@ def test_a_run_says_what_it_does_and_where_the_report_is(finished: Finished) -> 
     assert "starter" in first
     assert f"trained {NUM_TRIALS} trials, found 0 done before" in finished.said
     assert "reports/tiny/starter/index.html" in finished.said
-    assert "mlflow ui" in finished.said
+    assert "MLflow: python -m ablations ui tiny --profile starter\n" in finished.said
 
 
 def test_a_run_leaves_a_whole_report(finished: Finished) -> None:
@@ -103,10 +106,44 @@ def test_a_report_needs_neither_the_study_file_nor_the_old_report(finished: Fini
     assert {key for key in after if after[key] != before[key]} <= {"created"}
 
 
-def test_status_counts_what_is_done(finished: Finished) -> None:
-    said = finished.folder.call("status", "tiny")
-    assert "two" in said
-    assert "one" in said
+def test_status_says_that_all_is_done(finished: Finished) -> None:
+    said = finished.folder.call("status", "tiny").splitlines()
+    assert [line.split()[1::2] for line in said[2:4]] == [["■■■", "■■"]] * 2
+    assert said[-1] == "all is done. The report again: python -m ablations report tiny --profile starter"
+
+
+def test_programs_read_a_run_line_by_line(finished: Finished) -> None:
+    events = [json.loads(line) for line in finished.folder.call("run", "tiny.yaml", "--json-lines").splitlines()]
+    assert [event["event"] for event in events] == ["plan", *["found"] * NUM_TRIALS, "done"]
+    assert (events[-1]["exit_code"], events[-1]["report"]) == (0, "reports/tiny/starter/index.html")
+    assert events[-2]["num_done"] == events[-1]["num_found"] == NUM_TRIALS
+    page = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
+    assert [key for key in events[-1] if f"`{key}`" not in page] == []
+
+
+def test_a_quiet_run_says_nothing(finished: Finished) -> None:
+    assert finished.folder.call("run", "tiny.yaml", "--quiet") == ""
+
+
+def test_an_interrupt_leaves_the_terminal_whole(finished: Finished, tmp_path: Path, migrated_database: Path) -> None:
+    folder = Folder(tmp_path / "terminal", migrated_database)
+    folder.write_study(base=tiny.base(train__epochs=10_000))
+    ours, theirs = pty.openpty()
+    process = folder.start("run", "tiny.yaml", stdout=theirs, TERM="xterm", CI="", COLUMNS="60", LINES="20")
+    os.close(theirs)
+    screen = b""
+    while b"epoch 2" not in screen:
+        screen += os.read(ours, 4096)
+    os.killpg(process.pid, signal.SIGINT)
+    with contextlib.suppress(OSError):  # the terminal is gone with its last process
+        while block := os.read(ours, 4096):
+            screen += block
+    os.close(ours)
+    _, err = finish(process)
+    assert (process.returncode, "what is done is kept" in err) == (130, True), err
+    assert screen.rfind(b"\x1b[?25h") > screen.rfind(b"\x1b[?25l")
+    assert b"Traceback" not in screen
+    assert "=" in screen.decode().rsplit("variant", 1)[-1]
 
 
 def test_a_variant_that_is_added_trains_alone(finished: Finished) -> None:

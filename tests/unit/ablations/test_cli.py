@@ -430,11 +430,74 @@ def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.
         return subprocess.CompletedProcess(arguments, 0)
 
     monkeypatch.setattr(subprocess, "run", start)
-    code, out, err = command("ui", "--tracking-uri", "http://me:secret@host")
+    code, out, err = command("ui", "--tracking-uri", "postgresql://me:secret@host/db")
     ((arguments, environ),) = started
     assert "secret" not in f"{arguments}{out}{err}"
-    assert (code, environ["MLFLOW_BACKEND_STORE_URI"]) == (0, "http://me:secret@host")
-    assert arguments[-4:] == ["--host", "127.0.0.1", "--port", "5000"]
+    assert (code, environ["MLFLOW_BACKEND_STORE_URI"]) == (0, "postgresql://me:secret@host/db")
+    assert arguments[4:8] == ["--host", "127.0.0.1", "--port", "5000"]
+
+
+def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+    from ablations.tracking.reader import study_page
+
+    monkeypatch.setattr(subprocess, "run", lambda arguments, env: subprocess.CompletedProcess(arguments, 0))
+    _, out, err = command("ui", "tiny", "--profile", "short", "--port", "5001")
+    page = study_page(store, "tiny", "short")
+    assert (out, err) == (f"MLflow at http://127.0.0.1:5001/{page} (Ctrl-C ends it)\n", "")
+    code, out, err = command("ui", "nothing")
+    assert (code, out) == (2, "")
+    assert "holds no study 'nothing'" in err
+
+
+def test_ui_starts_nothing_where_a_server_runs_already(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: pytest.fail("started"))
+    assert command("ui", "--tracking-uri", "http://me:secret@host:80/") == (0, "http://***@host:80/\n", "")
+
+
+# status
+
+
+@pytest.mark.usefixtures("store")
+def test_status_says_what_to_do_next(command: Command) -> None:
+    code, out, err = command("status", "s.yaml", "--profile", "starter")
+    assert (code, err) == (0, "")
+    lines = out.splitlines()
+    assert lines[0] == "tiny, profile starter: Does a bar need a 1x1 convolution?"
+    assert [line.split()[:3] for line in lines[2:5]] == [[name, "···", "··"] for name in ("two", "one", "wide")]
+    assert lines[-1] == "nothing runs it now. Go on with: python -m ablations run s.yaml --profile starter"
+    assert "run STUDY_FILE --profile starter" in command("status", "tiny", "--profile", "starter")[1]
+
+
+def test_status_names_who_runs_it(command: Command, store: str) -> None:
+    from ablations.tracking.lock import hold
+
+    with hold(store, "tiny", "short"):
+        out = command("status", "tiny", "--profile", "short")[1]
+    assert out.splitlines()[-1].startswith(f"it is being run by process {os.getpid()} on ")
+
+
+def test_quiet_and_json_lines_exclude_each_other(command: Command) -> None:
+    code, out, err = command("run", "s.yaml", "--quiet", "--json-lines")
+    assert (code, out) == (2, "")
+    assert "--quiet and --json-lines cannot go together" in err
+
+
+@pytest.mark.parametrize(
+    ("is_terminal", "environment", "kind"),
+    [
+        (True, {"CI": "false", "TERM": "xterm"}, "LiveProgress"),
+        (True, {"CI": "true", "TERM": "xterm"}, "PlainProgress"),
+        (True, {"CI": "", "TERM": "dumb"}, "PlainProgress"),
+        (False, {"CI": "", "TERM": "xterm", "FORCE_COLOR": "1"}, "PlainProgress"),
+    ],
+)
+def test_a_grid_is_for_people_before_a_terminal(
+    is_terminal: bool, environment: dict[str, str], kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: is_terminal)
+    assert type(cli._display(planned(), CPU, quiet=False, json_lines=False)).__name__ == kind
 
 
 def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -576,7 +639,7 @@ def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had() -> None:
         "python -m ablations run s.yaml --profile starter --tracking-uri 'sqlite:///my store.db' --output 'else where'"
     )
     assert f"Go on with: {again}\n" in out
-    assert "mlflow ui --backend-store-uri 'sqlite:///my store.db'" in out
+    assert "MLflow: python -m ablations ui tiny --profile starter --tracking-uri 'sqlite:///my store.db'\n" in out
 
 
 def test_where_checkpoints_cannot_be_kept_nothing_is_trained(command: Command) -> None:

@@ -10,8 +10,7 @@ from builders import CONDITIONAL, CPU, edited, planned
 from rich.console import Console
 
 from ablations.plan import Plan
-from ablations.printing import headline, print_costs, print_plan, print_status
-from ablations.trial import Phase
+from ablations.printing import headline, print_costs, print_plan
 from ablations.units import in_words, mebibytes
 
 
@@ -133,19 +132,3 @@ def test_predicting_counts_in_the_time() -> None:
     print_plan(plan, CPU, "asked for", {plan.workload(each.name).id: slow for each in plan.variants}, to)
     # A second an image: 15 x 3 x 64 of validation and 6 x 64 of the test, two at a time.
     assert f"about {in_words((15 * 3 * 64 + 6 * 64) / 2)}\n" in text(to)
-
-
-def test_status_counts_what_is_done_of_what_is_planned() -> None:
-    class Done:
-        def __init__(self, variant: str, phase: Phase) -> None:
-            self.variant, self.phase = variant, phase
-
-    to = console()
-    print_status(planned(), [Done("two", "tune"), Done("two", "tune"), Done("two", "confirm"), Done("one", "tune")], to)
-    assert [line.split() for line in text(to).splitlines()] == [
-        ["tiny,", "profile", "starter"],
-        ["variant", "tune", "confirm"],
-        ["two", "2/3", "1/2"],
-        ["one", "1/3", "0/2"],
-        ["wide", "0/3", "0/2"],
-    ]

@@ -16,6 +16,7 @@ from ablations.execution import train
 from ablations.execution.data import DataSource, Split
 from ablations.execution.train import evaluate, learning_rate, run_trial
 from ablations.trial import TrainConfig, TrialResult, TrialSpec
+from nin.model import build, load_weights
 
 SGD = {"model__dropout": 0.5}
 ADAMW = {"model__dropout": 0.5, "train__optimizer": "adamw", "train__lr": 0.003, "train__momentum": 0.0}
@@ -60,6 +61,27 @@ def test_a_trial_paused_and_resumed_equals_one_that_was_not(
     assert resumed.test_correct is not None
     # Until its result is recorded, a death must not cost the whole trial.
     assert list(tmp_path.iterdir()) == [checkpoint]
+
+
+def test_the_weights_of_a_confirmation_are_left_where_they_are_asked_for(source: DataSource, tmp_path: Path) -> None:
+    spec, weights = tiny.trial(), tmp_path / "weights" / "trial.pt"
+    result = tiny.finish(run_trial(spec, source, None, weights))
+    assert [path.name for path in weights.parent.iterdir()] == ["trial.pt"]
+    model = build(spec.config.model, in_channels=1, size=16, num_classes=4)
+    load_weights(model, weights)
+    _, correct = evaluate(model, source.test(spec), 16, spec.config.train)
+    assert result is not None
+    assert 100 * correct.mean() == result.test_accuracy_percent
+    tiny.finish(run_trial(tiny.trial(phase="tune"), source, None, tmp_path / "tune.pt"))
+    assert not (tmp_path / "tune.pt").exists()
+
+
+def test_weights_that_cannot_be_kept_cost_no_trial(source: DataSource, tmp_path: Path) -> None:
+    (tmp_path / "weights").write_text("a file where the folder should be")
+    with pytest.warns(train.CheckpointWarning, match="the weights of two, seed 0, cannot be kept in"):
+        result = tiny.finish(run_trial(tiny.trial(), source, None, tmp_path / "weights" / "trial.pt"))
+    assert result is not None
+    assert result.status == "finished"
 
 
 def test_a_resumed_trial_tells_its_earlier_epochs_again(source: DataSource, tmp_path: Path) -> None:

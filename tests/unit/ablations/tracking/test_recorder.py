@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from ablations.tracking.recorder import record_looks
 from ablations.tracking.schema import TrackingError, default_uri
 from ablations.tracking.store import shown_uri
 from ablations.tracking.writer import Writer
-from ablations.trial import EpochRecord, TrialResult, TrialSpec
+from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec
 
 PLAN = tiny.plan()
 
@@ -109,6 +110,41 @@ def test_the_studys_text_and_plan_are_attached(uri: str) -> None:
     (parent,) = parents(uri)
     assert load_text(f"{parent.info.artifact_uri}/study.yaml") == "study: tiny  # as written\n"
     assert Plan.from_json(load_text(f"{parent.info.artifact_uri}/plan.json")) == PLAN
+
+
+def test_the_data_set_is_an_input_of_the_study_once(uri: str) -> None:
+    for _ in range(2):
+        Recorder(uri, PLAN, "text").close(True)
+    (parent,) = parents(uri)
+    (each,) = MlflowClient(uri).get_run(parent.info.run_id).inputs.dataset_inputs
+    assert (each.dataset.name, each.dataset.digest) == ("synthetic", "1")
+    assert json.loads(each.dataset.source)["checksum"] == PLAN.data_checksum == "synthetic:1"
+
+
+def test_a_description_is_text_and_no_markdown(uri: str) -> None:
+    plan = tiny.plan(question="Is ![this](http://away/x.png) *one* <b>shown</b>?")
+    Recorder(uri, plan, "text").close(True)
+    (parent,) = parents(uri)
+    described = parent.data.tags["mlflow.note.content"]
+    assert described.startswith(r"Is \!\[this\]\(http\:\/\/away\/x\.png\) \*one\* \<b\>shown\<\/b\>\?")
+
+
+@pytest.mark.parametrize(
+    ("phase", "seed", "number", "name"),
+    [
+        ("tune", 0, 3, "two, tune 3, lr 0.0898"),
+        ("tune", 1, 3, "two, tune 3, seed 1, lr 0.0898"),
+        ("confirm", 0, None, "two, confirm, seed 0, lr 0.0898"),
+    ],
+)
+def test_a_trials_run_is_called_what_a_person_would_call_it(
+    phase: Phase, seed: int, number: int | None, name: str, uri: str
+) -> None:
+    spec = PLAN.trial("two", phase, seed, {"train.lr": 0.08976}, number)
+    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    (run,) = trials(uri)
+    assert run.info.run_name == name
+    assert (run.data.params["phase"], run.data.params["seed"]) == (phase, str(seed))
 
 
 def test_what_trained_is_told_of_every_run_that_did(uri: str) -> None:

@@ -1,0 +1,201 @@
+"""How far a study is: where each trial stands, what runs, how long the rest may take. It hears events, and draws nothing."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from statistics import mean
+from typing import Literal, Protocol
+
+from ablations.plan import Plan
+from ablations.trial import EpochRecord, Phase, TrialResult
+
+Mark = Literal["waiting", "running", "paused", "finished", "pruned", "diverged", "failed"]
+"""Where a trial stands."""
+
+_DONE: tuple[Mark, ...] = ("finished", "pruned", "diverged", "failed")
+
+MIN_TRIALS_A_WORKER = 2
+"""Trials that each worker has ended before a time left is told: the first ones include its start, and say little."""
+
+
+class Labelled(Protocol):
+    """A trial's place in its plan, of whichever record of it."""
+
+    @property
+    def variant(self) -> str:
+        """Its name."""
+
+    @property
+    def phase(self) -> Phase:
+        """Which one."""
+
+    @property
+    def seed(self) -> int:
+        """Of its phase."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A trial under way."""
+
+    trial: Labelled
+    num_epochs: int
+    """That it will train."""
+    record: EpochRecord | None = None
+    """Of its last epoch."""
+    since_ms: int | None = None
+    """Wall clock at its start, milliseconds since 1970, where another process runs it."""
+
+
+class Progress:
+    """Where a plan's trials stand.
+
+    One thread tells it events. Others may read it meanwhile, since nothing in it is ever half changed: what they see may
+    be one event old.
+    """
+
+    def __init__(self, plan: Plan, num_workers: int, clock: Callable[[], float] = time.monotonic) -> None:
+        """Nothing is known of any trial yet.
+
+        Args:
+            plan: what is to be done.
+            num_workers: trials that run side by side.
+            clock: seconds.
+        """
+        self.plan = plan
+        self.began_at: float | None = None
+        """By the clock, when the first of the trials started that say how fast this goes."""
+        self.num_trained = 0
+        """Trials that ended since then."""
+        self._num_workers = num_workers
+        self._clock = clock
+        seeds: dict[tuple[str, Phase], list[int]] = {
+            (variant.name, phase): [] for variant in plan.variants for phase in ("tune", "confirm")
+        }
+        for cell in plan.cells:
+            seeds[cell.variant, cell.phase].append(cell.seed)
+        # The plan takes the A/A arm's seeds between the others.
+        self._seeds = {key: sorted(each) for key, each in seeds.items()}
+        self._marks: dict[tuple[str, Phase], list[Mark]] = {key: ["waiting"] * len(each) for key, each in seeds.items()}
+        self._places: dict[tuple[str, str], int] = {}
+        """By variant and id: which of the variant's trials in its phase it is."""
+        self._accuracies: dict[tuple[str, Phase], list[float]] = {key: [] for key in seeds}
+        self._running: dict[str, Running] = {}
+        # A trial's work is taken to be in proportion to its MACs plus a fixed share, in the unit of the mean variant's.
+        mean_macs = mean(variant.costs.macs for variant in plan.variants)
+        self._work = {variant.name: 0.3 + variant.costs.macs / mean_macs for variant in plan.variants}
+        self._work_trained = 0.0
+
+    def found(self, trial: Labelled, result: TrialResult) -> None:
+        """A trial has ended before."""
+        self._running.pop(result.trial_id, None)
+        self._set(trial, result.trial_id, result.status)
+        last = result.last
+        if result.status != "finished" or last is None:
+            return
+        if trial.phase == "tune":
+            self._accuracies[trial.variant, "tune"].append(last.validation_accuracy_percent)
+        elif trial.seed in self.plan.seeds and result.test_accuracy_percent is not None:
+            self._accuracies[trial.variant, "confirm"].append(result.test_accuracy_percent)
+
+    def ended(self, trial: Labelled, result: TrialResult) -> None:
+        """A trial ended now."""
+        self.found(trial, result)
+        self.num_trained += 1
+        self._work_trained += self._work[trial.variant]
+
+    def started(self, trial: Labelled, trial_id: str, num_epochs: int, since_ms: int | None = None) -> None:
+        """A trial starts, or goes on."""
+        if self.began_at is None:
+            self.began_at = self._clock()
+        self._set(trial, trial_id, "running")
+        self._running[trial_id] = Running(trial, num_epochs, since_ms=since_ms)
+
+    def epoch(self, trial_id: str, record: EpochRecord) -> None:
+        """An epoch of a trial under way ended."""
+        self._running[trial_id] = replace(self._running[trial_id], record=record)
+
+    def left(self, trial: Labelled, trial_id: str) -> None:
+        """A trial left its worker, and will come back: it was paused, or it failed and is tried once more."""
+        self._running.pop(trial_id, None)
+        self._set(trial, trial_id, "paused")
+
+    def stopped(self) -> None:
+        """Nothing runs any more: what was under way is to go on."""
+        self.began_at = None
+        for trial_id, each in tuple(self._running.items()):
+            self.left(each.trial, trial_id)
+
+    def settled(self) -> None:
+        """Tuning is done. Fewer trials than planned may have been enough: draws can coincide."""
+        for variant in self.plan.variants:
+            self._marks[variant.name, "tune"] = [m for m in self._marks[variant.name, "tune"] if m != "waiting"]
+
+    def marks(self, variant: str, phase: Phase) -> tuple[Mark, ...]:
+        """A variant's trials, search before re-runs, and otherwise by seed."""
+        return tuple(self._marks[variant, phase])
+
+    def accuracy_percent(self, variant: str, phase: Phase) -> float | None:
+        """Of the trials that finished: the best on validation images, the mean on test images; None while there is none."""
+        found = tuple(self._accuracies[variant, phase])
+        if not found:
+            return None
+        return max(found) if phase == "tune" else mean(found)
+
+    @property
+    def running(self) -> tuple[Running, ...]:
+        """Trials under way, the first to start first."""
+        return tuple(self._running.values())
+
+    @property
+    def num_trials(self) -> int:
+        """All of them."""
+        return sum(map(len, self._marks.values()))
+
+    @property
+    def num_done(self) -> int:
+        """Trials with an outcome."""
+        return sum(map(self.count, _DONE))
+
+    def count(self, mark: Mark) -> int:
+        """Number of trials that stand there."""
+        return sum(marks.count(mark) for marks in tuple(self._marks.values()))
+
+    @property
+    def train_images_per_second(self) -> float:
+        """Of all trials under way together."""
+        return sum(each.record.train_images_per_second for each in self.running if each.record)
+
+    @property
+    def seconds_left(self) -> float | None:
+        """What the rest may take; None while it cannot be told."""
+        enough = self.num_trained >= MIN_TRIALS_A_WORKER * self._num_workers
+        if self.began_at is None or not enough or self.num_done == self.num_trials:
+            return None
+        left = sum(
+            self._work[variant] * (len(marks) - sum(map(marks.count, _DONE)))
+            for (variant, _), marks in self._marks.items()
+        )
+        under_way = sum(
+            self._work[each.trial.variant] * each.record.epoch / each.num_epochs for each in self.running if each.record
+        )
+        elapsed = self._clock() - self.began_at
+        return (left - under_way) * elapsed / (self._work_trained + under_way)
+
+    def _set(self, trial: Labelled, trial_id: str, mark: Mark) -> None:
+        key = trial.variant, trial.phase
+        marks = self._marks[key]
+        place = self._places.get((trial.variant, trial_id))
+        if place is None:
+            free = (
+                index
+                for index, (seed, each) in enumerate(zip(self._seeds[key], marks, strict=True))
+                if seed == trial.seed and each == "waiting"
+            )
+            place = next(free, None)
+            if place is None:
+                return  # recorded under the same key, and not of this tuning
+            self._places[trial.variant, trial_id] = place
+        marks[place] = mark

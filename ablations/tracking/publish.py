@@ -1,0 +1,150 @@
+"""What a report says, beside the trials that it is made from: in the study's run, and in a run of its own for each variant."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import mlflow
+import numpy as np
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag
+
+from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.stats import paired_interval
+from ablations.tracking import schema
+from ablations.tracking.store import store_errors
+from ablations.trial import content_hash
+from ablations.units import plural
+
+REPORT_FOLDER = "report"
+"""Of the study's run, for the report's files."""
+_REPORT_FILES = (
+    "index.html",
+    "report.md",
+    "summary*.json",
+    "figures/*.png",
+    "figures/*.svg",
+    "tables/*.csv",
+    "tables/*.tex",
+)
+
+_ROW_ID = "ablations.row_id"
+"""Hash of all that a variant's run says, and the last of it to be written: a run without it is half a run."""
+
+
+def publish(tracking_uri: str, summary: StudySummary, description: str, report: Path) -> None:
+    """Show a report's conclusions in MLflow's own pages. The same summary once more changes nothing.
+
+    Args:
+        tracking_uri: of the store that the summary was read from.
+        summary: of the study.
+        description: of the study's run, in Markdown.
+        report: the report's folder; of what lies there only the report's own files are taken.
+
+    Raises:
+        TrackingError: the store cannot be used.
+    """
+    with store_errors(tracking_uri):
+        mlflow.set_tracking_uri(tracking_uri)
+        client = MlflowClient(tracking_uri)
+        parent = client.get_run(summary.provenance["parent_run_id"])
+        _keep_report(client, parent.info.run_id, parent.info.artifact_uri, report)
+        _write_rows(client, parent.info.run_id, parent.info.experiment_id, summary)
+        client.set_tag(parent.info.run_id, schema.DESCRIPTION, description)
+
+
+def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: Path) -> None:
+    files = [path for pattern in _REPORT_FILES for path in sorted(report.glob(pattern))]
+    folder = schema.artifact_folder(artifact_uri)
+    if folder is not None:
+        # Figures of an earlier report may be no part of this one.
+        shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
+    for path in files:
+        place = Path(REPORT_FOLDER) / path.relative_to(report).parent
+        if folder is None:
+            client.log_artifact(run_id, str(path), place.as_posix())
+        else:
+            (folder / place).mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, folder / place / path.name)
+
+
+def _write_rows(client: MlflowClient, parent_run_id: str, experiment_id: str, summary: StudySummary) -> None:
+    found = schema.all_pages(client.search_runs, [experiment_id], f"tags.`{schema.KIND}` = 'variant'")
+    before = {run.data.tags.get(_ROW_ID): run.info.run_id for run in found}
+    contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
+    kept = set()
+    for variant in summary.variants:
+        if variant.mean_accuracy_percent is None:
+            continue
+        tags, params, metrics = _row(summary, variant, contrasts.get(variant.name))
+        row_id = content_hash([tags, params, metrics])
+        if row_id in before:
+            kept.add(before[row_id])
+            continue
+        name = f"{variant.name}, mean of {plural(len(_learned(variant)), 'seed')}"
+        run = client.create_run(experiment_id, tags={schema.PARENT: parent_run_id, **tags}, run_name=name)
+        client.log_batch(
+            run.info.run_id,
+            metrics=[Metric(key, value, run.info.start_time, 0) for key, value in metrics.items()],
+            params=[Param(key, value) for key, value in params.items()],
+            tags=[RunTag(_ROW_ID, row_id)],
+        )
+        client.set_terminated(run.info.run_id)
+        kept.add(run.info.run_id)
+    for run in found:
+        if run.info.run_id not in kept:
+            client.delete_run(run.info.run_id)
+
+
+def _row(
+    summary: StudySummary, variant: VariantSummary, contrast: Contrast | None
+) -> tuple[dict[str, str], dict[str, str], dict[str, float]]:
+    """Tags, params and metrics of a variant's run."""
+    tags = {
+        schema.KIND: "variant",
+        schema.STUDY: summary.study,
+        schema.PROFILE: summary.profile,
+        schema.VARIANT: variant.name,
+        schema.PHASE: "summary",
+        **({schema.FAMILY: variant.family} if variant.family else {}),
+        **({schema.DESCRIPTION: contrast.sentence} if contrast else {}),
+    }
+    params = {key: str(value) for key, value in {**variant.changes, **variant.tuned}.items()}
+    metrics = {
+        "params": float(variant.params),
+        "macs": float(variant.macs),
+        "num_seeds": float(len(_learned(variant))),
+        "num_failed": float(len(variant.failed_seeds)),
+        **dict(_accuracy(variant)),
+        **(dict(_difference(contrast)) if contrast else {}),
+    }
+    return tags, params, metrics
+
+
+def _accuracy(variant: VariantSummary) -> Iterator[tuple[str, float]]:
+    """Mean, standard deviation and 95 % interval over the seeds that learned, as far as there are enough."""
+    if variant.mean_accuracy_percent is not None:
+        yield "mean_test_accuracy_percent", variant.mean_accuracy_percent
+    if variant.sd_accuracy_percent is not None:
+        yield "sd_test_accuracy_percent", variant.sd_accuracy_percent
+    learned = _learned(variant)
+    if len(set(learned)) > 1:
+        interval = paired_interval(np.array(learned))
+        yield "mean_test_accuracy_percent_lower", interval.lower
+        yield "mean_test_accuracy_percent_upper", interval.upper
+
+
+def _learned(variant: VariantSummary) -> list[float]:
+    return [value for seed, value in variant.accuracy_percent.items() if seed not in variant.failed_seeds]
+
+
+def _difference(contrast: Contrast) -> Iterator[tuple[str, float]]:
+    """Mean paired difference with its interval, as the report has them."""
+    judgement = contrast.judgement
+    if judgement.mean is not None:
+        yield "difference_points", judgement.mean
+    if judgement.interval is not None:
+        yield "difference_points_lower", judgement.interval.lower
+        yield "difference_points_upper", judgement.interval.upper

@@ -1,0 +1,55 @@
+"""Networks as MLflow models: what is loaded computes what was trained, and the worker's file is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mlflow
+import pytest
+import tiny
+import torch
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from waiting import Recorder
+
+from ablations.tracking.recorder import sync
+from ablations.tracking.spool import Spool, spool_path
+from nin.model import build
+
+PLAN = tiny.plan(search_space={})
+
+
+@pytest.mark.filterwarnings("ignore")  # of torch and MLflow, where they load
+def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable[[], str], tmp_path: Path) -> None:
+    uri = new_store()
+    spec, other = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
+    model = build(spec.config.model, in_channels=1, size=16, num_classes=4).eval()
+    weights = tmp_path / f"{spec.id}.pt"
+    torch.save(model.state_dict(), weights)
+    recorder = Recorder(uri, PLAN, "text", weights_dir=tmp_path)
+    entries = []
+    put = recorder._spool.append
+    recorder._spool.append = lambda entry: (entries.append(entry), put(entry))[-1]  # type: ignore[method-assign]
+    for each in (spec, other):
+        recorder.start(each)
+        recorder.end(each, tiny.result(each))
+    recorder.close(True)
+    assert recorder.waiting is None, recorder.trouble
+    assert not weights.exists()
+
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tiny/starter").experiment_id
+    runs = {run.data.tags.get("ablations.trial_id"): run.info.run_id for run in client.search_runs([experiment])}
+    images = torch.rand(5, 1, 16, 16)
+    loaded = mlflow.pytorch.load_model(f"runs:/{runs[spec.id]}/model")
+    torch.testing.assert_close(loaded(images), model(images))
+    with pytest.raises(MlflowException):
+        mlflow.pytorch.load_model(f"runs:/{runs[other.id]}/model")
+
+    # Killed after all of it was written, and before the spool knew: the record comes again, and its file is gone.
+    spool = Spool(spool_path(uri, "tiny", "starter"))
+    for entry in entries:
+        spool.append(entry)
+    assert sync(uri, "tiny", "starter") == len(entries)
+    torch.testing.assert_close(mlflow.pytorch.load_model(f"runs:/{runs[spec.id]}/model")(images), model(images))

@@ -1,0 +1,140 @@
+"""A report's conclusions in MLflow: on the study's run, and a run a variant; there once, however often it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from waiting import Recorder
+
+from ablations.analysis import StudySummary
+from ablations.session import look
+from ablations.tracking.publish import publish
+from ablations.tracking.schema import TrackingError
+
+PLAN = tiny.plan(seeds=3, search_space={})
+
+
+@pytest.fixture
+def uri(new_store: Callable[[], str]) -> str:
+    """A store with a study of two variants, three seeds each."""
+    uri = new_store()
+    recorder = Recorder(uri, PLAN, "text")
+    for variant, accuracies in {"two": (60.0, 62.0, 64.0), "one": (50.0, 53.0, 53.0)}.items():
+        for seed, accuracy_percent in enumerate(accuracies):
+            spec = PLAN.trial(variant, "confirm", seed, {})
+            recorder.start(spec)
+            recorder.end(spec, tiny.result(spec, accuracy_percent))
+    recorder.close(True)
+    return uri
+
+
+@pytest.fixture
+def report(tmp_path: Path) -> Path:
+    """A report's folder, in which a person keeps something else, too."""
+    folder = tmp_path / "report"
+    for name in ("index.html", "summary.json", "figures/gap.png", "tables/variants.csv", "passwords.txt"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(name)
+    return folder
+
+
+def summary(uri: str) -> StudySummary:
+    return look(uri, "tiny", "starter")
+
+
+def runs(uri: str, kind: str) -> list[Run]:
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tiny/starter")
+    return list(client.search_runs([experiment.experiment_id], f"tags.`ablations.kind` = '{kind}'"))
+
+
+def rows(uri: str) -> dict[str, Run]:
+    return {run.data.tags["ablations.variant"]: run for run in runs(uri, "variant")}
+
+
+def test_the_studys_run_has_the_answer_and_the_report(uri: str, report: Path) -> None:
+    publish(uri, summary(uri), "the answer", report)
+    (parent,) = runs(uri, "study")
+    assert parent.data.tags["mlflow.note.content"] == "the answer"
+    client = MlflowClient(uri)
+    found = {
+        item.path
+        for folder in ("report", "report/figures")
+        for item in client.list_artifacts(parent.info.run_id, folder)
+    }
+    assert found == {
+        "report/figures",
+        "report/tables",
+        "report/index.html",
+        "report/summary.json",
+        "report/figures/gap.png",
+    }
+
+
+def test_figures_of_an_earlier_report_are_gone(uri: str, report: Path) -> None:
+    publish(uri, summary(uri), "", report)
+    (report / "figures" / "gap.png").unlink()
+    publish(uri, summary(uri), "", report)
+    (parent,) = runs(uri, "study")
+    assert MlflowClient(uri).list_artifacts(parent.info.run_id, "report/figures") == []
+
+
+def test_a_variant_has_a_run_with_its_mean_and_what_it_differs_by(uri: str, report: Path) -> None:
+    publish(uri, summary(uri), "", report)
+    (parent,) = runs(uri, "study")
+    one = rows(uri)["one"]
+    assert (one.info.run_name, one.info.status) == ("one, mean of 3 seeds", "FINISHED")
+    assert one.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert one.data.params == {"model.mixers": "1"}
+    expected = {
+        "num_seeds": 3.0,
+        "num_failed": 0.0,
+        "mean_test_accuracy_percent": 52.0,
+        "sd_test_accuracy_percent": 3**0.5,
+        # Student's t for two degrees of freedom.
+        "mean_test_accuracy_percent_lower": 52 - 4.302653,
+        "mean_test_accuracy_percent_upper": 52 + 4.302653,
+        "difference_points": -10.0,
+    }
+    assert {key: one.data.metrics[key] for key in expected} == pytest.approx(expected)
+    assert one.data.metrics["difference_points_lower"] < -10 < one.data.metrics["difference_points_upper"]
+    assert "one against two" in one.data.tags["mlflow.note.content"]
+    assert "difference_points" not in rows(uri)["two"].data.metrics
+
+
+def test_the_same_report_once_more_makes_no_other_run(uri: str, report: Path) -> None:
+    publish(uri, summary(uri), "", report)
+    before = {name: run.info.run_id for name, run in rows(uri).items()}
+    publish(uri, summary(uri), "", report)
+    assert {name: run.info.run_id for name, run in rows(uri).items()} == before
+    assert len(runs(uri, "variant")) == 2
+    assert summary(uri) == summary(uri)
+
+
+def test_other_results_replace_the_runs_of_earlier_ones(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    publish(uri, whole, "", report)
+    two = rows(uri)["two"].info.run_id
+    fewer = tuple(replace(each, mean_accuracy_percent=None) if each.name == "one" else each for each in whole.variants)
+    publish(uri, replace(whole, variants=fewer), "", report)
+    assert {name: run.info.run_id for name, run in rows(uri).items()} == {"two": two}
+
+
+def test_half_a_run_is_replaced_after_a_death(uri: str, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def die(*arguments: object, **named: object) -> None:
+        raise OSError("killed")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(MlflowClient, "log_batch", die)
+        with pytest.raises(TrackingError, match="killed"):
+            publish(uri, summary(uri), "", report)
+    (half,) = runs(uri, "variant")
+    publish(uri, summary(uri), "", report)
+    assert set(rows(uri)) == {"one", "two"}
+    assert half.info.run_id not in {run.info.run_id for run in runs(uri, "variant")}
