@@ -79,7 +79,7 @@ def _write_rows(client: MlflowClient, parent_run_id: str, experiment_id: str, su
         if variant.mean_accuracy_percent is None:
             continue
         tags, params, metrics = _row(summary, variant, contrasts.get(variant.name))
-        row_id = content_hash([tags, params, metrics])
+        row_id = content_hash([tags, params, list(metrics.items())])
         if row_id in before:
             kept.add(before[row_id])
             continue
@@ -111,16 +111,26 @@ def _row(
         **({schema.FAMILY: variant.family} if variant.family else {}),
         **({schema.DESCRIPTION: contrast.sentence} if contrast else {}),
     }
-    params = {key: str(value) for key, value in {**variant.changes, **variant.tuned}.items()}
+    params = {"num_params": str(variant.params), "num_macs": str(variant.macs), **_settings(summary, variant)}
     metrics = {
-        "params": float(variant.params),
-        "macs": float(variant.macs),
-        "num_seeds": float(len(_learned(variant))),
-        "num_failed": float(len(variant.failed_seeds)),
+        # First: MLflow's comparison begins with it.
         **dict(_accuracy(variant)),
         **(dict(_difference(contrast)) if contrast else {}),
+        "num_seeds": float(len(_learned(variant))),
+        "num_failed": float(len(variant.failed_seeds)),
     }
     return tags, params, metrics
+
+
+def _settings(summary: StudySummary, variant: VariantSummary) -> dict[str, str]:
+    """What the study varies, as this variant has it: plots of several runs want a value of each."""
+    own = {**variant.changes, **variant.tuned}
+    varied = dict.fromkeys(key for each in summary.variants for key in (*each.changes, *each.tuned))
+    for key in varied:
+        section, name = key.split(".", 1)
+        if key not in own and section == "model" and hasattr(variant.workload.model, name):
+            own[key] = getattr(variant.workload.model, name)
+    return {key: str(own[key]) for key in varied if key in own}
 
 
 def _accuracy(variant: VariantSummary) -> Iterator[tuple[str, float]]:

@@ -177,7 +177,9 @@ def study_page(tracking_uri: str, study: str, profile: str) -> str:
         TrackingError: the store cannot be used, or holds no such study.
     """
     with _found(tracking_uri, study, profile) as found:
-        return f"#/experiments/{found.parent.info.experiment_id}/runs/{found.parent.info.run_id}"
+        run = found.parent.info
+        # Otherwise MLflow shows what it has for language models beside it.
+        return f"#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,7 @@ def test_the_page_of_a_study_is_that_of_its_run(uri: str) -> None:
     Recorder(uri, PLAN, "text").close(True)
     client = MlflowClient(uri)
     (parent,) = client.search_runs([client.get_experiment_by_name("tiny/starter").experiment_id])
-    assert study_page(uri, "tiny", "starter") == f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}"
+    page = f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}?workflowType=machine_learning"
+    assert study_page(uri, "tiny", "starter") == page
     with pytest.raises(TrackingError, match="holds no study 'tiny' at profile 'book'"):
         study_page(uri, "tiny", "book")

@@ -91,7 +91,9 @@ def test_a_variant_has_a_run_with_its_mean_and_what_it_differs_by(uri: str, repo
     one = rows(uri)["one"]
     assert (one.info.run_name, one.info.status) == ("one, mean of 3 seeds", "FINISHED")
     assert one.data.tags["mlflow.parentRunId"] == parent.info.run_id
-    assert one.data.params == {"model.mixers": "1"}
+    costs = {name: str(getattr(summary(uri)["one"], name[4:])) for name in ("num_params", "num_macs")}
+    assert one.data.params == {"model.mixers": "1", **costs}
+    assert rows(uri)["two"].data.params["model.mixers"] == "2"
     expected = {
         "num_seeds": 3.0,
         "num_failed": 0.0,
