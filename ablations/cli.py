@@ -725,7 +725,7 @@ def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, A
         "precision": workload.precision,
         "optimizer": workload.optimizer,
         "device": workload.device,
-        "memory": asdict(workload.memory),
+        "memory": None if workload.memory is None else asdict(workload.memory),
         "measured": None if measured is None else asdict(measured),
     }
 
