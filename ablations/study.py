@@ -94,7 +94,9 @@ class Study:
         from ablations.tracking.schema import default_uri
 
         machine, plan = detect(), self.plan(profile, extend=extend)
-        display = PlainProgress(plan, machine.num_workers, Console(markup=False, emoji=False, highlight=False))
+        # Lines, in a notebook too.
+        console = Console(markup=False, emoji=False, highlight=False, force_jupyter=False)
+        display = PlainProgress(plan, machine.num_workers, console)
         folder = Path(data_dir or os.environ.get("ABLATIONS_DATA", "data"))
         ran = session.run(
             plan,
@@ -138,24 +140,8 @@ class Study:
         Raises:
             ablations.tracking.schema.TrackingError: the store cannot be used, or does not hold the study.
         """
-        from pandas import DataFrame
-
+        from ablations.export import trials_frame
         from ablations.tracking.reader import read_study
         from ablations.tracking.schema import default_uri
 
-        return DataFrame(
-            [
-                {
-                    "variant": trial.variant,
-                    "phase": trial.phase,
-                    "seed": trial.seed,
-                    "status": trial.result.status,
-                    "validation_accuracy_percent": last.validation_accuracy_percent
-                    if (last := trial.result.last)
-                    else None,
-                    "test_accuracy_percent": trial.result.test_accuracy_percent,
-                    **trial.hyperparameters,
-                }
-                for trial in read_study(tracking_uri or default_uri(), self.name, profile).trials
-            ]
-        )
+        return trials_frame(read_study(tracking_uri or default_uri(), self.name, profile).trials)
