@@ -400,8 +400,8 @@ def _variant(
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name, tuned)
-    # The plan's are those of the base's values; a registered network is counted again only where its dials were tuned.
-    costs = variant.costs if workload == plan.workload(variant.name) else workload.costs
+    # Counted again only where dials were tuned: a registered network cannot be counted without its package.
+    costs = variant.costs if workload.model == variant.config.model else workload.costs
     tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
     right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(

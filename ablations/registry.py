@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 Group = Literal["ablations.models", "ablations.datasets"]
 """Of entry points: networks, which are `nin.model.Network`s, and data sets, which are `ablations.datasets.Dataset`s."""
@@ -53,6 +55,8 @@ def load(group: Group, name: str) -> tuple[object, str]:
 # Once: it reads the names of all that is installed.
 @cache
 def _entry_points(group: Group) -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # takes a while to load
+
     return tuple(entry_points(group=group))
 
 

@@ -11,7 +11,6 @@ from typing import get_args
 
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from nin.architecture import layers
 from nin.complexity import Costs
@@ -138,6 +137,8 @@ class Network(ABC):
         Raises:
             ConfigError: the network cannot exist at this size, or does not give logits.
         """
+        from torch.utils.flop_counter import FlopCounterMode  # a tenth of a second, which workers do without
+
         activations = 0
 
         def count(module: nn.Module, inputs: object, output: torch.Tensor) -> None:

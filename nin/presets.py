@@ -14,7 +14,7 @@ from nin.config import ClassicConfig, Config, ConfigError, NinConfig
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
 
-Network = TypeVar("Network", bound="DataclassInstance")
+T = TypeVar("T", bound="DataclassInstance")
 
 _NIN_BOOK = NinConfig(
     channels=(96, 256, 384),
@@ -175,7 +175,7 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
     return turned(PRESETS[preset], dials, preset)
 
 
-def turned(network: Network, dials: Mapping[str, object], name: str) -> Network:
+def turned(network: T, dials: Mapping[str, object], name: str) -> T:
     """A network with some of its dials turned; `configure` for any dataclass whose fields are dials.
 
     Args:

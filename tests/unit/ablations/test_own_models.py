@@ -6,21 +6,17 @@ import json
 import pickle
 import shutil
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import packages
 import pytest
-import torch
 from builders import edited, planned, refusal
 
-import nin
 from ablations import models, registry
 from ablations.models import RegisteredModel
 from ablations.plan import Plan
 from nin import complexity, presets
 from nin.config import ConfigError
-from nin.model import Network
 
 OWN = """
 from dataclasses import dataclass
@@ -225,13 +221,3 @@ def test_a_stored_plan_with_dials_that_are_none_is_refused(own: Path) -> None:
     stored["variants"][0]["config"]["model"]["dials"][0][1] = {"of": "something"}
     with pytest.raises(ValueError, match="a dial is a number, a word"):
         Plan.from_json(json.dumps(stored))
-
-
-def test_what_torch_counts_is_what_is_counted_in_closed_form() -> None:
-    @dataclass(frozen=True)
-    class Wrapped(Network):
-        def build(self, *, in_channels: int, size: int, num_classes: int) -> torch.nn.Module:
-            return nin.create("nin_small", in_channels=in_channels, size=size, num_classes=num_classes)
-
-    images = {"in_channels": 3, "size": 32, "num_classes": 7}
-    assert Wrapped().costs(**images) == complexity.costs(presets.PRESETS["nin_small"], **images)
