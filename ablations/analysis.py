@@ -100,8 +100,8 @@ class VariantSummary:
     activations: int
     workload: Workload
     """What memory and speed are counted and measured for."""
-    memory: Memory
-    """In closed form."""
+    memory: Memory | None
+    """In closed form; None for a registered network, which has none."""
     measured: Measurement | None
     """Of this architecture, once; None where it has not been measured."""
     tuned: dict[str, Any]
@@ -400,6 +400,8 @@ def _variant(
     values = [accuracy[seed] for seed in good if seed in accuracy]
     tuned = next((t.hyperparameters for t in confirm.values()), {})
     workload = plan.workload(variant.name, tuned)
+    # Counted again only where dials were tuned: a registered network cannot be counted without its package.
+    costs = variant.costs if workload.model == variant.config.model else workload.costs
     tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
     right = [bits for seed, bits in _bits(trials).items() if seed in good]
     return VariantSummary(
@@ -408,9 +410,9 @@ def _variant(
         changes=variant.changes,
         expect=variant.expect,
         family=variant.family,
-        params=workload.costs.params,
-        macs=workload.costs.macs,
-        activations=workload.costs.activations,
+        params=costs.params,
+        macs=costs.macs,
+        activations=costs.activations,
         workload=workload,
         memory=workload.memory,
         measured=measurements.get(workload.id),

@@ -403,6 +403,36 @@ def report(
 
 
 @app.command()
+def export(
+    study: StudyArgument,
+    profile: ProfileOption = None,
+    tracking_uri: UriOption = None,
+    output: Annotated[Path, typer.Option(help="Folder of what is written.")] = Path("exports"),
+) -> None:
+    """Write a study's trials as CSV and Parquet, and its search as a database for optuna-dashboard, from the store."""
+    from ablations.export import write_export
+    from ablations.tracking.reader import read_study
+    from ablations.tracking.schema import TrackingError, default_uri
+
+    uri = tracking_uri or default_uri()
+    try:
+        name, at = _recorded(uri, study, profile)
+        stored = read_study(uri, name, at)
+    except TrackingError as error:
+        raise UserError(str(error)) from error
+    folder = output / name / at
+    try:
+        for path in write_export(stored.plan, stored.trials, folder):
+            print(f"{path}: {plural(len(stored.trials), 'trial')}" if path.suffix != ".db" else _dashboard(path))
+    except OSError as error:
+        raise UserError(f"nothing can be written to {folder}: {error.strerror}") from error
+
+
+def _dashboard(path: Path) -> str:
+    return f"{path}: the search; look at it with: {shlex.join(['optuna-dashboard', f'sqlite:///{path}'])}"
+
+
+@app.command()
 def costs(
     targets: Annotated[
         list[str] | None, typer.Argument(help="Presets, study files or study names; default: every preset.")
@@ -725,7 +755,7 @@ def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, A
         "precision": workload.precision,
         "optimizer": workload.optimizer,
         "device": workload.device,
-        "memory": asdict(workload.memory),
+        "memory": None if workload.memory is None else asdict(workload.memory),
         "measured": None if measured is None else asdict(measured),
     }
 

@@ -8,9 +8,9 @@ from functools import cached_property
 from pydantic import ConfigDict, TypeAdapter
 
 from ablations.datasets import DATASETS
+from ablations.models import Model, RegisteredModel, costs
 from ablations.trial import TRAINING_VERSION, Device, Precision, TrainConfig, TrialConfig, content_hash
-from nin.complexity import Costs, costs
-from nin.config import Config
+from nin.complexity import Costs
 from nin.memory import Memory, Optimizer, memory
 
 
@@ -35,7 +35,7 @@ class Workload:
         device: where.
     """
 
-    model: Config
+    model: Model
     in_channels: int
     size: int
     num_classes: int
@@ -76,7 +76,7 @@ class Workload:
 
     @cached_property
     def costs(self) -> Costs:
-        """Params and MACs in closed form.
+        """Params and MACs, in closed form or as a registered network counts them.
 
         Raises:
             ConfigError: the network cannot exist at this size.
@@ -84,12 +84,14 @@ class Workload:
         return costs(self.model, in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
 
     @cached_property
-    def memory(self) -> Memory:
-        """Memory of training and of prediction in closed form, both for `batch_size` images.
+    def memory(self) -> Memory | None:
+        """Memory of training and of prediction in closed form, both for `batch_size` images; None for a registered network.
 
         Raises:
             ConfigError: the network cannot exist at this size.
         """
+        if isinstance(self.model, RegisteredModel):
+            return None
         return memory(
             self.model,
             in_channels=self.in_channels,

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from ablations import registry
+
+if TYPE_CHECKING:
+    import numpy as np
+
+GROUP: registry.Group = "ablations.datasets"
 
 
 @dataclass(frozen=True)
@@ -25,6 +34,9 @@ class Dataset:
     """MD5 of each file below the data folder, for data sets that are read from files."""
     note: str = ""
     """What a reader of a report must know of it."""
+    read: Callable[[Path, bool], tuple[np.ndarray, np.ndarray]] | None = None
+    """Of a data set that a package registers: from the folder of data sets, and whether the training split is wanted rather
+    than the test split, to its images, unsigned bytes (N, channels, size, size), and their labels, integers (N,)."""
 
     @property
     def num_classes(self) -> int:
@@ -32,7 +44,38 @@ class Dataset:
         return len(self.classes)
 
 
-DATASETS: Mapping[str, Dataset] = MappingProxyType(
+class _Known(Mapping[str, Dataset]):
+    """Data sets of the suite's own, and behind them those that packages register, which are imported when they are asked for."""
+
+    def __init__(self, own: Mapping[str, Dataset]) -> None:
+        self._own = own
+
+    def __getitem__(self, name: str) -> Dataset:
+        """A data set.
+
+        Raises:
+            KeyError: no data set has this name.
+            RegistrationError: what is registered under it cannot be used.
+        """
+        if name in self._own:
+            return self._own[name]
+        found, package = registry.load(GROUP, name)
+        if not isinstance(found, Dataset) or found.read is None or not 2 <= found.num_classes <= 256:
+            raise registry.RegistrationError(
+                f"what {package} registers as {name} must be an ablations.datasets.Dataset with 2 to 256 classes and a function "
+                f"`read`; it is {found!a:.80}"
+            )
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._own
+        yield from (name for name in registry.names(GROUP) if name not in self._own)
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+DATASETS: Mapping[str, Dataset] = _Known(
     {
         "fashion_mnist": Dataset(
             title="Fashion-MNIST",

@@ -10,9 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from ablations import datasets, models, registry
 from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, provenance, torch_problem
 from ablations.units import plural
+from nin.config import ConfigError
+from nin.presets import PRESETS
 
 SCARCE_BYTES, NEEDED_BYTES = 2 << 30, 200 << 20
 """Free space below which a big study, or any, may not end."""
@@ -39,6 +42,7 @@ def examine(data_dir: Path, tracking_uri: str | None, output: Path) -> Iterator[
     yield from _software()
     yield _device()
     yield from (_data(name, data_dir) for name in DATASETS)
+    yield from map(_network, registry.names(models.GROUP))
     yield from (_folder(what, folder) for what, folder in (("reports", output), ("checkpoints", Path(".ablations"))))
     yield from _store(tracking_uri)
 
@@ -69,7 +73,12 @@ def _device() -> Finding:
 
 
 def _data(name: str, data_dir: Path) -> Finding:
-    dataset = DATASETS[name]
+    try:
+        dataset = DATASETS[name]
+    except registry.RegistrationError as error:
+        return Finding("warning", f"data set {name}: {error}", "Mend the package, or uninstall it.")
+    if dataset.read is not None:
+        return Finding("ok", f"data set {name}: of {registry.load(datasets.GROUP, name)[1]}")
     if not dataset.files_md5:
         return Finding("ok", f"data set {name}: comes with the suite")
     files = {data_dir / file: md5 for file, md5 in dataset.files_md5.items()}
@@ -85,6 +94,17 @@ def _data(name: str, data_dir: Path) -> Finding:
                 "warning", f"data set {name}: {file} is not the published file", "Delete it; it is then fetched again."
             )
     return Finding("ok", f"data set {name}: in {data_dir.absolute()}, as published")
+
+
+def _network(name: str) -> Finding:
+    """Whether a network that a package registers can be used."""
+    if name in PRESETS:
+        return Finding("warning", f"network {name}: studies get the suite's own", "Register yours under another name.")
+    try:
+        models.dial_names(name)
+    except ConfigError as error:
+        return Finding("warning", f"network {name}: {error.message}", "Mend the package, or uninstall it.")
+    return Finding("ok", f"network {name}: of {registry.load(models.GROUP, name)[1]}")
 
 
 def _folder(what: str, folder: Path) -> Finding:

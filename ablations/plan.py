@@ -10,9 +10,11 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from ablations import models
 from ablations.axes import Candidate, candidates
 from ablations.costs import Workload
 from ablations.datasets import DATASETS, Dataset
+from ablations.registry import RegistrationError
 from ablations.spec import (
     CategoricalDistribution,
     Decision,
@@ -46,9 +48,8 @@ from ablations.trial import (
     TrialSpec,
     content_hash,
 )
-from nin.complexity import Costs, costs
-from nin.config import Config, ConfigError
-from nin.presets import PRESETS, configure, dial_names
+from nin.complexity import Costs
+from nin.config import ConfigError
 
 SEARCH_SEED = 0
 """Seed of every search trial, so that one search's configurations differ in nothing else; re-runs take 1, 2, …"""
@@ -455,11 +456,10 @@ class _Settings:
         self._stand_ins = spec.profiles[profile].presets
         for mapping in self._stand_ins.items():
             for preset in mapping:
-                if preset not in PRESETS:
+                if not models.is_known(preset):
                     path = ("profiles", profile, "presets", mapping[0])
-                    raise SpecError(
-                        path, f"no preset {shown(preset)}; {nearest(preset, PRESETS)}", at_key=preset == mapping[0]
-                    )
+                    problem = f"no preset {shown(preset)}; {nearest(preset, models.names())}"
+                    raise SpecError(path, problem, at_key=preset == mapping[0])
 
     def scientific(self, asked: Iterable[Candidate]) -> frozenset[str]:
         """The keys that variants differ in.
@@ -525,7 +525,7 @@ class _Settings:
         dials = {key.removeprefix("model."): value for key, value in values.items() if key.startswith("model.")}
         preset = dials.pop("preset")
         try:
-            model = configure(preset, dials)
+            model = models.configure(preset, dials)
         except ConfigError as error:
             raise SpecError(
                 written.get(f"model.{error.field}", layers[-1][1] if changes else ("base", "model")),
@@ -540,10 +540,16 @@ class _Settings:
     def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, Path]) -> None:
         preset = values.get("model.preset")
         if preset is None:
-            raise SpecError(("base", "model"), f"the key 'preset' is missing; {nearest('', PRESETS)}", at_key=True)
-        if not isinstance(preset, str) or preset not in PRESETS:
-            raise SpecError(written["model.preset"], f"no preset {shown(preset)}; {nearest(str(preset), PRESETS)}")
-        known = ["model.preset", *(f"model.{dial}" for dial in dial_names(preset))]
+            problem = f"the key 'preset' is missing; {nearest('', models.names())}"
+            raise SpecError(("base", "model"), problem, at_key=True)
+        if not isinstance(preset, str) or not models.is_known(preset):
+            problem = f"no preset {shown(preset)}; {nearest(str(preset), models.names())}"
+            raise SpecError(written["model.preset"], problem)
+        try:
+            dials = models.dial_names(preset)
+        except ConfigError as error:
+            raise SpecError(written["model.preset"], f"{error.message}.") from error
+        known = ["model.preset", *(f"model.{dial}" for dial in dials)]
         known += [f"data.{key}" for key in DataConfig.model_fields]
         known += [f"train.{key}" for key in TrainConfig.model_fields]
         for key in values:
@@ -553,9 +559,13 @@ class _Settings:
                 raise SpecError(written[key], f"unknown key '{readable(key)}'; {hint}", at_key=True)
 
     def _check_data(self, data: DataConfig, written: Mapping[str, Path]) -> None:
-        dataset = DATASETS.get(data.name)
-        if dataset is None:
-            raise SpecError(written["data.name"], f"no data set {shown(data.name)}; {nearest(data.name, DATASETS)}")
+        try:
+            dataset = DATASETS[data.name]
+        except KeyError:
+            problem = f"no data set {shown(data.name)}; {nearest(data.name, DATASETS)}"
+            raise SpecError(written["data.name"], problem) from None
+        except RegistrationError as error:
+            raise SpecError(written["data.name"], f"{error}.") from error
         if data.resize is not None and data.resize > MAX_PIXELS:
             raise SpecError(
                 written["data.resize"], f"images have at most {MAX_PIXELS:,} pixels a side; given {data.resize:,}."
@@ -594,8 +604,7 @@ def _with(config: TrialConfig, key: str, value: Any) -> TrialConfig:
     if isinstance(current, Section):
         changed: Any = type(current).model_validate({**current.model_dump(), name: value})
     else:
-        as_wanted = float(value) if isinstance(getattr(current, name), float) else value
-        changed = replace(current, **{name: as_wanted})
+        changed = models.with_dial(config.model, name, value)
     return replace(config, **{section: changed})
 
 
@@ -759,12 +768,12 @@ def _as_drawn(value: Any, distribution: Distribution) -> Any:
 
 def _value(config: TrialConfig, key: str) -> Any:
     section, name = key.split(".", 1)
-    return getattr(getattr(config, section), name)
+    return models.dials(config.model)[name] if section == "model" else getattr(getattr(config, section), name)
 
 
 def _costs(config: TrialConfig, dataset: Dataset, path: Path) -> Costs:
     try:
-        priced = costs(
+        priced = models.costs(
             config.model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
         )
     except ConfigError as error:
@@ -792,14 +801,18 @@ def _match(
             f"match names a variant that has no match itself; given {shown(match.target)}; {nearest(match.target, done)}",
         )
     wanted = getattr(target.costs, match.cost)
+    if not isinstance(models.dials(config.model).get("width"), float):
+        raise SpecError((*path, "match", "by"), "this network has no dial 'width' that is a float, to solve for.")
 
     # Most of the widths tried below round to the channels of one that was tried before.
     @cache
-    def priced(model: Config) -> Costs:
-        return costs(model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes)
+    def priced(model: models.Model) -> Costs:
+        return models.costs(
+            model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
+        )
 
     def cost(width: float) -> int:
-        value: int = getattr(priced(config.model.at_width(width)), match.cost)
+        value: int = getattr(priced(models.at_width(config.model, width)), match.cost)
         return value
 
     low, high = 1e-3, 64.0
@@ -821,7 +834,7 @@ def _match(
             f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
             f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or choose another dial.",
         )
-    return replace(config, model=replace(config.model, width=width)), width
+    return _with(config, match.by, width), width
 
 
 def _described(changes: Mapping[str, Any]) -> str:

@@ -6,7 +6,7 @@ The consoles are plain, without markup: what a study says is shown as it is writ
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from rich.console import Console
 from rich.table import Table
@@ -44,8 +44,8 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         table.add_column(title, justify="right" if title in {"params", "MACs", "memory"} else "left", overflow="fold")
     for variant in plan.variants:
         expected = "baseline" if variant.name == plan.baseline else variant.expect or ""
-        memory = plan.workload(variant.name).memory.peak_training_bytes
-        counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", mebibytes(memory))
+        memory = _counted(plan.workload(variant.name), "peak_training_bytes")
+        counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", memory)
         table.add_row(variant.name, variant.description, *counts, expected)
     console.print(table)
     train = plan.variants[0].config.train
@@ -92,6 +92,11 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         console.print(f"caveat: {caveat}")
 
 
+def _counted(workload: Workload, kind: Literal["saved_bytes", "peak_training_bytes", "peak_prediction_bytes"]) -> str:
+    """Memory in closed form; a dash for a registered network, which has none."""
+    return "–" if workload.memory is None else mebibytes(getattr(workload.memory, kind))
+
+
 def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float | None:
     """Time that all trainings take one after the other; None where a variant was not measured."""
     total = 0.0
@@ -114,9 +119,9 @@ def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement
         "params": lambda each: f"{each.costs.params:,}",
         "MACs": lambda each: f"{each.costs.macs:,}",
         "FLOPs": lambda each: f"{each.costs.flops:,}",
-        "saved activations": lambda each: mebibytes(each.memory.saved_bytes),
-        "training peak": lambda each: mebibytes(each.memory.peak_training_bytes),
-        "prediction peak": lambda each: mebibytes(each.memory.peak_prediction_bytes),
+        "saved activations": lambda each: _counted(each, "saved_bytes"),
+        "training peak": lambda each: _counted(each, "peak_training_bytes"),
+        "prediction peak": lambda each: _counted(each, "peak_prediction_bytes"),
     }
     _print_columns(rows, columns, console)
     settings = {(each.batch_size, each.precision, each.optimizer, each.device) for each in rows.values()}

@@ -13,12 +13,11 @@ from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
 
-from ablations import spec, trial
+from ablations import models, registry, spec, trial
 from ablations.datasets import DATASETS
 from nin.blocks import POOLS
 from nin.config import ClassicConfig, FeatureConfig, NinConfig
 from nin.heads import HEADS
-from nin.presets import PRESETS
 
 SCHEMA_FILE = "study.schema.json"
 """Lies beside study files, whose first line names it."""
@@ -27,7 +26,10 @@ _NEVER_SEARCHED = {"model.preset", "train.epochs", "train.precision"}
 
 
 def study_schema() -> dict[str, Any]:
-    """The schema of a study file."""
+    """The schema of a study file.
+
+    It knows the names of what installed packages register, and not their networks' dials, since it imports none of them.
+    """
     schema: dict[str, Any] = _untitled(spec.StudySpec.model_json_schema())
     definitions = schema["$defs"]
     for name, section in {**definitions, "StudySpec": schema}.items():
@@ -38,11 +40,11 @@ def study_schema() -> dict[str, Any]:
     for named in (study["variants"], study["profiles"]):
         named["additionalProperties"] = False
     definitions["DataConfig"]["properties"]["name"]["enum"] = list(DATASETS)
-    preset = {"enum": list(PRESETS), "type": "string"}
+    preset = {"enum": models.names(), "type": "string"}
     profile["presets"] |= {"propertyNames": preset, "additionalProperties": preset}
     definitions["Model"] = {
         "description": "A network: a preset, with dials turned from where it has them.",
-        **_mapping({"preset": {"description": "A network by name.", **preset}, **_dials()}),
+        **_of_dials({"preset": {"description": "A network by name.", **preset}, **_dials()}),
     }
     dotted = {
         f"{section}.{key}": _reference(f"{name}/properties/{key}")
@@ -52,9 +54,9 @@ def study_schema() -> dict[str, Any]:
     searched = [key for key in dotted if not key.startswith("data.") and key not in _NEVER_SEARCHED]
     distribution = study["search_space"]["additionalProperties"]
     definitions |= {
-        "Settings": _mapping(dotted),
-        "Axes": _mapping({key: {"type": "array", "items": value, "minItems": 1} for key, value in dotted.items()}),
-        "SearchSpace": _mapping(dict.fromkeys(searched, _reference("Distribution"))),
+        "Settings": _of_dials(dotted),
+        "Axes": _of_dials({key: {"type": "array", "items": value, "minItems": 1} for key, value in dotted.items()}),
+        "SearchSpace": _of_dials(dict.fromkeys(searched, _reference("Distribution"))),
         "Distribution": {"oneOf": distribution["oneOf"]},
     }
     for place, name in (
@@ -75,6 +77,11 @@ def study_schema() -> dict[str, Any]:
 
 def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _of_dials(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping whose keys may be dials: others than these, too, where packages register networks."""
+    return _mapping(properties) | {"additionalProperties": bool(registry.names(models.GROUP))}
 
 
 def _reference(name: str) -> dict[str, str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ablations.runner import Display, Executor, Outcome, Runner
+from nin.config import ConfigError
 
 if TYPE_CHECKING:
     from ablations.analysis import StudySummary
@@ -65,7 +65,7 @@ def run(
 ) -> Ran:
     """Train what is missing of a plan, record it, and look at the results.
 
-    The first Ctrl-C or SIGTERM stops it between epochs, the second at once.
+    The first Ctrl-C or SIGTERM stops it between epochs, the second at once. So it is run in the main thread.
 
     Args:
         plan: what is to be done.
@@ -92,17 +92,22 @@ def run(
         with hold(tracking_uri, plan.study, plan.profile):
             session = {**provenance(), "command": command}
             recorder = Recorder(tracking_uri, plan, study_text, display.warn, session=session, weights_dir=weights_dir)
-            with interrupts, display:
-                outcome = Runner(
-                    plan,
-                    tuner=VariantTuner,
-                    executor=executor,
-                    store=recorder,
-                    display=display,
-                    deadline=deadline,
-                    interrupted=lambda: interrupts.seen,
-                ).run()
-            recorder.close(outcome.state == "complete" and not outcome.failures)
+            complete = False
+            try:
+                with interrupts, display:
+                    outcome = Runner(
+                        plan,
+                        tuner=VariantTuner,
+                        executor=executor,
+                        store=recorder,
+                        display=display,
+                        deadline=deadline,
+                        interrupted=lambda: interrupts.seen,
+                    ).run()
+                complete = outcome.state == "complete" and not outcome.failures
+            finally:
+                # However it ended: this process may run the study again, and one thread only may empty the spool.
+                recorder.close(complete)
             waiting = recorder.waiting
             summary = None if waiting else look(tracking_uri, plan.study, plan.profile)
             return Ran(outcome, waiting, recorder.trouble, summary)
@@ -137,14 +142,19 @@ def look(tracking_uri: str, study: str, profile: str) -> StudySummary:
     """What the recorded trials say. Where it gives verdicts it is recorded as a look, which spends of the study's error budget.
 
     Raises:
-        TrackingError: the store cannot be used, or does not hold the study.
+        TrackingError: the store cannot be used, or does not hold the study, or a network whose dials were tuned is of a package
+            that is not installed here.
     """
     from ablations.analysis import gave_verdicts, summarize
     from ablations.tracking.reader import read_study
     from ablations.tracking.recorder import record_looks
+    from ablations.tracking.schema import TrackingError
 
     stored = read_study(tracking_uri, study, profile)
-    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    try:
+        summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    except ConfigError as error:
+        raise TrackingError(f"what {study} costs cannot be counted here: {error.message}") from error
     if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
         record_looks(tracking_uri, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
     return summary
@@ -158,8 +168,6 @@ class _Interrupts:
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
-        if threading.current_thread() is not threading.main_thread():
-            return  # Python hears signals in its main thread only
         for number in (signal.SIGINT, signal.SIGTERM):
             self._before[number] = signal.signal(number, self._interrupt)
 

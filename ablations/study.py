@@ -1,8 +1,12 @@
-"""A study for Python: what it would do, and what came of it. Runs are the command line's: they have workers, locks and interrupts."""
+"""A study for Python: what it would do, running it, and what came of it."""
 
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.loading import StudyFile
@@ -10,7 +14,9 @@ from ablations.loading import StudyFile
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from ablations.analysis import StudySummary
     from ablations.plan import Plan
+    from ablations.session import Ran
 
 
 @dataclass(frozen=True)
@@ -48,10 +54,67 @@ class Study:
         except SpecError as error:
             raise self.file.located(error) from error
 
-    def results(self, profile: str, *, tracking_uri: str | None = None) -> DataFrame:
-        """The recorded trials, one a row, with a column for each hyperparameter that was tuned.
+    def run(
+        self,
+        profile: str,
+        *,
+        extend: bool = False,
+        tracking_uri: str | None = None,
+        data_dir: str | PathLike[str] | None = None,
+        max_minutes: float | None = None,
+    ) -> Ran:
+        """Train what is missing, record it in MLflow, and look at the results, as the command `run` does, but for its report.
 
-        Verdicts are not among them: each look at those is recorded by the report that shows them.
+        It is called in the main thread, and needs no `if __name__ == "__main__"` around it. An interrupt stops it at the end
+        of the epochs under way; the same call then goes on. Checkpoints are kept in this folder's `.ablations`.
+
+        Args:
+            profile: one of `profiles`.
+            extend: for the second of two planned looks.
+            tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+            data_dir: folder of the data sets; None: $ABLATIONS_DATA, else `data` in this folder.
+            max_minutes: stop after this time, between epochs; None trains to the end.
+
+        Returns:
+            How it ended, and the summary with its verdicts, which is recorded as a look.
+
+        Raises:
+            ablations.loading.StudyFileError: it cannot be done; the message says what stands where.
+            ablations.tracking.schema.TrackingError: the store cannot be used, or another process runs the study.
+            ablations.execution.local.SetupError: data or device is missing.
+            OSError: a disk is full.
+            KeyboardInterrupt: it was interrupted; what is done is kept.
+        """
+        started = time.monotonic()
+        from rich.console import Console
+
+        from ablations import session
+        from ablations.display import PlainProgress
+        from ablations.execution.environment import detect
+        from ablations.tracking.schema import default_uri
+
+        machine, plan = detect(), self.plan(profile, extend=extend)
+        # Lines, in a notebook too.
+        console = Console(markup=False, emoji=False, highlight=False, force_jupyter=False)
+        display = PlainProgress(plan, machine.num_workers, console)
+        folder = Path(data_dir or os.environ.get("ABLATIONS_DATA", "data"))
+        ran = session.run(
+            plan,
+            self.file.text,
+            session.local_executor(machine, folder, display.warn),
+            display,
+            tracking_uri=tracking_uri or default_uri(),
+            command=f"ablations.load({self.file.path!r}).run({profile!r})",
+            deadline=None if max_minutes is None else started + 60 * max_minutes,
+        )
+        if ran.outcome.state == "interrupted":
+            raise KeyboardInterrupt("what is done is kept, and the same call goes on")
+        return ran
+
+    def summary(self, profile: str, *, tracking_uri: str | None = None) -> StudySummary:
+        """What the recorded trials say: costs, accuracies, contrasts with their verdicts.
+
+        Verdicts share one error budget. So a summary that gives some is recorded as a look, as a report is.
 
         Args:
             profile: that it was run at.
@@ -60,24 +123,25 @@ class Study:
         Raises:
             ablations.tracking.schema.TrackingError: the store cannot be used, or does not hold the study.
         """
-        from pandas import DataFrame
+        from ablations.session import look
+        from ablations.tracking.schema import default_uri
 
+        return look(tracking_uri or default_uri(), self.name, profile)
+
+    def results(self, profile: str, *, tracking_uri: str | None = None) -> DataFrame:
+        """The recorded trials, one a row, with a column for each hyperparameter that was tuned.
+
+        Verdicts are not among them: `summary` has those, and records that they were looked at.
+
+        Args:
+            profile: that it was run at.
+            tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+
+        Raises:
+            ablations.tracking.schema.TrackingError: the store cannot be used, or does not hold the study.
+        """
+        from ablations.export import trials_frame
         from ablations.tracking.reader import read_study
         from ablations.tracking.schema import default_uri
 
-        return DataFrame(
-            [
-                {
-                    "variant": trial.variant,
-                    "phase": trial.phase,
-                    "seed": trial.seed,
-                    "status": trial.result.status,
-                    "validation_accuracy_percent": last.validation_accuracy_percent
-                    if (last := trial.result.last)
-                    else None,
-                    "test_accuracy_percent": trial.result.test_accuracy_percent,
-                    **trial.hyperparameters,
-                }
-                for trial in read_study(tracking_uri or default_uri(), self.name, profile).trials
-            ]
-        )
+        return trials_frame(read_study(tracking_uri or default_uri(), self.name, profile).trials)

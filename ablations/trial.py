@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from nin.config import Config
+from ablations.models import Model, RegisteredModel
 
 TRAINING_VERSION = 1
 """Raised when a change to the trainer or the data pipeline changes results: old results then no longer match."""
@@ -86,14 +86,17 @@ class TrialConfig:
     """One fully resolved configuration; nothing in it is left to a default elsewhere."""
 
     data: DataConfig
-    model: Config
+    model: Model
     train: TrainConfig
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with the sections `data`, `model` and `train`."""
+        model = asdict(self.model)
+        if isinstance(self.model, RegisteredModel):
+            model |= model.pop("dials")
         return {
             "data": self.data.model_dump(),
-            "model": {"kind": type(self.model).__name__, **asdict(self.model)},
+            "model": {"kind": type(self.model).__name__, **model},
             "train": self.train.model_dump(),
         }
 

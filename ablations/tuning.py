@@ -7,7 +7,8 @@ Starting again replays it, and the trials it asks for are found by their ids amo
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
@@ -15,6 +16,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
+from ablations.analysis import RecordedTrial
 from ablations.plan import SEARCH_SEED, Plan
 from ablations.spec import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution, active
 from ablations.trial import EpochRecord, Order, TrialResult, TrialSpec, derive
@@ -153,6 +155,57 @@ class VariantTuner:
 
     def _spec(self, values: dict[str, Any], seed: int, number: int | None) -> TrialSpec:
         return self._plan.trial(self._variant, "tune", seed, values, number)
+
+
+def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> None:
+    """Write a study's recorded search to a database of Optuna's, in place of one that is there: an Optuna study a variant.
+
+    It is for other programs, such as optuna-dashboard. The suite itself keeps none, and reads none.
+
+    Args:
+        plan: of the study.
+        trials: its recorded ones; those of the confirm phase are left out.
+        path: of the database.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    part = path.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{part}")
+    distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
+    studies = {
+        variant.name: optuna.create_study(
+            storage=storage, study_name=f"{plan.study}/{plan.profile}/{variant.name}", direction="maximize"
+        )
+        for variant in plan.variants
+    }
+    for trial in trials:
+        if trial.phase == "tune":
+            studies[trial.variant].add_trial(_frozen_trial(trial, distributions))
+    storage.engine.dispose()
+    part.replace(path)
+
+
+_STATES = {
+    "finished": TrialState.COMPLETE,
+    "pruned": TrialState.PRUNED,
+    "diverged": TrialState.FAIL,
+    "failed": TrialState.FAIL,
+}
+
+
+def _frozen_trial(trial: RecordedTrial, distributions: Mapping[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
+    last = trial.result.last
+    return optuna.trial.create_trial(
+        state=_STATES[trial.result.status],
+        value=last.validation_accuracy_percent if last and trial.result.status == "finished" else None,
+        params=trial.hyperparameters,
+        distributions={key: distributions[key] for key in trial.hyperparameters},
+        intermediate_values={record.epoch: record.validation_accuracy_percent for record in trial.result.epochs},
+        # Re-runs of the best have the numbers of their configurations, and other seeds.
+        user_attrs={"number": trial.number, "seed": trial.seed, "status": trial.result.status, "run_id": trial.run_id},
+    )
 
 
 def _sampler(plan: Plan) -> optuna.samplers.BaseSampler:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from math import sqrt
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import nn
 
 from nin.architecture import layers
+from nin.complexity import Costs
 from nin.config import Config, ConfigError, Scheme
 from nin.layers import Activation, BatchNorm2d, Conv2d, Dropout, Flatten, GlobalPool, Layer, Linear, Pool2d
 
@@ -102,6 +104,61 @@ def _draw_bias(bias: torch.Tensor, bound: float, generator: torch.Generator) -> 
 def _generator(seed: int, name: str) -> torch.Generator:
     digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big"))
+
+
+class Network(ABC):
+    """A network that is not lowered to layers here: dials, and the torch module that they make.
+
+    Derive a frozen dataclass from it. Its fields are the dials, each with a default: numbers, words (`Literal` names those that
+    are known), true or false, or tuples of them. Its `__post_init__` may refuse values with a `ConfigError`.
+    """
+
+    @abstractmethod
+    def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
+        """The module, from images (batch, in_channels, size, size) to logits (batch, num_classes).
+
+        Args:
+            in_channels: of the images.
+            size: height and width of the images in pixels.
+            num_classes: number of logits.
+
+        Raises:
+            ConfigError: the network cannot exist at this size.
+        """
+
+    def costs(self, *, in_channels: int, size: int, num_classes: int) -> Costs:
+        """What one image costs, as torch counts it, on a device that has shapes and no numbers.
+
+        Args:
+            in_channels: of the images.
+            size: height and width of the images in pixels.
+            num_classes: number of logits.
+
+        Raises:
+            ConfigError: the network cannot exist at this size, or does not give logits.
+        """
+        from torch.utils.flop_counter import FlopCounterMode  # a tenth of a second, which workers do without
+
+        activations = 0
+
+        def count(module: nn.Module, inputs: object, output: torch.Tensor) -> None:
+            nonlocal activations
+            activations += output.numel()
+
+        with torch.device("meta"), torch.no_grad():
+            # As it predicts: there is no batch to normalise by.
+            model = self.build(in_channels=in_channels, size=size, num_classes=num_classes).to("meta").eval()
+            for module in model.modules():
+                if isinstance(module, nn.Conv1d | nn.Conv2d | nn.Conv3d | nn.Linear):
+                    module.register_forward_hook(count)
+            with FlopCounterMode(display=False) as counter:
+                logits = model(torch.empty(1, in_channels, size, size))
+        if logits.shape != (1, num_classes):
+            rule = f"must give logits of shape (batch, {num_classes})"
+            raise ConfigError("build", f"{rule}; of one image it gives {tuple(logits.shape)}")
+        params = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        # torch counts two operations a multiply-accumulate, those of convolutions and matrix products only.
+        return Costs(params=params, macs=counter.get_total_flops() // 2, activations=activations)
 
 
 def torch_module(layer: Layer) -> nn.Module:

@@ -6,10 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields, replace
 from difflib import get_close_matches
 from functools import cache
-from types import UnionType
-from typing import Any, Literal, TypedDict, Union, get_args, get_origin, get_type_hints
+from types import NoneType, UnionType
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nin.config import ClassicConfig, Config, ConfigError, NinConfig
+
+if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
+T = TypeVar("T", bound="DataclassInstance")
 
 _NIN_BOOK = NinConfig(
     channels=(96, 256, 384),
@@ -167,17 +172,30 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
     """
     if preset not in PRESETS:
         raise ConfigError("preset", f"must be a known preset, it is {preset!a}; {_nearest(preset, PRESETS)}")
-    config = PRESETS[preset]
-    types = _dial_types(preset)
+    return turned(PRESETS[preset], dials, preset)
+
+
+def turned(network: T, dials: Mapping[str, object], name: str) -> T:
+    """A network with some of its dials turned; `configure` for any dataclass whose fields are dials.
+
+    Args:
+        network: what has the dials.
+        dials: values by name, as YAML gives them.
+        name: of the network, for messages.
+
+    Raises:
+        ConfigError: a dial is unknown, or a value has the wrong type or is out of its range.
+    """
+    types = _dial_types(type(network))
     values: dict[str, Any] = {}
     for dial, value in dials.items():
         if dial not in types:
-            raise ConfigError(dial, f"is no dial of {preset}; {_nearest(dial, types)}")
+            raise ConfigError(dial, f"is no dial of {name}; {_nearest(dial, types)}")
         try:
             values[dial] = _as_type(value, types[dial])
         except TypeError:
             raise ConfigError(dial, f"must be {_describe(types[dial])}, it is {value!a}") from None
-    return replace(config, **values)
+    return replace(network, **values)
 
 
 # Once for each preset, as the types below: a study of a thousand variants asks thousands of times.
@@ -192,8 +210,9 @@ def dial_names(preset: str) -> tuple[str, ...]:
 
 
 @cache
-def _dial_types(preset: str) -> Mapping[str, Any]:
-    return get_type_hints(type(PRESETS[preset]))
+def _dial_types(kind: type[DataclassInstance]) -> Mapping[str, Any]:
+    hints = get_type_hints(kind)
+    return {dial.name: hints[dial.name] for dial in fields(kind)}
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
@@ -220,8 +239,9 @@ def _as_type(value: object, wanted: Any) -> object:
         if isinstance(value, list | tuple):
             return tuple(_as_type(entry, get_args(wanted)[0]) for entry in value)
     elif origin is Literal:
-        # The config says which words it knows; here only the type is checked.
-        return _as_type(value, str)
+        # As everywhere here, `true` is not 1.
+        if any(value == word and type(value) is type(word) for word in get_args(wanted)):
+            return value
     elif wanted is float and type(value) is int:
         return float(value)
     elif type(value) is wanted:
@@ -237,6 +257,6 @@ def _describe(wanted: Any) -> str:
     if origin is tuple:
         return f"a list, each entry {_describe(get_args(wanted)[0])}"
     if origin is Literal:
-        return _describe(str)
-    words: Mapping[type, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a word"}
-    return words[wanted]
+        return f"one of {', '.join(map(str, get_args(wanted)))}"
+    words = {int: "an integer", float: "a number", bool: "true or false", str: "a word", NoneType: "nothing"}
+    return words.get(wanted, str(wanted))

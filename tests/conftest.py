@@ -1,7 +1,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,23 @@ def new_store(migrated_database: Path, tmp_path: Path) -> Callable[[], str]:
         return f"sqlite:///{folder / 'mlflow.db'}"
 
     return make
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder of installed packages, for one test; `packages.py` installs into it."""
+    from ablations import models, registry
+
+    folder = tmp_path / "site"
+    folder.mkdir()
+    monkeypatch.syspath_prepend(str(folder))
+    # What is installed is looked up once a process.
+    remembered = (registry._entry_points, registry.load, models._registered, models._counted)
+    for each in remembered:
+        each.cache_clear()
+    yield folder
+    for each in remembered:
+        each.cache_clear()
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(folder)):
+            del sys.modules[name]

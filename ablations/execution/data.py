@@ -19,10 +19,12 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from ablations.datasets import DATASETS
+from ablations.datasets import DATASETS, Dataset
 from ablations.trial import DataConfig, Device, TrialSpec, derive
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
+Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]
+"""How a package reads its data set; see `ablations.datasets.Dataset`."""
 RESIDENT_BYTES = 1 << 30
 """A split that is larger than this once resized is kept at its own size on a CPU, and resized batch by batch."""
 
@@ -220,10 +222,48 @@ def load(name: str, data_dir: Path, *, train: bool) -> Split:
         train: the training split, else the test split.
 
     Raises:
-        DataError: the data is not there and cannot be downloaded, or is not the published one.
+        DataError: the data is not there and cannot be downloaded, or is not the published or registered one.
     """
+    read = DATASETS[name].read
+    if read is not None:
+        return _registered(DATASETS[name], read, data_dir, train)
     loaders = {"fashion_mnist": _fashion_mnist, "cifar10": _cifar10, "digits": _digits, "synthetic": _synthetic}
     return loaders[name](data_dir, train)
+
+
+def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Split:
+    """A split that a package's function reads, held to what the package has registered."""
+    try:
+        images, labels = map(np.asarray, read(data_dir, train))
+    # The package's own code runs, and may raise anything.
+    except Exception as error:
+        raise DataError(f"{dataset.title} cannot be read: {type(error).__name__}: {error}") from error
+    count = dataset.num_train if train else dataset.num_test
+    wanted = (count, dataset.channels, dataset.size, dataset.size)
+    split = "training" if train else "test"
+    if images.dtype != np.uint8 or images.shape != wanted or labels.shape != (count,):
+        raise DataError(
+            f"{dataset.title}: its {split} split must be images of uint8 {wanted} and labels ({count},); read gives images of "
+            f"{images.dtype} {images.shape} and labels {labels.shape}"
+        )
+    if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= dataset.num_classes:
+        raise DataError(
+            f"{dataset.title}: labels of its {split} split must be integers from 0 to {dataset.num_classes - 1}"
+        )
+    labels = labels.astype(np.int64)
+    if digest(images, labels) != dataset.checksum.removeprefix("sha256:").split("-")[0 if train else -1]:
+        both = "-".join(digest(*map(np.asarray, read(data_dir, part))) for part in (True, False))
+        raise DataError(
+            f"{dataset.title}: its {split} split is not the registered one, whose checksum is {dataset.checksum!r}. If what it "
+            f"reads now is right, register it with checksum='sha256:{both}'"
+        )
+    return Split(torch.from_numpy(images), torch.from_numpy(labels))
+
+
+def digest(images: np.ndarray, labels: np.ndarray) -> str:
+    """16 hexadecimal digits that name a split of a registered data set."""
+    content = np.ascontiguousarray(images).tobytes() + labels.astype(np.int64).tobytes()
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def _fashion_mnist(data_dir: Path, train: bool) -> Split:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import tempfile
 import time
 import warnings
@@ -17,6 +18,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from ablations.costs import MeasureError, Measurement, Workload
@@ -299,9 +301,14 @@ class LocalExecutor:
         # Inherited by the worker: from its first instant on, a signal to all processes of the terminal, or of a job that
         # is ended, is the driver's matter.
         before = {number: signal.signal(number, signal.SIG_IGN) for number in _DRIVERS_SIGNALS}
+        # A worker imports the main module anew, though it needs nothing of it: a script that runs a study at its top would
+        # run it in each worker again.
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
         try:
             process.start()
         finally:
+            sys.modules["__main__"] = main
             for number, handler in before.items():
                 signal.signal(number, handler)
         theirs.close()

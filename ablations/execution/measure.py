@@ -18,9 +18,9 @@ from torch.profiler import ProfilerActivity, profile
 from ablations.costs import Measurement, Workload
 from ablations.execution.environment import processor
 from ablations.execution.train import autocast, make_optimizer
+from ablations.network import build
 from ablations.trial import Precision, TrainConfig
 from nin.memory import Optimizer
-from nin.model import build
 
 NUM_WARM_UPS = 2
 MIN_RUNS = 3

@@ -74,7 +74,7 @@ def _rate(workload: Workload, wait: Callable[[], None], seconds: float) -> float
     from ablations.execution.data import Split
     from ablations.execution.measure import recipe
     from ablations.execution.train import make_optimizer, make_step
-    from nin.model import build
+    from ablations.network import build
 
     device = torch.device(workload.device)
     batch_size, channels, size = workload.batch_size, workload.in_channels, workload.size

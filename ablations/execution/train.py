@@ -24,8 +24,9 @@ from torch import nn
 from ablations.datasets import DATASETS
 from ablations.execution.capture import CapturedStep
 from ablations.execution.data import DataSource, Split, resize, resize_in_two_passes
+from ablations.network import build
 from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
-from nin.model import build, initialize
+from nin.model import initialize
 
 CHECKPOINT_SECONDS = 5.0
 """A checkpoint is written at the first end of an epoch this long after the last one."""
@@ -88,8 +89,11 @@ def run_trial(
     data = source.training(spec)
     training, validation = _to_device(data.train, device), _to_device(data.validation, device)
 
+    weights_seed = derive(spec.phase, spec.seed, "weights")
+    # For what a registered network has that `initialize` does not know, and so leaves as it was drawn.
+    torch.manual_seed(weights_seed)
     model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
-    initialize(model, train.init, seed=derive(spec.phase, spec.seed, "weights"))
+    initialize(model, train.init, seed=weights_seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     state = _State(model, make_optimizer(model, train), [])
     if checkpoint is not None and checkpoint.exists():

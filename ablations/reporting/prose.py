@@ -176,6 +176,8 @@ def costs_note(summary: StudySummary) -> str:
         "holds weights, gradients and optimizer state too, the prediction peak weights and live activations. Percentages are "
         "against what a variant is compared with."
     )
+    if any(variant.memory is None for variant in summary.variants):
+        counted += " Where there is a dash for memory, a package registers the network: torch counted its operations, layer by layer."
     measured = next((variant.measured for variant in summary.variants if variant.measured), None)
     if measured is None:
         return f"{counted} Nothing is measured yet: a run does that once for each architecture, after its last trial."

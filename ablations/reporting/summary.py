@@ -65,7 +65,7 @@ def _variant(variant: VariantSummary) -> dict[str, Any]:
         "macs": variant.macs,
         "activations": variant.activations,
         "workload": {key: getattr(variant.workload, key) for key in WORKLOAD_KEYS},
-        "memory": asdict(variant.memory),
+        "memory": None if variant.memory is None else asdict(variant.memory),
         "measured": None if variant.measured is None else asdict(variant.measured),
         "tuned": variant.tuned,
         "at_edge": variant.at_edge,

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from statistics import correlation
-from typing import Any
+from typing import Any, Literal
 
 from ablations.analysis import ClassDifference, Contrast, StudySummary, VariantSummary
 from ablations.costs import Measurement
@@ -16,6 +16,7 @@ from ablations.reporting import words
 from ablations.reporting.summary import WORKLOAD_KEYS
 from ablations.stats import MIN_PAIRS_TO_LOOK, Interval
 from ablations.units import latency, mebibytes
+from nin.memory import Memory
 
 Row = Mapping[str, Any]
 
@@ -108,17 +109,14 @@ def cost_table(summary: StudySummary) -> tuple[CostRow, ...]:
 
 
 def _costs(variant: VariantSummary, versus: VariantSummary | None, *, with_speeds: bool) -> CostRow:
-    memory, seen = variant.memory, variant.measured
+    seen = variant.measured
     flops = f"{words.compact(2 * variant.macs)} FLOPs"
     cells = {
         "Params": (f"{variant.params:,}", _against(variant.params, versus.params) if versus else ""),
         "MACs": (f"{variant.macs:,}", f"{_against(variant.macs, versus.macs)}, {flops}" if versus else flops),
-        "Saved activations": (mebibytes(memory.saved_bytes), _measured(seen.saved_bytes if seen else None)),
-        "Training peak": (mebibytes(memory.peak_training_bytes), _measured(seen.peak_training_bytes if seen else None)),
-        "Prediction peak": (
-            mebibytes(memory.peak_prediction_bytes),
-            _measured(seen.peak_prediction_bytes if seen else None),
-        ),
+        "Saved activations": _bytes(variant, "saved_bytes"),
+        "Training peak": _bytes(variant, "peak_training_bytes"),
+        "Prediction peak": _bytes(variant, "peak_prediction_bytes"),
     }
     if with_speeds:
         nothing = (words.DASH, "")
@@ -142,8 +140,12 @@ def _against(count: int, reference: int) -> str:
     return f"{percent:+.1f} %".replace("-", words.MINUS)
 
 
-def _measured(num_bytes: int | None) -> str:
-    return "" if num_bytes is None else f"measured {mebibytes(num_bytes)}"
+def _bytes(
+    variant: VariantSummary, kind: Literal["saved_bytes", "peak_training_bytes", "peak_prediction_bytes"]
+) -> tuple[str, str]:
+    """Memory as it is counted, and as it was measured."""
+    counted = words.DASH if variant.memory is None else mebibytes(getattr(variant.memory, kind))
+    return counted, "" if variant.measured is None else f"measured {mebibytes(getattr(variant.measured, kind))}"
 
 
 def _with_iqr(median: float, interquartile_range: float) -> tuple[str, str]:
@@ -286,7 +288,7 @@ def _cost_numbers(variant: VariantSummary) -> Row:
         "flops": 2 * variant.macs,
         "activations": variant.activations,
         **{key: getattr(variant.workload, key) for key in WORKLOAD_KEYS},
-        **asdict(variant.memory),
+        **({field.name: None for field in fields(Memory)} if variant.memory is None else asdict(variant.memory)),
         **measured,
     }
 

@@ -36,7 +36,8 @@ def log_model(client: MlflowClient, run_id: str, weights: Path, config: TrialCon
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from nin.model import build, load_weights
+    from ablations.network import build
+    from nin.model import load_weights
 
     dataset = DATASETS[config.data.name]
     size = config.data.resize or dataset.size

@@ -18,8 +18,10 @@ from pydantic import TypeAdapter
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
+from ablations.datasets import DATASETS
 from ablations.plan import Look, Plan
 from ablations.progress import Progress
+from ablations.registry import RegistrationError
 from ablations.spec import NAME, readable, shown
 from ablations.tracking import schema
 from ablations.tracking.store import shown_uri, store_errors
@@ -53,6 +55,13 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
     with _found(tracking_uri, study, profile) as found:
         plan, parent, client = found.plan, found.parent, found.client
         again = _again(profile)
+        try:
+            _ = DATASETS[plan.data.name]
+        except (KeyError, RegistrationError) as error:
+            raise schema.TrackingError(
+                f"{study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should: "
+                f"{error}"
+            ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
         runs = schema.children(client, parent.info.experiment_id)
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}

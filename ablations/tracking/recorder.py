@@ -236,8 +236,10 @@ class Recorder:
         Args:
             complete: whether every trial has an outcome.
         """
-        self._put("end", status="FINISHED" if complete else "KILLED", ended_ms=_now_ms())
-        self._spool.close()
+        try:
+            self._put("end", status="FINISHED" if complete else "KILLED", ended_ms=_now_ms())
+        finally:
+            self._spool.close()
         self._thread.join(SOON_SECONDS)
         if self._thread.is_alive() and self.trouble is None:
             self._warn(f"writing {self.waiting} to MLflow")

@@ -61,12 +61,16 @@ def _axes(shown: Sequence[VariantSummary]) -> list[_Axis]:
     found = [
         _Axis("parameters", lambda v: v.params, lambda v: f"{v.params:,} params"),
         _Axis("MACs of an image", lambda v: v.macs, lambda v: f"{v.macs:,} MACs"),
-        _Axis(
-            "training memory, counted (MiB)",
-            lambda v: v.memory.peak_training_bytes / 2**20,
-            lambda v: f"{mebibytes(v.memory.peak_training_bytes)} of training memory",
-        ),
     ]
+    memories = {v.name: v.memory.peak_training_bytes for v in shown if v.memory}
+    if len(memories) == len(shown):
+        found.append(
+            _Axis(
+                "training memory, counted (MiB)",
+                lambda v: memories[v.name] / 2**20,
+                lambda v: f"{mebibytes(memories[v.name])} of training memory",
+            )
+        )
     latencies = {v.name: v.measured.latency_1_seconds for v in shown if v.measured}
     if len(latencies) == len(shown):
         found.append(

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+import sys
+from pathlib import Path
 
+import packages
 import pytest
+from builders import edited, planned, refusal
 
-from ablations.datasets import DATASETS, Dataset
+from ablations.datasets import DATASETS, GROUP, Dataset
 
 
 @pytest.mark.parametrize("dataset", DATASETS.values(), ids=list(DATASETS))
@@ -32,3 +36,29 @@ def test_a_checksum_names_the_files_it_stands_for() -> None:
 def test_the_data_sets_are_fixed() -> None:
     with pytest.raises(TypeError):
         DATASETS["digits"] = DATASETS["synthetic"]  # type: ignore[index]
+
+
+def test_a_registered_data_set_is_known_by_name_and_imported_when_it_is_named(site: Path) -> None:
+    packages.install(packages.EXAMPLE, site)
+    assert list(DATASETS)[-1] == "rings"
+    assert "my_networks.rings" not in sys.modules
+    plan = planned(edited(("name: synthetic", "name: rings")))
+    assert plan.data_checksum == DATASETS["rings"].checksum
+    assert plan["two"].costs.params > 0
+
+
+def test_a_registered_data_set_that_is_none_is_refused(site: Path) -> None:
+    (site / "few.py").write_text(
+        "from ablations.datasets import DATASETS\nfrom dataclasses import replace\n"
+        "ONE = replace(DATASETS['digits'], classes=('one',), read=print)\nUNREAD = DATASETS['digits']\n"
+    )
+    entries = {"unread": "few:UNREAD", "one": "few:ONE", "absent": "few:ABSENT", "digits": "few:ONE"}
+    packages.register(site, "few", "1", {GROUP: entries})
+    for name in ("unread", "one"):
+        assert refusal(edited(("name: synthetic", f"name: {name}"))).startswith(
+            f"s.yaml:4:16: base.data.name: what few 1 registers as {name} must be an ablations.datasets.Dataset with 2 to 256"
+        )
+    assert "absent cannot be imported: few 1 registers few:ABSENT; AttributeError" in refusal(
+        edited(("name: synthetic", "name: absent"))
+    )
+    assert DATASETS["digits"].num_classes == 10

@@ -8,9 +8,10 @@ import sys
 from collections import namedtuple
 from pathlib import Path
 
+import packages
 import pytest
 
-from ablations import cli, doctor
+from ablations import cli, datasets, doctor, models
 from ablations.datasets import DATASETS
 from ablations.doctor import Finding, examine
 
@@ -49,6 +50,17 @@ def test_a_data_set_that_is_another_one(tmp_path: Path) -> None:
         (tmp_path / file).write_bytes(b"something else")
     finding = found("fashion_mnist", "warning", data_dir=str(tmp_path))
     assert finding.text.endswith("train-images-idx3-ubyte is not the published file")
+
+
+def test_what_packages_register(site: Path) -> None:
+    packages.install(packages.EXAMPLE, site)
+    entries = {models.GROUP: {"broken": "nowhere:X", "lenet": "nowhere:X"}, datasets.GROUP: {"gone": "nowhere:X"}}
+    packages.register(site, "other", "2", entries)
+    assert found("network resnet_small: of my-networks 1.0", "ok")
+    assert found("data set rings: of my-networks 1.0", "ok")
+    assert found("network broken: broken cannot be imported: other 2 registers nowhere:X", "warning").remedy
+    assert found("data set gone: gone cannot be imported", "warning").remedy
+    assert found("network lenet: studies get the suite's own", "warning").remedy
 
 
 def test_a_store(migrated_database: Path) -> None:

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import packages
 import pytest
 import yaml
 from builders import CONDITIONAL, TEXT, edited
@@ -84,3 +85,10 @@ def test_every_key_says_what_it_means() -> None:
         if name not in dotted and not value.get("description")
     ]
     assert silent == []
+
+
+def test_it_knows_what_packages_register_and_not_their_dials(site: Path) -> None:
+    packages.install(packages.EXAMPLE, site)
+    document = yaml.safe_load((packages.EXAMPLE / "residual.yaml").read_text(encoding="utf-8"))
+    assert list(Draft202012Validator(study_schema()).iter_errors(document)) == []
+    assert list(Draft202012Validator(SCHEMA).iter_errors(document))

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,11 @@ import torch
 
 import ablations
 import nin
+from ablations import session
+from ablations.execution.dry import DryExecutor
+from ablations.execution.local import SetupError
 from ablations.loading import StudyFileError
+from ablations.study import Study
 from ablations.tracking.recorder import Recorder
 from nin.config import ConfigError
 
@@ -67,3 +74,65 @@ def test_a_network_by_name_is_the_presets() -> None:
     assert nin.create("nin_small", num_classes=3, size=24)(torch.zeros(1, 1, 24, 24)).shape == (1, 3)
     with pytest.raises(ConfigError, match="did you mean 'mixers'"):
         nin.create("nin_small", mixer=1)
+
+
+# Running
+
+
+class Troubled(DryExecutor):
+    """Trains nothing, and meets trouble once something is under way."""
+
+    def __init__(self, trouble: Callable[[], object]) -> None:
+        super().__init__(num_workers=2)
+        self.trouble = trouble
+
+    def wait(self, *given: Any) -> Any:
+        self.trouble()
+        return super().wait(*given)
+
+
+@pytest.fixture
+def runnable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callable[[], str]) -> Study:
+    """The tiny study in a folder with a store, where nothing is trained."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", new_store())
+    meets(monkeypatch, lambda: None)
+    return ablations.load(tiny.write_yaml(tmp_path / "tiny.yaml"))
+
+
+def meets(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[], object]) -> None:
+    monkeypatch.setattr(session, "local_executor", lambda *given: Troubled(trouble))
+
+
+def test_a_study_runs_once(runnable: Study) -> None:
+    ran = runnable.run("starter")
+    assert (ran.outcome.state, ran.outcome.num_found, ran.waiting, ran.trouble) == ("complete", 0, None, None)
+    assert ran.outcome.num_trained == len(runnable.plan("starter").cells)
+    assert ran.summary == runnable.summary("starter")
+    assert runnable.run("starter").outcome.num_trained == 0
+    assert len(runnable.results("starter")) == ran.outcome.num_trained
+
+
+def test_a_budget_ends_a_run(runnable: Study) -> None:
+    assert runnable.run("starter", max_minutes=0).outcome.state == "budget"
+
+
+def test_an_interrupt_is_one_and_the_run_goes_on(runnable: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    meets(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
+    with pytest.raises(KeyboardInterrupt, match="the same call goes on"):
+        runnable.run("starter")
+    meets(monkeypatch, lambda: None)
+    assert runnable.run("starter").outcome.state == "complete"
+
+
+def test_a_run_that_fails_leaves_nothing_that_writes(runnable: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_data() -> None:
+        raise SetupError("no data")
+
+    before = threading.active_count()
+    meets(monkeypatch, no_data)
+    with pytest.raises(SetupError, match="no data"):
+        runnable.run("starter")
+    assert threading.active_count() == before
+    meets(monkeypatch, lambda: None)
+    assert runnable.run("starter").outcome.state == "complete"

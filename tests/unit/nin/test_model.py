@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from math import sqrt
 from types import MappingProxyType
 from typing import get_args
@@ -12,8 +13,9 @@ import torch
 from torch import nn
 
 from nin.architecture import layers
+from nin.complexity import costs
 from nin.config import Config, ConfigError, Scheme
-from nin.model import build, initialize
+from nin.model import Network, build, initialize
 from nin.presets import PRESETS, configure
 
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
@@ -263,3 +265,13 @@ def test_a_network_that_cannot_exist_is_not_built() -> None:
     config: Config = PRESETS["nin_book"]
     with pytest.raises(ConfigError, match=r"block2\.pool"):
         build(config, in_channels=1, size=28, num_classes=10)
+
+
+def test_what_torch_counts_is_what_is_counted_in_closed_form() -> None:
+    @dataclass(frozen=True)
+    class Wrapped(Network):
+        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
+            return build(PRESETS["nin_small"], in_channels=in_channels, size=size, num_classes=num_classes)
+
+    images = {"in_channels": 3, "size": 32, "num_classes": 7}
+    assert Wrapped().costs(**images) == costs(PRESETS["nin_small"], **images)

@@ -58,7 +58,7 @@ def test_dials_come_as_yaml_gives_them() -> None:
         ("logits_relu", 1, "true or false, it is 1"),
         ("pools", 1, "true or false or a list, each entry true or false, it is 1"),
         ("head", 3, "a word, it is 3"),
-        ("normalization", False, "a word, it is False"),
+        ("normalization", False, "one of none, batch, it is False"),
         ("channels", 96, "a list, each entry an integer, it is 96"),
         ("mixer_channels", [96, 96], "a list, each entry a list, each entry an integer, it is [96, 96]"),
     ],

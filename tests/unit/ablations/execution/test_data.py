@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import filelock
 import numpy as np
@@ -27,12 +28,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from ablations.datasets import DATASETS
+from ablations.datasets import DATASETS, Dataset
 from ablations.execution import data
 from ablations.execution.data import (
     DataError,
     DataSource,
     Split,
+    digest,
     load,
     resize,
     resize_in_two_passes,
@@ -273,6 +275,53 @@ def test_images_are_as_the_catalogue_says(name: str, tmp_path: Path) -> None:
         assert split.images.dtype == torch.uint8
         assert split.labels.unique().tolist() == list(range(known.num_classes))
     assert not list(tmp_path.iterdir())
+
+
+# Of a package that registers it
+
+
+def own(**changes: Any) -> Dataset:
+    """A data set of four images to train on and two to test on, and what is changed of it."""
+    images = np.arange(4 * 9, dtype=np.uint8).reshape(4, 1, 3, 3)
+    labels = np.array([0, 1, 0, 1])
+    facts = {
+        "title": "own",
+        "classes": ("a", "b"),
+        "channels": 1,
+        "size": 3,
+        "num_train": 4,
+        "num_test": 2,
+        "checksum": f"sha256:{digest(images, labels)}-{digest(images[:2], labels[:2])}",
+        "read": lambda data_dir, train: (images, labels) if train else (images[:2], labels[:2]),
+    }
+    return Dataset(**{**facts, **changes})
+
+
+def test_a_registered_data_set_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(data, "DATASETS", {"own": own()})
+    train, test = (load("own", tmp_path, train=each) for each in (True, False))
+    assert (train.images.shape, train.labels.tolist(), len(test)) == ((4, 1, 3, 3), [0, 1, 0, 1], 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"read": lambda data_dir, train: 1 / 0}, "own cannot be read: ZeroDivisionError"),
+        ({"size": 4}, "its test split must be images of uint8 (2, 1, 4, 4) and labels (2,); read gives images of uint8 (2, 1, 3, 3)"),
+        ({"num_test": 3}, "must be images of uint8 (3, 1, 3, 3) and labels (3,)"),
+        ({"read": lambda data_dir, train: (np.zeros((2, 1, 3, 3)), [0, 1])}, "read gives images of float64"),
+        ({"read": lambda data_dir, train: (np.zeros((2, 1, 3, 3), np.uint8), [0, 2])}, "must be integers from 0 to 1"),
+        ({"read": lambda data_dir, train: (np.zeros((2, 1, 3, 3), np.uint8), [0.0, 1.0])}, "must be integers from 0 to 1"),
+        ({"checksum": "sha256:"}, f"register it with checksum='{own().checksum}'"),
+    ],
+)  # fmt: skip
+def test_a_registered_data_set_that_is_not_what_it_says_is_refused(
+    changes: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(data, "DATASETS", {"own": own(**changes)})
+    with pytest.raises(DataError) as caught:
+        load("own", tmp_path, train=False)
+    assert says in str(caught.value)
 
 
 # Fashion-MNIST, from small files of its format

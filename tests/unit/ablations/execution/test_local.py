@@ -186,17 +186,17 @@ import multiprocessing
 import tiny
 from ablations.execution.local import LocalExecutor
 
-if __name__ == "__main__":
-    executor = LocalExecutor(tiny.CPU, Path("data"), Path("checkpoints"))
-    for seed in (0, 1):
-        executor.submit(tiny.trial(seed=seed, train__epochs=100_000))
-    seen = set()
-    while len(seen) < 2:
-        executor.wait(lambda spec, record: seen.add(spec.id) or "go", 1.0)
-    heavy = {"torch", "torchvision", "sklearn"} & set(sys.modules)
-    print(*(child.pid for child in multiprocessing.active_children()), *heavy, flush=True)
-    while True:
-        executor.wait(lambda spec, record: "go", 1.0)
+# No guard: workers do not run the main module again.
+executor = LocalExecutor(tiny.CPU, Path("data"), Path("checkpoints"))
+for seed in (0, 1):
+    executor.submit(tiny.trial(seed=seed, train__epochs=100_000))
+seen = set()
+while len(seen) < 2:
+    executor.wait(lambda spec, record: seen.add(spec.id) or "go", 1.0)
+heavy = {"torch", "torchvision", "sklearn"} & set(sys.modules)
+print(*(child.pid for child in multiprocessing.active_children()), *heavy, flush=True)
+while True:
+    executor.wait(lambda spec, record: "go", 1.0)
 """
 
 

@@ -446,3 +446,24 @@ def test_nesterov_without_momentum_is_plain_descent(source: DataSource) -> None:
         for each in (False, True)
     )
     assert [e.train_loss for e in plain.epochs] == [e.train_loss for e in nesterov.epochs]  # type: ignore[union-attr]
+
+
+def test_weights_that_the_recipe_does_not_draw_are_drawn_from_the_seed(
+    source: DataSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_a_shift(model: object, *, num_classes: int, **images: int) -> torch.nn.Module:
+        class Shift(torch.nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.shift = torch.nn.Parameter(torch.rand(num_classes))
+
+            def forward(self, logits: torch.Tensor) -> torch.Tensor:
+                return logits + self.shift
+
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * 16, num_classes), Shift())
+
+    monkeypatch.setattr(train, "build", with_a_shift)
+    torch.manual_seed(1)
+    first = run(tiny.trial(), source)
+    torch.manual_seed(2)
+    assert tiny.timeless(run(tiny.trial(), source)) == tiny.timeless(first)

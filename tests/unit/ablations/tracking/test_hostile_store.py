@@ -102,6 +102,11 @@ def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: 
     assert "was recorded by another version of the suite, or edited" in store.refusal()
 
 
+def test_a_plan_on_a_data_set_that_nobody_registers_here_is_refused(store: Store) -> None:
+    store.edit_plan(data={**PLAN.to_json()["data"], "name": "somebodys"})
+    assert "was trained on the data set 'somebodys', which no package here registers" in store.refusal()
+
+
 def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
     plan = PLAN.to_json()
     store.write("study", "plan.json", json.dumps({**plan, "decision": {"alpha": 0.4, "margin": 0.001}}))

@@ -1,0 +1,64 @@
+"""What installed packages add to the suite: networks and data sets, by the names that their entry points have.
+
+Nothing of a package is imported before a study names it, and nothing that is not registered ever is.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+Group = Literal["ablations.models", "ablations.datasets"]
+"""Of entry points: networks, which are `nin.model.Network`s, and data sets, which are `ablations.datasets.Dataset`s."""
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
+
+
+class RegistrationError(ValueError):
+    """What a package registers cannot be used; the message is for people."""
+
+
+def names(group: Group) -> tuple[str, ...]:
+    """The names that installed packages register in a group, sorted."""
+    return tuple(sorted({each.name for each in _entry_points(group) if _NAME.fullmatch(each.name)}))
+
+
+@cache
+def load(group: Group, name: str) -> tuple[object, str]:
+    """What is registered under a name, and the package that it is of, such as "my-networks 1.0".
+
+    Raises:
+        KeyError: nothing is.
+        RegistrationError: several packages register the name, or the one that does cannot be imported.
+    """
+    found = [each for each in _entry_points(group) if each.name == name and _NAME.fullmatch(name)]
+    if not found:
+        raise KeyError(name)
+    packages = sorted({_package(each) for each in found})
+    if len(packages) > 1:
+        raise RegistrationError(
+            f"{name} is registered by several packages: {', '.join(packages)}; uninstall all but one"
+        )
+    try:
+        return found[0].load(), packages[0]
+    # The package's own code runs, and may raise anything.
+    except Exception as error:
+        raise RegistrationError(
+            f"{name} cannot be imported: {packages[0]} registers {found[0].value}; {type(error).__name__}: {error}"
+        ) from error
+
+
+# Once: it reads the names of all that is installed.
+@cache
+def _entry_points(group: Group) -> tuple[EntryPoint, ...]:
+    from importlib.metadata import entry_points  # takes a while to load
+
+    return tuple(entry_points(group=group))
+
+
+def _package(entry: EntryPoint) -> str:
+    return f"{entry.dist.name} {entry.dist.version}" if entry.dist else "an unnamed package"

@@ -1,0 +1,93 @@
+"""What is written for other programs, read as they read it: pandas and Optuna."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pandas
+import pytest
+import tiny
+
+from ablations.analysis import RecordedTrial
+from ablations.export import write_export
+from ablations.plan import Plan
+
+
+def searched(plan: Plan, number: int, status: str = "finished", seed: int = 0, **values: Any) -> RecordedTrial:
+    """A tuning trial of the variant `two`, at 90 % and its number."""
+    spec = plan.trial("two", "tune", seed, {key.replace("__", "."): value for key, value in values.items()}, number)
+    result = tiny.result(spec, 90.0 + number, status)
+    return RecordedTrial(f"run{number}", "two", plan["two"].key, "tune", seed, number, spec.hyperparameters, result)
+
+
+@pytest.fixture(scope="module")
+def plan() -> Plan:
+    return tiny.plan(search_space=tiny.CONDITIONAL)
+
+
+@pytest.fixture(scope="module")
+def folder(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    spec = plan.trial("one", "confirm", 3, {"train.lr": 0.05, "train.optimizer": "adamw"})
+    confirmed = RecordedTrial(
+        "run9", "one", plan["one"].key, "confirm", 3, None, spec.hyperparameters, tiny.result(spec, 80.0)
+    )
+    trials = [
+        searched(plan, 0, train__lr=0.05, train__optimizer="sgd", train__momentum=0.9),
+        searched(plan, 1, train__lr=0.1, train__optimizer="adamw"),
+        searched(plan, 1, seed=1, train__lr=0.1, train__optimizer="adamw"),
+        searched(plan, 2, "failed", train__lr=0.2, train__optimizer="adamw"),
+        confirmed,
+    ]
+    folder = tmp_path_factory.mktemp("an export, 100 %")
+    for _ in range(2):  # the second time in place of the first
+        names = [path.name for path in write_export(plan, trials, folder)]
+    assert names == sorted(path.name for path in folder.iterdir()) == ["trials.csv", "trials.parquet", "tuning.db"]
+    return folder
+
+
+def test_a_row_is_a_trial(folder: Path) -> None:
+    table = pandas.read_parquet(folder / "trials.parquet")
+    assert list(table) == [
+        "variant",
+        "phase",
+        "seed",
+        "number",
+        "status",
+        "validation_accuracy_percent",
+        "test_accuracy_percent",
+        "train.lr",
+        "train.optimizer",
+        "train.momentum",
+        "trial_id",
+        "run_id",
+    ]
+    assert table.variant.tolist() == ["two"] * 4 + ["one"]
+    assert table["train.lr"].tolist() == [0.05, 0.1, 0.1, 0.2, 0.05]
+    assert table.test_accuracy_percent.tolist()[-1] == 80.0
+    assert table.validation_accuracy_percent.isna().tolist() == [False, False, False, True, False]
+    pandas.testing.assert_frame_equal(pandas.read_csv(folder / "trials.csv"), table, check_dtype=False)
+
+
+def test_choices_of_several_types_are_written_as_text(plan: Plan, tmp_path: Path) -> None:
+    one = searched(plan, 0, train__lr=0.1, train__optimizer="adamw")
+    several = [replace(one, hyperparameters={"x": value}) for value in (True, "all", 3)]
+    assert list(write_export(tiny.plan(search_space={}), several, tmp_path)) == [
+        tmp_path / "trials.csv",
+        tmp_path / "trials.parquet",
+    ]
+    assert pandas.read_parquet(tmp_path / "trials.parquet").x.tolist() == ["True", "all", "3"]
+
+
+def test_optuna_reads_the_search(folder: Path) -> None:
+    storage = f"sqlite:///{folder / 'tuning.db'}"
+    assert optuna.get_all_study_names(storage) == ["tiny/starter/two", "tiny/starter/one"]
+    study = optuna.load_study(study_name="tiny/starter/two", storage=storage)
+    states = [trial.state.name for trial in study.trials]
+    assert states == ["COMPLETE", "COMPLETE", "COMPLETE", "FAIL"]
+    assert (study.best_value, study.best_params) == (91.0, {"train.lr": 0.1, "train.optimizer": "adamw"})
+    assert study.trials[0].distributions["train.lr"] == optuna.distributions.FloatDistribution(0.01, 0.2, log=True)
+    assert study.trials[0].intermediate_values == {1: 90.0, 2: 90.0, 3: 90.0}
+    assert study.trials[2].user_attrs == {"number": 1, "seed": 1, "status": "finished", "run_id": "run1"}
