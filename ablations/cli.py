@@ -249,7 +249,7 @@ def run(
         executor = (
             DryExecutor(machine.num_workers)
             if dry_run
-            else session.local_executor(machine, data_dir, display.warn, weights_dir=weights_dir)
+            else session.local_executor(machine, data_dir, display, weights_dir=weights_dir)
         )
         deadline = None if max_minutes is None else started + 60 * max_minutes
         ran = session.run(

@@ -88,6 +88,9 @@ class QuietProgress:
         """Something goes wrong, and the study goes on; from any thread."""
         self._console.print(f"warning: {text}", soft_wrap=True)
 
+    def say(self, text: str) -> None:
+        """Something was found out that changes nothing but how long the study takes."""
+
     def _enter(self, phase: Phase) -> None:
         # The runner confirms once every search is done.
         if phase == "confirm" and not self._confirming:
@@ -120,6 +123,10 @@ class PlainProgress(QuietProgress):
         if number == 1:
             what = "an architecture" if total == 1 else f"{total} architectures"
             self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
+
+    def say(self, text: str) -> None:
+        """Something was found out that changes nothing but how long the study takes."""
+        self._console.print(text, soft_wrap=True)
 
 
 class LiveProgress(PlainProgress):
@@ -203,6 +210,10 @@ class JsonProgress(QuietProgress):
     def warn(self, text: str) -> None:
         """Something goes wrong, and the study goes on; from any thread."""
         self.tell("warning", text=text)
+
+    def say(self, text: str) -> None:
+        """Something was found out that changes nothing but how long the study takes."""
+        self.tell("note", text=text)
 
     def tell(self, event: str, **values: Any) -> None:
         """Write an event.

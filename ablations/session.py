@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -31,6 +30,9 @@ class Watched(Display, Protocol):
 
     def warn(self, text: str) -> None:
         """Something goes wrong, and the study goes on; from any thread."""
+
+    def say(self, text: str) -> None:
+        """Something was found out that changes nothing but how long the study takes."""
 
     def __enter__(self) -> Self: ...
 
@@ -116,14 +118,14 @@ def run(
 
 
 def local_executor(
-    machine: Machine, data_dir: Path, warn: Callable[[str], None], *, weights_dir: Path | None = None
+    machine: Machine, data_dir: Path, display: Watched, *, weights_dir: Path | None = None
 ) -> LocalExecutor:
     """Workers on this machine, their checkpoints in the current folder.
 
     Args:
         machine: decides how many there are, and their device.
         data_dir: of the data sets.
-        warn: hears what went wrong without ending a trial.
+        display: hears what goes wrong without ending a trial, and what is found out about the machine.
         weights_dir: of the weights that confirmations end with; None keeps none.
 
     Raises:
@@ -135,7 +137,7 @@ def local_executor(
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}") from error
-    return LocalExecutor(machine, data_dir, CHECKPOINTS, warn, weights_dir=weights_dir)
+    return LocalExecutor(machine, data_dir, CHECKPOINTS, display.warn, display.say, weights_dir=weights_dir)
 
 
 def look(tracking_uri: str, study: str, profile: str) -> StudySummary:

@@ -101,7 +101,7 @@ class Study:
         ran = session.run(
             plan,
             self.file.text,
-            session.local_executor(machine, folder, display.warn),
+            session.local_executor(machine, folder, display),
             display,
             tracking_uri=tracking_uri or default_uri(),
             command=f"ablations.load({self.file.path!r}).run({profile!r})",
