@@ -486,7 +486,7 @@ def test_a_match_prices_few_networks_and_none_twice(monkeypatch: pytest.MonkeyPa
         priced.append(model)
         return costs(model, **images)
 
-    monkeypatch.setattr("ablations.plan.costs", counted)
+    monkeypatch.setattr("ablations.models.costs", counted)
     planned()
     assert len(set(priced)) == len(priced) < 40, "it tries over 60 widths"
 
