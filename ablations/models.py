@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
+from math import isfinite
 from typing import Annotated, Any, Protocol, cast, runtime_checkable
 
 from pydantic import BeforeValidator
@@ -37,13 +38,15 @@ def _frozen(value: Any) -> Any:
     """A dial's value as one that can be hashed: JSON gives a list where a tuple was.
 
     Raises:
-        ValueError: it is no number, word, truth value, nothing, or a list of them.
+        ValueError: it is no finite number, word, truth value, nothing, or a list of them.
     """
     if isinstance(value, list | tuple):
         return tuple(map(_frozen, value))
-    if value is None or isinstance(value, bool | int | float | str):
+    if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
         return value
-    raise ValueError(f"a dial is a number, a word, true or false, nothing, or a list of them; it is {value!a:.80}")
+    raise ValueError(
+        f"a dial is a finite number, a word, true or false, nothing, or a list of them; it is {value!a:.80}"
+    )
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,12 @@ def configure(preset: str, values: Mapping[str, object]) -> Model:
         return presets.configure(preset, values)
     network, version = _registered(preset)
     try:
-        turned = presets.turned(cast("Any", network), values, preset)
+        return RegisteredModel(preset, version, _dials(presets.turned(cast("Any", network), values, preset)))
     except ConfigError:
         raise
     # The package's own code looks at the dials, and may raise anything.
     except Exception as error:
         raise ConfigError("dials", f"{preset} refuses its dials: {type(error).__name__}: {error}") from error
-    return RegisteredModel(preset, version, _dials(turned))
 
 
 def dial_names(preset: str) -> tuple[str, ...]:
@@ -152,9 +154,8 @@ def costs(model: Model, *, in_channels: int, size: int, num_classes: int) -> Cos
 # Once: planning asks again and again, and torch counts slowly.
 @cache
 def _counted(model: RegisteredModel, in_channels: int, size: int, num_classes: int) -> Costs:
-    network = model.network
     try:
-        return network.costs(in_channels=in_channels, size=size, num_classes=num_classes)
+        return model.network.costs(in_channels=in_channels, size=size, num_classes=num_classes)
     except ConfigError:
         raise
     # The package's own code builds it, and may raise anything.

@@ -104,7 +104,7 @@ class Study:
             session.local_executor(machine, folder, display),
             display,
             tracking_uri=tracking_uri or default_uri(),
-            command=f"ablations.load({self.file.path!r}).run({profile!r})",
+            command=f"ablations.load({self.file.path!r}).run({profile!r}{', extend=True' if extend else ''})",
             deadline=None if max_minutes is None else started + 60 * max_minutes,
         )
         if ran.outcome.state == "interrupted":

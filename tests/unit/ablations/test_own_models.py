@@ -38,10 +38,13 @@ class Own(Network):
     act: Literal["relu", "gelu"] = "relu"
     width: float = 0.25
     breaks: bool = False
+    narrow: bool = False
 
     def __post_init__(self):
         if self.mixers > 3:
             raise ConfigError("mixers", f"must be at most 3, it is {self.mixers}")
+        if self.narrow and self.width > 1:
+            raise ValueError("too wide")
         if self.mixers < 0:
             raise ZeroDivisionError("none at all")
 
@@ -109,7 +112,14 @@ def test_a_study_plans_with_it_as_with_one_of_the_suites_own(own: Path) -> None:
     model = plan["one"].config.model
     assert isinstance(model, RegisteredModel)
     assert (model.preset, model.version) == ("own", "own-package 1.0")
-    assert models.dials(model) == {"mixers": 1, "sides": (5, 3), "act": "relu", "width": 0.25, "breaks": False}
+    assert models.dials(model) == {
+        "mixers": 1,
+        "sides": (5, 3),
+        "act": "relu",
+        "width": 0.25,
+        "breaks": False,
+        "narrow": False,
+    }
     assert plan["wide"].changes["model.width"] > 0.25
     assert plan.workload("two").memory is None
 
@@ -130,6 +140,7 @@ def test_what_it_is_travels_as_data(own: Path) -> None:
         "act": "relu",
         "width": 0.25,
         "breaks": False,
+        "narrow": False,
     }
 
 
@@ -170,13 +181,15 @@ def test_a_name_of_the_suites_own_stays_its_own(own: Path) -> None:
         (("preset: own", "preset: absent"), "s.yaml:5:19: base.model.preset: absent cannot be imported: own-package 1.0 registers no_such_module:X; ModuleNotFoundError"),
         (("preset: own", "preset: reserved"), "s.yaml:5:19: base.model.preset: reserved of own-package 1.0 has a dial 'version', a name that is taken; rename it."),
         (("preset: own", "preset: wrong"), "s.yaml:5:19: base.model.preset: wrong of own-package 1.0 has a default that it would refuse: mixers: must be an integer, it is 2.5."),
-        (("preset: own", "preset: nested"), "s.yaml:5:19: base.model.preset: nested of own-package 1.0 has a default that it would refuse: a dial is a number, a word, "),
+        (("preset: own", "preset: nested"), "s.yaml:5:19: base.model.preset: nested of own-package 1.0 has a default that it would refuse: a dial is a finite number, a word, "),
         (("{model.mixers: 1}", "{model.mixrs: 1}"), "s.yaml:14:15: variants.one.set.model.mixrs: unknown key 'model.mixrs'; did you mean 'model.mixers'?"),
         (("{model.mixers: 1}", "{model.mixers: true}"), "s.yaml:14:29: variants.one.set.model.mixers: must be an integer, it is True."),
         (("{model.mixers: 1}", "{model.sides: [5, x]}"), "s.yaml:14:15: variants.one.set.model.sides: must be a list, each entry an integer, it is [5, 'x']."),
         (("{model.mixers: 1}", "{model.act: tanh}"), "s.yaml:14:26: variants.one.set.model.act: must be one of relu, gelu, it is 'tanh'."),
         (("{model.mixers: 1}", "{model.mixers: 4}"), "s.yaml:14:29: variants.one.set.model.mixers: must be at most 3, it is 4."),
         (("{model.mixers: 1}", "{model.mixers: -1}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ZeroDivisionError: none at all."),
+        (("{model.mixers: 1}", "{model.width: .nan}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ValueError: a dial is a finite number, "),
+        (("set: {model.mixers: 0}", "set: {model.mixers: 0, model.narrow: true}"), "s.yaml:16:5: variants.wide.set: build: own cannot be built: ValueError: too wide"),
         (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks; images have 16 pixels a side."),
         (("{model.mixers: 1}", "{model.act: gelu}"), "s.yaml:14:9: variants.one.set: build: must give logits of shape (batch, 4); of one image it gives (1, 4, 16, 16); images"),
         (("width: 0.25}", "width: 0.25, epochs: 3}"), "s.yaml:5:37: base.model.epochs: unknown key 'model.epochs'; "),
@@ -219,5 +232,5 @@ def test_searched_dials_keep_their_type(own: Path) -> None:
 def test_a_stored_plan_with_dials_that_are_none_is_refused(own: Path) -> None:
     stored = planned(STUDY).to_json()
     stored["variants"][0]["config"]["model"]["dials"][0][1] = {"of": "something"}
-    with pytest.raises(ValueError, match="a dial is a number, a word"):
+    with pytest.raises(ValueError, match="a dial is a finite number, a word"):
         Plan.from_json(json.dumps(stored))
