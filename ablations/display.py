@@ -289,7 +289,7 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
 
 
 def running_lines(progress: Progress, max_lines: int | None = None) -> list[Text]:
-    """What is under way, a line a trial, what matters most first; of more than `max_lines` the last line counts the rest."""
+    """What is under way, a line a trial; of more than `max_lines` the last line counts the rest."""
     running = progress.running
     shown = running if max_lines is None or len(running) <= max_lines else running[: max_lines - 1]
     lines = []

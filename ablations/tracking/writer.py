@@ -14,7 +14,7 @@ from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
 from ablations.tracking import schema
-from ablations.tracking.models import CONFIG, log_model
+from ablations.tracking.models import log_model
 from ablations.tracking.spool import Entry
 from ablations.tracking.store import store_errors
 from ablations.trial import EpochRecord
@@ -201,7 +201,7 @@ class Writer:
         weights = entry.get("weights")
         # They are gone where this entry was written before.
         if weights and Path(weights["file"]).exists():
-            log_model(self._client, run_id, Path(weights["file"]), CONFIG.validate_json(json.dumps(weights["config"])))
+            log_model(self._client, run_id, Path(weights["file"]), weights["config"])
 
 
 def _remove_weights(entry: Entry) -> None:

@@ -8,7 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -466,6 +466,14 @@ def test_status_says_what_to_do_next(command: Command) -> None:
     assert [line.split()[:3] for line in lines[2:5]] == [[name, "···", "··"] for name in ("two", "one", "wide")]
     assert lines[-1] == "nothing runs it now. Go on with: python -m ablations run s.yaml --profile starter"
     assert "run STUDY_FILE --profile starter" in command("status", "tiny", "--profile", "starter")[1]
+
+
+def test_status_shows_a_question_and_does_not_obey_it(command: Command, store: str) -> None:
+    from waiting import Recorder
+
+    Recorder(store, replace(planned(), question="Is it\x1b]0;owned\x07 \u202e?"), TEXT)
+    code, out, _ = command("status", "tiny", "--profile", "starter")
+    assert (code, out.splitlines()[0]) == (0, "tiny, profile starter: Is it\\x1b]0;owned\\x07 \\u202e?")
 
 
 def test_status_names_who_runs_it(command: Command, store: str) -> None:

@@ -53,3 +53,19 @@ def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable
         spool.append(entry)
     assert sync(uri, "tiny", "starter") == len(entries)
     torch.testing.assert_close(mlflow.pytorch.load_model(f"runs:/{runs[spec.id]}/model")(images), model(images))
+
+
+def test_a_network_of_which_no_model_can_be_made_costs_no_trial(new_store: Callable[[], str], tmp_path: Path) -> None:
+    uri = new_store()
+    spec = PLAN.trial("two", "confirm", 0, {})
+    torch.save({}, tmp_path / f"{spec.id}.pt")
+    recorder = Recorder(uri, PLAN, "text", weights_dir=tmp_path)
+    recorder.start(spec)
+    recorder.end(spec, tiny.result(spec))
+    recorder.close(True)
+    assert recorder.waiting is None, recorder.trouble
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("tiny/starter").experiment_id
+    (run,) = client.search_runs([experiment], "tags.`ablations.kind` = 'trial'")
+    assert run.info.status == "FINISHED"
+    assert run.data.tags["ablations.model_message"].startswith("no model: RuntimeError: Error(s) in loading state_dict")

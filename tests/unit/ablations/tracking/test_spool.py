@@ -225,7 +225,7 @@ def test_an_answer_that_is_lost_at_any_call_leaves_all_there_once(
 
         return call
 
-    for name in ("create_run", "log_batch", "set_tag", "set_terminated", "update_run"):
+    for name in ("create_run", "log_batch", "log_inputs", "set_tag", "set_terminated", "update_run"):
         monkeypatch.setattr(MlflowClient, name, losing(getattr(MlflowClient, name)))
     spool, writer = Spool(path), Writer(uri, "tiny", "starter")
     spool.close()
@@ -242,8 +242,8 @@ def test_an_answer_that_is_lost_at_any_call_leaves_all_there_once(
     found = state(uri)
     assert [(name, status) for name, status, *_ in found] == [
         ("tiny", "FINISHED"),
-        ("two confirm seed 0", "FINISHED"),
-        ("two confirm seed 1", "FINISHED"),
+        ("two, confirm, seed 0", "FINISHED"),
+        ("two, confirm, seed 1", "FINISHED"),
     ]
     assert [len(rows) for _, _, _, rows, *_ in found] == [0, 31, 31]  # ten metrics an epoch, and the test's
 
