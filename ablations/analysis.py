@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import mean, median, stdev
 from typing import Any, Literal
@@ -224,6 +224,20 @@ class AACheck:
 
 
 @dataclass(frozen=True)
+class Trouble:
+    """Trials of one kind that did not come to an end of their training."""
+
+    outcome: str
+    """`diverged`, or why they failed: `crashed`, `hung`, `out of memory`, `error`; `failed` where that is not recorded."""
+    num_trials: int
+    num_given_up: int
+    """Those of them that have failed too often to be tried again."""
+    rate: Interval
+    """95 %, of their share of all trials, in [0, 1]."""
+    sentence: str
+
+
+@dataclass(frozen=True)
 class StudySummary:
     """All that a report shows."""
 
@@ -258,6 +272,8 @@ class StudySummary:
     warnings: tuple[str, ...]
     caveats: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
+    troubles: tuple[Trouble, ...] = ()
+    """How trials ended that did not finish, each way once; what was pruned is no trouble."""
 
     def __getitem__(self, name: str) -> VariantSummary:
         """The variant of that name.
@@ -304,6 +320,8 @@ def summarize(
     planned = (looks or [plan.this_look])[0].contrasts
     overspent = _overspent(plan, looks)
     contrasts = _contrasts(plan, variants, by_variant, scope, overspent, planned)
+    ended = [trial for each in by_variant.values() for trial in each]
+    troubles = tuple(troubles_of(ended))
     return StudySummary(
         study=plan.study,
         question=plan.question,
@@ -330,10 +348,12 @@ def summarize(
             *_incomplete_aa(plan, by_variant[plan.baseline]),
             *_seeds_only(contrasts),
             *_warnings(plan, variants, provenance),
-            *(line for each in by_variant.values() for line in _failures(each)),
+            *(trouble.sentence for trouble in troubles),
+            *_in_parts(ended),
         ),
         caveats=plan.caveats,
         provenance=dict(provenance),
+        troubles=troubles,
     )
 
 
@@ -745,11 +765,65 @@ def _seeds_only(contrasts: Sequence[Contrast]) -> Iterable[str]:
             )
 
 
-def _failures(trials: Iterable[RecordedTrial]) -> Iterable[str]:
-    """A line for each trial that crashed, hung or ran out of memory, twice."""
-    for t in trials:
-        if t.result.status == "failed" and t.result.message:
-            yield f"{t.variant}: a trial failed ({t.phase}, seed {t.seed}): {t.result.message}. The next run tries it again."
+_WHAT_HAPPENED = {
+    "diverged": "diverged",
+    "crashed": "crashed their process",
+    "hung": "hung",
+    "out of memory": "ran out of memory",
+    "error": "ended in an error",
+    "failed": "failed",
+}
+MAX_NAMED = 5
+"""Of more failed trials than this the rest is counted only."""
+
+
+def troubles_of(trials: Sequence[RecordedTrial]) -> Iterator[Trouble]:
+    """How trials ended that neither finished nor were pruned, each way that there was.
+
+    Args:
+        trials: all that have ended, in whichever way.
+    """
+    for outcome, what in _WHAT_HAPPENED.items():
+        those = [t for t in trials if t.result.outcome == outcome]
+        if not those:
+            continue
+        rate = clopper_pearson(len(those), len(trials))
+        percent = f"95 % interval of the rate {100 * rate.lower:.1f} to {100 * rate.upper:.1f} %"
+        counted = f"{len(those)} of {plural(len(trials), 'trial')} {what} ({percent})"
+        num_given_up = sum(t.result.is_given_up for t in those)
+        if outcome == "diverged":
+            sentence = f"{counted}: an outcome, not tried again."
+        else:
+            left = {
+                "tried again by the next run": len(those) - num_given_up,
+                "given up, and tried again by run --retry only": num_given_up,
+            }
+            fate = " and ".join(f"{number} {words}" for words, number in left.items() if number)
+            sentence = f"{counted}; {fate}: {_named(those)}."
+        yield Trouble(outcome, len(those), num_given_up, rate, sentence)
+
+
+def _named(failed: Sequence[RecordedTrial]) -> str:
+    """Which trials failed, and why."""
+    named = [
+        f"{t.variant}, {t.phase}, seed {t.seed}, {plural(t.result.num_attempts, 'attempt')}: {t.result.message or 'no message'}"
+        for t in failed[:MAX_NAMED]
+    ]
+    return "; ".join([*named, *([f"{len(failed) - MAX_NAMED} more"] if len(failed) > MAX_NAMED else [])])
+
+
+def _in_parts(trials: Iterable[RecordedTrial]) -> Iterator[str]:
+    """What was trained with its batches in parts."""
+    those = [t for t in trials if t.result.accumulated_parts > 1]
+    if those:
+        which = "; ".join(
+            f"{t.variant}, {t.phase}, seed {t.seed}: {t.result.accumulated_parts} parts" for t in those[:MAX_NAMED]
+        )
+        more = f"; {len(those) - MAX_NAMED} more" if len(those) > MAX_NAMED else ""
+        yield (
+            f"{plural(len(those), 'trial')} took each batch in accumulated parts for want of memory, which makes the same steps "
+            f"up to rounding, but draws other numbers for dropout: {which}{more}."
+        )
 
 
 def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:

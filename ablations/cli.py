@@ -208,6 +208,9 @@ def run(
             "--dry-run", help="All but the training: made-up numbers, store and report in a temporary folder."
         ),
     ] = False,
+    retry: Annotated[
+        bool, typer.Option("--retry", help="Try trials again that were given up after three failed attempts.")
+    ] = False,
     log_models: Annotated[
         bool,
         typer.Option("--log-models", help="Record the networks of the confirmations that this run trains, too."),
@@ -265,6 +268,7 @@ def run(
             command=again,
             deadline=deadline,
             weights_dir=weights_dir,
+            retry=retry,
         )
         page = _write(uri, ran.summary, output / planned.study / name, _now()) if ran.summary else None
     except (TrackingError, SetupError) as error:
@@ -290,8 +294,8 @@ def run(
         )
     for missing in outcome.unmeasured:
         _say(f"warning: memory and speed could not be measured: {missing}")
-    for failure in outcome.failures:
-        _say(f"warning: a trial failed twice: {failure}")
+    for failure in (*outcome.failures, *outcome.given_up):
+        _say(f"warning: {failure}")
     last = []
     if outcome.state == "interrupted":
         last.append(f"interrupted; what is done is kept. Go on with: {again}")
@@ -305,6 +309,9 @@ def run(
         )
     if outcome.failures:
         last.append(f"{plural(len(outcome.failures), 'trial')} failed; tried again by: {again}")
+    if outcome.given_up:
+        more = _command(file, name, given | {"--retry": None})
+        last.append(f"{plural(len(outcome.given_up), 'trial')} failed and given up; tried again only by: {more}")
     if code == STOPPED:
         say("\n".join(last))
         sys.exit(STOPPED)
@@ -362,6 +369,8 @@ def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: Ur
     console = _console()
     console.print(_printable(f"{name}, profile {recorded_at}: {progress.plan.question}"), soft_wrap=True)
     print_progress(progress, console)
+    for trouble in stored.troubles:
+        console.print(trouble.sentence, soft_wrap=True)
     at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
     again = f"python -m ablations run {_runnable(study)} {at}"
     if holder is not None:
@@ -816,7 +825,7 @@ def _exit_code(ran: Ran) -> int:
         return INTERRUPTED
     if ran.outcome.state == "budget":
         return STOPPED
-    return FAILED if ran.waiting or ran.outcome.failures else DONE
+    return FAILED if ran.waiting or ran.outcome.failures or ran.outcome.given_up else DONE
 
 
 def _command(file: StudyFile, profile: str, options: Mapping[str, str | None]) -> str:

@@ -10,7 +10,9 @@ from pydantic import ConfigDict, TypeAdapter
 from ablations.datasets import DATASETS
 from ablations.models import Model, RegisteredModel, costs
 from ablations.trial import TRAINING_VERSION, Device, Precision, TrainConfig, TrialConfig, content_hash
+from nin.architecture import layers
 from nin.complexity import Costs
+from nin.layers import BatchNorm2d
 from nin.memory import Memory, Optimizer, memory
 
 
@@ -102,6 +104,20 @@ class Workload:
             optimizer=self.optimizer,
             device=self.device,
         )
+
+    @cached_property
+    def has_batch_statistics(self) -> bool:
+        """Whether what training makes of an image depends on the others in its batch, as batch normalisation does.
+
+        Of a registered network that is not known: it may.
+
+        Raises:
+            ConfigError: the network cannot exist at this size.
+        """
+        if isinstance(self.model, RegisteredModel):
+            return True
+        named = layers(self.model, in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
+        return any(isinstance(each.layer, BatchNorm2d) for each in named)
 
 
 def _optimizer(train: TrainConfig) -> Optimizer:

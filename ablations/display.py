@@ -77,9 +77,11 @@ class QuietProgress:
             self._progress.ended(spec, result)
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried once more."""
+        """A trial failed, and will be tried again as `spec` says."""
         self._progress.left(spec, spec.id)
-        self.warn(f"{outcome(spec, result)}; it is tried once more when nothing else runs")
+        parts = spec.accumulated_parts
+        how = f", each batch in {parts} accumulated parts" if parts > 1 else ""
+        self.warn(f"{outcome(spec, result)}; it is tried again when nothing else runs{how}")
 
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
@@ -199,7 +201,7 @@ class JsonProgress(QuietProgress):
         self.tell("ended", **_labels(spec), **_ending(result), **self._counts())
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried once more."""
+        """A trial failed, and will be tried again as `spec` says."""
         self._progress.left(spec, spec.id)
         self.tell("retrying", **_labels(spec), **_ending(result))
 
@@ -390,6 +392,9 @@ def _ending(result: TrialResult | None) -> dict[str, Any]:
         "test_accuracy_percent": result.test_accuracy_percent,
         "train_seconds": result.train_seconds,
         "message": result.message,
+        "reason": result.reason,
+        "num_attempts": result.num_attempts,
+        "accumulated_parts": result.accumulated_parts,
     }
 
 
@@ -401,7 +406,7 @@ def outcome(spec: TrialSpec, result: TrialResult | None) -> str:
     if result is None:
         return f"{name}: paused, its state is saved"
     if result.status != "finished" or result.last is None:
-        return f"{name}: {result.status}: {result.message}"
+        return f"{name}: {result.outcome}: {result.message}"
     accuracy = (
         f"test {result.test_accuracy_percent:.2f} %"
         if result.test_accuracy_percent is not None

@@ -11,12 +11,13 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.plan import Plan
-from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
+from ablations.trial import MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
+from ablations.units import plural
 
 WAIT_SECONDS = 0.5
 """Longest sleep of the loop, so that an interrupt and the budget are noticed."""
@@ -26,6 +27,7 @@ class Executor(Protocol):
     """Something that trains trials."""
 
     num_workers: int
+    """Trials that it trains side by side; fewer after memory was short."""
 
     def submit(self, spec: TrialSpec) -> None:
         """Start a trial; at most `num_workers` are under way."""
@@ -47,10 +49,10 @@ class Store(Protocol):
     """Something that remembers trials."""
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
-        """The recorded result of a trial, if it has one."""
+        """The recorded result of a trial, if it has one; it may be that it failed."""
 
     def start(self, spec: TrialSpec) -> None:
-        """A trial starts."""
+        """A trial starts, or starts again."""
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended."""
@@ -113,7 +115,7 @@ class Display(Protocol):
         """A trial ended, or was paused."""
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried once more."""
+        """A trial failed, and will be tried again as `spec` says when nothing else runs."""
 
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured: which one, from 1, of how many."""
@@ -129,9 +131,11 @@ class Outcome:
     num_found: int
     """Trials that were recorded already."""
     failures: tuple[str, ...]
-    """Messages of trials that crashed."""
+    """Messages of trials that failed and that the next run tries again."""
     unmeasured: tuple[str, ...] = ()
     """Why architectures could not be measured."""
+    given_up: tuple[str, ...] = ()
+    """Messages of trials that have failed too often to be tried again, in this run or before it."""
 
 
 class Runner:
@@ -147,6 +151,7 @@ class Runner:
         display: Display,
         deadline: float | None,
         interrupted: Callable[[], bool],
+        retry: bool = False,
     ) -> None:
         """A run that is not started yet.
 
@@ -158,6 +163,7 @@ class Runner:
             display: shows.
             deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
             interrupted: whether the user asked to stop.
+            retry: whether trials that were given up get as many attempts again.
         """
         self._plan = plan
         self._tuner = tuner
@@ -166,14 +172,18 @@ class Runner:
         self._display = display
         self._deadline = deadline
         self._interrupted = interrupted
+        self._retry = retry
         self._num_trained = 0
         self._num_found = 0
         self._failures: list[str] = []
+        self._given_up: list[str] = []
         self._unmeasured: list[str] = []
         self._asked: list[str] = []
         """Ids of the tuning trials, each as often as it was asked for."""
+        self._num_failed: dict[str, int] = {}
+        """Attempts at a trial that have failed, in this run and before it, by id."""
         self._tried: set[str] = set()
-        """Ids of trials that have failed once."""
+        """Ids of trials that have failed in this run."""
 
     def run(self) -> Outcome:
         """Tune, confirm, measure."""
@@ -184,7 +194,14 @@ class Runner:
         state: Literal["complete", "budget", "interrupted"] = "complete"
         if not complete:
             state = "interrupted" if self._interrupted() else "budget"
-        return Outcome(state, self._num_trained, self._num_found, tuple(self._failures), tuple(self._unmeasured))
+        return Outcome(
+            state,
+            self._num_trained,
+            self._num_found,
+            tuple(self._failures),
+            tuple(self._unmeasured),
+            tuple(self._given_up),
+        )
 
     def _stopping(self) -> bool:
         late = self._deadline is not None and time.monotonic() > self._deadline
@@ -259,8 +276,8 @@ class Runner:
     ) -> bool:
         """Run trials until no more are pending; whether all have a result. `pending` is asked again after results.
 
-        A trial that failed is tried once more, alone, when nothing else can run: by then memory is free, and what happened
-        by chance has passed.
+        A trial that failed is tried again alone, when nothing else can run: by then memory is free, and what happened by
+        chance has passed.
         """
         queue: deque[TrialSpec] = deque()
         again: deque[TrialSpec] = deque()
@@ -281,13 +298,16 @@ class Runner:
             found = False
             while queue and len(under_way) < self._executor.num_workers:
                 spec = queue[0]
-                known = self._store.claim(spec)
+                known = self._known(spec)
                 if known is None and self._stopping():
                     break
                 queue.popleft()
                 if known is not None:
-                    self._executor.forget(spec)
                     self._num_found += 1
+                    if known.status == "failed":
+                        self._given_up.append(_failure(spec, known))
+                    else:
+                        self._executor.forget(spec)
                     self._display.found(spec, known)
                     on_result(spec, known)
                     found = True
@@ -301,27 +321,71 @@ class Runner:
                     continue
                 return not queue and not again and not paused
             for ended in self._executor.wait(answer, WAIT_SECONDS):
-                under_way.discard(ended.spec.id)
+                spec, result = ended.spec, self._counted(ended)
+                under_way.discard(spec.id)
                 # Records were answered before they are written, so that no worker waits for the store.
                 self._write(epochs)
-                if ended.result and ended.result.status == "failed" and ended.spec.id not in self._tried:
-                    self._tried.add(ended.spec.id)
-                    self._display.retrying(ended.spec, ended.result)
-                    again.append(ended.spec)
+                # A failed attempt, too: a later run must know how many there were.
+                self._store.end(spec, result)
+                once_more = self._once_more(spec, result)
+                if result is not None and once_more is not None:
+                    self._display.retrying(once_more, result)
+                    again.append(once_more)
                     continue
-                self._store.end(ended.spec, ended.result)
-                self._display.ended(ended.spec, ended.result)
-                if ended.result is None:
+                self._display.ended(spec, result)
+                if result is None:
                     paused = True
                     continue
                 self._num_trained += 1
-                if ended.result.status != "failed":
-                    self._executor.forget(ended.spec)
+                if result.status != "failed":
+                    self._executor.forget(spec)
                 else:
-                    self._failures.append(f"{ended.spec.variant}, seed {ended.spec.seed}: {ended.result.message}")
-                on_result(ended.spec, ended.result)
+                    (self._given_up if result.is_given_up else self._failures).append(_failure(spec, result))
+                on_result(spec, result)
             self._write(epochs)
+
+    def _known(self, spec: TrialSpec) -> TrialResult | None:
+        """The result of a trial that is not to be run: it has one, or is given up."""
+        if spec.id in self._tried:
+            return None
+        known = self._store.claim(spec)
+        if known is None or known.status != "failed":
+            return known
+        if known.is_given_up:
+            return None if self._retry else known
+        self._num_failed[spec.id] = known.num_attempts
+        return None
+
+    def _counted(self, ended: Ended) -> TrialResult | None:
+        """How a trial ended, with the number of its attempts."""
+        if ended.result is None:
+            return None
+        result = replace(ended.result, num_attempts=self._num_failed.get(ended.spec.id, 0) + 1)
+        if result.status == "failed":
+            self._num_failed[ended.spec.id] = result.num_attempts
+        return result
+
+    def _once_more(self, spec: TrialSpec, result: TrialResult | None) -> TrialSpec | None:
+        """What is to be tried of a trial that failed before this run ends; None where that is nothing."""
+        if result is None or result.status != "failed":
+            return None
+        if spec.id not in self._tried:
+            self._tried.add(spec.id)
+            if not result.is_given_up:
+                return spec
+        # Its batch takes more memory than there is. In parts it makes the same step, but for batch statistics.
+        num_parts = 2 * spec.accumulated_parts
+        fits = num_parts <= min(MAX_PARTS, spec.config.train.batch_size)
+        if result.reason == "out_of_memory" and fits and not Workload.of(spec.config, spec.device).has_batch_statistics:
+            return replace(spec, accumulated_parts=num_parts)
+        return None
 
     def _write(self, epochs: list[tuple[TrialSpec, EpochRecord]]) -> None:
         while epochs:
             self._store.epoch(*epochs.pop(0))
+
+
+def _failure(spec: TrialSpec, result: TrialResult) -> str:
+    """A failed trial in one line."""
+    attempts = plural(result.num_attempts, "attempt")
+    return f"{spec.variant}, {spec.phase}, seed {spec.seed}: {result.outcome} after {attempts}: {result.message}"

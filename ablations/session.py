@@ -64,6 +64,7 @@ def run(
     command: str,
     deadline: float | None,
     weights_dir: Path | None = None,
+    retry: bool = False,
 ) -> Ran:
     """Train what is missing of a plan, record it, and look at the results.
 
@@ -78,6 +79,7 @@ def run(
         command: that does the same again; recorded with the trials.
         deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
         weights_dir: where the executor leaves weights, to be recorded as models; None records none.
+        retry: whether trials that were given up get as many attempts again.
 
     Raises:
         TrackingError: the store cannot be used, or another process runs the study.
@@ -105,6 +107,7 @@ def run(
                         display=display,
                         deadline=deadline,
                         interrupted=lambda: interrupts.seen,
+                        retry=retry,
                     ).run()
                 complete = outcome.state == "complete" and not outcome.failures
             finally:

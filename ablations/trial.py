@@ -23,6 +23,12 @@ TRAINING_VERSION = 1
 
 Phase = Literal["tune", "confirm"]
 Status = Literal["finished", "diverged", "pruned", "failed"]
+Reason = Literal["crashed", "hung", "out_of_memory", "error"]
+"""Why a trial failed: its process died, or was heard of no more; it wanted more memory than there is; it raised an error."""
+MAX_ATTEMPTS = 3
+"""A trial that has failed this often is given up, and tried again only when that is asked for."""
+MAX_PARTS = 8
+"""Into more parts than this no batch is split for want of memory."""
 Precision = Literal["fp32", "bf16"]
 Device = Literal["cpu", "cuda"]
 Order = Literal["go", "pause", "prune"]
@@ -105,7 +111,8 @@ class TrialConfig:
 class TrialSpec:
     """One training: variant x hyperparameters x seed x phase.
 
-    `variant`, `number` and `hyperparameters` are labels; every other field decides the result and enters `id`.
+    `variant`, `number` and `hyperparameters` are labels, and `accumulated_parts` is how a machine manages; every other
+    field decides the result and enters `id`.
     """
 
     variant: str
@@ -118,6 +125,8 @@ class TrialSpec:
     """Number of the configuration within its variant's search, from 0; None in the confirm phase."""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     """Values of the search space's keys in `config`."""
+    accumulated_parts: int = 1
+    """Parts that each batch is split into for want of memory, their gradients added up: the same step up to rounding."""
 
     @cached_property
     def id(self) -> str:
@@ -177,6 +186,22 @@ class TrialResult:
     """Class of each image of the test split in its own order, one byte each."""
     message: str | None = None
     """Why it did not finish, for people."""
+    reason: Reason | None = None
+    """Why it failed; None where it did not, or was recorded before reasons were."""
+    num_attempts: int = 1
+    """How often it was tried, this time included; interruptions do not count."""
+    accumulated_parts: int = 1
+    """Parts that its batches were split into for want of memory."""
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, for people: its status, or why it failed."""
+        return self.reason.replace("_", " ") if self.reason else self.status
+
+    @property
+    def is_given_up(self) -> bool:
+        """Whether it has failed so often that no run tries it again by itself."""
+        return self.status == "failed" and self.num_attempts >= MAX_ATTEMPTS
 
     @property
     def last(self) -> EpochRecord | None:

@@ -95,8 +95,9 @@ def _drive(log: Path, arguments: list[str]) -> None:
     cli.main()
 
 
-def _start(folder: Path, study: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "benchmarks.soak", "--drive", "epochs.jsonl", "run", study, "--profile", "starter"]
+def _start(folder: Path, study: str, *options: str) -> subprocess.Popen[bytes]:
+    run = ["run", study, "--profile", "starter", *options]
+    command = [sys.executable, "-m", "benchmarks.soak", "--drive", "epochs.jsonl", *run]
     with (folder / "said.txt").open("ab") as said:
         return subprocess.Popen(
             command,
@@ -129,9 +130,11 @@ def _kill_until_done(
         else:
             if code == 0:
                 return times
-            # A trial whose worker was killed twice is tried again by the next run, as the command says.
+            # A trial whose worker was killed twice is tried again by the next run, and then only where it is asked to.
             if code != 1:
                 raise RuntimeError(f"exit code {code}\n{(folder / 'said.txt').read_text()}")
+            driver = _start(folder, study, "--retry")
+            continue
         driver = _start(folder, study)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Generator, Mapping, Sequence
 import tiny
 
 from ablations.costs import Measurement, Workload
-from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
+from ablations.trial import Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
 
 Training = Generator[EpochRecord, Order, TrialResult | None]
 
@@ -37,7 +37,8 @@ class InProcessExecutor:
                 ended.append(Ended(spec, stop.value))
             except Exception as error:  # noqa: BLE001
                 message = f"{type(error).__name__}: {error}"
-                ended.append(Ended(spec, TrialResult(spec.id, "failed", message=message)))
+                reason: Reason = "out_of_memory" if isinstance(error, MemoryError) else "error"
+                ended.append(Ended(spec, TrialResult(spec.id, "failed", message=message, reason=reason)))
             else:
                 self._under_way[spec.id] = (spec, training, on_epoch(spec, record))
         for each in ended:
@@ -64,6 +65,7 @@ class FakeTraining:
         self.started: list[TrialSpec] = []
         self.num_epochs = 0
         self.crashing: Callable[[TrialSpec], bool] = lambda spec: False
+        self.hungry: Callable[[TrialSpec], bool] = lambda spec: False
         self._paused: dict[str, int] = {}
 
     def __call__(self, spec: TrialSpec) -> Training:
@@ -73,6 +75,8 @@ class FakeTraining:
     def _training(self, spec: TrialSpec) -> Training:
         if self.crashing(spec):
             raise RuntimeError("out of luck")
+        if self.hungry(spec):
+            raise MemoryError("out of memory")
         done = self._paused.pop(spec.id, 0)
         whole = tiny.result(spec, self.accuracy(spec))
         for record in whole.epochs:
@@ -98,8 +102,7 @@ class MemoryStore:
         self.log: list[tuple[str, str]] = []
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
-        known = self.results.get(spec.id)
-        return None if known is None or known.status == "failed" else known
+        return self.results.get(spec.id)
 
     def start(self, spec: TrialSpec) -> None:
         self.log.append(("start", spec.id))

@@ -103,6 +103,12 @@ def keep_freed_memory() -> None:
         libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
+def give_back_memory() -> None:
+    """Give the kernel back what `keep_freed_memory` has kept, between trials: another process may need it meanwhile."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 def provenance() -> dict[str, Any]:
     """Versions, processor and commit, for a report's last section."""
     packages = ("nin-ablations", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy", "scikit-learn")

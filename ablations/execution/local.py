@@ -9,12 +9,11 @@ import multiprocessing
 import os
 import signal
 import sys
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -23,11 +22,12 @@ from typing import Any
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.execution.environment import keep_freed_memory, num_cores
+from ablations.execution.environment import give_back_memory, keep_freed_memory, num_cores
 from ablations.execution.probe import MOST, Probe, best_number, train_for_a_moment
+from ablations.execution.scratch import ScratchFolder
 from ablations.plan import Machine
-from ablations.trial import Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
-from ablations.units import in_words
+from ablations.trial import Device, Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
+from ablations.units import in_words, mebibytes, plural
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
 
@@ -38,6 +38,11 @@ PATIENCE_EPOCHS = 20
 SLOWEST_FLOPS = 1e9
 """Nor, before any epoch of the variant has ended, while a processor of so many FLOP/s would still be in the first."""
 
+
+VMSTAT = Path("/proc/vmstat")
+"""Where Linux counts the processes that it killed for want of memory."""
+NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED")
+"""What libraries say that have no exception of their own for it."""
 
 _DRIVERS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -57,6 +62,10 @@ class _Warned:
 class _Worker:
     process: BaseProcess
     connection: Connection
+    index: int
+    """Among the workers; on CUDA it decides the device."""
+    num_memory_kills: int
+    """What the system had killed for want of memory when this one started."""
     spec: TrialSpec | None = None
     silent_seconds: float = 0.0
     """Waited for it since it was last heard of."""
@@ -97,7 +106,7 @@ class LocalExecutor:
         self._checkpoint_dir = checkpoint_dir
         self._weights_dir = weights_dir
         # Images that workers read and resize, for each other; they are of no use beyond this run.
-        self._shared_dir = tempfile.TemporaryDirectory(prefix="ablations-", ignore_cleanup_errors=True)
+        self._shared_dir = ScratchFolder()
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -248,15 +257,20 @@ class LocalExecutor:
                 case str():
                     raise SetupError(message)
                 case _:
-                    worker.spec = None
                     ended.append(Ended(spec, message))
+                    if message is not None and message.reason == "out_of_memory":
+                        # What it holds of it goes with the process.
+                        worker.process.kill()
+                        self._make_room(worker)
+                    else:
+                        worker.spec = None
         return ended
 
     def close(self) -> None:
         """End all workers; what they are doing is lost."""
         self._end(self._workers)
         self._workers.clear()
-        self._shared_dir.cleanup()
+        self._shared_dir.close()
 
     @staticmethod
     def _end(workers: Sequence[_Worker]) -> None:
@@ -275,12 +289,13 @@ class LocalExecutor:
         """
         for index, each in enumerate(self._workers):
             if each.spec is None and not each.process.is_alive():
-                self._workers[index] = self._start(index)  # killed while it was idle
+                self._workers[index] = self._start(each.index)  # killed while it was idle
         worker = next((each for each in self._workers if each.spec is None), None)
         if worker is None:
             if len(self._workers) == self.num_workers:
                 raise RuntimeError(f"all {self.num_workers} workers are busy")
-            worker = self._start(len(self._workers))
+            taken = {each.index for each in self._workers}
+            worker = self._start(next(index for index in range(self.num_workers) if index not in taken))
             self._workers.append(worker)
         return worker
 
@@ -292,7 +307,7 @@ class LocalExecutor:
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        folders = self._data_dir, self._checkpoint_dir, Path(self._shared_dir.name)
+        folders = self._data_dir, self._checkpoint_dir, self._shared_dir.path
         process = self._context.Process(
             target=work,
             args=(theirs, *folders, self._device, index % self._num_devices, self._weights_dir),
@@ -312,7 +327,7 @@ class LocalExecutor:
             for number, handler in before.items():
                 signal.signal(number, handler)
         theirs.close()
-        return _Worker(process, ours)
+        return _Worker(process, ours, index, _num_memory_kills())
 
     def _checkpoint(self, trial_id: str) -> Path:
         return self._checkpoint_dir / f"{trial_id}.pt"
@@ -333,28 +348,70 @@ class LocalExecutor:
         """A worker hangs: its trial failed, and another worker takes its place."""
         worker.process.kill()
         self._restart(worker)
-        return self._failed(worker, f"it hung: nothing was heard of it for {in_words(worker.silent_seconds)}")
+        return self._failed(worker, "hung", f"nothing was heard of it for {in_words(worker.silent_seconds)}")
 
     def _replace(self, worker: _Worker) -> Ended:
-        """A worker died: its trial failed, and another worker takes its place."""
-        how = self._restart(worker)
-        if how == "signal SIGKILL":
-            how += ", as the system does when memory is short"
-        return self._failed(worker, f"the worker process died: {how}")
+        """A worker died: its trial failed, and another worker takes its place, where there is room for it."""
+        worker.process.join()
+        if worker.process.exitcode == -signal.SIGKILL and _num_memory_kills() > worker.num_memory_kills:
+            ended = self._failed(worker, "out_of_memory", "the system killed the worker process")
+            self._make_room(worker)
+            return ended
+        return self._failed(worker, "crashed", f"the worker process died: {self._restart(worker)}")
 
     @staticmethod
-    def _failed(worker: _Worker, message: str) -> Ended:
+    def _failed(worker: _Worker, reason: Reason, message: str) -> Ended:
         spec = worker.spec
         assert spec is not None
-        return Ended(spec, TrialResult(spec.id, "failed", message=message))
+        return Ended(spec, failure(spec, reason, message))
+
+    def _make_room(self, worker: _Worker) -> None:
+        """A worker ran out of memory, and ends: where others shared its device with it, there is one fewer from now on."""
+        sharing = [each for each in self._workers if each.spec is not None and self._is_beside(each, worker)]
+        if not sharing:
+            self._restart(worker)
+            return
+        worker.process.join()
+        self._workers.remove(worker)
+        self.num_workers -= 1
+        trials = plural(len(sharing) + 1, "trial")
+        self._warn(f"memory was short with {trials} side by side; from now on one fewer at a time")
+
+    def _is_beside(self, one: _Worker, other: _Worker) -> bool:
+        """Whether two workers share a device's memory."""
+        same = self._device == "cpu" or one.index % self._num_devices == other.index % self._num_devices
+        return same and one is not other
 
     def _restart(self, worker: _Worker) -> str:
         """Put another worker in a dead one's place; how it died."""
         worker.process.join()
         code = worker.process.exitcode or 0
-        index = self._workers.index(worker)
-        self._workers[index] = self._start(index)
+        self._workers[self._workers.index(worker)] = self._start(worker.index)
         return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+
+def failure(spec: TrialSpec, reason: Reason, message: str) -> TrialResult:
+    """How a trial failed. One that ran out of memory, and whose batch cannot be split, is told which batch to choose."""
+    workload = Workload.of(spec.config, spec.device)
+    if reason == "out_of_memory" and workload.has_batch_statistics and workload.batch_size > 1:
+        half = replace(workload, batch_size=workload.batch_size // 2)
+        message += (
+            f". Its batch cannot be split without changing what batch normalisation computes: choose a train.batch_size of "
+            f"{half.batch_size}"
+        )
+        if half.memory is not None and workload.memory is not None:
+            peaks = [mebibytes(each.peak_training_bytes) for each in (half.memory, workload.memory)]
+            message += f", which takes {peaks[0]} instead of {peaks[1]}"
+    return TrialResult(spec.id, "failed", message=message, reason=reason)
+
+
+def _num_memory_kills() -> int:
+    """Processes that the system has killed for want of memory; 0 where it does not say."""
+    try:
+        counts = dict(line.split() for line in VMSTAT.read_text().splitlines())
+    except (OSError, ValueError):
+        return 0
+    return int(counts.get("oom_kill", 0))
 
 
 def work(
@@ -424,6 +481,9 @@ def work(
                     connection.send(record)
                     record = trial.send(connection.recv())
             except StopIteration as stop:
+                # Before the driver hears of it: what it runs next may be a trial that wants all the memory there is.
+                give_back_memory()
+                torch.cuda.empty_cache()
                 connection.send(stop.value)
             except DataError as error:
                 connection.send(str(error))
@@ -431,9 +491,10 @@ def work(
                 raise
             # Whatever fails is that trial's result, not the study's end.
             except Exception as error:  # noqa: BLE001
-                memory = isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in str(error)
-                what = "it ran out of memory: " if memory else ""
-                connection.send(TrialResult(spec.id, "failed", message=f"{what}{type(error).__name__}: {error}"))
+                memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
+                memory = memory or any(words in str(error) for words in NO_MEMORY)
+                message = f"{type(error).__name__}: {error}"
+                connection.send(failure(spec, "out_of_memory" if memory else "error", message))
     except (EOFError, ConnectionError):
         return  # the driver is gone
 

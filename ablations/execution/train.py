@@ -53,6 +53,8 @@ class _State:
     model: nn.Module
     optimizer: torch.optim.Optimizer
     epochs: list[EpochRecord]
+    accumulated_parts: int = 1
+    """Parts that each batch is split into, or was before the trial was paused."""
     smoothed_loss: float | None = None
     onset_step: int | None = None
 
@@ -95,20 +97,22 @@ def run_trial(
     model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
     initialize(model, train.init, seed=weights_seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = _State(model, make_optimizer(model, train), [])
+    state = _State(model, make_optimizer(model, train), [], spec.accumulated_parts)
     if checkpoint is not None and checkpoint.exists():
         _restore(state, checkpoint, spec)
-    step = make_step(state.model, state.optimizer, training, train, size)
+    parts = state.accumulated_parts
+    step = make_step(state.model, state.optimizer, training, train, size, parts)
     saved_at = time.monotonic()
 
     for epoch in range(1, train.epochs + 1):
         if epoch > len(state.epochs):
             trouble = _next_epoch(state, step, training, validation, spec, size)
             if trouble is not None:
-                return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble)
+                return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble, accumulated_parts=parts)
         order = yield state.epochs[epoch - 1]
         if order == "prune":
-            return TrialResult(spec.id, "pruned", tuple(state.epochs[:epoch]), message=f"pruned after epoch {epoch}")
+            epochs, why = tuple(state.epochs[:epoch]), f"pruned after epoch {epoch}"
+            return TrialResult(spec.id, "pruned", epochs, message=why, accumulated_parts=parts)
         late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
         if checkpoint is not None and (order == "pause" or late):
             _save(state, checkpoint, spec)
@@ -119,7 +123,7 @@ def run_trial(
     test: dict[str, Any] = {}
     if spec.phase == "confirm":
         split = _to_device(source.test(spec), device)
-        _, correct = evaluate(model, split, size, train)
+        _, correct = evaluate(model, split, size, train, parts)
         test = {
             "test_accuracy_percent": 100 * float(correct.mean()),
             "test_correct": np.packbits(correct).tobytes(),
@@ -128,7 +132,7 @@ def run_trial(
         }
         if weights is not None:
             _keep_weights(model, weights, spec)
-    return TrialResult(spec.id, "finished", tuple(state.epochs), **test)
+    return TrialResult(spec.id, "finished", tuple(state.epochs), **test, accumulated_parts=parts)
 
 
 def _next_epoch(
@@ -145,7 +149,7 @@ def _next_epoch(
         first = (epoch - 1) * num_batches + int(np.argmin(np.isfinite(losses))) + 1
         return f"the loss was not finite at step {first}"
     _watch_onset(state, losses, (epoch - 1) * num_batches, dataset.num_classes)
-    validation_loss, correct = evaluate(state.model, validation, size, train)
+    validation_loss, correct = evaluate(state.model, validation, size, train, state.accumulated_parts)
     if not math.isfinite(validation_loss):
         return f"the validation loss was not finite after epoch {epoch}"
     state.epochs.append(
@@ -192,7 +196,14 @@ def _train_epoch(
     return losses.cpu().numpy().astype(np.float64), 100 * correct.item() / seen
 
 
-def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, split: Split, train: TrainConfig, size: int) -> Step:
+def make_step(
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    split: Split,
+    train: TrainConfig,
+    size: int,
+    accumulated_parts: int = 1,
+) -> Step:
     """The training step of a trial; on a CUDA device one graph, wherever the batch is a whole one.
 
     Args:
@@ -201,25 +212,43 @@ def make_step(model: nn.Module, optimizer: torch.optim.Optimizer, split: Split, 
         split: the training images.
         train: the recipe.
         size: side in pixels that the model takes.
+        accumulated_parts: that each batch is split into. Their gradients add up to the whole batch's up to rounding, in a
+            network without batch statistics; dropout draws other numbers.
     """
 
-    def step(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         images_BCSS = _prepare(split.at(places), size)
         labels_B = split.labels[places]
         with autocast(train, labels_B.device):
             logits_BK = model(images_BCSS)
         loss = F.cross_entropy(logits_BK.float(), labels_B)
+        return loss, (logits_BK.detach().argmax(1) == labels_B).sum()
+
+    def whole(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        loss, num_right = forward(places)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        return loss.detach(), (logits_BK.detach().argmax(1) == labels_B).sum()
+        return loss.detach(), num_right
 
+    def in_parts(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        optimizer.zero_grad(set_to_none=True)
+        mean_loss, num_right = torch.zeros((), device=places.device), torch.zeros_like(places[0])
+        for part in places.chunk(accumulated_parts):
+            loss, right = forward(part)
+            share = loss * (len(part) / len(places))
+            share.backward()  # type: ignore[no-untyped-call]
+            mean_loss, num_right = mean_loss + share.detach(), num_right + right
+        optimizer.step()
+        return mean_loss, num_right
+
+    step = whole if accumulated_parts == 1 else in_parts
     if split.labels.device.type == "cuda" and len(split) >= train.batch_size > 1:
         return CapturedStep(step, model, optimizer, train.batch_size, split.labels.device)
     return step
 
 
-def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> tuple[float, np.ndarray]:
+def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig, parts: int = 1) -> tuple[float, np.ndarray]:
     """Mean loss and correctness of each image, in evaluation mode.
 
     Args:
@@ -227,6 +256,7 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> t
         split: what to evaluate on; left in its own order.
         size: side in pixels that the model takes.
         train: for the precision.
+        parts: that batches are split into for want of memory.
 
     Returns:
         Mean cross-entropy in nats; booleans, shape (N,).
@@ -234,7 +264,7 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig) -> t
     device = split.labels.device
     model.eval()
     # Batches of about the same number of pixels, whatever their size.
-    batch_size = max(32, EVALUATION_PIXELS[device.type] // (size * size))
+    batch_size = max(32, EVALUATION_PIXELS[device.type] // (size * size)) // parts
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
     correct = []
     with torch.inference_mode():
@@ -355,6 +385,7 @@ def _save(state: _State, path: Path, spec: TrialSpec) -> None:
         "model": state.model.state_dict(),
         "optimizer": state.optimizer.state_dict(),
         "epochs": [asdict(record) for record in state.epochs],
+        "accumulated_parts": state.accumulated_parts,
         "smoothed_loss": state.smoothed_loss,
         "onset_step": state.onset_step,
     }
@@ -418,4 +449,6 @@ def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
         group["lr"] = own["lr"]
     state.optimizer.load_state_dict(values["optimizer"])
     state.epochs = [EpochRecord(**record) for record in values["epochs"]]
+    # One that was paused in parts did not fit whole.
+    state.accumulated_parts = max(state.accumulated_parts, values.get("accumulated_parts", 1))
     state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]

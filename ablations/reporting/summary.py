@@ -7,7 +7,7 @@ from dataclasses import asdict
 from math import isfinite
 from typing import Any
 
-from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.analysis import Contrast, StudySummary, Trouble, VariantSummary
 from ablations.reporting import words
 from ablations.stats import Interval
 
@@ -43,6 +43,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "variants": {variant.name: _variant(variant) for variant in summary.variants},
             "contrasts": {contrast.variant: _contrast(summary, contrast) for contrast in summary.contrasts},
             "aa": None if summary.aa is None else {**asdict(summary.aa), "interval": _ends(summary.aa.interval)},
+            "troubles": {each.outcome: _trouble(each) for each in summary.troubles},
             "warnings": summary.warnings,
             "caveats": summary.caveats,
             "provenance": summary.provenance,
@@ -85,6 +86,14 @@ def _variant(variant: VariantSummary) -> dict[str, Any]:
         "num_tune_epochs": variant.num_tune_epochs,
         "expected_best_of_n_percent": None if variant.best_of_n is None else variant.best_of_n.mean.tolist(),
         "run_ids": variant.run_ids,
+    }
+
+
+def _trouble(trouble: Trouble) -> dict[str, Any]:
+    return {
+        "num_trials": trouble.num_trials,
+        "num_given_up": trouble.num_given_up,
+        "rate_interval": _ends(trouble.rate),
     }
 
 

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from pydantic import TypeAdapter
 
-from ablations.analysis import RecordedTrial
+from ablations.analysis import RecordedTrial, Trouble, troubles_of
 from ablations.costs import Measurement
 from ablations.datasets import DATASETS
 from ablations.plan import Look, Plan
@@ -116,6 +116,8 @@ class StoredProgress:
     """Wall clock at the start of the last run of it, milliseconds since 1970."""
     heard_ms: int
     """Of the last thing that is recorded of it."""
+    troubles: tuple[Trouble, ...] = ()
+    """How trials ended that did not finish."""
 
 
 def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress:
@@ -138,12 +140,14 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000
         heard_ms = [since_ms]
+        ended = []
         for run in sorted(runs, key=lambda run: run.info.start_time):
             label = schema.label(run)
             if counts is not None and label.trial_id not in counts:
                 continue  # of an earlier tuning
             trial = None if run.info.status == "RUNNING" else schema.recorded(run)
             if trial is not None:
+                ended.append(trial)
                 ended_ms = run.info.end_time or 0
                 heard_ms.append(ended_ms)
                 (progress.ended if ended_ms > since_ms else progress.found)(trial, trial.result)
@@ -159,7 +163,7 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
                 progress.left(label, label.trial_id)
         if counts is not None:
             progress.settled()
-    return StoredProgress(progress, parent.info.status, since_ms, max(heard_ms))
+    return StoredProgress(progress, parent.info.status, since_ms, max(heard_ms), tuple(troubles_of(ended)))
 
 
 def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
@@ -232,7 +236,7 @@ def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
         )
         try:
             plan = Plan.from_json(schema.artifact_text(parent.info.artifact_uri, schema.PLAN_FILE))
-        except (ValueError, RecursionError) as error:
+        except (ValueError, RecursionError, FileNotFoundError) as error:
             raise schema.TrackingError(other_version) from error
         if plan.id != parent.data.tags[schema.PLAN_ID]:
             raise schema.TrackingError(other_version)

@@ -91,7 +91,9 @@ class Recorder:
         self._is_session_told = False
         self._running: dict[str, _Running] = {}
         self._spool = Spool(spool_path(tracking_uri, plan.study, plan.profile))
-        self._writer = Writer(tracking_uri, plan.study, plan.profile)
+        # A pruner compares epoch by epoch.
+        pruned = plan.tuning.pruner != "none"
+        self._writer = Writer(tracking_uri, plan.study, plan.profile, whole_searches=pruned)
         spooled = list(self._spool)
         self.trials: dict[str, RecordedTrial] = {
             entry["trial_id"]: _recorded(entry) for entry in spooled if entry["kind"] == "trial" and entry["result"]
@@ -173,33 +175,18 @@ class Recorder:
                 self._warn(f"the MLflow store {shown_uri(self.tracking_uri)} answers again")
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
-        """The recorded result of a trial, if it has one; its run is then counted to this plan's variant.
-
-        A crashed trial has none: it is to be run again.
-        """
+        """The recorded result of a trial, if it has one; its run is then counted to this plan's variant."""
         trial = self.trials.get(spec.id) or self._writer.trials.get(spec.id)
-        if trial is None or trial.result.status == "failed":
+        if trial is None:
             return None
         variant = self._plan[spec.variant]
         if (trial.variant, trial.variant_key) != (variant.name, variant.key):
             self._put("labels", trial_id=spec.id, tags=self._labels(spec))
-        last = trial.result.last
-        if (
-            spec.phase == "tune"
-            and self._plan.tuning.pruner != "none"
-            and last
-            and len(trial.result.epochs) < last.epoch
-        ):
-            # A pruner compares epoch by epoch; the run's metrics have the last one.
-            with store_errors(self.tracking_uri):
-                run = MlflowClient(self.tracking_uri).get_run(trial.run_id)
-                return schema.stored_result(run.info.artifact_uri)
         return trial.result
 
     def start(self, spec: TrialSpec) -> None:
         """A trial starts, or starts again after it failed."""
-        before = self._running.get(spec.id)
-        self._running[spec.id] = _Running(_now_ms(), time.monotonic(), flushed=before is not None and before.flushed)
+        self._running[spec.id] = _Running(_now_ms(), time.monotonic())
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended; it is written with the next batch."""

@@ -17,6 +17,7 @@ import mlflow
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
+from mlflow.exceptions import MlflowException
 from pydantic import TypeAdapter
 
 from ablations.analysis import RecordedTrial
@@ -36,6 +37,9 @@ NUMBER = "ablations.number"
 STATUS = "ablations.status"
 MESSAGE = "ablations.message"
 MODEL_MESSAGE = "ablations.model_message"
+REASON = "ablations.reason"
+ATTEMPTS = "ablations.attempts"
+PARTS = "ablations.accumulated_parts"
 HYPERPARAMETERS = "ablations.hyperparameters"
 KIND = "ablations.kind"
 PLAN_ID = "ablations.plan_id"
@@ -225,9 +229,23 @@ def _recorded(run: Run) -> RecordedTrial | None:
                 "epochs": [last] if last else [],
                 "test_accuracy_percent": run.data.metrics.get("test_accuracy_percent"),
                 "message": tags.get(MESSAGE) or None,
+                "reason": tags.get(REASON) or None,
+                "num_attempts": int(tags.get(ATTEMPTS, 1)),
+                "accumulated_parts": int(tags.get(PARTS, 1)),
             },
         }
     )
+
+
+def outcome_tags(result: dict[str, Any]) -> dict[str, str]:
+    """What is told of how a trial ended, beside its status; `result` as `TrialResult.to_json` gives it."""
+    # Of an attempt that failed the run has some already. A spool may hold what an older version wrote.
+    tags = {
+        MESSAGE: result["message"] or "",
+        REASON: result.get("reason") or "",
+        ATTEMPTS: str(result.get("num_attempts", 1)),
+    }
+    return tags if result.get("accumulated_parts", 1) == 1 else {**tags, PARTS: str(result["accumulated_parts"])}
 
 
 def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
@@ -241,12 +259,22 @@ def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
 
 
 def artifact_text(artifact_uri: str, file: str) -> str:
-    """A file of a run."""
+    """A file of a run.
+
+    Raises:
+        FileNotFoundError: the run has no such file.
+    """
     folder = artifact_folder(artifact_uri)
     if folder is not None:
         # MLflow's own way takes sixteen times as long, and a report reads thousands.
         return (folder / file).read_text(encoding="utf-8")
-    text: str = load_text(f"{artifact_uri}/{file}")
+    try:
+        text: str = load_text(f"{artifact_uri}/{file}")
+    except MlflowException as error:
+        # The client has one code for this and for a server that does not answer.
+        if "404 Client Error" in str(error):
+            raise FileNotFoundError(f"{file} is not there") from error
+        raise
     return text
 
 

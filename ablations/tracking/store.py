@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import filelock
+from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -38,6 +40,29 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
             reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
             raise StoreAway(f"the MLflow server at {shown} does not answer ({reason})") from error
         raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text[:300]}") from error
+
+
+def make_database(tracking_uri: str) -> None:
+    """Make a local store's database where there is none, whole or not at all.
+
+    MLflow takes seconds for it, and what a kill leaves of one half made, nothing opens again.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    file = schema.database(tracking_uri)
+    if file is None or file.exists():
+        return
+    folder = state_folder(tracking_uri)
+    folder.mkdir(parents=True, exist_ok=True)
+    # Studies have locks of their own; two may meet here.
+    with filelock.FileLock(folder / "database.lock"):
+        if not file.exists():
+            part = folder / f"{file.name}.part"
+            for left in folder.glob(f"{part.name}*"):
+                left.unlink()  # by a kill; with it goes its journal
+            MlflowClient(f"sqlite:///{part}").search_experiments()
+            part.replace(file)
 
 
 def shown_uri(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +17,24 @@ from ablations.costs import Measurement
 from ablations.tracking import schema
 from ablations.tracking.models import log_model
 from ablations.tracking.spool import Entry
-from ablations.tracking.store import store_errors
+from ablations.tracking.store import make_database, store_errors
 from ablations.trial import EpochRecord
 
 
 class Writer:
     """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
 
-    def __init__(self, tracking_uri: str, study: str, profile: str) -> None:
+    def __init__(self, tracking_uri: str, study: str, profile: str, *, whole_searches: bool = False) -> None:
+        """Opens nothing yet.
+
+        Args:
+            tracking_uri: of the store.
+            study: its name.
+            profile: its scale.
+            whole_searches: whether tuning trials are to be known with all their epochs, not only the last one.
+        """
         self._uri = tracking_uri
+        self._whole_searches = whole_searches
         self._study = study
         self._profile = profile
         self._is_open = False
@@ -42,6 +52,7 @@ class Writer:
             TrackingError: the store cannot be opened or reached.
         """
         with store_errors(self._uri):
+            make_database(self._uri)
             mlflow.set_tracking_uri(self._uri)
             self._client = MlflowClient(self._uri)
             self._experiment = self._find_experiment()
@@ -60,7 +71,15 @@ class Writer:
             self._run_ids = {trial_id: run.info.run_id for trial_id, run in runs.items()}
             self._finished = {trial_id for trial_id, run in runs.items() if run.info.status == "FINISHED"}
             recorded = {trial_id: schema.recorded(run) for trial_id, run in runs.items()}
-            self.trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
+            trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
+            if self._whole_searches:
+                # Now, since the store may be away when a trial is asked for.
+                trials |= {
+                    trial_id: replace(trial, result=schema.stored_result(runs[trial_id].info.artifact_uri))
+                    for trial_id, trial in trials.items()
+                    if trial.phase == "tune" and trial.result.status != "failed"
+                }
+            self.trials = trials
         self._is_open = True
 
     def write(self, entry: Entry) -> None:
@@ -85,13 +104,17 @@ class Writer:
                     self._keep(self._parent, entry["text"], entry["file"])
                     self._client.log_batch(self._parent, tags=_tags(entry["tags"]))
                 case "end":
-                    self._client.set_terminated(self._parent, status=entry["status"], end_time=entry["ended_ms"])
+                    # A clock that was set back gives no study a negative duration.
+                    started_ms = self._client.get_run(self._parent).info.start_time
+                    ended_ms = max(started_ms, entry["ended_ms"])
+                    self._client.set_terminated(self._parent, status=entry["status"], end_time=ended_ms)
         self._is_open = True
 
     def _find_experiment(self) -> str:
         name = schema.experiment_name(self._study, self._profile)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
+            self._refuse_renamed(name)
             file = schema.database(self._uri)
             return str(
                 self._client.create_experiment(
@@ -108,6 +131,17 @@ class Writer:
                 f"{experiment.experiment_id}) or empty the trash with 'mlflow gc'."
             )
         return str(experiment.experiment_id)
+
+    def _refuse_renamed(self, name: str) -> None:
+        """Train no study again whose experiment has another name now."""
+        tags = {schema.KIND: "study", schema.STUDY: self._study, schema.PROFILE: self._profile}
+        recorded = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
+        others = {each.experiment_id: each.name for each in schema.all_pages(self._client.search_experiments)}
+        for run in schema.all_pages(self._client.search_runs, list(others), recorded):
+            raise schema.TrackingError(
+                f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._study} at profile "
+                f"{self._profile}: it was renamed in MLflow. Give it its name {name} back, or delete it to train anew."
+            )
 
     def _only(self, same: list[Run], tag: str) -> Run:
         """The run that counts, of those that should be one: one that got as far as `tag`, then the oldest.
@@ -176,15 +210,14 @@ class Writer:
             metrics.append(
                 Metric("test_accuracy_percent", result["test_accuracy_percent"], last["timestamp_ms"], last["step"])
             )
-        # An empty message wipes that of an attempt that crashed.
-        message = {schema.MESSAGE: result["message"] or ""} if result else {}
+        outcome = schema.outcome_tags(result) if result else {}
         # The client splits what is too much for one transaction.
         self._client.log_batch(
             run_id,
             metrics=metrics,
             params=[Param(key, value) for key, value in entry["params"].items()],
             # Of what trained last: that is what the result is of.
-            tags=_tags({**entry["labels"], schema.SESSION: entry["session"], **message}),
+            tags=_tags({**entry["labels"], schema.SESSION: entry["session"], **outcome}),
         )
         if result:
             self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)

@@ -108,6 +108,8 @@ def test_an_exception_fails_its_trial_and_the_next_one_runs(executor: Executor) 
     broken = plan.trial("two", "confirm", 0, {"model.channels": (1 << 40, 8, 8)})
     result = outcome(executor, broken)
     assert result.status == "failed"
+    # How far it gets depends on what the network library asks the system for first.
+    assert result.reason in {"error", "out_of_memory"}
     assert "Error: " in result.message
     assert outcome(executor, tiny.trial()).status == "finished"
 

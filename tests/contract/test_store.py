@@ -67,16 +67,25 @@ def test_however_a_trial_ended_its_end_is_known(status: str, open_store: Open) -
     assert (result.status, result.epochs, result.message) == (status, (), f"made up to be {status}")
 
 
-def test_a_crashed_trial_is_to_be_run_again_and_then_known(open_store: Open) -> None:
+@pytest.mark.parametrize("is_same_run", [True, False])
+def test_why_and_how_often_a_trial_failed_is_known_until_it_succeeds(is_same_run: bool, open_store: Open) -> None:
     plan = tiny.plan()
     spec = plan.trial("two", "confirm", 0, {})
-    write(open_store(plan), spec, tiny.result(spec, status="failed"), num_epochs=1)
     store = open_store(plan)
-    assert store.claim(spec) is None
-    write(store, spec, tiny.result(spec))
-    result = open_store(plan).claim(spec)
+    for num_attempts, reason in enumerate(("crashed", "hung", "out_of_memory", "error"), start=1):
+        failed = replace(tiny.result(spec, status="failed"), reason=reason, num_attempts=num_attempts)
+        write(store, spec, failed, num_epochs=1)
+        store = store if is_same_run else open_store(plan)
+        result = store.claim(spec)
+        assert result is not None
+        assert (result.status, result.reason, result.num_attempts) == ("failed", reason, num_attempts)
+        assert result.message == "made up to be failed"
+    # One that is asked for again begins to count anew.
+    write(store, spec, replace(tiny.result(spec), accumulated_parts=2))
+    result = (store if is_same_run else open_store(plan)).claim(spec)
     assert result is not None
-    assert (result.status, result.message) == ("finished", None)
+    assert (result.status, result.message, result.reason) == ("finished", None, None)
+    assert (result.num_attempts, result.accumulated_parts) == (1, 2)
 
 
 def test_a_paused_trial_has_no_result_yet(open_store: Open) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -18,6 +19,9 @@ import pytest
 import tiny
 from folder import Folder, finish
 from mlflow import MlflowClient
+
+from ablations.tracking.recorder import Recorder
+from ablations.tracking.schema import TrackingError
 
 ROOT = Path(__file__).parents[2]
 LONG = {"seeds": 5, "base": tiny.base(train__epochs=25)}
@@ -83,15 +87,23 @@ def server(folder: Folder) -> Iterator[Server]:
     server.kill()
 
 
-def assert_all_is_there_once(folder: Folder, num_trials: int, num_epochs: int) -> None:
+def faults(**which: object) -> dict[str, str]:
+    """The environment in which tests/faulty causes these."""
+    return {"PYTHONPATH": f"{ROOT / 'tests' / 'faulty'}{os.pathsep}{ROOT}", "FAULTS": json.dumps(which)}
+
+
+def assert_all_is_there_once(folder: Folder, num_trials: int, num_epochs: int, diverged: str = "") -> None:
     client = MlflowClient(folder.uri)
     (experiment,) = [each for each in client.search_experiments() if each.name == "tiny/starter"]
-    runs = client.search_runs([experiment.experiment_id])
+    # Beside the rows that a report has written, one a variant.
+    runs = client.search_runs([experiment.experiment_id], "tags.`ablations.kind` != 'variant'")
     assert Counter(run.info.status for run in runs) == {"FINISHED": num_trials + 1}  # the trials and the study
     trials = [run for run in runs if run.data.tags["ablations.kind"] == "trial"]
     cells = {(run.data.tags["ablations.variant"], run.data.tags["ablations.seed"]) for run in trials}
     assert len(cells) == len(trials) == num_trials
     for run in trials:
+        if run.data.tags["ablations.variant"] == diverged:
+            continue
         for metric in ("train_loss", "epoch_seconds", "test_accuracy_percent"):
             rows = client.get_metric_history(run.info.run_id, metric)
             assert len(rows) == (1 if metric.startswith("test") else num_epochs)
@@ -150,6 +162,32 @@ def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder
     assert_all_is_there_once(folder, 4, 6)
 
 
+def test_a_pruned_study_goes_on_without_the_server_that_knows_its_trials(
+    folder: Folder, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.path)
+    plan = tiny.plan(tuning={"trials": 2, "rerun_best": 1, "rerun_seeds": 1, "pruner": "median"})
+    spec = plan.trial("two", "tune", 0, {"train.lr": 0.05}, 0)
+    server.start()
+    first = Recorder(server.uri, plan, "the study's text")
+    first.start(spec)
+    first.end(spec, tiny.result(spec))
+    first.close(complete=False)
+    assert first.waiting is None
+    second = Recorder(server.uri, plan, "the study's text")
+    server.kill()
+    assert second.claim(spec) == tiny.result(spec)
+    second.close(complete=False)
+
+    (file,) = folder.path.glob("artifacts/**/trial.json")
+    file.unlink()
+    server.start()
+    with pytest.raises(
+        TrackingError, match=r"trial\.json is damaged .*Delete its run in MLflow, and run the study again"
+    ):
+        Recorder(server.uri, plan, "the study's text")
+
+
 def test_a_study_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, migrated_database: Path) -> None:
     folder = Folder(tmp_path / "study", migrated_database)
     folder.write_study(search_space={}, seeds=3, base=tiny.base(train__epochs=25))
@@ -185,3 +223,101 @@ def test_a_disk_that_fills_up_ends_in_words_and_loses_nothing(folder: Folder) ->
     assert "Nothing is lost" in done.stderr
     assert "trained 0 trials, found 4 done before" in folder.call("run", "tiny.yaml")
     assert_all_is_there_once(folder, 4, 6)
+
+
+def test_trials_that_fail_each_in_its_own_way_stop_no_other(folder: Folder) -> None:
+    variants = {"two": {}, "one": {"set": {"model.mixers": 1}}, "hot": {"set": {"train.lr": 1e30}}}
+    base = tiny.base(model__normalization="none", train__epochs=6, train__batch_size=2)
+    folder.write_study(search_space={}, seeds=2, variants=variants, base=base)
+    causes = faults(segfault=["one 0"], no_memory=["two 1"])
+
+    process = folder.start("run", "tiny.yaml", **causes)
+    out, err = finish(process)
+    assert process.returncode == 1, out + err
+    assert "Traceback" not in out + err
+    assert (
+        "one, confirm, seed 0: crashed: the worker process died: signal SIGSEGV; it is tried again when nothing" in out
+    )
+    assert "two, confirm, seed 1: out of memory: " in out
+    assert "when nothing else runs, each batch in 2 accumulated parts\n" in out
+    assert "warning: one, confirm, seed 0: crashed after 2 attempts: the worker process died: signal SIGSEGV\n" in err
+    assert "1 trial failed; tried again by: python -m ablations run tiny.yaml --profile starter\n" in err
+    assert (
+        "1 trial failed and given up; tried again only by: python -m ablations run tiny.yaml --profile starter --retry"
+        in err
+    )
+
+    process = folder.start("run", "tiny.yaml", **causes)
+    out, err = finish(process)
+    assert (process.returncode, "trained 1 trial, found 5 done before" in out) == (1, True), out + err
+    assert "2 trials failed and given up" in err
+    troubles = folder.summary()["troubles"]
+    assert {name: each["num_given_up"] for name, each in troubles.items()} == {
+        "diverged": 0,
+        "crashed": 1,
+        "out of memory": 1,
+    }
+    page = (folder.path / "reports" / "tiny" / "starter" / "report.md").read_text()
+    for line in ("2 of 6 trials diverged", "1 of 6 trials crashed their process", "1 of 6 trials ran out of memory"):
+        assert f"\n- {line} (" in page
+    assert "1 of 6 trials crashed their process (" in folder.call("status", "tiny.yaml")
+
+    assert "trained 2 trials, found 4 done before" in folder.call("run", "tiny.yaml", "--retry")
+    assert folder.summary()["troubles"].keys() == {"diverged"}
+    assert_all_is_there_once(folder, 6, 6, diverged="hot")
+
+
+def test_a_clock_that_goes_back_while_a_study_runs_loses_nothing(folder: Folder) -> None:
+    folder.write_study(search_space={}, seeds=3, base=tiny.base(train__epochs=6))
+    process = folder.start("run", "tiny.yaml", **faults(clock="set_back"))
+    assert process.stdout is not None
+    said = []
+    for line in process.stdout:
+        said.append(line)
+        if line.startswith("[1/"):
+            (folder.path / "set_back").touch()
+    _, err = finish(process)
+    assert (process.returncode, "Traceback" in err) == (0, False), "".join(said) + err
+    assert_all_is_there_once(folder, 6, 6)
+    client = MlflowClient(folder.uri)
+    runs = client.search_runs([each.experiment_id for each in client.search_experiments()])
+    started = [run.info.start_time for run in runs]
+    assert max(started) - min(started) > 3_000_000, "the clock went back before or after the study"
+    assert all(run.info.end_time >= run.info.start_time for run in runs)
+
+
+@pytest.mark.parametrize(
+    ("where", "code", "told"),
+    [
+        (".", 2, "error: checkpoints cannot be kept in .ablations/checkpoints: Read-only file system\n"),
+        ("mlruns", 1, "Nothing is lost: 11 records in "),
+    ],
+)
+def test_a_folder_that_is_mounted_read_only_is_named(where: str, code: int, told: str, folder: Folder) -> None:
+    place = folder.path / where
+    place.mkdir(exist_ok=True)
+    mount = ["mount --bind $1 $1", "mount -o remount,bind,ro $1", 'cd "$2"', "shift 2", 'exec "$@"']
+    command = [
+        "unshare",
+        "--mount",
+        "--map-root-user",
+        "sh",
+        "-ec",
+        "; ".join(mount),
+        "sh",
+        str(place),
+        str(folder.path),
+    ]
+    done = subprocess.run(
+        [*command, sys.executable, "-m", "ablations", "run", "tiny.yaml"],
+        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    if "mount:" in done.stderr or "unshare:" in done.stderr:
+        pytest.skip(f"this system lets nobody mount: {done.stderr.strip()}")
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "Read-only file system" in done.stderr
+    assert told in done.stderr

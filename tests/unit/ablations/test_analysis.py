@@ -16,7 +16,8 @@ from ablations.analysis import MIN_DRAWS, Contrast, RecordedTrial, StudySummary,
 from ablations.datasets import DATASETS
 from ablations.plan import Look, Plan, PlannedContrast, make_plan
 from ablations.spec import Expectation, StudySpec
-from ablations.trial import TrialResult
+from ablations.stats import clopper_pearson
+from ablations.trial import Reason, TrialResult
 from ablations.verdicts import Verdict
 
 SEEDS = 5
@@ -178,10 +179,70 @@ def test_a_diverged_seed_is_failed_and_has_no_accuracy() -> None:
 def test_a_crashed_seed_is_missing_not_failed() -> None:
     p = plan()
     trials = [t for t in confirmed(p) if (t.variant, t.seed) != ("one", 2)]
-    crash = recorded(p, "one", "confirm", 2, TrialResult("x" * 16, "failed", message="out of memory"), {})
+    crash = recorded(p, "one", "confirm", 2, TrialResult("x" * 16, "failed", message="out of luck"), {})
     s = summary(p, [*trials, crash])
     assert (s["one"].failed_seeds, s["one"].missing_seeds) == ((), (2,))
-    assert "one: a trial failed (confirm, seed 2): out of memory. The next run tries it again." in s.warnings
+
+
+def failed(plan: Plan, variant: str, seed: int, reason: Reason | None, num_attempts: int = 1) -> RecordedTrial:
+    spec = plan.trial(variant, "confirm", seed, {"train.lr": 0.05})
+    result = TrialResult(spec.id, "failed", message="out of luck", reason=reason, num_attempts=num_attempts)
+    return recorded(plan, variant, "confirm", seed, result, spec.hyperparameters)
+
+
+def test_each_way_to_fail_has_its_own_line_with_its_rate() -> None:
+    p = plan()
+    trials = [
+        *confirmed(p)[:4],
+        confirm(p, "two", 4, status="diverged"),
+        failed(p, "one", 0, "crashed", 3),
+        failed(p, "one", 1, "crashed", 2),
+        failed(p, "one", 2, "hung", 3),
+        failed(p, "one", 3, "out_of_memory"),
+        failed(p, "one", 4, "error"),
+    ]
+    s = summary(p, trials)
+    said = [line for line in s.warnings if " of 10 trials " in line]
+    assert said == [
+        "1 of 10 trials diverged (95 % interval of the rate 0.3 to 44.5 %): an outcome, not tried again.",
+        "2 of 10 trials crashed their process (95 % interval of the rate 2.5 to 55.6 %); 1 tried again by the next run and 1 "
+        "given up, and tried again by run --retry only: one, confirm, seed 0, 3 attempts: out of luck; one, confirm, seed 1, 2 "
+        "attempts: out of luck.",
+        "1 of 10 trials hung (95 % interval of the rate 0.3 to 44.5 %); 1 given up, and tried again by run --retry only: one, "
+        "confirm, seed 2, 3 attempts: out of luck.",
+        "1 of 10 trials ran out of memory (95 % interval of the rate 0.3 to 44.5 %); 1 tried again by the next run: one, "
+        "confirm, seed 3, 1 attempt: out of luck.",
+        "1 of 10 trials ended in an error (95 % interval of the rate 0.3 to 44.5 %); 1 tried again by the next run: one, "
+        "confirm, seed 4, 1 attempt: out of luck.",
+    ]
+    counts = {each.outcome: (each.num_trials, each.num_given_up) for each in s.troubles}
+    assert counts == {"diverged": (1, 0), "crashed": (2, 1), "hung": (1, 1), "out of memory": (1, 0), "error": (1, 0)}
+    assert s.troubles[1].rate == clopper_pearson(2, 10)
+    assert summary(p, confirmed(p)).troubles == ()
+
+
+def test_a_failure_that_was_recorded_without_a_reason_has_a_line_too() -> None:
+    p = plan()
+    s = summary(p, [*confirmed(p)[:-1], failed(p, "one", 4, None)])
+    (line,) = [line for line in s.warnings if "trials failed" in line]
+    assert line.startswith("1 of 10 trials failed (")
+
+
+def test_of_many_that_failed_a_few_are_named() -> None:
+    p = plan(seeds=9)
+    (trouble,) = summary(p, [failed(p, "one", seed, "hung") for seed in range(9)]).troubles
+    assert trouble.sentence.count("out of luck") == 5
+    assert trouble.sentence.endswith("; 4 more.")
+
+
+def test_batches_in_parts_are_told() -> None:
+    p = plan()
+    trials = [*confirmed(p)[:-1], confirm(p, "one", 4, 70.0, accumulated_parts=4)]
+    (line,) = [line for line in summary(p, trials).warnings if "accumulated" in line]
+    assert line == (
+        "1 trial took each batch in accumulated parts for want of memory, which makes the same steps up to rounding, but draws "
+        "other numbers for dropout: one, confirm, seed 4: 4 parts."
+    )
 
 
 def test_failures_are_compared_on_the_seeds_that_ran_on_both_sides() -> None:
@@ -388,6 +449,9 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
         "one: 1 run lies more than 5 points under the variant's median; kept, like every run that learned.",
         "one: of 2 tuning trials 1 diverged and 1 failed.",
         "tuning effort is unequal: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
+        "1 of 12 trials diverged (95 % interval of the rate 0.2 to 38.5 %): an outcome, not tried again.",
+        "1 of 12 trials failed (95 % interval of the rate 0.2 to 38.5 %); 1 tried again by the next run: one, tune, seed 0, 1 "
+        "attempt: no message.",
     )
 
 

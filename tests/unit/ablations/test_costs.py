@@ -8,6 +8,7 @@ import pytest
 import tiny
 
 from ablations.costs import MEASUREMENTS, Workload
+from ablations.models import RegisteredModel
 from ablations.trial import TrialConfig
 from nin.complexity import costs
 from nin.memory import memory
@@ -83,3 +84,16 @@ def test_tuned_values_have_a_workload_of_their_own() -> None:
 def test_measurements_come_back_from_json() -> None:
     measured = {"a": tiny.measurement(), "b": tiny.measurement(processor="another")}
     assert MEASUREMENTS.validate_json(MEASUREMENTS.dump_json(measured)) == measured
+
+
+@pytest.mark.parametrize(("normalization", "has_any"), [("none", False), ("batch", True)])
+def test_batch_statistics_are_those_of_batch_normalisation(normalization: str, has_any: bool) -> None:
+    assert Workload.of(config(model__normalization=normalization), "cpu").has_batch_statistics is has_any
+
+
+def test_of_a_registered_network_batch_statistics_are_to_be_expected() -> None:
+    workload = replace(
+        Workload.of(config(model__normalization="none"), "cpu"),
+        model=RegisteredModel("theirs", "their-networks 1.0", ()),
+    )
+    assert workload.has_batch_statistics

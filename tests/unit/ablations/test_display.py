@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -89,7 +90,12 @@ def test_a_trial_that_failed_is_told_at_once_and_not_counted() -> None:
     progress.started(spec)
     progress.retrying(spec, tiny.result(spec, status="failed"))
     assert text(to) == (
-        "warning: two, tune, seed 0 (lr 0.05): failed: made up to be failed; it is tried once more when nothing else runs\n"
+        "warning: two, tune, seed 0 (lr 0.05): failed: made up to be failed; it is tried again when nothing else runs\n"
+    )
+    starved = replace(tiny.result(spec, status="failed"), reason="out_of_memory")
+    progress.retrying(replace(spec, accumulated_parts=4), starved)
+    assert text(to).endswith(
+        "out of memory: made up to be failed; it is tried again when nothing else runs, each batch in 4 accumulated parts\n"
     )
     progress.started(spec)
     progress.ended(spec, tiny.result(spec))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,6 +36,7 @@ class Bench:
         deadline: float | None = None,
         interrupted: Callable[[], bool] = lambda: False,
         display: Any = None,
+        retry: bool = False,
     ) -> Outcome:
         self.training.started.clear()
         self.training.num_epochs = 0
@@ -48,6 +50,7 @@ class Bench:
             display=display or NoDisplay(),
             deadline=deadline,
             interrupted=interrupted,
+            retry=retry,
         ).run()
 
     @property
@@ -271,7 +274,7 @@ def test_a_crash_is_a_failure_that_the_next_run_tries_again(bench: Bench) -> Non
     bench.training.crashing = lambda spec: (spec.phase, spec.variant, spec.seed) == ("confirm", "one", 1)
     first = bench.run(plan)
     assert first.state == "complete"
-    assert first.failures == ("one, seed 1: RuntimeError: out of luck",)
+    assert first.failures == ("one, confirm, seed 1: error after 2 attempts: RuntimeError: out of luck",)
     bench.training.crashing = lambda spec: False
     second = bench.run(plan)
     assert (second.num_trained, second.failures) == (1, ())
@@ -299,12 +302,116 @@ def test_a_trial_that_fails_is_tried_once_more_alone_and_after_the_others(bench:
     assert alone == [1]
 
 
-def test_a_trial_that_fails_twice_is_given_up(bench: Bench) -> None:
+def test_a_trial_that_fails_three_times_is_given_up_until_it_is_asked_for(bench: Bench) -> None:
     plan = tiny.plan(search_space={}, seeds=3)
-    bench.training.crashing = lambda spec: (spec.variant, spec.seed) == ("two", 0)
-    outcome = bench.run(plan)
-    assert (outcome.state, outcome.num_trained, len(outcome.failures)) == ("complete", 6, 1)
+    failing: Callable[[TrialSpec], bool] = lambda spec: (spec.variant, spec.seed) == ("two", 0)  # noqa: E731
+    bench.training.crashing = failing
+    said = "two, confirm, seed 0: error after {} attempts: RuntimeError: out of luck"
+    assert bench.run(plan) == Outcome("complete", 6, 0, (said.format(2),))
     assert bench.confirmed().count((0, "two")) == 2
+    assert bench.run(plan) == Outcome("complete", 1, 5, (), given_up=(said.format(3),))
+    assert bench.trained == [("confirm", "two", 0)]
+    forgotten: list[TrialSpec] = []
+    bench.forget = forgotten.append
+    assert bench.run(plan) == Outcome("complete", 0, 6, (), given_up=(said.format(3),))
+    assert bench.trained == []
+    # What it could go on from is kept for the day that it is tried again.
+    assert len(forgotten) == 5
+    assert not any(map(failing, forgotten))
+    # As often again, and counted anew.
+    assert bench.run(plan, retry=True) == Outcome("complete", 1, 5, (said.format(2),))
+    assert bench.confirmed() == [(0, "two")] * 2
+    bench.training.crashing = lambda spec: False
+    assert bench.run(plan) == Outcome("complete", 1, 5, ())
+
+
+def test_every_failed_attempt_is_counted_even_where_the_run_is_killed_before_the_next(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=1)
+    bench.training.crashing = lambda spec: spec.variant == "two"
+    for num_attempts in (1, 2):
+        display = NoDisplay()
+        display.retrying = lambda spec, result: 1 / 0  # type: ignore[method-assign, return-value]
+        with pytest.raises(ZeroDivisionError):
+            bench.run(plan, num_workers=1, display=display)
+        assert [r.num_attempts for r in bench.store.results.values() if r.status == "failed"] == [num_attempts]
+    assert len(bench.run(plan).given_up) == 1
+
+
+def test_interruptions_are_no_attempts(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=1)
+    for _ in range(4):
+        bench.run(plan, interrupted=lambda: len(bench.trained) > 0)
+    bench.training.crashing = lambda spec: True
+    assert len(bench.run(plan).failures) == 2
+
+
+# Memory
+
+UNNORMALIZED = {"search_space": {}, "seeds": 2, "base": tiny.base(model__normalization="none")}
+
+
+def test_a_batch_that_does_not_fit_alone_is_split_until_it_does(bench: Bench) -> None:
+    plan = tiny.plan(**UNNORMALIZED)
+    bench.training.hungry = lambda spec: (spec.variant, spec.seed) == ("two", 0) and spec.accumulated_parts < 4
+    retried: list[tuple[int, str]] = []
+    display = NoDisplay()
+    display.retrying = lambda spec, result: retried.append((spec.accumulated_parts, result.outcome))  # type: ignore[method-assign]
+    assert bench.run(plan, display=display) == Outcome("complete", 4, 0, ())
+    assert retried == [(1, "out of memory"), (2, "out of memory"), (4, "out of memory")]
+    assert [spec.accumulated_parts for spec in bench.training.started if (spec.variant, spec.seed) == ("two", 0)] == [
+        1,
+        1,
+        2,
+        4,
+    ]
+    assert bench.run(plan) == Outcome("complete", 0, 4, ())
+
+
+def test_a_batch_that_fits_in_no_eight_parts_is_given_up(bench: Bench) -> None:
+    plan = tiny.plan(**UNNORMALIZED)
+    bench.training.hungry = lambda spec: spec.variant == "two"
+    outcome = bench.run(plan)
+    assert [spec.accumulated_parts for spec in bench.training.started if (spec.variant, spec.seed) == ("two", 0)] == [
+        1,
+        1,
+        2,
+        4,
+        8,
+    ]
+    assert (len(outcome.failures), len(outcome.given_up)) == (0, 2)
+    assert bench.run(plan).num_trained == 0
+
+
+def test_a_batch_is_split_where_whole_ones_have_failed_too_often_in_runs_before(bench: Bench) -> None:
+    plan = tiny.plan(**UNNORMALIZED, variants={"two": {}})
+    specs = [plan.trial("two", "confirm", seed, {}) for seed in (0, 1)]
+    for spec in specs:
+        failed = tiny.result(spec, status="failed")
+        bench.store.results[spec.id] = replace(failed, reason="out_of_memory", num_attempts=2)
+    bench.training.hungry = lambda spec: spec.accumulated_parts < 2
+    assert bench.run(plan) == Outcome("complete", 2, 0, ())
+    assert [spec.accumulated_parts for spec in bench.training.started] == [1, 1, 2, 2]
+
+
+def test_a_batch_of_few_images_has_no_more_parts_than_images(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=1, base=tiny.base(model__normalization="none", train__batch_size=3))
+    bench.training.hungry = lambda spec: True
+    bench.run(plan)
+    assert max(spec.accumulated_parts for spec in bench.training.started) == 2
+
+
+def test_with_batch_statistics_a_batch_stays_whole(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=1)
+    bench.training.hungry = lambda spec: spec.variant == "two"
+    assert len(bench.run(plan).failures) == 1
+    assert {spec.accumulated_parts for spec in bench.training.started} == {1}
+
+
+def test_other_failures_split_no_batch(bench: Bench) -> None:
+    plan = tiny.plan(**UNNORMALIZED)
+    bench.training.crashing = lambda spec: spec.variant == "two"
+    bench.run(plan)
+    assert {spec.accumulated_parts for spec in bench.training.started} == {1}
 
 
 def test_what_a_trial_could_go_on_from_is_kept_until_it_is_recorded(bench: Bench) -> None:

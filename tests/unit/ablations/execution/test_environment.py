@@ -153,3 +153,27 @@ assert again < 10 < first, (first, again)
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
     environment.keep_freed_memory()
+    environment.give_back_memory()
+
+
+KEEPER = """
+from pathlib import Path
+from ablations.execution.environment import give_back_memory, keep_freed_memory
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+keep_freed_memory()
+before = resident()
+blocks = [bytearray(b"x" * 1_000_000) for _ in range(200)]
+del blocks
+kept = resident() - before
+give_back_memory()
+print(kept, resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps nothing")
+def test_memory_that_was_kept_is_given_back() -> None:
+    done = subprocess.run([sys.executable, "-c", KEEPER], capture_output=True, text=True, check=True)
+    kept, left = map(int, done.stdout.split())
+    assert kept > 150_000_000
+    assert left < 50_000_000

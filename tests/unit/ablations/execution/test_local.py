@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import os
 import re
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,9 @@ import tiny
 
 from ablations.costs import MeasureError, Workload
 from ablations.execution import local
+from ablations.execution.data import DataSource
 from ablations.execution.local import LocalExecutor, SetupError
+from ablations.execution.train import run_trial
 from ablations.plan import Machine
 from ablations.trial import Ended, EpochRecord, Order, TrialSpec
 
@@ -51,6 +55,13 @@ def kill_worker() -> None:
     worker.join()
 
 
+def cause(monkeypatch: pytest.MonkeyPatch, **faults: object) -> None:
+    """Have the faults of tests/faulty in workers that start from now on."""
+    tests = Path(tiny.__file__).parent
+    monkeypatch.setenv("PYTHONPATH", f"{tests / 'faulty'}{os.pathsep}{tests.parent}")
+    monkeypatch.setenv("FAULTS", json.dumps(faults))
+
+
 def test_a_killed_worker_fails_its_trial_and_the_next_one_runs(executor: LocalExecutor) -> None:
     killed = []
 
@@ -64,10 +75,8 @@ def test_a_killed_worker_fails_its_trial_and_the_next_one_runs(executor: LocalEx
     executor.submit(tiny.trial(seed=0))
     result = until_ended(executor, kill_once).result
     assert result is not None
-    assert (result.status, result.message) == (
-        "failed",
-        "the worker process died: signal SIGKILL, as the system does when memory is short",
-    )
+    assert (result.status, result.reason) == ("failed", "crashed")
+    assert result.message == "the worker process died: signal SIGKILL"
 
     executor.submit(tiny.trial(seed=1))
     result = until_ended(executor).result
@@ -99,8 +108,8 @@ def test_a_worker_that_hangs_is_ended_and_the_next_trial_runs(
     executor.submit(tiny.trial(seed=0))
     result = until_ended(executor, stop_once).result
     assert result is not None
-    assert result.status == "failed"
-    assert re.match(r"it hung: nothing was heard of it for \d+ s", result.message or "")
+    assert (result.status, result.reason) == ("failed", "hung")
+    assert re.match(r"nothing was heard of it for \d+ s", result.message or "")
     executor.submit(tiny.trial(seed=1))
     monkeypatch.undo()
     result = until_ended(executor).result
@@ -143,13 +152,83 @@ def test_what_a_recorded_trial_leaves_is_removed(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_memory_that_is_not_there_is_named(executor: LocalExecutor) -> None:
+# Memory
+
+HUNGRY = {"model__normalization": "none", "model__width": 4.0, "train__batch_size": 128, "data__resize": 32}
+"""A network whose batch takes most of its memory, and may be split."""
+
+
+def test_a_batch_that_does_not_fit_is_trained_in_parts_to_the_same_end(
+    executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tiny.trial(**HUNGRY)
+    whole = tiny.finish(run_trial(spec, DataSource(tmp_path, "cpu"), None))
+    assert whole is not None
+    cause(monkeypatch, memory=Workload.of(spec.config, "cpu").memory.peak_training_bytes * 4 // 5)
+    executor.submit(spec)
+    result = until_ended(executor).result
+    assert result is not None
+    assert (result.status, result.reason, executor.num_workers) == ("failed", "out_of_memory", 1)
+    executor.submit(replace(spec, accumulated_parts=4))
+    split = until_ended(executor).result
+    assert split is not None
+    assert (split.status, split.accumulated_parts) == ("finished", 4)
+    for one, other in zip(whole.epochs, split.epochs, strict=True):
+        assert other.train_loss == pytest.approx(one.train_loss, rel=1e-4)
+
+
+def test_a_batch_that_must_stay_whole_is_told_what_would_fit(executor: LocalExecutor) -> None:
     plan = tiny.plan()
     executor.submit(plan.trial("two", "confirm", 0, {"model.channels": (1 << 36, 8, 8)}))
     result = until_ended(executor).result
     assert result is not None
-    assert result.status == "failed"
-    assert (result.message or "").startswith("it ran out of memory: ")
+    assert (result.status, result.reason) == ("failed", "out_of_memory")
+    assert "what batch normalisation computes: choose a train.batch_size of 16, which takes " in (result.message or "")
+
+
+def test_memory_that_is_short_side_by_side_leaves_one_worker_fewer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cause(monkeypatch, no_memory=["two 0"])
+    told: list[str] = []
+    executor = LocalExecutor(tiny.CPU, tmp_path / "data", tmp_path / "checkpoints", told.append)
+    try:
+        for seed in (0, 1):
+            executor.submit(tiny.trial(seed=seed, train__epochs=50))
+        ended = until_ended(executor)
+        assert ended.result is not None
+        assert (ended.spec.seed, ended.result.reason, executor.num_workers) == (0, "out_of_memory", 1)
+        assert told == ["memory was short with 2 trials side by side; from now on one fewer at a time"]
+        with pytest.raises(RuntimeError, match="all 1 workers are busy"):
+            executor.submit(tiny.trial(seed=2))
+        assert until_ended(executor).spec.seed == 1
+        executor.submit(tiny.trial(seed=2))
+        result = until_ended(executor).result
+    finally:
+        executor.close()
+    assert result is not None
+    assert result.status == "finished"
+
+
+def test_a_worker_that_the_system_killed_for_memory_is_told_from_one_that_somebody_killed(
+    executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = tmp_path / "vmstat"
+    counts.write_text("nr_free_pages 12345\noom_kill 7\n")
+    monkeypatch.setattr(local, "VMSTAT", counts)
+
+    def kill(spec: TrialSpec, record: EpochRecord) -> Order:
+        kill_worker()
+        return "go"
+
+    reasons = []
+    for num_kills in (7, 8):
+        executor.submit(tiny.trial())
+        counts.write_text(f"nr_free_pages 12345\noom_kill {num_kills}\n")
+        result = until_ended(executor, kill).result
+        assert result is not None
+        reasons.append(result.reason)
+    assert reasons == ["crashed", "out_of_memory"]
 
 
 def test_a_measurement_is_given_up_when_asked(executor: LocalExecutor) -> None:

@@ -4,6 +4,7 @@ import hashlib
 import io
 import math
 import resource
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ablations.execution import train
 from ablations.execution.data import DataSource, Split
 from ablations.execution.train import evaluate, learning_rate, run_trial
 from ablations.trial import TrainConfig, TrialResult, TrialSpec
-from nin.model import build, load_weights
+from nin.model import build, initialize, load_weights
 
 SGD = {"model__dropout": 0.5}
 ADAMW = {"model__dropout": 0.5, "train__optimizer": "adamw", "train__lr": 0.003, "train__momentum": 0.0}
@@ -29,6 +30,42 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> DataSource:
 
 def run(spec: TrialSpec, source: DataSource, checkpoint: Path | None = None, **orders: Any) -> TrialResult | None:
     return tiny.finish(run_trial(spec, source, checkpoint), **orders)
+
+
+# In parts
+
+
+@pytest.mark.parametrize("num_images", [6, 7, 3, 2])
+@pytest.mark.parametrize("parts", [2, 4])
+def test_a_batch_in_parts_makes_the_step_of_the_whole_one(parts: int, num_images: int) -> None:
+    images = torch.randint(0, 256, (8, 1, 16, 16), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    split = Split(images, torch.arange(8) % 4)
+    config = tiny.trial(model__normalization="none").config
+    stepped = []
+    for number in (1, parts):
+        model = build(config.model, in_channels=1, size=16, num_classes=4)
+        initialize(model, "kaiming_normal", seed=1)
+        model.train()
+        step = train.make_step(model, train.make_optimizer(model, config.train), split, config.train, 16, number)
+        loss, num_right = step(torch.arange(num_images))
+        stepped.append((loss, num_right, *model.parameters()))
+    for whole, split_up in zip(*stepped, strict=True):
+        torch.testing.assert_close(split_up, whole, rtol=1e-4, atol=1e-6)
+
+
+def test_a_trial_that_was_paused_in_parts_goes_on_in_parts(source: DataSource, tmp_path: Path) -> None:
+    spec, checkpoint = tiny.trial(model__normalization="none"), tmp_path / "trial.pt"
+    assert run(replace(spec, accumulated_parts=4), source, checkpoint, orders={1: "pause"}) is None
+    resumed = run(spec, source, checkpoint)
+    whole = run(replace(spec, accumulated_parts=4), source)
+    assert resumed is not None
+    assert resumed.accumulated_parts == 4
+    assert tiny.timeless(resumed) == tiny.timeless(whole)
+    # One that went on in more parts than it began with says the most.
+    run(spec, source, checkpoint.with_stem("other"), orders={1: "pause"})
+    more = run(replace(spec, accumulated_parts=2), source, checkpoint.with_stem("other"))
+    assert more is not None
+    assert more.accumulated_parts == 2
 
 
 # The same again

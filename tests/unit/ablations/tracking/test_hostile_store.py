@@ -90,6 +90,10 @@ def test_a_study_renamed_under_its_results_is_refused(store: Store) -> None:
         "the experiment other/starter holds the study tiny at profile starter: it was renamed in MLflow. Give it its name "
         "tiny/starter back."
     )
+    # Nor is it trained again.
+    with pytest.raises(TrackingError, match="other/starter holds the study tiny at profile starter: it was renamed"):
+        Recorder(store.uri, PLAN, "text")
+    assert [each.name for each in store.client.search_experiments()] == ["other/starter", "Default"]
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc", "<b>", "\x1b[31m", "t\u0456ny", "x" * 65, ""])

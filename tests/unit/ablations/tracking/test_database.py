@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from ablations.tracking import store
+from ablations.tracking.store import make_database
+
+
+class Client:
+    """Makes a database as MLflow does, in steps."""
+
+    is_killed = False
+
+    def __init__(self, uri: str) -> None:
+        self.path = Path(uri.removeprefix("sqlite:///"))
+
+    def search_experiments(self) -> None:
+        with closing(sqlite3.connect(self.path)) as database:
+            database.execute("create table experiments (id)")
+        if self.is_killed:
+            self.path.with_name(f"{self.path.name}-journal").write_bytes(b"half")
+            raise KeyboardInterrupt
+        with closing(sqlite3.connect(self.path)) as database:
+            database.execute("create table runs (id)")
+
+
+def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MlflowClient", Client)
+    file = tmp_path / "mlflow.db"
+    monkeypatch.setattr(Client, "is_killed", True)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            make_database(f"sqlite:///{file}")
+        assert not file.exists()
+    monkeypatch.setattr(Client, "is_killed", False)
+    make_database(f"sqlite:///{file}")
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("select name from sqlite_master").fetchall() == [("experiments",), ("runs",)]
+    assert not list(tmp_path.glob(".ablations/*.part*"))
+
+
+def test_a_database_that_is_there_and_a_server_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "MlflowClient", None)
+    (tmp_path / "mlflow.db").write_bytes(b"mine")
+    make_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    make_database("http://127.0.0.1:1")
+    assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
