@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import sys
 
 
 def main() -> None:
@@ -9,10 +10,16 @@ def main() -> None:
     # Starting up makes objects by the hundred thousand and hardly any garbage. To look for it over and over, and once more at
     # the end in what goes with the process anyway, was a fifth of `check`.
     gc.set_threshold(100_000)
-    atexit.register(gc.freeze)
+    atexit.register(_leave_garbage)
     from ablations import cli
 
     cli.main()
+
+
+def _leave_garbage() -> None:
+    # torch brings a library that takes what is left for leaks of its own, and writes pages about them to stderr.
+    if "torch" not in sys.modules:
+        gc.freeze()
 
 
 if __name__ == "__main__":

@@ -72,4 +72,5 @@ def run(folder: Path, command: str, site: Path, code: int = 0) -> str:
     )
     assert done.returncode == code, f"{command}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
+    assert code or not done.stderr
     return done.stderr if code else done.stdout
