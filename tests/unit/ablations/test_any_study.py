@@ -18,9 +18,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from ablations.analysis import RecordedTrial, StudySummary, summarize
+from ablations.display import print_progress
 from ablations.loading import MAX_PROBLEMS, parse
 from ablations.plan import Plan, make_plan
-from ablations.printing import print_costs, print_plan, print_status
+from ablations.printing import print_costs, print_plan
+from ablations.progress import Progress
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.render import html, markdown, write_report
 from ablations.reporting.summary import summary_json
@@ -184,7 +186,7 @@ def test_a_study_is_refused_with_its_line_or_can_be_planned_priced_and_printed(t
         console = Console(file=io.StringIO(), width=99, markup=False, emoji=False, highlight=False)
         print_plan(plan, CPU, "asked for", {}, console)
         print_costs(workloads, {}, console)
-        print_status(plan, [], console)
+        print_progress(Progress(plan, CPU.num_workers), console)
         if plan.tuned:
             for spec in VariantTuner(plan, plan.baseline).ask():
                 assert plan.workload(plan.baseline, spec.hyperparameters).memory.peak_training_bytes > 0
