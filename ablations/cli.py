@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablations.units import plural
+from ablations.units import plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -97,11 +97,7 @@ def _fail(message: str, code: int) -> None:
 
 def _say(message: str) -> None:
     """A message on stderr; what files and stores have put into it is shown, not obeyed by the terminal."""
-    print(_printable(message), file=sys.stderr)
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+    print(printable(message), file=sys.stderr)
 
 
 @app.command()
@@ -383,14 +379,14 @@ def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: Ur
             progress.stopped()
         _warn_of_waiting(uri, name, recorded_at)
     console = _console()
-    console.print(_printable(f"{name}, profile {recorded_at}: {progress.plan.question}"), soft_wrap=True)
+    console.print(printable(f"{name}, profile {recorded_at}: {progress.plan.question}"), soft_wrap=True)
     print_progress(progress, console)
     for trouble in stored.troubles:
         console.print(trouble.sentence, soft_wrap=True)
     at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
     again = f"python -m ablations run {_runnable(study)} {at}"
     if holder is not None:
-        print(_printable(f"it is being run by {holder}"))
+        print(printable(f"it is being run by {holder}"))
     elif elsewhere:
         print(
             f"it runs since {clock_time(stored.since_ms)}, elsewhere, and was last heard of at "

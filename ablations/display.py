@@ -17,7 +17,7 @@ from rich.text import Text
 from ablations.plan import Plan
 from ablations.progress import Mark, Progress, Running
 from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec, in_short
-from ablations.units import in_words, plural
+from ablations.units import in_words, plural, printable
 
 Sign = Mark | Literal["partly"]
 
@@ -88,10 +88,14 @@ class QuietProgress:
 
     def warn(self, text: str) -> None:
         """Something goes wrong, and the study goes on; from any thread."""
-        self._console.print(f"warning: {text}", soft_wrap=True)
+        self._print(f"warning: {text}")
 
     def say(self, text: str) -> None:
         """Something was found out that changes nothing but how long the study takes."""
+
+    def _print(self, text: str) -> None:
+        # What servers and workers say is shown, not obeyed by the terminal.
+        self._console.print(printable(text), soft_wrap=True)
 
     def _enter(self, phase: Phase) -> None:
         # The runner confirms once every search is done.
@@ -115,20 +119,18 @@ class PlainProgress(QuietProgress):
         """A trial ended, or was paused."""
         super().ended(spec, result)
         left = time_left(self._progress)
-        self._console.print(
-            f"[{self._progress.num_done}/{self._progress.num_trials}] {outcome(spec, result)}{left and '; '}{left}",
-            soft_wrap=True,
-        )
+        done = f"[{self._progress.num_done}/{self._progress.num_trials}]"
+        self._print(f"{done} {outcome(spec, result)}{left and '; '}{left}")
 
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
         if number == 1:
             what = "an architecture" if total == 1 else f"{total} architectures"
-            self._console.print(f"measuring memory, speed and latency of {what}, one after the other", soft_wrap=True)
+            self._print(f"measuring memory, speed and latency of {what}, one after the other")
 
     def say(self, text: str) -> None:
         """Something was found out that changes nothing but how long the study takes."""
-        self._console.print(text, soft_wrap=True)
+        self._print(text)
 
 
 class LiveProgress(PlainProgress):
@@ -153,7 +155,7 @@ class LiveProgress(PlainProgress):
         """A trial ended, or was paused."""
         QuietProgress.ended(self, spec, result)
         if result is not None and result.status in {"failed", "diverged"}:
-            self._console.print(outcome(spec, result), soft_wrap=True)
+            self._print(outcome(spec, result))
 
     def _drawn(self) -> RenderableType:
         size = self._console.size

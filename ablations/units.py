@@ -1,4 +1,4 @@
-"""Quantities with their units, as people read them."""
+"""Quantities with their units, and text from elsewhere, as people read them."""
 
 from __future__ import annotations
 
@@ -30,3 +30,8 @@ def in_words(seconds: float) -> str:
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} min"
     return f"{seconds / 3600:.1f} h"
+
+
+def printable(text: str) -> str:
+    """Text of files, stores and libraries as a terminal shows it, and does not obey it: control characters are written out."""
+    return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)

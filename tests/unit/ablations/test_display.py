@@ -343,6 +343,7 @@ def test_docs_name_every_key_of_an_event() -> None:
     progress.ended(spec, tiny.result(spec))
     progress.measuring(1, 1)
     progress.warn("text")
+    progress.say("text")
     page = (Path(display.__file__).parents[1] / "docs" / "running.md").read_text()
     for event in events(to):
         assert f"| `{event['event']}` |" in page
@@ -361,3 +362,11 @@ def test_a_quiet_run_tells_warnings_only() -> None:
         assert text(to) == ""
         progress.warn("the disk is full")
     assert text(to) == "warning: the disk is full\n"
+
+
+def test_what_servers_say_is_shown_and_not_obeyed() -> None:
+    to = console()
+    with PlainProgress(planned(), 2, to) as progress:
+        progress.warn("gone\x1b[2J")
+        progress.say("two\x07")
+    assert text(to) == "warning: gone\\x1b[2J\ntwo\\x07\n"
