@@ -216,8 +216,9 @@ class TrialResult:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the packed bits and the labels, compressed, become base64 text."""
         return {
-            **asdict(self),
-            "epochs": [asdict(record) for record in self.epochs],
+            # Not `asdict`, which copies each number of each epoch by itself, twice here.
+            **vars(self),
+            "epochs": [dict(vars(record)) for record in self.epochs],
             "test_correct": None if self.test_correct is None else base64.b64encode(self.test_correct).decode(),
             "test_labels": None if self.test_labels is None else _packed(self.test_labels),
         }

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,7 @@ from ablations.tracking import schema
 from ablations.tracking.models import CONFIG
 from ablations.tracking.spool import Entry, Spool, spool_path
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
-from ablations.tracking.writer import Writer
+from ablations.tracking.writer import Writer, together
 from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash, in_short
 from ablations.units import plural
 
@@ -96,7 +96,9 @@ class Recorder:
         self._writer = Writer(tracking_uri, plan.study, plan.profile, whole_searches=pruned)
         spooled = list(self._spool)
         self.trials: dict[str, RecordedTrial] = {
-            entry["trial_id"]: _recorded(entry) for entry in spooled if entry["kind"] == "trial" and entry["result"]
+            entry["trial_id"]: _recorded(entry, TrialResult.from_json(entry["result"]))
+            for entry in spooled
+            if entry["kind"] == "trial" and entry["result"]
         }
         """Of the spool and of this run, by id; the store has others."""
         self._measurements: Mapping[str, Measurement] | None = None
@@ -155,12 +157,13 @@ class Recorder:
         return entry
 
     def _write(self) -> None:
-        """The thread's life: entry by entry, until the spool is closed and empty, or the store fails after that."""
-        while (entry := self._spool.first()) is not None:
+        """The thread's life: the first entries, again and again, until the spool is closed and empty, or the store fails after that."""
+        while few := self._spool.first_few(self._writer.at_once):
+            entries = together(few)
             closed = self._spool.pause(0)
             try:
-                self._writer.write(entry)
-            # Whatever fails, the entry stays where it is.
+                self._writer.write(*entries)
+            # Whatever fails, the entries stay where they are.
             except Exception as error:  # noqa: BLE001
                 if self.trouble is None:
                     self._warn(f"{error}; {self.waiting} wait for it, and training goes on")
@@ -169,7 +172,7 @@ class Recorder:
                     return
                 self._spool.pause(RETRY_SECONDS)
                 continue
-            self._spool.done()
+            self._spool.done(len(entries))
             if self.trouble is not None:
                 self.trouble = None
                 self._warn(f"the MLflow store {shown_uri(self.tracking_uri)} answers again")
@@ -206,7 +209,7 @@ class Recorder:
         # All epochs, those from before a pause too: what is there already is stored once.
         running.pending = list(result.epochs)
         entry = self._put_trial(spec, running, "FAILED" if result.status == "failed" else "FINISHED", result)
-        self.trials[spec.id] = _recorded(entry)
+        self.trials[spec.id] = _recorded(entry, result)
 
     def settled(self, trial_ids: Sequence[str]) -> None:
         """Tuning is done, and these trials are the study's, each as often as it was asked for."""
@@ -264,7 +267,7 @@ class Recorder:
             started_ms=running.started_ms,
             # A clock that was set back gives no trial a negative duration.
             ended_ms=max(running.started_ms, _now_ms()),
-            epochs=[asdict(record) for record in running.pending],
+            epochs=[dict(vars(record)) for record in running.pending],
             result=result.to_json() if result else None,
             weights=self._weights(spec) if result else None,
         )
@@ -300,10 +303,11 @@ def sync(tracking_uri: str, study: str, profile: str) -> int:
     spool, writer = Spool(spool_path(tracking_uri, study, profile)), Writer(tracking_uri, study, profile)
     spool.close()
     count = 0
-    while (entry := spool.first()) is not None:
-        writer.write(entry)
-        spool.done()
-        count += 1
+    while few := spool.first_few(writer.at_once):
+        entries = together(few)
+        writer.write(*entries)
+        spool.done(len(entries))
+        count += len(entries)
     return count
 
 
@@ -322,8 +326,10 @@ def _name(spec: TrialSpec) -> str:
     return ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
 
 
-def _recorded(entry: Entry) -> RecordedTrial:
-    """A trial from its entry."""
+def _recorded(entry: Entry, result: TrialResult) -> RecordedTrial:
+    """A trial from its entry; of a confirmation with its last epoch only, as the store tells it, since there are many."""
+    if entry["spec"]["phase"] == "confirm":
+        result = replace(result, epochs=result.epochs[-1:], test_correct=None, num_test_images=None, test_labels=None)
     labels, spec = entry["labels"], entry["spec"]
     return RecordedTrial(
         run_id="",
@@ -333,7 +339,7 @@ def _recorded(entry: Entry) -> RecordedTrial:
         seed=spec["seed"],
         number=spec["number"],
         hyperparameters=spec["hyperparameters"],
-        result=TrialResult.from_json(entry["result"]),
+        result=result,
     )
 
 

@@ -7,6 +7,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -83,22 +84,29 @@ class Spool:
 
     def first(self) -> Entry | None:
         """The first entry, once there is one; None where there is none and the spool is closed."""
+        return next(iter(self.first_few(1)), None)
+
+    def first_few(self, most: int) -> list[Entry]:
+        """The first entries, so many at most, once there is one; none where there is none and the spool is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._sizes or self._closed)
-            if not self._sizes:
-                return None
+            sizes = list(islice(self._sizes, most))
+            if not sizes:
+                return []
             with self.path.open("rb") as file:
                 file.seek(self._position)
-                entry: Entry = json.loads(file.read(self._sizes[0]))
-            return entry
+                return [json.loads(file.read(size)) for size in sizes]
 
-    def done(self) -> None:
-        """The first entry is in the store."""
+    def done(self, count: int = 1) -> None:
+        """The first entries, one or so many, are in the store."""
         with self._changed:
-            if len(self._sizes) == 1:
+            if len(self._sizes) == count:
+                # Before nothing waits any more: whoever looks at that may open the next spool.
                 self.path.unlink()
-                self._position = -self._sizes[0]
-            self._position += self._sizes.popleft()
+            for _ in range(count):
+                self._position += self._sizes.popleft()
+            if not self._sizes:
+                self._position = 0
 
     def close(self) -> None:
         """Nothing will be appended."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ from ablations.tracking.models import log_model
 from ablations.tracking.spool import Entry
 from ablations.tracking.store import make_database, store_errors
 from ablations.trial import EpochRecord
+
+AT_ONCE = 8
+"""Trials that are written to a server at a time, which spends most of it waiting; a file takes one."""
 
 
 class Writer:
@@ -38,6 +43,8 @@ class Writer:
         self._study = study
         self._profile = profile
         self._is_open = False
+        self.at_once = AT_ONCE if schema.database(tracking_uri) is None else 1
+        """Entries that it may be given together."""
         self.plan_id: str | None = None
         """Of the plan in the store; this and the rest as of the last `open`."""
         self.measurements: dict[str, Measurement] = {}
@@ -82,33 +89,40 @@ class Writer:
             self.trials = trials
         self._is_open = True
 
-    def write(self, entry: Entry) -> None:
-        """Write an entry.
+    def write(self, *entries: Entry) -> None:
+        """Write an entry, or `together` those of several trials.
 
         Raises:
-            TrackingError: it could not be written, or perhaps not all of it.
+            TrackingError: they could not be written, or perhaps not all of it.
         """
         if not self._is_open:
             self.open()
         # After a failure the store is looked through again, since what was half done may be there or not.
         self._is_open = False
         with store_errors(self._uri):
-            match entry["kind"]:
-                case "study":
-                    self._write_study(entry)
-                case "trial":
-                    self._write_trial(entry)
-                case "labels":
-                    self._client.log_batch(self._run_ids[entry["trial_id"]], tags=_tags(entry["tags"]))
-                case "text":
-                    self._keep(self._parent, entry["text"], entry["file"])
-                    self._client.log_batch(self._parent, tags=_tags(entry["tags"]))
-                case "end":
-                    # A clock that was set back gives no study a negative duration.
-                    started_ms = self._client.get_run(self._parent).info.start_time
-                    ended_ms = max(started_ms, entry["ended_ms"])
-                    self._client.set_terminated(self._parent, status=entry["status"], end_time=ended_ms)
+            if len(entries) == 1:
+                self._write(entries[0])
+            else:
+                with ThreadPoolExecutor(len(entries)) as pool:
+                    list(pool.map(self._write, entries))
         self._is_open = True
+
+    def _write(self, entry: Entry) -> None:
+        match entry["kind"]:
+            case "study":
+                self._write_study(entry)
+            case "trial":
+                self._write_trial(entry)
+            case "labels":
+                self._client.log_batch(self._run_ids[entry["trial_id"]], tags=_tags(entry["tags"]))
+            case "text":
+                self._keep(self._parent, entry["text"], entry["file"])
+                self._client.log_batch(self._parent, tags=_tags(entry["tags"]))
+            case "end":
+                # A clock that was set back gives no study a negative duration.
+                started_ms = self._client.get_run(self._parent).info.start_time
+                ended_ms = max(started_ms, entry["ended_ms"])
+                self._client.set_terminated(self._parent, status=entry["status"], end_time=ended_ms)
 
     def _find_experiment(self) -> str:
         name = schema.experiment_name(self._study, self._profile)
@@ -235,6 +249,16 @@ class Writer:
         # They are gone where this entry was written before.
         if weights and Path(weights["file"]).exists():
             log_model(self._client, run_id, Path(weights["file"]), weights["config"])
+
+
+def together(entries: Sequence[Entry]) -> Sequence[Entry]:
+    """As many of the first entries as may be written in any order: trials without models, none of which is there twice."""
+    ids: set[str] = set()
+    for entry in entries:
+        if entry["kind"] != "trial" or entry.get("weights") or entry["trial_id"] in ids:
+            break
+        ids.add(entry["trial_id"])
+    return entries[: max(1, len(ids))]
 
 
 def _remove_weights(entry: Entry) -> None:

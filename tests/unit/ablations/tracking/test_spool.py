@@ -22,7 +22,7 @@ from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
 from ablations.tracking.schema import TrackingError
 from ablations.tracking.spool import Spool, num_waiting, spool_path, spools
-from ablations.tracking.writer import Writer
+from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
 
 PLAN = tiny.plan()
@@ -46,6 +46,38 @@ def test_entries_come_out_as_they_went_in_also_in_another_process(path: Path) ->
     assert not path.exists()
     again.append(entries[0])
     assert (again.first(), again.waiting) == (entries[0], 1)
+
+
+def test_a_few_entries_are_taken_at_a_time(path: Path) -> None:
+    spool = Spool(path)
+    entries = [{"number": number} for number in range(5)]
+    for entry in entries:
+        spool.append(entry)
+    assert spool.first_few(2) == entries[:2]
+    spool.done(2)
+    assert spool.first_few(9) == entries[2:]
+    spool.append({"number": 5})
+    spool.done(3)
+    assert list(Spool(path))[5:] == spool.first_few(9) == [{"number": 5}]
+    spool.done()
+    spool.close()
+    assert spool.first_few(9) == []
+    assert not path.exists()
+
+
+def test_only_trials_are_written_together_and_none_with_itself() -> None:
+    one, two, study = ({"kind": "trial", "trial_id": "1"}, {"kind": "trial", "trial_id": "2"}, {"kind": "study"})
+    assert together([one, two, study, one]) == [one, two]
+    assert together([one, one]) == [one]
+    assert together([one, {**two, "weights": {}}, {**two, "weights": {"file": "w.pt"}}]) == [one, {**two, "weights": {}}]
+    assert together([study, one]) == [study]
+    assert together([one]) == [one]
+
+
+def test_a_file_is_given_one_trial_at_a_time_and_a_server_several() -> None:
+    at_once = {uri: Writer(uri, "tiny", "starter").at_once for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9")}
+    assert at_once["sqlite:///mlflow.db"] == 1
+    assert at_once["http://127.0.0.1:9"] > 1
 
 
 def test_a_line_that_a_kill_cut_short_is_dropped(path: Path) -> None:
@@ -123,7 +155,10 @@ def test_what_is_in_the_spool_is_known_to_the_next_run(silent_server: str) -> No
     recorder.close(False)
     again = Recorder(silent_server, PLAN, "text")
     assert again.measurements == {"a": tiny.measurement()}
-    assert again.claim(first) == result
+    known = again.claim(first)
+    assert known is not None
+    assert (known.status, known.epochs) == ("finished", result.epochs[-1:])
+    assert known.test_accuracy_percent == result.test_accuracy_percent
     assert again.claim(second) is None
     again.close(False)
 
