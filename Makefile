@@ -39,7 +39,7 @@ $(VENV)/run.stamp: pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/dev.stamp: $(VENV)/run.stamp
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,dev]'
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster,test,dev]'
 	touch $@
 
 $(VENV)/docs.stamp: $(VENV)/run.stamp

@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from ablations.analysis import StudySummary
     from ablations.costs import Measurement, Workload
     from ablations.display import QuietProgress
+    from ablations.execution.cluster import Cluster
     from ablations.loading import StudyFile
     from ablations.plan import Machine, Plan
+    from ablations.runner import Executor
     from ablations.session import Ran
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -219,6 +221,13 @@ def run(
     json_lines: Annotated[
         bool, typer.Option("--json-lines", help="Say all in JSON, an object an event, for other programs.")
     ] = False,
+    cluster: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Train on a Ray cluster: auto for the one that this machine belongs to, else HOST:PORT; local starts one here.",
+        ),
+    ] = None,
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
     from ablations import session
@@ -231,8 +240,12 @@ def run(
     started = time.monotonic()
     if quiet and json_lines:
         raise UserError("--quiet and --json-lines cannot go together: give one of them")
+    for given_too, name in ((dry_run, "--dry-run"), (log_models, "--log-models")):
+        if cluster and given_too:
+            raise UserError(f"{name} and --cluster cannot go together: leave one of them out")
     file = _study(study)
-    machine = detect()
+    nodes = _connect(cluster) if cluster else None
+    machine = nodes.machine if nodes else detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
     display = _display(planned, machine, quiet=quiet, json_lines=json_lines)
@@ -247,17 +260,19 @@ def run(
     from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
-    given = _given(tracking_uri, data_dir, output, extend) | ({"--log-models": None} if log_models else {})
+    given = _given(tracking_uri, data_dir, output, extend, cluster) | ({"--log-models": None} if log_models else {})
     weights_dir = session.WEIGHTS if log_models else None
     again = _command(file, name, given)
     if isinstance(display, JsonProgress):
         display.planned()
     try:
-        executor = (
-            DryExecutor(machine.num_workers)
-            if dry_run
-            else session.local_executor(machine, data_dir, display, weights_dir=weights_dir)
-        )
+        executor: Executor
+        if dry_run:
+            executor = DryExecutor(machine.num_workers)
+        elif nodes:
+            executor = session.cluster_executor(nodes, data_dir, display)
+        else:
+            executor = session.local_executor(machine, data_dir, display, weights_dir=weights_dir)
         deadline = None if max_minutes is None else started + 60 * max_minutes
         ran = session.run(
             planned,
@@ -269,6 +284,7 @@ def run(
             deadline=deadline,
             weights_dir=weights_dir,
             retry=retry,
+            elsewhere={"processor": ", ".join(nodes.processors)} if nodes else {},
         )
         page = _write(uri, ran.summary, output / planned.study / name, _now()) if ran.summary else None
     except (TrackingError, SetupError) as error:
@@ -598,6 +614,17 @@ def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = Fal
         raise file.located(error) from error
 
 
+def _connect(address: str) -> Cluster:
+    """A Ray cluster by its address."""
+    from ablations import session
+    from ablations.execution.local import SetupError
+
+    try:
+        return session.connect(address)
+    except SetupError as error:
+        raise UserError(f"--cluster {address}: {error}") from error
+
+
 def _choose_profile(file: StudyFile, profile: str | None, machine: Machine) -> tuple[str, str]:
     """The profile, and why it is that one."""
     profiles = file.spec.profiles
@@ -836,7 +863,9 @@ def _command(file: StudyFile, profile: str, options: Mapping[str, str | None]) -
     return shlex.join(words)
 
 
-def _given(tracking_uri: str | None, data_dir: Path, output: Path, extend: bool) -> dict[str, str | None]:
+def _given(
+    tracking_uri: str | None, data_dir: Path, output: Path, extend: bool, cluster: str | None
+) -> dict[str, str | None]:
     """The options that decide where a run goes on, as far as they were given."""
     from ablations.tracking.store import shown_uri
 
@@ -847,6 +876,8 @@ def _given(tracking_uri: str | None, data_dir: Path, output: Path, extend: bool)
         options["--data-dir"] = str(data_dir)
     if output != Path("reports"):
         options["--output"] = str(output)
+    if cluster is not None:
+        options["--cluster"] = cluster
     return options | ({"--extend": None} if extend else {})
 
 

@@ -26,8 +26,9 @@ WAIT_SECONDS = 0.5
 class Executor(Protocol):
     """Something that trains trials."""
 
-    num_workers: int
-    """Trials that it trains side by side; fewer after memory was short."""
+    @property
+    def num_workers(self) -> int:
+        """Trials that it trains side by side: fewer after memory was short, on a cluster as many as there is room for now."""
 
     def submit(self, spec: TrialSpec) -> None:
         """Start a trial; at most `num_workers` are under way."""

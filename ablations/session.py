@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import FrameType, MappingProxyType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ablations.runner import Display, Executor, Outcome, Runner
@@ -14,6 +16,7 @@ from nin.config import ConfigError
 
 if TYPE_CHECKING:
     from ablations.analysis import StudySummary
+    from ablations.execution.cluster import Cluster, ClusterExecutor
     from ablations.execution.local import LocalExecutor
     from ablations.plan import Machine, Plan
 
@@ -65,6 +68,7 @@ def run(
     deadline: float | None,
     weights_dir: Path | None = None,
     retry: bool = False,
+    elsewhere: Mapping[str, Any] = MappingProxyType({}),
 ) -> Ran:
     """Train what is missing of a plan, record it, and look at the results.
 
@@ -80,6 +84,7 @@ def run(
         deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
         weights_dir: where the executor leaves weights, to be recorded as models; None records none.
         retry: whether trials that were given up get as many attempts again.
+        elsewhere: what of the provenance is not this machine's, where others train.
 
     Raises:
         TrackingError: the store cannot be used, or another process runs the study.
@@ -94,7 +99,7 @@ def run(
     interrupts = _Interrupts()
     try:
         with hold(tracking_uri, plan.study, plan.profile):
-            session = {**provenance(), "command": command}
+            session = {**provenance(), **elsewhere, "command": command}
             recorder = Recorder(tracking_uri, plan, study_text, display.warn, session=session, weights_dir=weights_dir)
             complete = False
             try:
@@ -134,13 +139,61 @@ def local_executor(
     Raises:
         SetupError: checkpoints cannot be kept.
     """
-    from ablations.execution.local import LocalExecutor, SetupError
+    from ablations.execution.local import LocalExecutor
+
+    return LocalExecutor(machine, data_dir, _checkpoints(), display.warn, display.say, weights_dir=weights_dir)
+
+
+def connect(address: str) -> Cluster:
+    """Connect to a Ray cluster.
+
+    Args:
+        address: "local" to start one on this machine, "auto" for the one that this machine is a node of, else HOST:PORT.
+
+    Raises:
+        SetupError: Ray is not installed, there is no such cluster, or its nodes cannot run the suite.
+    """
+    from ablations.execution.local import SetupError
+
+    if address == "local":
+        # Ray reads it once, when it is imported, and then listens on loopback only.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
+    try:
+        from ablations.execution import cluster
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise SetupError(
+            "a cluster needs Ray, which is not installed. Install the extra 'cluster' of this package, or only: python -m pip "
+            "install 'ray>=2.59'"
+        ) from error
+    return cluster.connect(address)
+
+
+def cluster_executor(cluster: Cluster, data_dir: Path, display: Watched) -> ClusterExecutor:
+    """Workers on a cluster that is connected to, their checkpoints in the current folder.
+
+    Args:
+        cluster: decides how many there are, and their device.
+        data_dir: of the data sets, on every node.
+        display: hears what went wrong without ending a trial.
+
+    Raises:
+        SetupError: checkpoints cannot be kept.
+    """
+    from ablations.execution.cluster import ClusterExecutor
+
+    return ClusterExecutor(cluster, data_dir, _checkpoints(), display.warn)
+
+
+def _checkpoints() -> Path:
+    from ablations.execution.local import SetupError
 
     try:
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}") from error
-    return LocalExecutor(machine, data_dir, CHECKPOINTS, display.warn, display.say, weights_dir=weights_dir)
+    return CHECKPOINTS
 
 
 def look(tracking_uri: str, study: str, profile: str) -> StudySummary:

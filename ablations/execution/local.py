@@ -82,6 +82,8 @@ class LocalExecutor:
         warn: Callable[[str], None] = warnings.warn,
         say: Callable[[str], None] = lambda text: None,
         weights_dir: Path | None = None,
+        shared_dir: Path | None = None,
+        share_devices: bool = True,
     ) -> None:
         """No worker yet.
 
@@ -93,10 +95,14 @@ class LocalExecutor:
             warn: hears what went wrong without ending a trial.
             say: hears what was found out about the machine.
             weights_dir: of the weights that confirmations end with, a file each; None keeps none.
+            shared_dir: where workers leave the images that they have read and resized, for each other; None for a folder that
+                is gone with this executor.
+            share_devices: whether a CUDA device may take several trials at a time.
         """
         self._warn = warn
         self._say = say
-        self._probed = machine.device == "cpu"  # where one a core is best, whatever the network
+        # On a CPU one a core is best, whatever the network.
+        self._probed = machine.device == "cpu" or not share_devices
         self._longest_epoch: dict[str, float] = {}
         """Of a variant, in seconds."""
         self.num_workers = machine.num_workers
@@ -105,8 +111,11 @@ class LocalExecutor:
         self._data_dir = data_dir
         self._checkpoint_dir = checkpoint_dir
         self._weights_dir = weights_dir
-        # Images that workers read and resize, for each other; they are of no use beyond this run.
-        self._shared_dir = ScratchFolder()
+        self._scratch: ScratchFolder | None = None
+        if shared_dir is None:
+            self._scratch = ScratchFolder()
+            shared_dir = self._scratch.path
+        self._shared_dir = shared_dir
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker] = []
 
@@ -124,8 +133,7 @@ class LocalExecutor:
 
     def forget(self, spec: TrialSpec) -> None:
         """A trial is recorded: its checkpoint is not needed any more."""
-        self._checkpoint(spec.id).unlink(missing_ok=True)
-        self._checkpoint(spec.id).with_suffix(".part").unlink(missing_ok=True)
+        remove_checkpoint(self._checkpoint_dir, spec)
 
     def probe(self, workload: Workload) -> None:
         """Have as many workers a device as make the most of it, all training this network; takes some seconds each.
@@ -227,8 +235,22 @@ class LocalExecutor:
         Raises:
             SetupError: a worker found no data or no device.
         """
+        epochs, ended = self.listen(timeout_seconds)
+        for spec, record in epochs:
+            self.instruct(spec, on_epoch(spec, record))
+        return ended
+
+    def listen(self, timeout_seconds: float) -> tuple[list[tuple[TrialSpec, EpochRecord]], list[Ended]]:
+        """Wait until something happens: epochs, whose trials wait for an order, and the trials that ended.
+
+        Args:
+            timeout_seconds: longest wait.
+
+        Raises:
+            SetupError: a worker found no data or no device.
+        """
         busy = {worker.connection: worker for worker in self._workers if worker.spec is not None}
-        ended = []
+        epochs, ended = [], []
         started = time.monotonic()
         ready = wait(list(busy), timeout_seconds)
         # At most the timeout: while this process was suspended, so may have been its workers.
@@ -251,7 +273,7 @@ class LocalExecutor:
                 case EpochRecord():
                     longest = self._longest_epoch.get(spec.variant, 0.0)
                     self._longest_epoch[spec.variant] = max(longest, message.epoch_seconds)
-                    self._send(worker, on_epoch(spec, message))
+                    epochs.append((spec, message))
                 case _Warned(text):
                     self._warn(text)
                 case str():
@@ -264,13 +286,20 @@ class LocalExecutor:
                         self._make_room(worker)
                     else:
                         worker.spec = None
-        return ended
+        return epochs, ended
+
+    def instruct(self, spec: TrialSpec, order: Order) -> None:
+        """Say how a trial goes on after an epoch that was listened to."""
+        for worker in self._workers:
+            if worker.spec == spec:
+                self._send(worker, order)
 
     def close(self) -> None:
         """End all workers; what they are doing is lost."""
         self._end(self._workers)
         self._workers.clear()
-        self._shared_dir.close()
+        if self._scratch:
+            self._scratch.close()
 
     @staticmethod
     def _end(workers: Sequence[_Worker]) -> None:
@@ -307,7 +336,7 @@ class LocalExecutor:
 
     def _start(self, index: int) -> _Worker:
         ours, theirs = self._context.Pipe()
-        folders = self._data_dir, self._checkpoint_dir, self._shared_dir.path
+        folders = self._data_dir, self._checkpoint_dir, self._shared_dir
         process = self._context.Process(
             target=work,
             args=(theirs, *folders, self._device, index % self._num_devices, self._weights_dir),
@@ -328,9 +357,6 @@ class LocalExecutor:
                 signal.signal(number, handler)
         theirs.close()
         return _Worker(process, ours, index, _num_memory_kills())
-
-    def _checkpoint(self, trial_id: str) -> Path:
-        return self._checkpoint_dir / f"{trial_id}.pt"
 
     def _patience_seconds(self, spec: TrialSpec | None) -> float:
         """How long a trial may be silent."""
@@ -414,6 +440,16 @@ def _num_memory_kills() -> int:
     return int(counts.get("oom_kill", 0))
 
 
+def remove_checkpoint(folder: Path, spec: TrialSpec) -> None:
+    """Remove what a trial that is recorded has left."""
+    for suffix in (".pt", ".part"):
+        _checkpoint(folder, spec).with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _checkpoint(folder: Path, spec: TrialSpec) -> Path:
+    return folder / f"{spec.id}.pt"
+
+
 def work(
     connection: Connection,
     data_dir: Path,
@@ -474,7 +510,7 @@ def work(
                 connection.send(_probed(spec, connection))
                 continue
             weights = None if weights_dir is None else weights_dir / f"{spec.id}.pt"
-            trial = run_trial(spec, source, checkpoint_dir / f"{spec.id}.pt", weights)
+            trial = run_trial(spec, source, _checkpoint(checkpoint_dir, spec), weights)
             try:
                 record = next(trial)
                 while True:

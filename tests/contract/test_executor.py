@@ -20,18 +20,25 @@ from ablations.runner import Executor
 from ablations.trial import Ended, EpochRecord, Order, TrialSpec
 
 
-@pytest.fixture(scope="module", params=["local", "in_process"])
+@pytest.fixture(scope="module", params=["local", "cluster", "in_process"])
 def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
     """Two workers, started once: their start is most of what these tests take."""
     folder = tmp_path_factory.mktemp("executor")
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     source = DataSource(folder, "cpu")
-    executor: Executor = (
-        LocalExecutor(tiny.CPU, folder / "data", folder / "checkpoints")
-        if request.param == "local"
-        else InProcessExecutor(lambda spec: run_trial(spec, source, folder / f"{spec.id}.pt"), num_workers=2)
-    )
+    executor: Executor
+    match request.param:
+        case "local":
+            executor = LocalExecutor(tiny.CPU, folder / "data", folder / "checkpoints")
+        case "cluster":
+            nodes = request.getfixturevalue("two_nodes")
+            from ablations.execution.cluster import ClusterExecutor, connect
+
+            (folder / "checkpoints").mkdir()
+            executor = ClusterExecutor(connect(nodes.address), folder / "data", folder / "checkpoints")
+        case _:
+            executor = InProcessExecutor(lambda spec: run_trial(spec, source, folder / f"{spec.id}.pt"), num_workers=2)
     yield executor
     executor.close()
     torch.set_num_threads(threads)

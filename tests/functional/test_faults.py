@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import pytest
 import tiny
 from folder import Folder, finish
 from mlflow import MlflowClient
+from server import Server
 
 from ablations.tracking.recorder import Recorder
 from ablations.tracking.schema import TrackingError
@@ -27,50 +25,6 @@ ROOT = Path(__file__).parents[2]
 LONG = {"seeds": 5, "base": tiny.base(train__epochs=25)}
 """Long enough for a server to die in, several times."""
 QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
-
-
-class Server:
-    """A real `mlflow server` on a free port of this machine, on a database that outlives it."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.uri = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(self.port)]
-        where = ["--backend-store-uri", "sqlite:///mlflow.db", "--artifacts-destination", "./artifacts"]
-        environment = {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false", "MLFLOW_DISABLE_TELEMETRY": "true"}
-        with (self._folder / "server.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*command, "--workers", "1", *where],
-                cwd=self._folder,
-                env={**os.environ, **environment},
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline:
-            try:
-                with urlopen(f"{self.uri}/health", timeout=1):  # noqa: S310
-                    return
-            except (URLError, OSError):
-                time.sleep(0.1)
-        raise TimeoutError((self._folder / "server.log").read_text())
-
-    def signal(self, number: signal.Signals) -> None:
-        assert self.process is not None
-        os.killpg(self.process.pid, number)
-
-    def kill(self) -> None:
-        if self.process is not None:
-            self.signal(signal.SIGKILL)
-            self.process.wait()
-            self.process = None
 
 
 @pytest.fixture

@@ -69,7 +69,10 @@ def test_only_trials_are_written_together_and_none_with_itself() -> None:
     one, two, study = ({"kind": "trial", "trial_id": "1"}, {"kind": "trial", "trial_id": "2"}, {"kind": "study"})
     assert together([one, two, study, one]) == [one, two]
     assert together([one, one]) == [one]
-    assert together([one, {**two, "weights": {}}, {**two, "weights": {"file": "w.pt"}}]) == [one, {**two, "weights": {}}]
+    assert together([one, {**two, "weights": {}}, {**two, "weights": {"file": "w.pt"}}]) == [
+        one,
+        {**two, "weights": {}},
+    ]
     assert together([study, one]) == [study]
     assert together([one]) == [one]
 

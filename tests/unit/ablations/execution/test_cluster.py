@@ -1,0 +1,168 @@
+"""What only the cluster's executor does; what every executor does is in tests/contract/test_executor.py."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from ablations.trial import Ended, EpochRecord, Order, TrialSpec
+
+cluster = pytest.importorskip("ablations.execution.cluster", reason="Ray is not installed: the extra 'cluster'")
+
+
+@pytest.fixture
+def told() -> list[str]:
+    """What was said to people."""
+    return []
+
+
+@pytest.fixture
+def executor(two_nodes: Any, tmp_path: Path, told: list[str]) -> Iterator[Any]:
+    executor = cluster.ClusterExecutor(cluster.connect(two_nodes.address), tmp_path / "data", tmp_path, told.append)
+    yield executor
+    executor.close()
+
+
+def go(spec: TrialSpec, record: EpochRecord) -> Order:
+    return "go"
+
+
+def until_ended(executor: Any, on_epoch: Any = go) -> Ended:
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline:
+        ended: list[Ended] = executor.wait(on_epoch, 1.0)
+        if ended:
+            return ended[0]
+    raise TimeoutError("the trial did not end")
+
+
+def lose(executor: Any) -> None:
+    """Kill the actor of the trial under way, as it is when its node is lost."""
+    (place,) = (place for place in executor._places if place.spec is not None)
+    cluster.ray.kill(place.actor)
+
+
+def lose_all(executor: Any) -> None:
+    for place in executor._places:
+        cluster.ray.kill(place.actor)
+
+
+def test_a_trial_whose_worker_is_lost_goes_on_from_its_checkpoint(
+    executor: Any, tmp_path: Path, told: list[str]
+) -> None:
+    spec = tiny.trial(train__epochs=100_000)
+    records: list[EpochRecord] = []
+    lost_after = 0
+
+    def answer(spec: TrialSpec, record: EpochRecord) -> Order:
+        nonlocal lost_after
+        records.append(record)
+        if not lost_after and (tmp_path / f"{spec.id}.pt").exists():
+            lost_after = record.epoch
+            lose(executor)
+        return "prune" if lost_after and record.epoch == lost_after + 2 else "go"
+
+    executor.submit(spec)
+    result = until_ended(executor, answer).result
+    assert result is not None
+    assert [record.epoch for record in records] == list(range(1, lost_after + 3))  # none is told twice
+    assert (result.status, len(result.epochs)) == ("pruned", lost_after + 2)
+    assert result.epochs[0] == records[0]  # with its time: it was not trained again
+    assert len(told) == 1
+    assert told[0].startswith("two, seed 0 lost its worker and goes on with another one")
+
+
+def test_a_trial_that_loses_every_worker_has_failed_and_nothing_is_left(
+    executor: Any, told: list[str], tmp_path: Path
+) -> None:
+    executor.submit(tiny.trial())
+    ended: list[Ended] = []
+    while not ended:
+        if any(place.spec is not None for place in executor._places):
+            lose(executor)
+        ended = executor.wait(go, 1.0)
+    assert ended[0].result is not None
+    assert ended[0].result.status == "failed"
+    assert (ended[0].result.message or "").startswith("its worker was lost 3 times without a new epoch")
+    assert len(told) == 2
+    executor.submit(tiny.trial())
+    assert until_ended(executor).result.status == "finished"  # type: ignore[union-attr]
+    assert list(executor._shared_dir.iterdir())
+    executor.forget(tiny.trial())
+    executor.close()
+    assert not executor._shared_dir.exists()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_run_without_a_node_says_so_and_waits(
+    executor: Any, told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert executor.num_workers == 2
+    executor.submit(tiny.trial())
+    with monkeypatch.context() as patch:
+        patch.setattr(cluster, "_nodes", list)
+        lose_all(executor)
+        while not told:
+            assert executor.wait(go, 0.1) == []
+        executor.wait(go, 0.1)
+    assert told[1:] == ["the cluster has no node left for trials; those under way wait for one"]
+    assert until_ended(executor).result.status == "finished"  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:9", "no Ray cluster answers at 127.0.0.1:9: "),
+        ("127.0.0.1:99999", "no Ray cluster answers at "),
+        ("somewhere", "'somewhere' is no address of a Ray cluster: local, auto, or HOST:PORT"),
+        (":6379", "':6379' is no address"),
+    ],
+)
+def test_there_must_be_a_cluster(address: str, message: str) -> None:
+    with pytest.raises(cluster.SetupError, match=re.escape(message)):
+        cluster.connect(address)
+
+
+@pytest.fixture
+def actor(tmp_path: Path) -> Iterator[Any]:
+    """Makes what runs on a node, here in this process."""
+    made = []
+
+    def make(expected: Any, mark: Path) -> Any:
+        made.append(cluster._Actor(expected, tmp_path / "data", mark, tmp_path / "shared"))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each._executor.close()
+
+
+def test_a_node_that_does_not_see_the_checkpoints_says_so_once(actor: Any, tmp_path: Path) -> None:
+    spec = tiny.trial(train__epochs=1)
+    blind = actor(cluster._examined(), tmp_path / "elsewhere" / "a.mark")
+    texts, message = blind.greet()
+    assert message is None
+    assert [text.split(":")[0] for text in texts] == [f"not every node sees {tmp_path / 'elsewhere'}"]
+    texts, record = blind.train(spec)
+    assert (texts, record.epoch) == ([], 1)
+    texts, ended = blind.go_on(spec, "go")
+    assert (texts, ended.result.status) == ([], "finished")
+
+
+def test_a_node_that_joins_must_be_like_the_others(actor: Any, tmp_path: Path) -> None:
+    here = cluster._examined()
+    mark = tmp_path / "a.mark"
+    mark.touch()
+    others = replace(here, bf16=not here.bf16, software={**here.software, "torch": "1.0"}, processor="an abacus")
+    texts, error = actor(others, mark).greet()
+    assert texts == []
+    assert isinstance(error, cluster.SetupError)
+    assert f"bf16 {here.bf16} instead of {not here.bf16}, torch {here.software['torch']} instead of 1.0" in str(error)
+    assert "abacus" not in str(error)
