@@ -100,10 +100,12 @@ class Spool:
     def done(self, count: int = 1) -> None:
         """The first entries, one or so many, are in the store."""
         with self._changed:
+            if len(self._sizes) == count:
+                # Before nothing waits any more: whoever looks at that may open the next spool.
+                self.path.unlink()
             for _ in range(count):
                 self._position += self._sizes.popleft()
             if not self._sizes:
-                self.path.unlink()
                 self._position = 0
 
     def close(self) -> None:

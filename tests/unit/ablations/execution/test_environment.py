@@ -47,7 +47,7 @@ def test_every_cuda_device_is_a_worker(driver: Any) -> None:
     driver([9, 9, 9])
     machine = environment.detect()
     assert (machine.device, machine.num_workers, machine.bf16) == ("cuda", 3, True)
-    assert machine.description == "3 CUDA devices"
+    assert machine.description == "3 CUDA devices, more where a probe finds that it pays"
 
 
 @pytest.mark.parametrize(("majors", "bf16"), [([7], False), ([8], True), ([9, 7], False)])
