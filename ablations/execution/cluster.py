@@ -486,4 +486,4 @@ def _remove(folder: Path) -> None:
 def _in_short(error: Exception) -> str:
     """The last line of an error; those before it say where in Ray it was."""
     lines = str(error).strip().splitlines()
-    return lines[-1].strip()[:300] if lines else type(error).__name__
+    return lines[-1].strip().rstrip(".")[:300] if lines else type(error).__name__
