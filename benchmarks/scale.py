@@ -170,10 +170,8 @@ def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
         ).run()
         driven, processor = time.perf_counter() - started, time.process_time() - started_processor
         assert outcome.state == "complete", outcome
-        written = None
-        if arguments.store not in {"none", "away"}:
-            store.close(True)
-            written = time.perf_counter() - started
+        store.close(True)
+        written = None if arguments.store in {"none", "away"} else time.perf_counter() - started
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     times = {"driven": driven, "processor": processor, "tuner": seconds["tuner"], "recorder": seconds["recorder"]}
     return {**times, "written": written, "peak_mb": peak_mb}
