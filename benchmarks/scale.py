@@ -36,7 +36,9 @@ NOBODY = "http://127.0.0.1:9"
 def main() -> None:
     """Drive each number of trials, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, action="append", help="How many to drive; may be given several times.")
+    parser.add_argument(
+        "--trials", type=int, action="append", help="How many to drive, 400 at least; may be given several times."
+    )
     parser.add_argument(
         "--store",
         default="sqlite",
