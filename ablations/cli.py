@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from ablations.plan import Machine, Plan
     from ablations.runner import Executor
     from ablations.session import Ran
+    from ablations.tracking.schema import TrackingError
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; README.md explains them."""
@@ -52,6 +53,10 @@ UriOption = Annotated[
     str | None,
     typer.Option(help="MLflow store; default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder."),
 ]
+RecordedArgument = Annotated[str, typer.Argument(help="Study in the store: its name, or its file.")]
+RecordedProfileOption = Annotated[
+    str | None, typer.Option("--profile", "-p", help="Of the study; needed if it is recorded at several.")
+]
 OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.")]
 DataOption = Annotated[Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True)]
 ExtendOption = Annotated[
@@ -67,6 +72,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for other 
 class UserError(Exception):
     """Something that the user can put right; the message says how."""
 
+    def __init__(self, message: str, code: int = WRONG_INPUT) -> None:
+        super().__init__(message)
+        self.code = code
+
 
 def main() -> None:
     """Run the command line; every error that a user can cause ends in a message and an exit code."""
@@ -77,7 +86,7 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        _fail(str(error), WRONG_INPUT)
+        _fail(str(error), error.code)
     except ValueError as error:
         from ablations.loading import StudyFileError
 
@@ -148,6 +157,10 @@ def init(
             new.write(copied(file, path))
     except FileExistsError as error:
         raise UserError(f"{path} is there already, and stays as it is. Give another name.") from error
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written: {error.strerror}. Give a file in a folder that is there."
+        ) from error
     schema = path.with_name(SCHEMA_FILE)
     schema.write_text(json.dumps(study_schema(), indent=1) + "\n", encoding="utf-8")
     profile = "starter" if "starter" in file.spec.profiles else next(iter(file.spec.profiles))
@@ -283,7 +296,9 @@ def run(
             elsewhere={"processor": ", ".join(nodes.processors)} if nodes else {},
         )
         page = _write(uri, ran.summary, output / planned.study / name, _now()) if ran.summary else None
-    except (TrackingError, SetupError) as error:
+    except TrackingError as error:
+        raise _of_store(error) from error
+    except SetupError as error:
         raise UserError(str(error)) from error
     except OSError as error:
         kept = "what was recorded is kept, and so are checkpoints"
@@ -350,14 +365,14 @@ def sync(tracking_uri: UriOption = None) -> None:
             left = sum(num_waiting(uri, *each) for each in waiting)
             _fail(f"{error}; {plural(left, 'record')} still waiting for it", FAILED)
         except TrackingError as error:
-            raise UserError(str(error)) from error
+            raise _of_store(error) from error
         print(f"{study} at profile {profile}: {plural(count, 'record')} written to {shown_uri(uri)}")
     if not waiting:
         print(f"nothing waits for {shown_uri(uri)}")
 
 
 @app.command()
-def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: UriOption = None) -> None:
+def status(study: RecordedArgument, profile: RecordedProfileOption = None, tracking_uri: UriOption = None) -> None:
     """Show how far a study is, whoever runs it: what is done, what runs and since when. From the tracking store."""
     from ablations.display import clock_time, print_progress
     from ablations.tracking.lock import held_by
@@ -369,7 +384,7 @@ def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: Ur
         name, recorded_at = _recorded(uri, study, profile)
         stored = read_progress(uri, name, recorded_at)
     except TrackingError as error:
-        raise UserError(str(error)) from error
+        raise _of_store(error) from error
     progress = stored.progress
     holder = held_by(uri, name, recorded_at)
     # Whoever runs a study whose store is a file here has its lock.
@@ -424,13 +439,13 @@ def report(
         else:
             _report_all(uri, _all_recorded(uri, studies or [], profile), output, named=bool(studies))
     except TrackingError as error:
-        raise UserError(str(error)) from error
+        raise _of_store(error) from error
 
 
 @app.command()
 def export(
-    study: StudyArgument,
-    profile: ProfileOption = None,
+    study: RecordedArgument,
+    profile: RecordedProfileOption = None,
     tracking_uri: UriOption = None,
     output: Annotated[Path, typer.Option(help="Folder of what is written.")] = Path("exports"),
 ) -> None:
@@ -444,13 +459,13 @@ def export(
         name, at = _recorded(uri, study, profile)
         stored = read_study(uri, name, at)
     except TrackingError as error:
-        raise UserError(str(error)) from error
+        raise _of_store(error) from error
     folder = output / name / at
     try:
         for path in write_export(stored.plan, stored.trials, folder):
             print(f"{path}: {plural(len(stored.trials), 'trial')}" if path.suffix != ".db" else _dashboard(path))
     except OSError as error:
-        raise UserError(f"nothing can be written to {folder}: {error.strerror}") from error
+        raise UserError(f"nothing can be written to {folder}: {error.strerror}. Name another with --output.") from error
 
 
 def _dashboard(path: Path) -> str:
@@ -524,7 +539,7 @@ def summary(
     try:
         rows = layer_table(PRESETS[preset], **made_for)
     except ConfigError as error:
-        raise UserError(f"{error}; images have {made_for['size']} pixels a side") from error
+        raise UserError(f"--size {size} is too small for {preset}: {error.message}. Give a larger one.") from error
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
@@ -559,9 +574,7 @@ def ui(
     study: Annotated[
         str | None, typer.Argument(help="Study whose page to name: a file, or a name; default: none.")
     ] = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", "-p", help="Of the study; needed if it is recorded at several.")
-    ] = None,
+    profile: RecordedProfileOption = None,
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
@@ -577,7 +590,7 @@ def ui(
         try:
             page = study_page(uri, *_recorded(uri, study, profile))
         except TrackingError as error:
-            raise UserError(str(error)) from error
+            raise _of_store(error) from error
     if uri.startswith(("http://", "https://")):
         print(f"{shown_uri(uri).rstrip('/')}/{page}")
         return
@@ -608,6 +621,15 @@ def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = Fal
         return make_plan(file.spec, profile, machine, extend=extend)
     except SpecError as error:
         raise file.located(error) from error
+
+
+def _of_store(error: TrackingError) -> UserError:
+    """What to say of a store's failure; that it is away for now is no wrong input."""
+    from ablations.tracking.store import StoreAway
+
+    if isinstance(error, StoreAway):
+        return UserError(f"{error}. Try again later, or name another store with --tracking-uri.", FAILED)
+    return UserError(str(error))
 
 
 def _connect(address: str) -> Cluster:
@@ -711,7 +733,9 @@ def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named:
         try:
             print(f"index: {write_index(summaries, unreadable, output, created)}")
         except OSError as error:
-            raise UserError(f"the index cannot be written to {output}: {error.strerror}") from error
+            raise UserError(
+                f"the index cannot be written to {output}: {error.strerror}. Name another folder with --output."
+            ) from error
     reasons = [f"no report of {each.study} at profile {each.profile}: {each.reason}" for each in unreadable]
     if reasons and (named or not summaries):
         raise UserError("\n".join(reasons))
@@ -748,7 +772,10 @@ def _write(uri: str, summary: StudySummary, folder: Path, created: str) -> Path:
     try:
         page = write_report(summary, folder, created=created)
     except OSError as error:
-        raise UserError(f"the report cannot be written to {folder}: {error.strerror}") from error
+        raise UserError(
+            f"the report cannot be written to {folder}: {error.strerror}. What is recorded is kept; name another folder with "
+            "--output."
+        ) from error
     try:
         publish(uri, summary, description(summary), folder)
     except TrackingError as error:
@@ -774,7 +801,7 @@ def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measu
             try:
                 measured[key] = executor.measure(workload)
             except MeasureError as error:
-                _say(f"warning: it could not be measured: {error}")
+                _say(f"warning: architecture {number} could not be measured: {error}")
     except SetupError as error:
         raise UserError(str(error)) from error
     finally:

@@ -99,7 +99,11 @@ def _data(name: str, data_dir: Path) -> Finding:
 def _network(name: str) -> Finding:
     """Whether a network that a package registers can be used."""
     if name in PRESETS:
-        return Finding("warning", f"network {name}: studies get the suite's own", "Register yours under another name.")
+        return Finding(
+            "warning",
+            f"network {name}: the suite has one of this name, which studies get",
+            "Register yours under another name.",
+        )
     try:
         models.dial_names(name)
     except ConfigError as error:
@@ -147,7 +151,7 @@ def _store(given: str | None) -> Iterator[Finding]:
     try:
         count = len(recorded_studies(tracking_uri))
     except TrackingError as error:
-        remedy = "One that an older MLflow wrote: mlflow db upgrade. A newer one's: install that. Or give another: --tracking-uri."
+        remedy = "One that an older MLflow wrote: mlflow db upgrade. A newer one's: install that."
         yield Finding("problem", str(error), remedy)
     else:
         yield Finding("ok", f"MLflow store: {path.absolute()}, studies recorded: {count}")

@@ -119,7 +119,7 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
         return shipped[name]
     kind = "is a folder, not a study file" if path.is_dir() else "no such study file"
     raise StudyFileError(
-        f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name: {nearest(name, [*shipped, *others])}"
+        f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name; {nearest(name, [*shipped, *others])}"
     )
 
 

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Protocol, cast, runtime_checkable
 from pydantic import BeforeValidator
 
 from ablations import registry
+from ablations.units import raised
 from nin import complexity, presets
 from nin.complexity import Costs
 from nin.config import Config, ConfigError
@@ -108,7 +109,7 @@ def configure(preset: str, values: Mapping[str, object]) -> Model:
         raise
     # The package's own code looks at the dials, and may raise anything.
     except Exception as error:
-        raise ConfigError("dials", f"{preset} refuses its dials: {type(error).__name__}: {error}") from error
+        raise ConfigError("dials", f"{preset} refuses its dials: {raised(error)}") from error
 
 
 def dial_names(preset: str) -> tuple[str, ...]:
@@ -160,7 +161,7 @@ def _counted(model: RegisteredModel, in_channels: int, size: int, num_classes: i
         raise
     # The package's own code builds it, and may raise anything.
     except Exception as error:
-        raise ConfigError("build", f"{model.preset} cannot be built: {type(error).__name__}: {error}") from error
+        raise ConfigError("build", f"{model.preset} cannot be built: {raised(error)}") from error
 
 
 @cache

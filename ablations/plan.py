@@ -402,9 +402,13 @@ def _looks(spec: StudySpec, profile: str) -> tuple[int, ...]:
     """Numbers of seeds at which a profile looks at its results."""
     chosen = spec.profiles[profile]
     seeds, extended = chosen.seeds or spec.seeds, chosen.extend_to or spec.extend_to
-    most = spec.first_seed + max(seeds, extended or 0)
-    if most > MAX_SEEDS:
-        raise SpecError(("profiles", profile), f"a look has at most {MAX_SEEDS:,} seeds; given {most:,}.", at_key=True)
+    most = max(seeds, extended or 0)
+    if spec.first_seed + most > MAX_SEEDS:
+        raise SpecError(
+            ("profiles", profile),
+            f"first_seed and the seeds of a look are at most {MAX_SEEDS:,} together; given {spec.first_seed:,} and {most:,}.",
+            at_key=True,
+        )
     if extended is None:
         return (seeds,)
     if extended <= seeds:
@@ -478,7 +482,7 @@ class _Settings:
             if key in keys:
                 raise SpecError(
                     ("profiles", self._profile, "set", key),
-                    f"a profile changes scale, never the question, and variants differ in {key!r}.",
+                    f"a profile changes scale, never the question, and variants differ in {key!r}; take it out here.",
                     at_key=True,
                 )
         return frozenset(keys)
@@ -818,7 +822,10 @@ def _match(
     low, high = 1e-3, 64.0
     try:
         if not cost(low) <= wanted <= cost(high):
-            raise SpecError(at, f"no width from {low} to {high} gives {wanted:,} {match.cost}.")
+            raise SpecError(
+                at,
+                f"no width from {low:g} to {high:g} gives {wanted:,} {match.cost}, those of {match.target!r}; match another one.",
+            )
         for _ in range(60):
             middle = (low + high) / 2
             low, high = (middle, high) if cost(middle) <= wanted else (low, middle)

@@ -192,7 +192,9 @@ def _checkpoints() -> Path:
     try:
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SetupError(f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}") from error
+        raise SetupError(
+            f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}. Run in a folder that you may write to."
+        ) from error
     return CHECKPOINTS
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 
 def mebibytes(num_bytes: int) -> str:
     """Memory in three digits or more: `1.5 MiB`, `1,204 MiB`."""
@@ -35,3 +38,10 @@ def in_words(seconds: float) -> str:
 def printable(text: str) -> str:
     """Text of files, stores and libraries as a terminal shows it, and does not obey it: control characters are written out."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
+
+
+def raised(error: Exception) -> str:
+    """What code raised that may be a user's own, and at which line outside of torch: `ValueError: too wide (resnet.py:31)`."""
+    frames = [each for each in traceback.extract_tb(error.__traceback__) if "torch" not in Path(each.filename).parts]
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    return f"{type(error).__name__}: {error}{where}"

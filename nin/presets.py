@@ -194,7 +194,7 @@ def turned(network: T, dials: Mapping[str, object], name: str) -> T:
         try:
             values[dial] = _as_type(value, types[dial])
         except TypeError:
-            raise ConfigError(dial, f"must be {_describe(types[dial])}, it is {value!a}") from None
+            raise ConfigError(dial, f"must be {_describe(types[dial])}; it is {value!a}") from None
     return replace(network, **values)
 
 

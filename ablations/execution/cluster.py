@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
 import secrets
 import shutil
 import socket
@@ -105,7 +106,9 @@ def connect(address: str) -> Cluster:
         ray.init(address, **options)
         nodes = _nodes()
         if not nodes:
-            raise SetupError(f"the Ray cluster at {address} has no node with a processor or a GPU for trials")
+            raise SetupError(
+                f"the Ray cluster at {address} has no node with a processor or a GPU for trials. Add one with 'ray start'."
+            )
         found: list[Node] = ray.get(
             [_on(node, _examined, num_gpus=min(1, _num_gpus(node))).remote() for node in nodes], timeout=START_SECONDS
         )
@@ -118,7 +121,10 @@ def connect(address: str) -> Cluster:
     names = ["this machine", *(str(node["NodeManagerAddress"]) for node in nodes)]
     for name, node in zip(names, [replace(first, software=_software()), *found], strict=True):
         if difference := _difference(node, first):
-            raise SetupError(f"{name} is not like {names[1]}, a node of the Ray cluster at {address}: {difference}")
+            raise SetupError(
+                f"{name} is not like {names[1]}, a node of the Ray cluster at {address}: {difference}. Install the same versions, "
+                f"on machines of one kind of device."
+            )
     num_workers = sum(_room(node, first.device) for node in nodes)
     machine = Machine(
         first.device,
@@ -224,7 +230,7 @@ class ClusterExecutor:
         while not ray.wait([answer], timeout=0.5)[0]:
             if stopping() or time.monotonic() > deadline:
                 self._drop(place)
-                raise MeasureError(f"given up, after {PATIENCE_SECONDS:g} s at the latest")
+                raise MeasureError(f"it took more than {PATIENCE_SECONDS:g} s, or the run was stopped")
         try:
             _, message = ray.get(answer)
         except RayError as error:
@@ -378,7 +384,10 @@ class _Actor:
         """Say that it is there, and may be."""
         if self._difference:
             return self._answer(
-                SetupError(f"a node has joined the cluster that is not like the others: {self._difference}")
+                SetupError(
+                    f"the node {platform.node()} has joined the cluster, and is not like the others: {self._difference}. Take it "
+                    f"out, or install the same versions there; then run the study again."
+                )
             )
         return self._answer(None)
 
@@ -430,7 +439,9 @@ def _reach(address: str) -> None:
     try:
         socket.create_connection((host, int(port)), REACH_SECONDS).close()
     except (OSError, OverflowError) as error:
-        raise SetupError(f"no Ray cluster answers at {address}: {error}") from error
+        raise SetupError(
+            f"no Ray cluster answers at {address}: {error}. Start one there with 'ray start', or give {LOCAL} or {AUTO}."
+        ) from error
 
 
 def _examined() -> Node:

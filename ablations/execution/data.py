@@ -21,6 +21,7 @@ import torch.nn.functional as F
 
 from ablations.datasets import DATASETS, Dataset
 from ablations.trial import DataConfig, Device, TrialSpec, derive
+from ablations.units import raised
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
 Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]
@@ -237,7 +238,7 @@ def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Sp
         images, labels = map(np.asarray, read(data_dir, train))
     # The package's own code runs, and may raise anything.
     except Exception as error:
-        raise DataError(f"{dataset.title} cannot be read: {type(error).__name__}: {error}") from error
+        raise DataError(f"{dataset.title} cannot be read: {raised(error)}") from error
     count = dataset.num_train if train else dataset.num_test
     wanted = (count, dataset.channels, dataset.size, dataset.size)
     split = "training" if train else "test"
@@ -372,7 +373,8 @@ def _digits(data_dir: Path, train: bool) -> Split:
     found = hashlib.sha256(raw.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
     if not found.startswith(DATASETS["digits"].checksum.removeprefix("sha256:")):
         raise DataError(
-            "scikit-learn's digits are not those that this version of the suite knows: another scikit-learn?"
+            "scikit-learn's digits are not those that this version of the suite knows. Install the scikit-learn that "
+            "constraints.txt names."
         )
     # The published data has no split; this one is fixed for good.
     order = stratified_order(labels, derive("digits", 0, "test split"))

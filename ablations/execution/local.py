@@ -27,7 +27,7 @@ from ablations.execution.probe import MOST, Probe, best_number, train_for_a_mome
 from ablations.execution.scratch import ScratchFolder
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
-from ablations.units import in_words, mebibytes, plural
+from ablations.units import in_words, mebibytes, plural, raised
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
 
@@ -209,7 +209,7 @@ class LocalExecutor:
                 if stopping() or time.monotonic() > deadline:
                     worker.process.kill()
                     self._restart(worker)
-                    raise MeasureError(f"given up, after {PATIENCE_SECONDS:g} s at the latest")
+                    raise MeasureError(f"it took more than {PATIENCE_SECONDS:g} s, or the run was stopped")
             message = worker.connection.recv()
         except (EOFError, OSError):
             how = self._restart(worker)
@@ -529,7 +529,7 @@ def work(
             except Exception as error:  # noqa: BLE001
                 memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
                 memory = memory or any(words in str(error) for words in NO_MEMORY)
-                message = f"{type(error).__name__}: {error}"
+                message = raised(error)
                 connection.send(failure(spec, "out_of_memory" if memory else "error", message))
     except (EOFError, ConnectionError):
         return  # the driver is gone
@@ -542,7 +542,7 @@ def _measured(workload: Workload) -> Measurement | MeasureError:
         return measure(workload)
     # Whatever fails leaves these costs unknown; the study goes on.
     except Exception as error:  # noqa: BLE001
-        return MeasureError(f"{type(error).__name__}: {error}")
+        return MeasureError(raised(error))
 
 
 def _probed(probe: Probe, connection: Connection) -> float | MeasureError:
@@ -556,4 +556,4 @@ def _probed(probe: Probe, connection: Connection) -> float | MeasureError:
         raise
     # Whatever fails, so many of it do not go here; and the trial itself will say why.
     except Exception as error:  # noqa: BLE001
-        return MeasureError(f"{type(error).__name__}: {error}")
+        return MeasureError(raised(error))

@@ -43,7 +43,9 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
             f"{study} at profile {profile} is being run already, by {_described(holder)}. Wait for it to end, or end it."
         ) from None
     except OSError as error:
-        raise TrackingError(f"the study cannot be locked in {folder}: {error.strerror}") from error
+        raise TrackingError(
+            f"the study cannot be locked in {folder}: {error.strerror}. Make it a folder that you may write to."
+        ) from error
     try:
         # In a file of its own: whoever tries the lock empties its file.
         holder.write_text(

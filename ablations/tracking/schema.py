@@ -297,7 +297,8 @@ def stored_looks(parent: Run) -> list[Look]:
         return _LOOKS.validate_json(parent.data.tags.get(LOOKS, "[]"))
     except ValueError as error:
         raise TrackingError(
-            f"the tag {LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited"
+            f"the tag {LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited. "
+            f"Read it with that version, or give the tag its value back in MLflow."
         ) from error
 
 

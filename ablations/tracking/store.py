@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from textwrap import shorten
 
 import filelock
 from mlflow import MlflowClient
@@ -31,7 +32,8 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         shown = shown_uri(tracking_uri)
-        text = shown_uri(" ".join(str(error).split()))
+        # What SQLAlchemy puts behind its messages says nothing to people.
+        text = shown_uri(" ".join(str(error).split())).partition(" [SQL: ")[0]
         code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
         if "database is locked" in text:
             raise StoreAway(f"the MLflow store {shown} is locked by another program") from error
@@ -39,7 +41,10 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
             # The end of the chain of causes: "[Errno 111] Connection refused", "Read timed out."
             reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
             raise StoreAway(f"the MLflow server at {shown} does not answer ({reason})") from error
-        raise schema.TrackingError(f"the MLflow store {shown} cannot be used: {text[:300]}") from error
+        why = shorten(text.rstrip("."), 300, placeholder=" …")
+        raise schema.TrackingError(
+            f"the MLflow store {shown} cannot be used: {why}. Mend it, or name another (--tracking-uri)."
+        ) from error
 
 
 def make_database(tracking_uri: str) -> None:

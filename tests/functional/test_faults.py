@@ -244,7 +244,7 @@ def test_a_clock_that_goes_back_while_a_study_runs_loses_nothing(folder: Folder)
 @pytest.mark.parametrize(
     ("where", "code", "told"),
     [
-        (".", 2, r"error: checkpoints cannot be kept in \.ablations/checkpoints: Read-only file system\n"),
+        (".", 2, r"error: checkpoints cannot be kept in \.ablations/checkpoints: Read-only file system\. Run in "),
         # More than nine where the machine is slow: what runs for ten seconds is recorded meanwhile.
         ("mlruns", 1, "Nothing is lost: [0-9]+ records in "),
     ],

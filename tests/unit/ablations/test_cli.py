@@ -109,7 +109,11 @@ def test_init_writes_a_study_that_is_right(command: Command, source: list[str]) 
         (["s.yaml"], "s.yaml is there already, and stays as it is."),
         (["My study.yaml"], "a study file is called as its study is, with .yaml behind it."),
         (["mine.txt"], "a study file is called as its study is, with .yaml behind it."),
-        (["mine.yaml", "--from", "heads"], "heads: no such study file. Give a path, or a name: did you mean 'head'?"),
+        (
+            ["nowhere/mine.yaml"],
+            "nowhere/mine.yaml cannot be written: No such file or directory. Give a file in a folder",
+        ),
+        (["mine.yaml", "--from", "heads"], "heads: no such study file. Give a path, or a name; did you mean 'head'?"),
     ],
 )
 def test_init_leaves_alone_what_is_there(command: Command, arguments: list[str], message: str) -> None:
@@ -269,7 +273,7 @@ def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) ->
     assert command("summary", "nin_book", "--size", "28") == (
         2,
         "",
-        "error: pools: block2.pool needs an input of at least 3x3, it has 2x2; images have 28 pixels a side\n",
+        "error: --size 28 is too small for nin_book: block2.pool needs an input of at least 3x3, it has 2x2. Give a larger one.\n",
     )
     code, _, err = command("summary", "nin_bok")
     assert (code, err) == (2, "error: no preset 'nin_bok'; did you mean 'nin_book'?\n")
@@ -277,7 +281,7 @@ def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) ->
 
 def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
     code, _, err = command("costs", "nin_bok")
-    assert (code, err) == (2, "error: nin_bok: no such study file. Give a path, or a name: did you mean 'nin_book'?\n")
+    assert (code, err) == (2, "error: nin_bok: no such study file. Give a path, or a name; did you mean 'nin_book'?\n")
 
 
 # report
@@ -422,6 +426,15 @@ def test_a_password_is_written_nowhere(command: Command, monkeypatch: pytest.Mon
     assert "secret" not in out + err + written
 
 
+@pytest.mark.parametrize("name", ["report", "status", "export", "ui"])
+def test_a_server_that_is_away_is_no_wrong_input(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    code, _, err = command(name, "tiny", "--tracking-uri", "http://127.0.0.1:9")
+    assert code == 1
+    assert err.startswith("error: the MLflow server at http://127.0.0.1:9 does not answer (")
+    assert err.endswith("). Try again later, or name another store with --tracking-uri.\n")
+
+
 def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
@@ -520,7 +533,7 @@ def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pyt
 
 WRONG = [
     (["plan", "s.yaml", "--profile", "strater"], "error: s.yaml:19:1: profiles: no profile 'strater'; did you mean 'starter'?\n"),
-    (["plan", "missing.yaml"], "error: missing.yaml: no such study file. Give a path, or a name: "),
+    (["plan", "missing.yaml"], "error: missing.yaml: no such study file. Give a path, or a name; "),
     (["plan", "."], "error: .: is a folder, not a study file."),
     (["costs", "wrong.yaml"], "error: wrong.yaml:6:19: base.train.epochs: must be a whole number; given 'three'.\n"),
     (["run", "wrong.yaml"], "error: wrong.yaml:6:19: base.train.epochs: must be a whole number; given 'three'.\n"),
@@ -662,7 +675,7 @@ def test_what_cannot_be_exported_is_told(command: Command) -> None:
     assert command("export", "other") == (
         2,
         "",
-        "error: nothing can be written to exports/other/starter: Not a directory\n",
+        "error: nothing can be written to exports/other/starter: Not a directory. Name another with --output.\n",
     )
 
 
@@ -684,7 +697,10 @@ def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had() -> None:
 def test_where_checkpoints_cannot_be_kept_nothing_is_trained(command: Command) -> None:
     Path(".ablations").write_text("a file where the folder should be")
     code, out, err = command("run", "s.yaml")
-    assert (code, err) == (2, "error: checkpoints cannot be kept in .ablations/checkpoints: Not a directory\n")
+    assert code == 2
+    assert err == (
+        "error: checkpoints cannot be kept in .ablations/checkpoints: Not a directory. Run in a folder that you may write to.\n"
+    )
     assert "trained" not in out
     assert not Path("mlflow.db").exists()
 

@@ -60,7 +60,7 @@ def test_what_packages_register(site: Path) -> None:
     assert found("data set rings: of my-networks 1.0", "ok")
     assert found("network broken: broken cannot be imported: other 2 registers nowhere:X", "warning").remedy
     assert found("data set gone: gone cannot be imported", "warning").remedy
-    assert found("network lenet: studies get the suite's own", "warning").remedy
+    assert found("network lenet: the suite has one of this name, which studies get", "warning").remedy
 
 
 def test_a_store(migrated_database: Path) -> None:

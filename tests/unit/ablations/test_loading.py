@@ -121,10 +121,10 @@ def test_a_study_of_this_folder_comes_before_a_shipped_one(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("one_by_on", "one_by_on: no such study file. Give a path, or a name: did you mean 'one_by_one'?"),
-        ("x/one_by_one.yaml", "x/one_by_one.yaml: no such study file. Give a path, or a name: did you mean"),
-        ("nin_bok", "nin_bok: no such study file. Give a path, or a name: did you mean 'nin_book'?"),
-        (".", ".: is a folder, not a study file. Give a path, or a name: known here: "),
+        ("one_by_on", "one_by_on: no such study file. Give a path, or a name; did you mean 'one_by_one'?"),
+        ("x/one_by_one.yaml", "x/one_by_one.yaml: no such study file. Give a path, or a name; did you mean"),
+        ("nin_bok", "nin_bok: no such study file. Give a path, or a name; did you mean 'nin_book'?"),
+        (".", ".: is a folder, not a study file. Give a path, or a name; known here: "),
         ("", "no name: is a folder, not a study file."),
         ("a\0b", "a\\x00b: no such study file."),
         ("a" * 5000, "a" * 77 + "...: cannot be read: File name too long."),

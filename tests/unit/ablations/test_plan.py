@@ -58,7 +58,7 @@ STARTER = "  starter: {description: all of it}"
         (("{train.epochs: 1}", "{train.epochs: -1}"), "s.yaml:23:25: profiles.short.set.train.epochs: must be above 0; given -1."),
         (("{train.epochs: 1}", "{train.lr: '1e-5'}"), "s.yaml:23:21: profiles.short.set.train.lr: must be a number; given '1e-5'. Write it without quotes."),
         (("{model.mixers: 1}", "{model.mixers: 9}"), "s.yaml:14:29: variants.one.set.model.mixers: must be 0 to 3, it is 9."),
-        (("{model.mixers: 1}", "{model.mixers: true}"), "s.yaml:14:29: variants.one.set.model.mixers: must be an integer or a list, each entry an integer, it is True."),
+        (("{model.mixers: 1}", "{model.mixers: true}"), "s.yaml:14:29: variants.one.set.model.mixers: must be an integer or a list, each entry an integer; it is True."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: .nan}"), "s.yaml:14:45: variants.one.set.model.width: must be a finite number above 0, it is nan."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: .inf}"), "s.yaml:14:45: variants.one.set.model.width: must be a finite number above 0, it is inf."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: 1e308}"), "s.yaml:14:9: variants.one.set: the network has more than 10,000,000,000 params; no GPU holds it."),
@@ -76,8 +76,8 @@ STARTER = "  starter: {description: all of it}"
         (("validation: 64", "validation: 64, train_size: 193"), "s.yaml:4:55: base.data.train_size: train_size is from 4 to the 192 images that validation leaves; given 193."),
         (("{model.mixers: 1}", "{data.name: digits}"), "s.yaml:14:15: variants.one.set.data.name: all variants of a study see the same data; the base or a profile names the data set."),
         # the question and the scale
-        (("{train.epochs: 1}", "{model.mixers: 3}"), "s.yaml:23:11: profiles.short.set.model.mixers: a profile changes scale, never the question, and variants differ in 'model.mixers'."),
-        (("{train.epochs: 1}", "{model.width: 3}"), "s.yaml:23:11: profiles.short.set.model.width: a profile changes scale, never the question, and variants differ in 'model.width'."),
+        (("{train.epochs: 1}", "{model.mixers: 3}"), "s.yaml:23:11: profiles.short.set.model.mixers: a profile changes scale, never the question, and variants differ in 'model.mixers'; take it out here."),
+        (("{train.epochs: 1}", "{model.width: 3}"), "s.yaml:23:11: profiles.short.set.model.width: a profile changes scale, never the question, and variants differ in 'model.width'; take it out here."),
         (("{model.mixers: 1}", "{model.mixers: 2}"), "s.yaml:14:3: variants.one: the same configuration as 'two'; every variant differs from the others."),
         (("{model.mixers: 1}", "{}"), "s.yaml:14:3: variants.one: the same configuration as 'two'; every variant differs from the others."),
         # match
@@ -109,7 +109,7 @@ STARTER = "  starter: {description: all of it}"
         (("{trials: 2", "{start_points: [{train.lr: 0.1}, {train.lr: 0.02}], trials: 1"), "s.yaml:9:10: tuning.start_points: 2 start points need as many trials; given 1."),
         (("all of it}", "all of it, tuning: {trials: 1, start_points: [{train.lr: 9}]}}"), "s.yaml:20:83: profiles.starter.tuning.start_points.0.train.lr: the start point train.lr = 9 lies outside"),
         # size
-        (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: a look has at most 1,000 seeds; given 999,999,999."),
+        (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: first_seed and the seeds of a look are at most 1,000 together; given 0 and 999,999,999."),
         (("{trials: 2", "{trials: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,000 tuning trials + 2 seeds) are"),
         (("rerun_seeds: 1", "rerun_seeds: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,001 tuning trials + 2 seeds) are"),
     ],
@@ -494,7 +494,7 @@ def test_a_match_prices_few_networks_and_none_twice(monkeypatch: pytest.MonkeyPa
 def test_a_match_cannot_reach_everywhere() -> None:
     text = edited(("{params: two,", "{params: one,"), ("{model.mixers: 1}", "{model.channels: [2000, 4000, 6000]}"))
     text = text.replace("{model.mixers: 0}", "{model.mixers: 0, model.channels: [1, 1, 1]}")
-    assert "no width from 0.001 to 64.0 gives" in refusal(text)
+    assert "no width from 0.001 to 64 gives" in refusal(text)
 
 
 # Order

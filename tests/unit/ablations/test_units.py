@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import inspect
 
-from ablations.units import in_words, latency, mebibytes
+import pytest
+import torch
+from torch import nn
+
+from ablations.units import in_words, latency, mebibytes, raised
 
 
 @pytest.mark.parametrize(
@@ -38,3 +42,12 @@ def test_latencies_have_three_digits_and_a_unit(seconds: float, words: str) -> N
 )
 def test_memory_is_told_in_mebibytes(num_bytes: int, words: str) -> None:
     assert mebibytes(num_bytes) == words
+
+
+def test_an_error_names_the_line_that_led_to_it_outside_of_torch() -> None:
+    layer = nn.Linear(3, 2)
+    with pytest.raises(RuntimeError) as caught:
+        layer(torch.zeros(1, 4))
+    line = inspect.getsourcelines(test_an_error_names_the_line_that_led_to_it_outside_of_torch)[1] + 3
+    assert raised(caught.value) == f"RuntimeError: {caught.value} (test_units.py:{line})"
+    assert raised(ValueError("never raised")) == "ValueError: never raised"

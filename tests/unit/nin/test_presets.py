@@ -49,18 +49,18 @@ def test_dials_come_as_yaml_gives_them() -> None:
 @pytest.mark.parametrize(
     ("dial", "value", "says"),
     [
-        ("mixers", True, "an integer or a list, each entry an integer, it is True"),
+        ("mixers", True, "an integer or a list, each entry an integer; it is True"),
         ("mixers", 2.0, "it is 2.0"),
         ("mixers", [2, 2, True, 2], "it is [2, 2, True, 2]"),
         ("mixers", None, "it is None"),
-        ("width", "wide", "a number, it is 'wide'"),
-        ("width", True, "a number, it is True"),
-        ("logits_relu", 1, "true or false, it is 1"),
-        ("pools", 1, "true or false or a list, each entry true or false, it is 1"),
-        ("head", 3, "a word, it is 3"),
-        ("normalization", False, "one of none, batch, it is False"),
-        ("channels", 96, "a list, each entry an integer, it is 96"),
-        ("mixer_channels", [96, 96], "a list, each entry a list, each entry an integer, it is [96, 96]"),
+        ("width", "wide", "a number; it is 'wide'"),
+        ("width", True, "a number; it is True"),
+        ("logits_relu", 1, "true or false; it is 1"),
+        ("pools", 1, "true or false or a list, each entry true or false; it is 1"),
+        ("head", 3, "a word; it is 3"),
+        ("normalization", False, "one of none, batch; it is False"),
+        ("channels", 96, "a list, each entry an integer; it is 96"),
+        ("mixer_channels", [96, 96], "a list, each entry a list, each entry an integer; it is [96, 96]"),
     ],
 )
 def test_a_value_of_another_type_is_refused(dial: str, value: Any, says: str) -> None:
