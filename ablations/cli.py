@@ -236,11 +236,16 @@ def run(
     started = time.monotonic()
     if quiet and json_lines:
         raise UserError("--quiet and --json-lines cannot go together: give one of them")
-    for given_too, name in ((dry_run, "--dry-run"), (log_models, "--log-models")):
-        if cluster and given_too:
-            raise UserError(f"{name} and --cluster cannot go together: leave one of them out")
+    for both, names in (
+        (dry_run and cluster is not None, "--dry-run and --cluster"),
+        (log_models and cluster is not None, "--log-models and --cluster"),
+        # It trains no networks, and would take for its own those that wait for the user's store.
+        (dry_run and log_models, "--dry-run and --log-models"),
+    ):
+        if both:
+            raise UserError(f"{names} cannot go together: leave one of them out")
     file = _study(study)
-    nodes = _connect(cluster) if cluster else None
+    nodes = None if cluster is None else _connect(cluster)
     machine = nodes.machine if nodes else detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)

@@ -490,6 +490,25 @@ def test_quiet_and_json_lines_exclude_each_other(command: Command) -> None:
     assert "--quiet and --json-lines cannot go together" in err
 
 
+def test_a_dry_run_takes_no_networks_that_wait_for_the_real_store(command: Command) -> None:
+    code, out, err = command("run", "s.yaml", "--dry-run", "--log-models")
+    assert (code, out) == (2, "")
+    assert "--dry-run and --log-models cannot go together" in err
+
+
+def test_an_empty_address_is_no_way_to_say_this_machine(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ablations import session
+    from ablations.execution.local import SetupError
+
+    def connect(address: str) -> None:
+        raise SetupError(f"{address!r} is no address")
+
+    monkeypatch.setattr(session, "connect", connect)
+    code, out, err = command("run", "s.yaml", "--cluster", "", "--max-minutes", "0")
+    assert (code, out) == (2, "")
+    assert "'' is no address" in err
+
+
 @pytest.mark.parametrize(
     ("is_terminal", "environment", "kind"),
     [
