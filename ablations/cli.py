@@ -387,7 +387,8 @@ def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: Ur
     console.print(printable(f"{name}, profile {recorded_at}: {progress.plan.question}"), soft_wrap=True)
     print_progress(progress, console)
     for trouble in stored.troubles:
-        console.print(trouble.sentence, soft_wrap=True)
+        console.print(printable(trouble.sentence), soft_wrap=True)
+    num_given_up = sum(trouble.num_given_up for trouble in stored.troubles)
     at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
     again = f"python -m ablations run {_runnable(study)} {at}"
     if holder is not None:
@@ -398,7 +399,9 @@ def status(study: StudyArgument, profile: ProfileOption = None, tracking_uri: Ur
             f"{clock_time(stored.heard_ms)}. If that run was killed, go on with: {again}"
         )
     elif progress.num_done < progress.num_trials or progress.count("failed"):
-        print(f"nothing runs it now. Go on with: {again}")
+        # What is given up is left alone otherwise.
+        only_given_up = progress.num_done == progress.num_trials and progress.count("failed") == num_given_up
+        print(f"nothing runs it now. Go on with: {again}{' --retry' if only_given_up else ''}")
     else:
         print(f"all is done. The report again: python -m ablations report {name} {at}")
 
