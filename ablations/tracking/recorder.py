@@ -7,12 +7,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import RunTag
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
@@ -314,8 +315,9 @@ def sync(tracking_uri: str, study: str, profile: str) -> int:
 def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -> None:
     """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
     with store_errors(tracking_uri):
-        text = json.dumps([asdict(look) for look in looks])
-        MlflowClient(tracking_uri).set_tag(parent_run_id, schema.LOOKS, text)
+        # All at once: what was read of half of them would be damaged.
+        tags = [RunTag(name, text) for name, text in schema.looks_tags(looks).items()]
+        MlflowClient(tracking_uri).log_batch(parent_run_id, tags=tags)
 
 
 def _name(spec: TrialSpec) -> str:
