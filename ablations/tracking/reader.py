@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from ablations.units import plural
 T = TypeVar("T")
 _IDS = TypeAdapter(list[str])
 _SESSION = TypeAdapter(dict[str, Any])
+_TIME_MS = re.compile(r"[0-9]{1,14}")
 
 
 @dataclass(frozen=True)
@@ -135,7 +137,9 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
             if keys.get(run.data.tags.get(schema.VARIANT, "")) == run.data.tags.get(schema.VARIANT_KEY)
         ]
         counts = _settled(found)
-        since_ms = int(parent.data.tags.get(schema.SINCE, parent.info.start_time))
+        since = parent.data.tags.get(schema.SINCE, "")
+        # An edited one is as good as none.
+        since_ms = int(since) if _TIME_MS.fullmatch(since) else parent.info.start_time
         under_way = [run for run in runs if run.info.status == "RUNNING"]
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000

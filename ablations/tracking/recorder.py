@@ -299,10 +299,13 @@ def sync(tracking_uri: str, study: str, profile: str) -> int:
     """Write what waits of a study to the store; the number of entries.
 
     Raises:
-        TrackingError: the store takes no more; the rest still waits.
+        TrackingError: the store takes no more, or a line is damaged; the rest still waits.
     """
     spool, writer = Spool(spool_path(tracking_uri, study, profile)), Writer(tracking_uri, study, profile)
     spool.close()
+    # A damaged line is told of before any is written.
+    for _ in spool:
+        pass
     count = 0
     while few := spool.first_few(writer.at_once):
         entries = together(few)

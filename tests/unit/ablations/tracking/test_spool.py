@@ -236,6 +236,22 @@ def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Pa
         assert stamps == [epoch["timestamp_ms"] for epoch in entry["epochs"]]
 
 
+def test_a_damaged_line_is_told_of_before_any_is_written(waiting_spool: tuple[str, Path]) -> None:
+    uri, path = waiting_spool
+    path.write_bytes(path.read_bytes().replace(b'{"kind": "end"', b'{"kind: "end"'))
+    with pytest.raises(TrackingError, match=r"line 6 of .* is damaged"):
+        sync(uri, "tiny", "starter")
+    assert num_waiting(uri, "tiny", "starter") == 6
+
+
+def test_labels_of_a_run_that_was_deleted_hold_nothing_up(new_store: Callable[[], str]) -> None:
+    uri = new_store()
+    Recorder(uri, PLAN, "text").close(True)
+    Spool(spool_path(uri, "tiny", "starter")).append({"kind": "labels", "trial_id": "0" * 16, "tags": {"a": "b"}})
+    assert sync(uri, "tiny", "starter") == 1
+    assert spools(uri) == []
+
+
 def test_what_is_written_again_after_a_kill_is_there_once(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     whole = path.read_bytes()
