@@ -270,7 +270,8 @@ class Recorder:
             ended_ms=max(running.started_ms, _now_ms()),
             epochs=[dict(vars(record)) for record in running.pending],
             result=result.to_json() if result else None,
-            weights=self._weights(spec) if result else None,
+            # A trial that failed has none of its own, but a run that was killed may have left some.
+            weights=self._weights(spec) if result and result.status == "finished" else None,
         )
         running.pending, running.flushed, running.flushed_at = [], True, time.monotonic()
         return entry
