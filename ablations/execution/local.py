@@ -28,6 +28,7 @@ from ablations.execution.scratch import ScratchFolder
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
 from ablations.units import in_words, mebibytes, plural
+from nin.config import ConfigError
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
 
@@ -365,9 +366,12 @@ class LocalExecutor:
         if longest is None:
             data = spec.config.data
             num_images = data.train_size or DATASETS[data.name].num_train
+            try:
+                macs = Workload.of(spec.config, spec.device).costs.macs
+            except ConfigError:
+                macs = 0  # a registered network that refuses a dial's tuned value; its trial will say so
             # Forward and backward take three times the forward pass, and a MAC is two FLOPs.
-            flops = 6 * Workload.of(spec.config, spec.device).costs.macs * num_images
-            return PATIENCE_SECONDS + flops / SLOWEST_FLOPS
+            return PATIENCE_SECONDS + 6 * macs * num_images / SLOWEST_FLOPS
         return PATIENCE_SECONDS + PATIENCE_EPOCHS * longest
 
     def _give_up(self, worker: _Worker) -> Ended:
