@@ -230,11 +230,12 @@ class Recorder:
         try:
             self._put("end", status="FINISHED" if complete else "KILLED", ended_ms=_now_ms())
         finally:
+            # On a full disk, too: whoever runs the study next has the spool.
             self._spool.close()
-        self._thread.join(SOON_SECONDS)
-        if self._thread.is_alive() and self.trouble is None:
-            self._warn(f"writing {self.waiting} to MLflow")
-        self._thread.join()
+            self._thread.join(SOON_SECONDS)
+            if self._thread.is_alive() and self.trouble is None:
+                self._warn(f"writing {self.waiting} to MLflow")
+            self._thread.join()
 
     def _put_text(self, file: str, text: str, tags: Mapping[str, str] | None = None) -> None:
         self._put("text", file=file, text=text, tags=dict(tags or {}))

@@ -21,7 +21,7 @@ from ablations.tracking import recorder as recorder_module
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
 from ablations.tracking.schema import TrackingError
-from ablations.tracking.spool import Spool, num_waiting, spool_path, spools
+from ablations.tracking.spool import Entry, Spool, num_waiting, spool_path, spools
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
 
@@ -218,6 +218,23 @@ def state(uri: str) -> list[tuple[object, ...]]:
         info = (run.info.run_name, run.info.status, run.info.end_time)
         found.append((*info, sorted(rows), sorted(run.data.params.items()), sorted(tags.items())))
     return sorted(found)
+
+
+def test_a_full_disk_at_the_end_leaves_no_thread_that_writes(
+    new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Writer.write
+    monkeypatch.setattr(Writer, "write", lambda *given: (time.sleep(0.2), write(*given)))
+    recorder = Recorder(new_store(), PLAN, "text")
+
+    def full(entry: Entry) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorder._spool, "append", full)
+    with pytest.raises(OSError, match="No space left"):
+        recorder.close(True)
+    assert not recorder._thread.is_alive()
+    assert recorder.waiting is None
 
 
 def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Path]) -> None:
