@@ -69,6 +69,12 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
         trials = [trial for trial in map(schema.recorded, runs) if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
+        for trial in trials:
+            if not plan.searches(trial.hyperparameters):
+                raise schema.TrackingError(
+                    f"the tags of run {trial.run_id} are not as recorded (its hyperparameters are not of the search space). Delete "
+                    f"the run in MLflow, and run the study again."
+                )
         counts = _settled(found)
         if counts is not None:
             trials = [replace(t, count=counts[t.result.trial_id]) for t in trials if t.result.trial_id in counts]

@@ -138,6 +138,10 @@ def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Store) -> 
     [
         ("hyperparameters", "[1]"),
         ("hyperparameters", "[" * 4000),
+        ("hyperparameters", '{"x": 1}'),
+        ("hyperparameters", '{"model.mixers": 3}'),
+        ("hyperparameters", '{"train.lr": "a"}'),
+        ("hyperparameters", '{"train.lr": 5e9}'),
         ("phase", "<script>"),
         ("seed", "nought"),
         ("number", "1e9"),

@@ -255,7 +255,7 @@ def test_a_long_trial_is_written_whole(uri: str) -> None:
 
 def test_a_study_reads_back_exactly_as_it_was_recorded(uri: str) -> None:
     recorder = Recorder(uri, PLAN, "text")
-    values = {"train.lr": 0.1 + 0.2}
+    values = {"train.lr": (0.1 + 0.2) / 3}
     confirm = PLAN.trial("two", "confirm", 0, values)
     tune = PLAN.trial("one", "tune", 1, {"train.lr": 1 / 7}, 5)
     record_trial(recorder, confirm, awkward(confirm))
