@@ -501,7 +501,9 @@ def test_status_says_why_a_trial_failed_and_how_it_is_tried_again(
     assert code == 0
     assert "it says \\x1b]0;owned\\x07" in out
     assert "\x1b" not in out
-    assert out.endswith(f"nothing runs it now. Go on with: python -m ablations run STUDY_FILE --profile starter{option}\n")
+    assert out.endswith(
+        f"nothing runs it now. Go on with: python -m ablations run STUDY_FILE --profile starter{option}\n"
+    )
 
 
 def test_status_names_who_runs_it(command: Command, store: str) -> None:

@@ -122,7 +122,9 @@ def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
 
 def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Store) -> None:
     store.client.delete_tag(store.run("trial").info.run_id, schema.TRIAL_ID)
-    with pytest.raises(TrackingError, match=r"the tags of run .* are not as recorded \(KeyError: 'ablations.trial_id'\)"):
+    with pytest.raises(
+        TrackingError, match=r"the tags of run .* are not as recorded \(KeyError: 'ablations.trial_id'\)"
+    ):
         Recorder(store.uri, PLAN, "text")
 
 

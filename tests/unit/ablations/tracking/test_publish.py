@@ -115,7 +115,7 @@ def test_a_registered_network_has_the_dials_that_vary_too(uri: str, report: Path
     whole = summary(uri)
     two = whole["two"]
     own = replace(two, workload=replace(two.workload, model=RegisteredModel("own", "own 1.0", (("mixers", 2),))))
-    publish(uri, replace(whole, variants=(own,) + whole.variants[1:]), "", report)
+    publish(uri, replace(whole, variants=(own, *whole.variants[1:])), "", report)
     assert {name: run.data.params["model.mixers"] for name, run in rows(uri).items()} == {"two": "2", "one": "1"}
 
 
