@@ -27,7 +27,7 @@ from ablations.execution.probe import MOST, Probe, best_number, train_for_a_mome
 from ablations.execution.scratch import ScratchFolder
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
-from ablations.units import in_words, mebibytes, plural
+from ablations.units import in_words, mebibytes, plural, printable
 from nin.config import ConfigError
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
@@ -422,6 +422,8 @@ class LocalExecutor:
 
 def failure(spec: TrialSpec, reason: Reason, message: str) -> TrialResult:
     """How a trial failed. One that ran out of memory, and whose batch cannot be split, is told which batch to choose."""
+    # A store refuses some of what libraries say, such as bytes of a path that are no text, and with it all that waits behind.
+    message = printable(message)
     workload = Workload.of(spec.config, spec.device)
     if reason == "out_of_memory" and workload.has_batch_statistics and workload.batch_size > 1:
         half = replace(workload, batch_size=workload.batch_size // 2)

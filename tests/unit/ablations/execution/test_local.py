@@ -139,6 +139,11 @@ def test_a_network_that_cannot_be_counted_fails_its_trial_and_not_the_run(execut
     assert "no installed package registers the network 'gone'" in (result.message or "")
 
 
+def test_why_a_trial_failed_is_text_that_every_store_takes() -> None:
+    result = local.failure(tiny.trial(), "error", "OSError: /data/\udcff\0\x1b[31m\nno such file: \u00fc")
+    assert result.message == "OSError: /data/\\udcff\\x00\\x1b[31m\nno such file: \u00fc"
+
+
 def test_a_damaged_checkpoint_is_told_to_people(tmp_path: Path) -> None:
     told: list[str] = []
     executor = LocalExecutor(ONE_CORE, tmp_path / "data", tmp_path, told.append)
