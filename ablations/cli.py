@@ -249,11 +249,16 @@ def run(
     started = time.monotonic()
     if quiet and json_lines:
         raise UserError("--quiet and --json-lines cannot go together: give one of them")
-    for given_too, name in ((dry_run, "--dry-run"), (log_models, "--log-models")):
-        if cluster and given_too:
-            raise UserError(f"{name} and --cluster cannot go together: leave one of them out")
+    for both, names in (
+        (dry_run and cluster is not None, "--dry-run and --cluster"),
+        (log_models and cluster is not None, "--log-models and --cluster"),
+        # It trains no networks, and would take for its own those that wait for the user's store.
+        (dry_run and log_models, "--dry-run and --log-models"),
+    ):
+        if both:
+            raise UserError(f"{names} cannot go together: leave one of them out")
     file = _study(study)
-    nodes = _connect(cluster) if cluster else None
+    nodes = None if cluster is None else _connect(cluster)
     machine = nodes.machine if nodes else detect()
     name, why = _choose_profile(file, profile, machine)
     planned = _plan(file, name, machine, extend=extend)
@@ -397,7 +402,8 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
     console.print(printable(f"{name}, profile {recorded_at}: {progress.plan.question}"), soft_wrap=True)
     print_progress(progress, console)
     for trouble in stored.troubles:
-        console.print(trouble.sentence, soft_wrap=True)
+        console.print(printable(trouble.sentence), soft_wrap=True)
+    num_given_up = sum(trouble.num_given_up for trouble in stored.troubles)
     at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
     again = f"python -m ablations run {_runnable(study)} {at}"
     if holder is not None:
@@ -408,7 +414,9 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
             f"{clock_time(stored.heard_ms)}. If that run was killed, go on with: {again}"
         )
     elif progress.num_done < progress.num_trials or progress.count("failed"):
-        print(f"nothing runs it now. Go on with: {again}")
+        # What is given up is left alone otherwise.
+        only_given_up = progress.num_done == progress.num_trials and progress.count("failed") == num_given_up
+        print(f"nothing runs it now. Go on with: {again}{' --retry' if only_given_up else ''}")
     else:
         print(f"all is done. The report again: python -m ablations report {name} {at}")
 

@@ -246,6 +246,11 @@ class Plan:
         """Images that one epoch trains on."""
         return _num_train(self.data)
 
+    def searches(self, hyperparameters: Mapping[str, Any]) -> bool:
+        """Whether these values, by key, are ones that the search may come upon."""
+        space = self.search_space
+        return all(key in space and _inside(value, space[key]) for key, value in hyperparameters.items())
+
     def workload(self, variant: str, hyperparameters: Mapping[str, Any] | None = None) -> Workload:
         """What the variant's costs are counted and measured for: its tuned values, and until they are known the base's."""
         return Workload.of(self._config(variant, hyperparameters or {}), self.device)

@@ -62,6 +62,7 @@ class Study:
         tracking_uri: str | None = None,
         data_dir: str | PathLike[str] | None = None,
         max_minutes: float | None = None,
+        retry: bool = False,
     ) -> Ran:
         """Train what is missing, record it in MLflow, and look at the results, as the command `run` does, but for its report.
 
@@ -74,6 +75,7 @@ class Study:
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
             data_dir: folder of the data sets; None: $ABLATIONS_DATA, else `data` in this folder.
             max_minutes: stop after this time, between epochs; None trains to the end.
+            retry: try trials again that were given up after three failed attempts.
 
         Returns:
             How it ended, and the summary with its verdicts, which is recorded as a look.
@@ -106,6 +108,7 @@ class Study:
             tracking_uri=tracking_uri or default_uri(),
             command=f"ablations.load({self.file.path!r}).run({profile!r}{', extend=True' if extend else ''})",
             deadline=None if max_minutes is None else started + 60 * max_minutes,
+            retry=retry,
         )
         if ran.outcome.state == "interrupted":
             raise KeyboardInterrupt("what is done is kept, and the same call goes on")

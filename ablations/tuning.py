@@ -86,10 +86,16 @@ class VariantTuner:
     def report(self, spec: TrialSpec, record: EpochRecord) -> Order:
         """What a search trial should do after an epoch."""
         for trial in self._open.get(spec.id, [])[:1]:
-            trial.report(record.validation_accuracy_percent, record.epoch)
+            # A trial that failed and is tried again tells its first epochs again.
+            if record.epoch not in self._reported(trial):
+                trial.report(record.validation_accuracy_percent, record.epoch)
             if self._plan.tuning.pruner != "none" and record.epoch < spec.config.train.epochs and trial.should_prune():
                 return "prune"
         return "go"
+
+    def _reported(self, trial: optuna.Trial) -> Mapping[int, float]:
+        """What a trial has reported, by epoch."""
+        return self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
 
     def tell(self, result: TrialResult) -> None:
         """Take in how one of the trials asked for ended."""
@@ -99,7 +105,7 @@ class VariantTuner:
 
     def _tell_optuna(self, trial: optuna.Trial, result: TrialResult) -> None:
         # A recorded trial has reported nothing in this run; pruner and sampler look at every epoch.
-        reported = self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
+        reported = self._reported(trial)
         for record in result.epochs:
             if record.epoch not in reported:
                 trial.report(record.validation_accuracy_percent, record.epoch)

@@ -187,9 +187,9 @@ class ClusterExecutor:
 
     @property
     def num_workers(self) -> int:
-        """Trials that there is room for now; nodes come and go."""
+        """Trials that there is room for now; nodes come and go. With none left there is still one, which waits for a node."""
         if time.monotonic() - self._counted_at > NODES_SECONDS:
-            self._num_workers = sum(_room(node, self._node.device) for node in _nodes())
+            self._num_workers = max(1, sum(_room(node, self._node.device) for node in _nodes()))
             self._counted_at = time.monotonic()
         return self._num_workers
 
@@ -199,8 +199,9 @@ class ClusterExecutor:
         Raises:
             RuntimeError: every worker is busy.
         """
-        if len(self._waiting) + sum(place.spec is not None for place in self._places) >= self.num_workers:
-            raise RuntimeError(f"all {self.num_workers} workers are busy")
+        # What the caller was told: nodes that were lost since then make the trial wait.
+        if len(self._waiting) + sum(place.spec is not None for place in self._places) >= self._num_workers:
+            raise RuntimeError(f"all {self._num_workers} workers are busy")
         self._told[spec.id] = 0
         self._waiting.append(spec)
         self._assign()

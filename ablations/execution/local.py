@@ -27,7 +27,8 @@ from ablations.execution.probe import MOST, Probe, best_number, train_for_a_mome
 from ablations.execution.scratch import ScratchFolder
 from ablations.plan import Machine
 from ablations.trial import Device, Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
-from ablations.units import in_words, mebibytes, plural, raised
+from ablations.units import in_words, mebibytes, plural, printable, raised
+from nin.config import ConfigError
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
 
@@ -365,9 +366,12 @@ class LocalExecutor:
         if longest is None:
             data = spec.config.data
             num_images = data.train_size or DATASETS[data.name].num_train
+            try:
+                macs = Workload.of(spec.config, spec.device).costs.macs
+            except ConfigError:
+                macs = 0  # a registered network that refuses a dial's tuned value; its trial will say so
             # Forward and backward take three times the forward pass, and a MAC is two FLOPs.
-            flops = 6 * Workload.of(spec.config, spec.device).costs.macs * num_images
-            return PATIENCE_SECONDS + flops / SLOWEST_FLOPS
+            return PATIENCE_SECONDS + 6 * macs * num_images / SLOWEST_FLOPS
         return PATIENCE_SECONDS + PATIENCE_EPOCHS * longest
 
     def _give_up(self, worker: _Worker) -> Ended:
@@ -418,6 +422,8 @@ class LocalExecutor:
 
 def failure(spec: TrialSpec, reason: Reason, message: str) -> TrialResult:
     """How a trial failed. One that ran out of memory, and whose batch cannot be split, is told which batch to choose."""
+    # A store refuses some of what libraries say, such as bytes of a path that are no text, and with it all that waits behind.
+    message = printable(message)
     workload = Workload.of(spec.config, spec.device)
     if reason == "out_of_memory" and workload.has_batch_statistics and workload.batch_size > 1:
         half = replace(workload, batch_size=workload.batch_size // 2)

@@ -12,6 +12,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
+from ablations.models import dials
 from ablations.stats import paired_interval
 from ablations.tracking import schema
 from ablations.tracking.store import store_errors
@@ -128,8 +129,8 @@ def _settings(summary: StudySummary, variant: VariantSummary) -> dict[str, str]:
     varied = dict.fromkeys(key for each in summary.variants for key in (*each.changes, *each.tuned))
     for key in varied:
         section, name = key.split(".", 1)
-        if key not in own and section == "model" and hasattr(variant.workload.model, name):
-            own[key] = getattr(variant.workload.model, name)
+        if key not in own and section == "model" and name in dials(variant.workload.model):
+            own[key] = dials(variant.workload.model)[name]
     return {key: str(own[key]) for key in varied if key in own}
 
 

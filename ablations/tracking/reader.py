@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from ablations.units import plural
 T = TypeVar("T")
 _IDS = TypeAdapter(list[str])
 _SESSION = TypeAdapter(dict[str, Any])
+_TIME_MS = re.compile(r"[0-9]{1,14}")
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,12 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
         trials = [trial for trial in map(schema.recorded, runs) if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
+        for trial in trials:
+            if not plan.searches(trial.hyperparameters):
+                raise schema.TrackingError(
+                    f"the tags of run {trial.run_id} are not as recorded (its hyperparameters are not of the search space). Delete "
+                    f"the run in MLflow, and run the study again."
+                )
         counts = _settled(found)
         if counts is not None:
             trials = [replace(t, count=counts[t.result.trial_id]) for t in trials if t.result.trial_id in counts]
@@ -135,7 +143,9 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
             if keys.get(run.data.tags.get(schema.VARIANT, "")) == run.data.tags.get(schema.VARIANT_KEY)
         ]
         counts = _settled(found)
-        since_ms = int(parent.data.tags.get(schema.SINCE, parent.info.start_time))
+        since = parent.data.tags.get(schema.SINCE, "")
+        # An edited one is as good as none.
+        since_ms = int(since) if _TIME_MS.fullmatch(since) else parent.info.start_time
         under_way = [run for run in runs if run.info.status == "RUNNING"]
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000

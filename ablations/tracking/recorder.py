@@ -7,12 +7,13 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from mlflow import MlflowClient
+from mlflow.entities import RunTag
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
@@ -229,11 +230,12 @@ class Recorder:
         try:
             self._put("end", status="FINISHED" if complete else "KILLED", ended_ms=_now_ms())
         finally:
+            # On a full disk, too: whoever runs the study next has the spool.
             self._spool.close()
-        self._thread.join(SOON_SECONDS)
-        if self._thread.is_alive() and self.trouble is None:
-            self._warn(f"writing {self.waiting} to MLflow")
-        self._thread.join()
+            self._thread.join(SOON_SECONDS)
+            if self._thread.is_alive() and self.trouble is None:
+                self._warn(f"writing {self.waiting} to MLflow")
+            self._thread.join()
 
     def _put_text(self, file: str, text: str, tags: Mapping[str, str] | None = None) -> None:
         self._put("text", file=file, text=text, tags=dict(tags or {}))
@@ -269,7 +271,8 @@ class Recorder:
             ended_ms=max(running.started_ms, _now_ms()),
             epochs=[dict(vars(record)) for record in running.pending],
             result=result.to_json() if result else None,
-            weights=self._weights(spec) if result else None,
+            # A trial that failed has none of its own, but a run that was killed may have left some.
+            weights=self._weights(spec) if result and result.status == "finished" else None,
         )
         running.pending, running.flushed, running.flushed_at = [], True, time.monotonic()
         return entry
@@ -298,10 +301,13 @@ def sync(tracking_uri: str, study: str, profile: str) -> int:
     """Write what waits of a study to the store; the number of entries.
 
     Raises:
-        TrackingError: the store takes no more; the rest still waits.
+        TrackingError: the store takes no more, or a line is damaged; the rest still waits.
     """
     spool, writer = Spool(spool_path(tracking_uri, study, profile)), Writer(tracking_uri, study, profile)
     spool.close()
+    # A damaged line is told of before any is written.
+    for _ in spool:
+        pass
     count = 0
     while few := spool.first_few(writer.at_once):
         entries = together(few)
@@ -314,8 +320,9 @@ def sync(tracking_uri: str, study: str, profile: str) -> int:
 def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -> None:
     """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
     with store_errors(tracking_uri):
-        text = json.dumps([asdict(look) for look in looks])
-        MlflowClient(tracking_uri).set_tag(parent_run_id, schema.LOOKS, text)
+        # All at once: what was read of half of them would be damaged.
+        tags = [RunTag(name, text) for name, text in schema.looks_tags(looks).items()]
+        MlflowClient(tracking_uri).log_batch(parent_run_id, tags=tags)
 
 
 def _name(spec: TrialSpec) -> str:

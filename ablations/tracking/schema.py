@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gc
+import itertools
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
@@ -63,6 +64,8 @@ _TYPES = get_type_hints(EpochRecord)
 _LOOKS = TypeAdapter(list[Look])
 _TRIAL = TypeAdapter(RecordedTrial)
 PAGE = 1000
+MAX_TAG_CHARACTERS = 5000
+"""Of a longer value of a tag MLflow may drop the rest."""
 
 
 _SQLITE = "sqlite:///"
@@ -287,14 +290,28 @@ def stored_measurements(client: MlflowClient, parent: Run) -> dict[str, Measurem
         return {}  # another version's: as good as none, and the next run measures anew
 
 
+def looks_tags(looks: Iterable[Look]) -> dict[str, str]:
+    """The looks taken at a study's results as tags; `stored_looks` is the inverse."""
+    text = json.dumps([asdict(look) for look in looks])
+    pieces = [text[start : start + MAX_TAG_CHARACTERS] for start in range(0, len(text), MAX_TAG_CHARACTERS)]
+    return dict(zip(_looks_names(), pieces, strict=False))
+
+
+def _looks_names() -> Iterator[str]:
+    yield LOOKS
+    yield from (f"{LOOKS}.{number}" for number in itertools.count(2))
+
+
 def stored_looks(parent: Run) -> list[Look]:
     """The looks taken at a study's results, the first one first.
 
     Raises:
         TrackingError: they were recorded by another version of the suite.
     """
+    tags = parent.data.tags
+    text = "".join(tags[name] for name in itertools.takewhile(tags.__contains__, _looks_names()))
     try:
-        return _LOOKS.validate_json(parent.data.tags.get(LOOKS, "[]"))
+        return _LOOKS.validate_json(text or "[]")
     except ValueError as error:
         raise TrackingError(
             f"the tag {LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited. "

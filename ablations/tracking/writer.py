@@ -70,7 +70,7 @@ class Writer:
             self.measurements = schema.stored_measurements(self._client, parent) if parent else {}
             same: dict[str, list[Run]] = {}
             for run in schema.children(self._client, self._experiment):
-                same.setdefault(run.data.tags[schema.TRIAL_ID], []).append(run)
+                same.setdefault(schema.label(run).trial_id, []).append(run)
             runs = {trial_id: self._only(each, schema.STATUS) for trial_id, each in same.items()}
             for run in runs.values():
                 if run.info.status == "RUNNING":
@@ -114,7 +114,9 @@ class Writer:
             case "trial":
                 self._write_trial(entry)
             case "labels":
-                self._client.log_batch(self._run_ids[entry["trial_id"]], tags=_tags(entry["tags"]))
+                # Of a run that was deleted meanwhile there is nothing to label.
+                if run_id := self._run_ids.get(entry["trial_id"]):
+                    self._client.log_batch(run_id, tags=_tags(entry["tags"]))
             case "text":
                 self._keep(self._parent, entry["text"], entry["file"])
                 self._client.log_batch(self._parent, tags=_tags(entry["tags"]))

@@ -489,6 +489,36 @@ def test_status_shows_a_question_and_does_not_obey_it(command: Command, store: s
     assert (code, out.splitlines()[0]) == (0, "tiny, profile starter: Is it\\x1b]0;owned\\x07 \\u202e?")
 
 
+@pytest.mark.parametrize(("num_attempts", "option"), [(2, ""), (3, " --retry")])
+def test_status_says_why_a_trial_failed_and_how_it_is_tried_again(
+    num_attempts: int, option: str, command: Command, store: str
+) -> None:
+    import tiny
+    from waiting import Recorder
+
+    from ablations.trial import TrialResult
+
+    search = TEXT[TEXT.index("search_space:") : TEXT.index("seeds: 2")]
+    text = edited(("study: tiny", "study: sad"), (search, ""), ("seeds: 2", "seeds: 1"))
+    plan = planned(text)
+    recorder = Recorder(store, plan, text)
+    for name in ("two", "one", "wide"):
+        spec = plan.trial(name, "confirm", 0, {})
+        failed = TrialResult(
+            spec.id, "failed", message="it says \x1b]0;owned\x07", reason="error", num_attempts=num_attempts
+        )
+        recorder.start(spec)
+        recorder.end(spec, failed if name == "one" else tiny.result(spec))
+    recorder.close(True)
+    code, out, _ = command("status", "sad")
+    assert code == 0
+    assert "it says \\x1b]0;owned\\x07" in out
+    assert "\x1b" not in out
+    assert out.endswith(
+        f"nothing runs it now. Go on with: python -m ablations run STUDY_FILE --profile starter{option}\n"
+    )
+
+
 def test_status_names_who_runs_it(command: Command, store: str) -> None:
     from ablations.tracking.lock import hold
 
@@ -501,6 +531,25 @@ def test_quiet_and_json_lines_exclude_each_other(command: Command) -> None:
     code, out, err = command("run", "s.yaml", "--quiet", "--json-lines")
     assert (code, out) == (2, "")
     assert "--quiet and --json-lines cannot go together" in err
+
+
+def test_a_dry_run_takes_no_networks_that_wait_for_the_real_store(command: Command) -> None:
+    code, out, err = command("run", "s.yaml", "--dry-run", "--log-models")
+    assert (code, out) == (2, "")
+    assert "--dry-run and --log-models cannot go together" in err
+
+
+def test_an_empty_address_is_no_way_to_say_this_machine(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ablations import session
+    from ablations.execution.local import SetupError
+
+    def connect(address: str) -> None:
+        raise SetupError(f"{address!r} is no address")
+
+    monkeypatch.setattr(session, "connect", connect)
+    code, out, err = command("run", "s.yaml", "--cluster", "", "--max-minutes", "0")
+    assert (code, out) == (2, "")
+    assert "'' is no address" in err
 
 
 @pytest.mark.parametrize(

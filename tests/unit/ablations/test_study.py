@@ -24,6 +24,7 @@ from ablations.execution.local import SetupError
 from ablations.loading import StudyFileError
 from ablations.study import Study
 from ablations.tracking.recorder import Recorder
+from ablations.trial import Ended, TrialResult
 from nin.config import ConfigError
 
 PAGE = Path(__file__).parents[3] / "docs" / "python.md"
@@ -115,6 +116,22 @@ def test_a_study_runs_once(runnable: Study) -> None:
 
 def test_a_budget_ends_a_run(runnable: Study) -> None:
     assert runnable.run("starter", max_minutes=0).outcome.state == "budget"
+
+
+def test_what_is_given_up_is_tried_again_where_that_is_asked_for(
+    runnable: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Failing(DryExecutor):
+        def wait(self, *given: Any) -> list[Ended]:
+            ended = super().wait(*given)
+            return [Ended(each.spec, TrialResult(each.spec.id, "failed", message="out of luck")) for each in ended]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "local_executor", lambda *given: Failing(num_workers=2))
+        assert runnable.run("starter").outcome.failures
+        assert runnable.run("starter").outcome.given_up
+    assert runnable.run("starter").outcome.given_up
+    assert runnable.run("starter", retry=True).outcome.given_up == ()
 
 
 def test_an_interrupt_is_one_and_the_run_goes_on(runnable: Study, monkeypatch: pytest.MonkeyPatch) -> None:

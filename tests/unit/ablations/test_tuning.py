@@ -456,3 +456,13 @@ def test_neither_the_first_epoch_nor_the_last_is_pruned(epoch: int, order: str) 
         tuner.tell(tiny.result(spec, 90.0))
     (spec,) = tuner.ask()
     assert tuner.report(spec, tiny.record(epoch, 1.0)) == order
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_trial_that_is_tried_again_may_tell_its_epochs_again() -> None:
+    tuner = VariantTuner(tuning_plan(pruner="median"), "two")
+    (spec,) = tuner.ask()
+    for _ in range(2):
+        assert tuner.report(spec, tiny.record(1, 50.0)) == "go"
+    tuner.tell(tiny.result(spec, 90.0))
+    assert tuner.ask() != [spec]

@@ -116,6 +116,24 @@ def test_a_run_without_a_node_says_so_and_waits(
     assert until_ended(executor).result.status == "finished"  # type: ignore[union-attr]
 
 
+def test_nodes_that_are_lost_between_trials_make_the_next_one_wait(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [{"Resources": {"CPU": 2.0}}]
+    monkeypatch.setattr(cluster, "_nodes", lambda: nodes)
+    monkeypatch.setattr(cluster, "NODES_SECONDS", -1.0)  # counted each time
+    monkeypatch.setattr(cluster.ClusterExecutor, "_new_place", lambda self: cluster._Place(None, object()))
+    here = cluster.Node("cpu", bf16=False, processor="an abacus", software={})
+    machine = cluster.Machine("cpu", bf16=False, num_workers=2, description="")
+    executor = cluster.ClusterExecutor(cluster.Cluster(machine, here, ()), tmp_path / "data", tmp_path)
+    assert executor.num_workers == 2
+    executor.submit(tiny.trial(seed=0))
+    nodes.clear()
+    executor.submit(tiny.trial(seed=1))  # there was room for it when that was asked for
+    assert executor.num_workers == 1  # the run is not at its end
+    executor.close()
+
+
 @pytest.mark.parametrize(
     ("address", "message"),
     [

@@ -22,6 +22,7 @@ from ablations.execution import local
 from ablations.execution.data import DataSource
 from ablations.execution.local import LocalExecutor, SetupError
 from ablations.execution.train import run_trial
+from ablations.models import RegisteredModel
 from ablations.plan import Machine
 from ablations.trial import Ended, EpochRecord, Order, TrialSpec
 
@@ -125,6 +126,22 @@ def test_a_slow_epoch_is_no_hang() -> None:
     executor._longest_epoch["two"] = 600.0
     assert executor._patience_seconds(spec) == local.PATIENCE_SECONDS + 20 * 600
     executor.close()
+
+
+def test_a_network_that_cannot_be_counted_fails_its_trial_and_not_the_run(executor: LocalExecutor) -> None:
+    spec = tiny.trial()
+    refusing = replace(spec, config=replace(spec.config, model=RegisteredModel("gone", "gone 1.0", ())))
+    assert executor._patience_seconds(refusing) == local.PATIENCE_SECONDS
+    executor.submit(refusing)
+    result = until_ended(executor).result
+    assert result is not None
+    assert (result.status, result.reason) == ("failed", "error")
+    assert "no installed package registers the network 'gone'" in (result.message or "")
+
+
+def test_why_a_trial_failed_is_text_that_every_store_takes() -> None:
+    result = local.failure(tiny.trial(), "error", "OSError: /data/\udcff\0\x1b[31m\nno such file: \u00fc")
+    assert result.message == "OSError: /data/\\udcff\\x00\\x1b[31m\nno such file: \u00fc"
 
 
 def test_a_damaged_checkpoint_is_told_to_people(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from ablations.analysis import summarize
 from ablations.reporting.render import write_report
 from ablations.tracking import schema
 from ablations.tracking.lock import hold
-from ablations.tracking.reader import read_study, recorded_studies
+from ablations.tracking.reader import read_progress, read_study, recorded_studies
 from ablations.tracking.schema import TrackingError
 from ablations.tracking.store import shown_uri
 from ablations.trial import content_hash
@@ -120,11 +120,30 @@ def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
 # Results
 
 
+def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Store) -> None:
+    store.client.delete_tag(store.run("trial").info.run_id, schema.TRIAL_ID)
+    with pytest.raises(
+        TrackingError, match=r"the tags of run .* are not as recorded \(KeyError: 'ablations.trial_id'\)"
+    ):
+        Recorder(store.uri, PLAN, "text")
+
+
+@pytest.mark.parametrize("value", ["yesterday", "9" * 40, "-1"])
+def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Store) -> None:
+    run = store.run("study")
+    store.client.set_tag(run.info.run_id, schema.SINCE, value)
+    assert read_progress(store.uri, "tiny", "starter").since_ms == run.info.start_time
+
+
 @pytest.mark.parametrize(
     ("tag", "value"),
     [
         ("hyperparameters", "[1]"),
         ("hyperparameters", "[" * 4000),
+        ("hyperparameters", '{"x": 1}'),
+        ("hyperparameters", '{"model.mixers": 3}'),
+        ("hyperparameters", '{"train.lr": "a"}'),
+        ("hyperparameters", '{"train.lr": 5e9}'),
         ("phase", "<script>"),
         ("seed", "nought"),
         ("number", "1e9"),

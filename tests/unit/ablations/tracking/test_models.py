@@ -14,7 +14,8 @@ from mlflow.exceptions import MlflowException
 from waiting import Recorder
 
 from ablations.tracking.recorder import sync
-from ablations.tracking.spool import Spool, spool_path
+from ablations.tracking.spool import Entry, Spool, spool_path
+from ablations.trial import TrialResult
 from nin.model import build
 
 PLAN = tiny.plan(search_space={})
@@ -53,6 +54,21 @@ def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable
         spool.append(entry)
     assert sync(uri, "tiny", "starter") == len(entries)
     torch.testing.assert_close(mlflow.pytorch.load_model(f"runs:/{runs[spec.id]}/model")(images), model(images))
+
+
+def test_weights_that_a_killed_run_has_left_are_no_model_of_a_trial_that_fails(
+    new_store: Callable[[], str], tmp_path: Path
+) -> None:
+    spec = PLAN.trial("two", "confirm", 0, {})
+    weights = tmp_path / f"{spec.id}.pt"
+    weights.touch()
+    recorder = Recorder(new_store(), PLAN, "text", weights_dir=tmp_path)
+    entries: list[Entry] = []
+    recorder._spool.append = entries.append  # type: ignore[method-assign]
+    recorder.start(spec)
+    recorder.end(spec, TrialResult(spec.id, "failed", message="out of luck", reason="error"))
+    assert entries[-1]["weights"] is None
+    recorder._spool.close()
 
 
 def test_a_network_of_which_no_model_can_be_made_costs_no_trial(new_store: Callable[[], str], tmp_path: Path) -> None:

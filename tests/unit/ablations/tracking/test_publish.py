@@ -13,6 +13,7 @@ from mlflow.entities import Run
 from waiting import Recorder
 
 from ablations.analysis import StudySummary
+from ablations.models import RegisteredModel
 from ablations.session import look
 from ablations.tracking.publish import publish
 from ablations.tracking.schema import TrackingError
@@ -108,6 +109,14 @@ def test_a_variant_has_a_run_with_its_mean_and_what_it_differs_by(uri: str, repo
     assert one.data.metrics["difference_points_lower"] < -10 < one.data.metrics["difference_points_upper"]
     assert "one against two" in one.data.tags["mlflow.note.content"]
     assert "difference_points" not in rows(uri)["two"].data.metrics
+
+
+def test_a_registered_network_has_the_dials_that_vary_too(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    two = whole["two"]
+    own = replace(two, workload=replace(two.workload, model=RegisteredModel("own", "own 1.0", (("mixers", 2),))))
+    publish(uri, replace(whole, variants=(own, *whole.variants[1:])), "", report)
+    assert {name: run.data.params["model.mixers"] for name, run in rows(uri).items()} == {"two": "2", "one": "1"}
 
 
 def test_the_same_report_once_more_makes_no_other_run(uri: str, report: Path) -> None:

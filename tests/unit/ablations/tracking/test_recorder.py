@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -254,7 +255,7 @@ def test_a_long_trial_is_written_whole(uri: str) -> None:
 
 def test_a_study_reads_back_exactly_as_it_was_recorded(uri: str) -> None:
     recorder = Recorder(uri, PLAN, "text")
-    values = {"train.lr": 0.1 + 0.2}
+    values = {"train.lr": (0.1 + 0.2) / 3}
     confirm = PLAN.trial("two", "confirm", 0, values)
     tune = PLAN.trial("one", "tune", 1, {"train.lr": 1 / 7}, 5)
     record_trial(recorder, confirm, awkward(confirm))
@@ -440,6 +441,15 @@ def test_looks_come_back_in_order(uri: str) -> None:
     looks = (PLAN.this_look, tiny.plan(seeds=3).this_look)
     record_looks(uri, stored.provenance["parent_run_id"], looks)
     assert read_study(uri, "tiny", "starter").looks == looks
+
+
+def test_looks_at_hundreds_of_variants_come_back_whole(uri: str) -> None:
+    Recorder(uri, PLAN, "text").close(True)
+    parent_run_id = read_study(uri, "tiny", "starter").provenance["parent_run_id"]
+    wide = replace(PLAN.this_look, contrasts=PLAN.this_look.contrasts * 500)
+    for looks in ((wide,), (wide, wide)):
+        record_looks(uri, parent_run_id, looks)
+        assert read_study(uri, "tiny", "starter").looks == looks
 
 
 def test_looks_of_another_version_are_an_error_in_words(uri: str) -> None:

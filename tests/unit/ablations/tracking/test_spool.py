@@ -21,7 +21,7 @@ from ablations.tracking import recorder as recorder_module
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
 from ablations.tracking.schema import TrackingError
-from ablations.tracking.spool import Spool, num_waiting, spool_path, spools
+from ablations.tracking.spool import Entry, Spool, num_waiting, spool_path, spools
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
 
@@ -220,6 +220,23 @@ def state(uri: str) -> list[tuple[object, ...]]:
     return sorted(found)
 
 
+def test_a_full_disk_at_the_end_leaves_no_thread_that_writes(
+    new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Writer.write
+    monkeypatch.setattr(Writer, "write", lambda *given: (time.sleep(0.2), write(*given)))
+    recorder = Recorder(new_store(), PLAN, "text")
+
+    def full(entry: Entry) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorder._spool, "append", full)
+    with pytest.raises(OSError, match="No space left"):
+        recorder.close(True)
+    assert not recorder._thread.is_alive()
+    assert recorder.waiting is None
+
+
 def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     trials = [entry for entry in Spool(path) if entry["kind"] == "trial"]
@@ -234,6 +251,22 @@ def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Pa
         assert (run.info.start_time, run.info.end_time) == (entry["started_ms"], entry["ended_ms"])
         stamps = sorted(point.timestamp for point in client.get_metric_history(trial.run_id, "train_loss"))
         assert stamps == [epoch["timestamp_ms"] for epoch in entry["epochs"]]
+
+
+def test_a_damaged_line_is_told_of_before_any_is_written(waiting_spool: tuple[str, Path]) -> None:
+    uri, path = waiting_spool
+    path.write_bytes(path.read_bytes().replace(b'{"kind": "end"', b'{"kind: "end"'))
+    with pytest.raises(TrackingError, match=r"line 6 of .* is damaged"):
+        sync(uri, "tiny", "starter")
+    assert num_waiting(uri, "tiny", "starter") == 6
+
+
+def test_labels_of_a_run_that_was_deleted_hold_nothing_up(new_store: Callable[[], str]) -> None:
+    uri = new_store()
+    Recorder(uri, PLAN, "text").close(True)
+    Spool(spool_path(uri, "tiny", "starter")).append({"kind": "labels", "trial_id": "0" * 16, "tags": {"a": "b"}})
+    assert sync(uri, "tiny", "starter") == 1
+    assert spools(uri) == []
 
 
 def test_what_is_written_again_after_a_kill_is_there_once(waiting_spool: tuple[str, Path]) -> None:
