@@ -156,12 +156,16 @@ def costs(model: Model, *, in_channels: int, size: int, num_classes: int) -> Cos
 @cache
 def _counted(model: RegisteredModel, in_channels: int, size: int, num_classes: int) -> Costs:
     try:
-        return model.network.costs(in_channels=in_channels, size=size, num_classes=num_classes)
+        counted = model.network.costs(in_channels=in_channels, size=size, num_classes=num_classes)
     except ConfigError:
         raise
     # The package's own code builds it, and may raise anything.
     except Exception as error:
         raise ConfigError("build", f"{model.preset} cannot be built: {raised(error)}") from error
+    # Costs are compared as ratios.
+    if not isinstance(counted, Costs) or min(counted.params, counted.macs) < 1:
+        raise ConfigError("costs", f"{model.preset} must have params and MACs; counted are {counted!a:.80}")
+    return counted
 
 
 @cache

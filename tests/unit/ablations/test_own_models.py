@@ -25,6 +25,7 @@ from typing import Literal
 from torch import nn
 
 import nin
+from nin.complexity import Costs
 from nin.config import ConfigError
 from nin.model import Network
 
@@ -54,6 +55,9 @@ class Own(Network):
         if self.act == "gelu":
             return nn.Conv2d(in_channels, num_classes, 1)
         return nin.create("nin_small", in_channels=in_channels, size=size, num_classes=num_classes, mixers=self.mixers, width=self.width)
+
+    def costs(self, **shape):
+        return {(): Costs(7, 0, 7), (1,): None}[self.sides] if len(self.sides) < 2 else super().costs(**shape)
 
 
 OWN = Own()
@@ -190,8 +194,10 @@ def test_a_name_of_the_suites_own_stays_its_own(own: Path) -> None:
         (("{model.mixers: 1}", "{model.mixers: -1}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ZeroDivisionError: none at all (own_package.py:"),
         (("{model.mixers: 1}", "{model.width: .nan}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ValueError: a dial is a finite number, "),
         (("set: {model.mixers: 0}", "set: {model.mixers: 0, model.narrow: true}"), "s.yaml:16:5: variants.wide.set: build: own cannot be built: ValueError: too wide"),
-        (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks (own_package.py:33); images have 16 pixels a side."),
+        (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks (own_package.py:34); images have 16 pixels a side."),
         (("{model.mixers: 1}", "{model.act: gelu}"), "s.yaml:14:9: variants.one.set: build: must give logits of shape (batch, 4); of one image it gives (1, 4, 16, 16); images"),
+        (("{model.mixers: 1}", "{model.sides: []}"), "s.yaml:14:9: variants.one.set: costs: own must have params and MACs; counted are Costs(params=7, macs=0, activations=7); images"),
+        (("{model.mixers: 1}", "{model.sides: [1]}"), "s.yaml:14:9: variants.one.set: costs: own must have params and MACs; counted are None; images"),
         (("width: 0.25}", "width: 0.25, epochs: 3}"), "s.yaml:5:37: base.model.epochs: unknown key 'model.epochs'; "),
     ],
     ids=lambda value: value if isinstance(value, str) else value[1],
