@@ -183,15 +183,18 @@ class ClusterExecutor:
         self._told: dict[str, int] = {}
         """The last epoch that was told of each trial under way, by id."""
         self._counted_at = -NODES_SECONDS
-        self._num_workers = cluster.machine.num_workers
+        self._num_places = cluster.machine.num_workers
 
     @property
     def num_workers(self) -> int:
         """Trials that there is room for now; nodes come and go. With none left there is still one, which waits for a node."""
+        return max(1, self._count_places())
+
+    def _count_places(self) -> int:
         if time.monotonic() - self._counted_at > NODES_SECONDS:
-            self._num_workers = max(1, sum(_room(node, self._node.device) for node in _nodes()))
+            self._num_places = sum(_room(node, self._node.device) for node in _nodes())
             self._counted_at = time.monotonic()
-        return self._num_workers
+        return self._num_places
 
     def submit(self, spec: TrialSpec) -> None:
         """Start a trial. At most `num_workers` may be under way.
@@ -200,8 +203,8 @@ class ClusterExecutor:
             RuntimeError: every worker is busy.
         """
         # What the caller was told: nodes that were lost since then make the trial wait.
-        if len(self._waiting) + sum(place.spec is not None for place in self._places) >= self._num_workers:
-            raise RuntimeError(f"all {self._num_workers} workers are busy")
+        if len(self._waiting) + sum(place.spec is not None for place in self._places) >= max(1, self._num_places):
+            raise RuntimeError(f"all {max(1, self._num_places)} workers are busy")
         self._told[spec.id] = 0
         self._waiting.append(spec)
         self._assign()
@@ -315,7 +318,7 @@ class ClusterExecutor:
         starting = [place for place in self._places if place.answer is not None and place.spec is None]
         for place in starting[len(self._waiting) :]:
             self._drop(place)
-        while len(starting) < len(self._waiting) and len(self._places) < self.num_workers:
+        while len(starting) < len(self._waiting) and len(self._places) < self._count_places():
             starting.append(self._new_place())
 
     def _new_place(self) -> _Place:

@@ -250,7 +250,7 @@ def test_a_worker_that_the_system_killed_for_memory_is_told_from_one_that_somebo
 
 def test_a_measurement_is_given_up_when_asked(executor: LocalExecutor) -> None:
     asked = []
-    with pytest.raises(MeasureError, match="given up"):
+    with pytest.raises(MeasureError, match="the run was stopped"):
         executor.measure(Workload.of(tiny.trial().config, "cpu"), lambda: bool(asked.append(1)) or True)  # type: ignore[func-returns-value]
     assert len(asked) == 1
 
