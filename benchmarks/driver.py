@@ -50,11 +50,12 @@ def _in_a_process(step: str, num_trials: int, folder: Path) -> dict[str, Any]:
     return values
 
 
-def _plan(num_trials: int) -> Any:
+def made_up_plan(num_trials: int, num_variants: int = NUM_VARIANTS, sampler: str = "qmc") -> Any:
+    """A study of so many trials, half of them tuning, that the real planner has made."""
     from ablations.plan import Machine, make_plan
     from ablations.spec import StudySpec
 
-    per_variant = num_trials // NUM_VARIANTS
+    per_variant = num_trials // num_variants
     num_tune = per_variant // 2
     study = {
         "study": "driven",
@@ -65,10 +66,10 @@ def _plan(num_trials: int) -> Any:
             "train": {"epochs": NUM_EPOCHS, "batch_size": 128, "lr": 0.05},
         },
         "search_space": {"train.lr": {"type": "float", "low": 0.01, "high": 0.3, "log": True}},
-        "tuning": {"trials": num_tune - 2, "rerun_best": 2, "rerun_seeds": 1},
+        "tuning": {"trials": num_tune - 2, "rerun_best": 2, "rerun_seeds": 1, "sampler": sampler},
         "seeds": per_variant - num_tune,
         "baseline": "v0",
-        "variants": {f"v{n}": {"set": {"model.width": 1 + n / 10}} for n in range(NUM_VARIANTS)},
+        "variants": {f"v{n}": {"set": {"model.width": 1 + n / num_variants}} for n in range(num_variants)},
         "decision": {"margin": 0.5},
         "profiles": {"starter": {"description": "made up"}},
     }
@@ -87,7 +88,7 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
     from ablations.tracking.recorder import Recorder
     from ablations.tuning import VariantTuner
 
-    plan = _plan(num_trials)
+    plan = made_up_plan(num_trials)
     started = time.perf_counter()
     recorder = Recorder(f"sqlite:///{folder / 'mlflow.db'}", plan, "made up")
     outcome = Runner(

@@ -23,6 +23,7 @@ from typing import Any
 
 from ablations.execution.dry import DryExecutor
 from ablations.trial import Ended, TrialSpec, derive
+from benchmarks.driver import made_up_plan
 
 NUM_DEVICES = 1000
 NUM_VARIANTS = 50
@@ -120,39 +121,13 @@ class _Nothing:
         return lambda *arguments: None
 
 
-def _plan(num_trials: int, sampler: str) -> Any:
-    from ablations.plan import Machine, make_plan
-    from ablations.spec import StudySpec
-
-    per_variant = num_trials // NUM_VARIANTS
-    num_tune = per_variant // 2
-    study = {
-        "study": "scaled",
-        "question": "What saturates first?",
-        "base": {
-            "data": {"name": "fashion_mnist", "validation": 6000},
-            "model": {"preset": "nin_small"},
-            "train": {"epochs": NUM_EPOCHS, "batch_size": 128, "lr": 0.05},
-        },
-        "search_space": {"train.lr": {"type": "float", "low": 0.01, "high": 0.3, "log": True}},
-        "tuning": {"trials": num_tune - 2, "rerun_best": 2, "rerun_seeds": 1, "sampler": sampler},
-        "seeds": per_variant - num_tune,
-        "baseline": "v0",
-        "variants": {f"v{n}": {"set": {"model.width": 1 + n / NUM_VARIANTS}} for n in range(NUM_VARIANTS)},
-        "decision": {"margin": 0.5},
-        "profiles": {"starter": {"description": "made up"}},
-    }
-    machine = Machine("cpu", bf16=False, num_workers=NUM_DEVICES, description="simulated devices")
-    return make_plan(StudySpec.model_validate(study), "starter", machine)
-
-
 def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
     from ablations.runner import Runner
     from ablations.tracking.recorder import Recorder
     from ablations.tuning import VariantTuner
 
     logging.disable()
-    plan = _plan(arguments.trials[0], arguments.sampler)
+    plan = made_up_plan(arguments.trials[0], NUM_VARIANTS, arguments.sampler)
     seconds: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         uris = {"sqlite": f"sqlite:///{folder}/mlflow.db", "away": NOBODY}
