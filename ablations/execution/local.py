@@ -491,6 +491,8 @@ def work(
     warnings.showwarning = show
     # Each time, not once a place in the code.
     warnings.simplefilter("always", CheckpointWarning)
+    # AdamW's, of a step that is run as it is: those before the recording, and of the smaller batch at an epoch's end.
+    warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Deterministic mode writes NaN into all fresh memory, to show reads of it: a sixth of a small network's step.

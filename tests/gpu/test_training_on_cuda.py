@@ -23,6 +23,8 @@ from nin.model import build
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(detect().device != "cuda", reason="no CUDA device is here"),
+    # Workers leave it out, too.
+    pytest.mark.filterwarnings("ignore:This instance was constructed with capturable=True"),
 ]
 
 CUDA = Machine("cuda", bf16=True, num_workers=1, description="1 CUDA device")
