@@ -814,7 +814,7 @@ def _named(failed: Sequence[RecordedTrial]) -> str:
 
 def _in_parts(trials: Iterable[RecordedTrial]) -> Iterator[str]:
     """What was trained with its batches in parts."""
-    those = [t for t in trials if t.result.accumulated_parts > 1]
+    those = [t for t in trials if t.result.accumulated_parts > 1 and t.result.status != "failed"]
     if those:
         which = "; ".join(
             f"{t.variant}, {t.phase}, seed {t.seed}: {t.result.accumulated_parts} parts" for t in those[:MAX_NAMED]

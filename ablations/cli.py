@@ -326,7 +326,7 @@ def run(
         )
     for missing in outcome.unmeasured:
         _say(f"warning: memory and speed could not be measured: {missing}")
-    for failure in (*outcome.failures, *outcome.given_up):
+    for failure in outcome.given_up:
         _say(f"warning: {failure}")
     last = []
     if outcome.state == "interrupted":
@@ -339,8 +339,6 @@ def run(
             f"{ran.trouble}. Nothing is lost: {ran.waiting} wait for it. Write them with: python -m ablations sync{store}\n"
             f"and then the report with: python -m ablations report {planned.study} --profile {name}{store}"
         )
-    if outcome.failures:
-        last.append(f"{plural(len(outcome.failures), 'trial')} failed; tried again by: {again}")
     if outcome.given_up:
         more = _command(file, name, given | {"--retry": None})
         last.append(f"{plural(len(outcome.given_up), 'trial')} failed and given up; tried again only by: {more}")
@@ -883,7 +881,7 @@ def _exit_code(ran: Ran) -> int:
         return INTERRUPTED
     if ran.outcome.state == "budget":
         return STOPPED
-    return FAILED if ran.waiting or ran.outcome.failures or ran.outcome.given_up else DONE
+    return FAILED if ran.waiting or ran.outcome.given_up else DONE
 
 
 def _command(file: StudyFile, profile: str, options: Mapping[str, str | None]) -> str:

@@ -16,7 +16,7 @@ from typing import Literal, Protocol
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.plan import Plan
-from ablations.trial import MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
+from ablations.trial import MAX_ATTEMPTS, MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
 from ablations.units import plural
 
 WAIT_SECONDS = 0.5
@@ -131,8 +131,6 @@ class Outcome:
     """Trials that this run trained to an end."""
     num_found: int
     """Trials that were recorded already."""
-    failures: tuple[str, ...]
-    """Messages of trials that failed and that the next run tries again."""
     unmeasured: tuple[str, ...] = ()
     """Why architectures could not be measured."""
     given_up: tuple[str, ...] = ()
@@ -176,15 +174,12 @@ class Runner:
         self._retry = retry
         self._num_trained = 0
         self._num_found = 0
-        self._failures: list[str] = []
         self._given_up: list[str] = []
         self._unmeasured: list[str] = []
         self._asked: list[str] = []
         """Ids of the tuning trials, each as often as it was asked for."""
         self._num_failed: dict[str, int] = {}
-        """Attempts at a trial that have failed, in this run and before it, by id."""
-        self._tried: set[str] = set()
-        """Ids of trials that have failed in this run."""
+        """Attempts at the trials that are tried again, in this run and before it, by id."""
 
     def run(self) -> Outcome:
         """Tune, confirm, measure."""
@@ -199,7 +194,6 @@ class Runner:
             state,
             self._num_trained,
             self._num_found,
-            tuple(self._failures),
             tuple(self._unmeasured),
             tuple(self._given_up),
         )
@@ -278,7 +272,8 @@ class Runner:
         """Run trials until no more are pending; whether all have a result. `pending` is asked again after results.
 
         A trial that failed is tried again alone, when nothing else can run: by then memory is free, and what happened by
-        chance has passed.
+        chance has passed. What depends on it, such as the choice at a search's end, waits for that: a search that went on
+        without it would choose anew once it succeeds, and what was confirmed before would be for nothing.
         """
         queue: deque[TrialSpec] = deque()
         again: deque[TrialSpec] = deque()
@@ -304,6 +299,11 @@ class Runner:
                     break
                 queue.popleft()
                 if known is not None:
+                    found = True
+                    if (once_more := _next_attempt(spec, known)) is not None:
+                        self._num_failed[spec.id] = known.num_attempts
+                        again.append(once_more)
+                        continue
                     self._num_found += 1
                     if known.status == "failed":
                         self._given_up.append(_failure(spec, known))
@@ -311,7 +311,6 @@ class Runner:
                         self._executor.forget(spec)
                     self._display.found(spec, known)
                     on_result(spec, known)
-                    found = True
                     continue
                 self._store.start(spec)
                 self._display.started(spec)
@@ -328,62 +327,64 @@ class Runner:
                 self._write(epochs)
                 # A failed attempt, too: a later run must know how many there were.
                 self._store.end(spec, result)
-                once_more = self._once_more(spec, result)
-                if result is not None and once_more is not None:
+                if result is None:
+                    self._display.ended(spec, None)
+                    paused = True
+                    continue
+                if (once_more := _next_attempt(spec, result)) is not None:
                     self._display.retrying(once_more, result)
                     again.append(once_more)
                     continue
                 self._display.ended(spec, result)
-                if result is None:
-                    paused = True
-                    continue
                 self._num_trained += 1
                 if result.status != "failed":
                     self._executor.forget(spec)
                 else:
-                    (self._given_up if result.is_given_up else self._failures).append(_failure(spec, result))
+                    self._given_up.append(_failure(spec, result))
                 on_result(spec, result)
             self._write(epochs)
 
     def _known(self, spec: TrialSpec) -> TrialResult | None:
-        """The result of a trial that is not to be run: it has one, or is given up."""
-        if spec.id in self._tried:
+        """How a trial ended that is not to be run as it stands: it has a result, has failed, or is given up."""
+        if spec.id in self._num_failed:
             return None
         known = self._store.claim(spec)
-        if known is None or known.status != "failed":
-            return known
-        if known.is_given_up:
-            return None if self._retry else known
-        self._num_failed[spec.id] = known.num_attempts
-        return None
+        if known is not None and known.status == "failed" and self._retry and _next_attempt(spec, known) is None:
+            return None
+        return known
 
     def _counted(self, ended: Ended) -> TrialResult | None:
-        """How a trial ended, with the number of its attempts."""
+        """How a trial ended, with the number of its attempts, and the parts of the last one."""
         if ended.result is None:
             return None
-        result = replace(ended.result, num_attempts=self._num_failed.get(ended.spec.id, 0) + 1)
+        spec = ended.spec
+        result = replace(
+            ended.result,
+            num_attempts=self._num_failed.get(spec.id, 0) + 1,
+            accumulated_parts=max(spec.accumulated_parts, ended.result.accumulated_parts),
+        )
         if result.status == "failed":
-            self._num_failed[ended.spec.id] = result.num_attempts
+            self._num_failed[spec.id] = result.num_attempts
         return result
-
-    def _once_more(self, spec: TrialSpec, result: TrialResult | None) -> TrialSpec | None:
-        """What is to be tried of a trial that failed before this run ends; None where that is nothing."""
-        if result is None or result.status != "failed":
-            return None
-        if spec.id not in self._tried:
-            self._tried.add(spec.id)
-            if not result.is_given_up:
-                return spec
-        # Its batch takes more memory than there is. In parts it makes the same step, but for batch statistics.
-        num_parts = 2 * spec.accumulated_parts
-        fits = num_parts <= min(MAX_PARTS, spec.config.train.batch_size)
-        if result.reason == "out_of_memory" and fits and not Workload.of(spec.config, spec.device).has_batch_statistics:
-            return replace(spec, accumulated_parts=num_parts)
-        return None
 
     def _write(self, epochs: list[tuple[TrialSpec, EpochRecord]]) -> None:
         while epochs:
             self._store.epoch(*epochs.pop(0))
+
+
+def _next_attempt(spec: TrialSpec, result: TrialResult) -> TrialSpec | None:
+    """What is tried next of a trial after an attempt that failed; None where none did, or the trial is given up."""
+    if result.status != "failed":
+        return None
+    # It was alone, so that its batch takes more memory than there is. In parts it makes the same step, but for batch statistics.
+    if result.reason == "out_of_memory" and result.num_attempts > 1:
+        num_parts = 2 * result.accumulated_parts
+        fits = num_parts <= min(MAX_PARTS, spec.config.train.batch_size)
+        if fits and not Workload.of(spec.config, spec.device).has_batch_statistics:
+            return replace(spec, accumulated_parts=num_parts)
+    if result.num_attempts < MAX_ATTEMPTS:
+        return replace(spec, accumulated_parts=result.accumulated_parts)
+    return None
 
 
 def _failure(spec: TrialSpec, result: TrialResult) -> str:

@@ -114,7 +114,7 @@ def run(
                         interrupted=lambda: interrupts.seen,
                         retry=retry,
                     ).run()
-                complete = outcome.state == "complete" and not outcome.failures
+                complete = outcome.state == "complete"
             finally:
                 # However it ended: this process may run the study again, and one thread only may empty the spool.
                 recorder.close(complete)

@@ -37,8 +37,8 @@ class Tally:
     """From an epoch that was trained again to the kill that caused it, at most."""
     lost: list[str] = field(default_factory=list)
     num_superfluous: int = 0
-    """Trials that an undisturbed run does not train: where a worker is killed twice in one trial that trial has failed, the search
-    goes on without it, and a run that tries it again comes to another choice, which is the undisturbed one."""
+    """Trials that an undisturbed run does not train: where a worker is killed three times in one trial that trial is given up, the
+    search goes on without it, and a run that is asked to try it again comes to another choice, which is the undisturbed one."""
 
 
 def main() -> None:
@@ -135,7 +135,7 @@ def _kill_until_done(
         else:
             if code == 0:
                 return times
-            # A trial whose worker was killed twice is tried again by the next run, and then only where it is asked to.
+            # A trial whose worker was killed three times is given up until a run is asked to try it again.
             if code != 1:
                 raise RuntimeError(f"exit code {code}\n{(folder / 'said.txt').read_text()}")
             driver = _start(folder, study, "--retry")

@@ -243,12 +243,12 @@ def _recorded(run: Run) -> RecordedTrial | None:
 def outcome_tags(result: dict[str, Any]) -> dict[str, str]:
     """What is told of how a trial ended, beside its status; `result` as `TrialResult.to_json` gives it."""
     # Of an attempt that failed the run has some already. A spool may hold what an older version wrote.
-    tags = {
+    return {
         MESSAGE: result["message"] or "",
         REASON: result.get("reason") or "",
         ATTEMPTS: str(result.get("num_attempts", 1)),
+        PARTS: str(result.get("accumulated_parts", 1)),
     }
-    return tags if result.get("accumulated_parts", 1) == 1 else {**tags, PARTS: str(result["accumulated_parts"])}
 
 
 def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:

@@ -180,7 +180,7 @@ def test_a_renamed_variant_trains_nothing(bench: Bench) -> None:
 
 
 def test_a_budget_of_nothing_trains_nothing_and_says_so(bench: Bench) -> None:
-    assert bench.run(tiny.plan(), deadline=0.0) == Outcome("budget", 0, 0, ())
+    assert bench.run(tiny.plan(), deadline=0.0) == Outcome("budget", 0, 0)
     assert bench.trained == []
 
 
@@ -227,7 +227,7 @@ def test_going_on_after_each_epoch_comes_to_the_same_results(bench: Bench) -> No
 def test_a_trial_under_way_pauses_after_its_epoch_and_no_other_starts(bench: Bench) -> None:
     looks = iter([False])  # the first trial may start
     outcome = bench.run(tiny.plan(), num_workers=1, interrupted=lambda: next(looks, True))
-    assert outcome == Outcome("interrupted", 0, 0, ())
+    assert outcome == Outcome("interrupted", 0, 0)
     assert (len(bench.trained), bench.training.num_epochs) == (1, 1)
     assert [event for event, _ in bench.store.log] == ["start", "epoch 1", "end"]
 
@@ -244,13 +244,13 @@ def test_a_deadline_that_passes_in_the_last_epoch_leaves_nothing_to_go_on_with(b
     ends = iter([False] * 6)  # true from the last epoch's answer on
     outcome = bench.run(plan, interrupted=lambda: next(ends, True))
     assert bench.training.num_epochs == 3
-    assert outcome == Outcome("complete", 1, 0, ())
+    assert outcome == Outcome("complete", 1, 0)
 
 
 def test_a_finished_study_is_complete_whatever_the_budget(bench: Bench) -> None:
     plan = tiny.plan()
     bench.run(plan)
-    assert bench.run(plan, deadline=0.0) == Outcome("complete", 0, len(plan.cells), ())
+    assert bench.run(plan, deadline=0.0) == Outcome("complete", 0, len(plan.cells))
 
 
 def test_no_pair_is_broken_by_more_than_the_trials_under_way(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,19 +269,26 @@ def test_no_pair_is_broken_by_more_than_the_trials_under_way(bench: Bench, monke
 # Failures
 
 
-def test_a_crash_is_a_failure_that_the_next_run_tries_again(bench: Bench) -> None:
-    plan = tiny.plan()
-    bench.training.crashing = lambda spec: (spec.phase, spec.variant, spec.seed) == ("confirm", "one", 1)
-    first = bench.run(plan)
-    assert first.state == "complete"
-    assert first.failures == ("one, confirm, seed 1: error after 2 attempts: RuntimeError: out of luck",)
-    bench.training.crashing = lambda spec: False
-    second = bench.run(plan)
-    assert (second.num_trained, second.failures) == (1, ())
-    assert bench.trained == [("confirm", "one", 1)]
+def test_a_search_waits_for_a_trial_that_failed_twice_and_so_chooses_once(bench: Bench) -> None:
+    plan = tiny.plan(seeds=1, variants={"two": {}})
+    bench.training.accuracy = lambda spec: 100 * spec.hyperparameters["train.lr"]
+    undisturbed = bench.run(plan)
+    wanted, winner = set(bench.store.results), bench.training.started[-1].hyperparameters
+    (best,) = [s for s in bench.training.started if s.phase == "tune" and s.hyperparameters == winner and s.seed == 0]
+    bench.store.results.clear()
+    failed: list[TrialSpec] = []
+
+    def crashing(spec: TrialSpec) -> bool:
+        failed.extend([spec] * (spec.id == best.id))
+        return spec.id == best.id and len(failed) < 3
+
+    bench.training.crashing = crashing
+    assert bench.run(plan) == undisturbed
+    assert len(failed) == 3
+    assert set(bench.store.results) == wanted
 
 
-def test_a_trial_that_fails_is_tried_once_more_alone_and_after_the_others(bench: Bench) -> None:
+def test_a_trial_that_fails_is_tried_again_alone_and_after_the_others(bench: Bench) -> None:
     plan = tiny.plan(search_space={}, seeds=3)
     failed: list[TrialSpec] = []
     alone: list[int] = []
@@ -297,7 +304,7 @@ def test_a_trial_that_fails_is_tried_once_more_alone_and_after_the_others(bench:
 
     bench.training.crashing = crashing
     outcome = bench.run(plan)
-    assert outcome == Outcome("complete", 6, 0, ())
+    assert outcome == Outcome("complete", 6, 0)
     assert bench.confirmed()[-1] == (0, "two")
     assert alone == [1]
 
@@ -306,23 +313,21 @@ def test_a_trial_that_fails_three_times_is_given_up_until_it_is_asked_for(bench:
     plan = tiny.plan(search_space={}, seeds=3)
     failing: Callable[[TrialSpec], bool] = lambda spec: (spec.variant, spec.seed) == ("two", 0)  # noqa: E731
     bench.training.crashing = failing
-    said = "two, confirm, seed 0: error after {} attempts: RuntimeError: out of luck"
-    assert bench.run(plan) == Outcome("complete", 6, 0, (said.format(2),))
-    assert bench.confirmed().count((0, "two")) == 2
-    assert bench.run(plan) == Outcome("complete", 1, 5, (), given_up=(said.format(3),))
-    assert bench.trained == [("confirm", "two", 0)]
+    said = "two, confirm, seed 0: error after 3 attempts: RuntimeError: out of luck"
+    assert bench.run(plan) == Outcome("complete", 6, 0, given_up=(said,))
+    assert bench.confirmed().count((0, "two")) == 3
     forgotten: list[TrialSpec] = []
     bench.forget = forgotten.append
-    assert bench.run(plan) == Outcome("complete", 0, 6, (), given_up=(said.format(3),))
+    assert bench.run(plan) == Outcome("complete", 0, 6, given_up=(said,))
     assert bench.trained == []
     # What it could go on from is kept for the day that it is tried again.
     assert len(forgotten) == 5
     assert not any(map(failing, forgotten))
     # As often again, and counted anew.
-    assert bench.run(plan, retry=True) == Outcome("complete", 1, 5, (said.format(2),))
-    assert bench.confirmed() == [(0, "two")] * 2
+    assert bench.run(plan, retry=True) == Outcome("complete", 1, 5, given_up=(said,))
+    assert bench.confirmed() == [(0, "two")] * 3
     bench.training.crashing = lambda spec: False
-    assert bench.run(plan) == Outcome("complete", 1, 5, ())
+    assert bench.run(plan, retry=True) == Outcome("complete", 1, 5)
 
 
 def test_every_failed_attempt_is_counted_even_where_the_run_is_killed_before_the_next(bench: Bench) -> None:
@@ -335,6 +340,15 @@ def test_every_failed_attempt_is_counted_even_where_the_run_is_killed_before_the
             bench.run(plan, num_workers=1, display=display)
         assert [r.num_attempts for r in bench.store.results.values() if r.status == "failed"] == [num_attempts]
     assert len(bench.run(plan).given_up) == 1
+    assert bench.confirmed() == [(0, "two")]
+
+
+def test_a_trial_that_failed_in_a_run_before_is_tried_again_alone_and_after_the_others(bench: Bench) -> None:
+    plan = tiny.plan(search_space={}, seeds=3)
+    spec = plan.trial("two", "confirm", 0, {})
+    bench.store.results[spec.id] = tiny.result(spec, status="failed")
+    bench.run(plan)
+    assert (bench.confirmed()[-1], bench.store.results[spec.id].num_attempts) == ((0, "two"), 2)
 
 
 def test_interruptions_are_no_attempts(bench: Bench) -> None:
@@ -342,7 +356,8 @@ def test_interruptions_are_no_attempts(bench: Bench) -> None:
     for _ in range(4):
         bench.run(plan, interrupted=lambda: len(bench.trained) > 0)
     bench.training.crashing = lambda spec: True
-    assert len(bench.run(plan).failures) == 2
+    assert len(bench.run(plan).given_up) == 2
+    assert {result.num_attempts for result in bench.store.results.values()} == {3}
 
 
 # Memory
@@ -356,7 +371,7 @@ def test_a_batch_that_does_not_fit_alone_is_split_until_it_does(bench: Bench) ->
     retried: list[tuple[int, str]] = []
     display = NoDisplay()
     display.retrying = lambda spec, result: retried.append((spec.accumulated_parts, result.outcome))  # type: ignore[method-assign]
-    assert bench.run(plan, display=display) == Outcome("complete", 4, 0, ())
+    assert bench.run(plan, display=display) == Outcome("complete", 4, 0)
     assert retried == [(1, "out of memory"), (2, "out of memory"), (4, "out of memory")]
     assert [spec.accumulated_parts for spec in bench.training.started if (spec.variant, spec.seed) == ("two", 0)] == [
         1,
@@ -364,7 +379,7 @@ def test_a_batch_that_does_not_fit_alone_is_split_until_it_does(bench: Bench) ->
         2,
         4,
     ]
-    assert bench.run(plan) == Outcome("complete", 0, 4, ())
+    assert bench.run(plan) == Outcome("complete", 0, 4)
 
 
 def test_a_batch_that_fits_in_no_eight_parts_is_given_up(bench: Bench) -> None:
@@ -378,8 +393,20 @@ def test_a_batch_that_fits_in_no_eight_parts_is_given_up(bench: Bench) -> None:
         4,
         8,
     ]
-    assert (len(outcome.failures), len(outcome.given_up)) == (0, 2)
+    assert len(outcome.given_up) == 2
+    assert {r.accumulated_parts for r in bench.store.results.values() if r.status == "failed"} == {8}
     assert bench.run(plan).num_trained == 0
+
+
+def test_a_run_that_is_killed_while_a_batch_is_in_parts_is_gone_on_with_in_more(bench: Bench) -> None:
+    plan = tiny.plan(**UNNORMALIZED, variants={"two": {}})
+    bench.training.hungry = lambda spec: spec.seed == 0 and spec.accumulated_parts < 8
+    display = NoDisplay()
+    display.retrying = lambda spec, result: 1 / (4 - spec.accumulated_parts)  # type: ignore[assignment, method-assign, return-value]
+    with pytest.raises(ZeroDivisionError):
+        bench.run(plan, display=display)
+    assert bench.run(plan).given_up == ()
+    assert [spec.accumulated_parts for spec in bench.training.started] == [4, 8]
 
 
 def test_a_batch_is_split_where_whole_ones_have_failed_too_often_in_runs_before(bench: Bench) -> None:
@@ -389,8 +416,8 @@ def test_a_batch_is_split_where_whole_ones_have_failed_too_often_in_runs_before(
         failed = tiny.result(spec, status="failed")
         bench.store.results[spec.id] = replace(failed, reason="out_of_memory", num_attempts=2)
     bench.training.hungry = lambda spec: spec.accumulated_parts < 2
-    assert bench.run(plan) == Outcome("complete", 2, 0, ())
-    assert [spec.accumulated_parts for spec in bench.training.started] == [1, 1, 2, 2]
+    assert bench.run(plan) == Outcome("complete", 2, 0)
+    assert [spec.accumulated_parts for spec in bench.training.started] == [2, 2]
 
 
 def test_a_batch_of_few_images_has_no_more_parts_than_images(bench: Bench) -> None:
@@ -403,7 +430,8 @@ def test_a_batch_of_few_images_has_no_more_parts_than_images(bench: Bench) -> No
 def test_with_batch_statistics_a_batch_stays_whole(bench: Bench) -> None:
     plan = tiny.plan(search_space={}, seeds=1)
     bench.training.hungry = lambda spec: spec.variant == "two"
-    assert len(bench.run(plan).failures) == 1
+    assert len(bench.run(plan).given_up) == 1
+    assert len(bench.confirmed()) == 1 + 3
     assert {spec.accumulated_parts for spec in bench.training.started} == {1}
 
 
@@ -427,7 +455,7 @@ def test_what_a_trial_could_go_on_from_is_kept_until_it_is_recorded(bench: Bench
 def test_a_variant_that_cannot_be_tuned_is_confirmed_at_the_bases_values(bench: Bench) -> None:
     bench.training.crashing = lambda spec: spec.phase == "tune" and spec.variant == "one"
     outcome = bench.run(tiny.plan())
-    assert len(outcome.failures) == 2
+    assert len(outcome.given_up) == 2
     confirmed = [spec for spec in bench.training.started if (spec.phase, spec.variant) == ("confirm", "one")]
     assert [spec.config.train.lr for spec in confirmed] == [tiny.STUDY["base"]["train"]["lr"]] * 2
 
@@ -518,7 +546,7 @@ def test_what_cannot_be_measured_is_said_and_harms_nothing(bench: Bench, monkeyp
 
     monkeypatch.setattr(InProcessExecutor, "measure", refuse)
     outcome = bench.run(tiny.plan())
-    assert (outcome.state, outcome.failures) == ("complete", ())
+    assert (outcome.state, outcome.given_up) == ("complete", ())
     assert outcome.unmeasured == ("two: out of memory", "one: out of memory")
 
 
@@ -547,7 +575,7 @@ def test_trials_of_a_tuning_that_crashed_are_not_the_studys(bench: Bench) -> Non
     bench.training.crashing = lambda spec: spec.hyperparameters["train.lr"] == rates[-1]
     bench.run(plan)
     bench.training.crashing = lambda spec: False
-    bench.run(plan)
+    bench.run(plan, retry=True)
     confirmed = [spec for spec in bench.training.started if spec.phase == "confirm"]
     assert {spec.hyperparameters["train.lr"] for spec in confirmed} == {rates[-1]}
     assert bench.store.settled_ids < set(bench.store.results)
