@@ -36,6 +36,9 @@ class Executor(Protocol):
     def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
         """Wait until something happens; answer each epoch; the trials that ended."""
 
+    def recall(self) -> list[Ended]:
+        """Take back the trials under way that no worker trains now: they are paused where they were saved last."""
+
     def forget(self, spec: TrialSpec) -> None:
         """A trial is recorded: what it could go on from is not needed any more."""
 
@@ -320,7 +323,9 @@ class Runner:
                 if found:
                     continue
                 return not queue and not again and not paused
-            for ended in self._executor.wait(answer, WAIT_SECONDS):
+            # With its last node a cluster loses the epochs at whose end a trial would have paused.
+            unanswered = self._executor.recall() if self._stopping() else []
+            for ended in [*unanswered, *self._executor.wait(answer, WAIT_SECONDS)]:
                 spec, result = ended.spec, self._counted(ended)
                 under_way.discard(spec.id)
                 # Records were answered before they are written, so that no worker waits for the store.

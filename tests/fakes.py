@@ -45,6 +45,9 @@ class InProcessExecutor:
             del self._under_way[each.spec.id]
         return ended
 
+    def recall(self) -> list[Ended]:
+        return []
+
     def forget(self, spec: TrialSpec) -> None: ...
 
     def measure(self, workload: Workload, stopping: Callable[[], bool] = lambda: False) -> Measurement:

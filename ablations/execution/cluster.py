@@ -25,12 +25,12 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import OutOfMemoryError, RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.execution.environment import detect, num_cores, processor, provenance
-from ablations.execution.local import PATIENCE_SECONDS, LocalExecutor, OnEpoch, SetupError, remove_checkpoint
+from ablations.execution.local import PATIENCE_SECONDS, LocalExecutor, OnEpoch, SetupError, failure, remove_checkpoint
 from ablations.plan import Machine
 from ablations.trial import TRAINING_VERSION, Device, Ended, EpochRecord, Order, TrialResult, TrialSpec
 from ablations.units import plural
@@ -209,6 +209,13 @@ class ClusterExecutor:
         self._waiting.append(spec)
         self._assign()
 
+    def recall(self) -> list[Ended]:
+        """Take back the trials under way that wait for a node: they are paused where they were saved last."""
+        recalled = [Ended(spec, None) for spec in self._waiting]
+        self._waiting.clear()
+        self._let_go(recalled)
+        return recalled
+
     def forget(self, spec: TrialSpec) -> None:
         """A trial is recorded: its checkpoint is not needed any more."""
         remove_checkpoint(self._checkpoint_dir, spec)
@@ -288,8 +295,7 @@ class ClusterExecutor:
                     ended.append(message)
                 case SetupError():
                     raise message
-        for each in ended:
-            del self._told[each.spec.id], self._losses[each.spec.id]
+        self._let_go(ended)
         return ended
 
     def close(self) -> None:
@@ -304,6 +310,11 @@ class ClusterExecutor:
         with suppress(RayError):
             ray.get([_on(node, _remove).remote(self._shared_dir) for node in _nodes()], timeout=CLOSE_SECONDS)
         ray.shutdown()
+
+    def _let_go(self, ended: list[Ended]) -> None:
+        """Trials are under way no more."""
+        for each in ended:
+            del self._told[each.spec.id], self._losses[each.spec.id]
 
     def _assign(self) -> None:
         """Give the trials that wait to idle places; start new ones for the rest, as far as there is room.
@@ -341,6 +352,10 @@ class ClusterExecutor:
         spec = place.spec or (self._waiting.popleft() if self._waiting else None)
         if spec is None:
             return []
+        if isinstance(error, OutOfMemoryError):
+            # Its first line tells how much there was; pages follow.
+            why = str(error).strip().partition("\n")[0]
+            return [Ended(spec, failure(spec, "out_of_memory", f"Ray killed the worker: {why}"))]
         self._losses[spec.id] += 1
         why = _in_short(error)
         if self._losses[spec.id] == MAX_LOSSES:

@@ -29,6 +29,10 @@ class DryExecutor:
         self._under_way.clear()
         return ended
 
+    def recall(self) -> list[Ended]:
+        """None: they all end at the next wait."""
+        return []
+
     def forget(self, spec: TrialSpec) -> None:
         """Nothing was kept."""
 

@@ -121,6 +121,16 @@ def test_an_exception_fails_its_trial_and_the_next_one_runs(executor: Executor) 
     assert outcome(executor, tiny.trial()).status == "finished"
 
 
+def test_a_trial_that_a_worker_trains_is_not_taken_back(executor: Executor) -> None:
+    spec = tiny.trial()
+    executor.submit(spec)
+    told: list[EpochRecord] = []
+    while not told:
+        assert executor.wait(lambda spec, record: told.append(record) or "go", 0.5) == []  # type: ignore[func-returns-value]
+    assert executor.recall() == []
+    assert drain(executor, 1).keys() == {spec.id}
+
+
 def test_waiting_ends_after_its_timeout(executor: Executor) -> None:
     started = time.monotonic()
     assert executor.wait(go, 0.05) == []

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,7 @@ from ablations import runner as runner_module
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.plan import Plan
 from ablations.runner import Outcome, Runner
-from ablations.trial import EpochRecord, TrialResult, TrialSpec
+from ablations.trial import Ended, EpochRecord, TrialResult, TrialSpec
 from ablations.tuning import VariantTuner
 
 THREE = {"two": {}, "one": {"set": {"model.mixers": 1}}, "none": {"set": {"model.mixers": 0}}}
@@ -218,7 +219,7 @@ def test_going_on_after_each_epoch_comes_to_the_same_results(bench: Bench) -> No
     assert whole.run(plan).state == "complete"
     assert any(result.status == "pruned" for result in whole.store.results.values())
     for _ in range(200):
-        looks = iter([False] * 6)
+        looks = iter([False] * 9)
         if bench.run(plan, interrupted=lambda: next(looks, True)).state == "complete":  # noqa: B023
             break
     assert bench.store.results == whole.store.results
@@ -232,6 +233,25 @@ def test_a_trial_under_way_pauses_after_its_epoch_and_no_other_starts(bench: Ben
     assert [event for event, _ in bench.store.log] == ["start", "epoch 1", "end"]
 
 
+def test_a_trial_that_no_worker_trains_stops_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Nowhere(InProcessExecutor):
+        """A cluster whose last node is lost."""
+
+        def wait(self, *given: Any) -> list[Ended]:
+            return []
+
+        def recall(self) -> list[Ended]:
+            recalled = [Ended(spec, None) for spec, *_ in self._under_way.values()]
+            self._under_way.clear()
+            return recalled
+
+    monkeypatch.setitem(globals(), "InProcessExecutor", Nowhere)
+    looks = iter([False] * 8)
+    assert bench.run(tiny.plan(), interrupted=lambda: next(looks, True)) == Outcome("interrupted", 0, 0)
+    assert [event for event, _ in bench.store.log] == ["start", "start", "end", "end"]
+    assert bench.run(tiny.plan(), deadline=time.monotonic() + 0.05) == Outcome("budget", 0, 0)
+
+
 def test_an_interrupt_is_told_from_a_budget(bench: Bench) -> None:
     assert bench.run(tiny.plan(), interrupted=lambda: True).state == "interrupted"
     assert bench.run(tiny.plan()).state == "complete"
@@ -239,11 +259,9 @@ def test_an_interrupt_is_told_from_a_budget(bench: Bench) -> None:
 
 def test_a_deadline_that_passes_in_the_last_epoch_leaves_nothing_to_go_on_with(bench: Bench) -> None:
     plan = tiny.plan(search_space={}, seeds=1, variants={"two": {}})
-    done: list[bool] = []
-    bench.training.accuracy = lambda spec: done.append(True) or 50.0  # type: ignore[func-returns-value]
-    ends = iter([False] * 6)  # true from the last epoch's answer on
-    outcome = bench.run(plan, interrupted=lambda: next(ends, True))
-    assert bench.training.num_epochs == 3
+    bench.run(plan)  # measures, which would be left otherwise
+    bench.store.results.clear()
+    outcome = bench.run(plan, interrupted=lambda: bench.training.num_epochs == 3)
     assert outcome == Outcome("complete", 1, 0)
 
 

@@ -132,7 +132,22 @@ def test_nodes_that_are_lost_between_trials_make_the_next_one_wait(
     nodes.clear()
     executor.submit(tiny.trial(seed=1))  # there was room for it when that was asked for
     assert executor.num_workers == 1  # the run is not at its end
+    assert executor.recall() == [Ended(tiny.trial(seed=seed), None) for seed in (0, 1)]  # until it is to stop
+    assert executor.wait(go, 0.0) == executor.recall() == []
     executor.close()
+
+
+def test_a_worker_that_ray_kills_for_want_of_memory_has_run_out_of_it(executor: Any, told: list[str]) -> None:
+    spec = tiny.trial(model__normalization="none")
+    executor.submit(spec)
+    while not any(place.spec for place in executor._places):
+        executor.wait(go, 1.0)
+    (place,) = (place for place in executor._places if place.spec)
+    pages = "1 worker(s) were killed due to the node running low on memory. 15 GB used\nOOM kill reason: ...\nsee docs"
+    (ended,) = executor._lost(place, cluster.OutOfMemoryError(pages))
+    assert (ended.spec, ended.result.reason) == (spec, "out_of_memory")
+    assert ended.result.message.endswith("node running low on memory. 15 GB used")
+    assert told == []
 
 
 @pytest.mark.parametrize(
