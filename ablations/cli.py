@@ -272,10 +272,11 @@ def run(
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
 
     from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.tracking.spool import weights_folder
 
     uri = tracking_uri or default_uri()
     given = _given(tracking_uri, data_dir, output, extend, cluster) | ({"--log-models": None} if log_models else {})
-    weights_dir = session.WEIGHTS if log_models else None
+    weights_dir = weights_folder(uri, planned.study, planned.profile) if log_models else None
     again = _command(file, name, given)
     if isinstance(display, JsonProgress):
         display.planned()

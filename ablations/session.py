@@ -24,10 +24,6 @@ CHECKPOINTS = Path(".ablations") / "checkpoints"
 """Folder of the trials' states; in the current one, so that the same command there finds them."""
 
 
-WEIGHTS = Path(".ablations") / "weights"
-"""Folder of the weights that wait to be recorded as models."""
-
-
 class Watched(Display, Protocol):
     """A display that is shown while trials run."""
 

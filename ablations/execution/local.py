@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -40,8 +40,8 @@ SLOWEST_FLOPS = 1e9
 """Nor, before any epoch of the variant has ended, while a processor of so many FLOP/s would still be in the first."""
 
 
-VMSTAT = Path("/proc/vmstat")
-"""Where Linux counts the processes that it killed for want of memory."""
+PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+"""Where Linux tells of the system, and of groups of processes."""
 NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED")
 """What libraries say that have no exception of their own for it."""
 
@@ -442,12 +442,28 @@ def failure(spec: TrialSpec, reason: Reason, message: str) -> TrialResult:
 
 
 def _num_memory_kills() -> int:
-    """Processes that the system has killed for want of memory; 0 where it does not say."""
-    try:
-        counts = dict(line.split() for line in VMSTAT.read_text().splitlines())
-    except (OSError, ValueError):
-        return 0
-    return int(counts.get("oom_kill", 0))
+    """Processes that the system has killed for want of memory, of this one's group where it has one; 0 where it does not say.
+
+    A group is a container, a scheduler's job or a login. The whole system's count has what befell others in it.
+    """
+    for file in (*_memory_groups(), PROC / "vmstat"):
+        with suppress(OSError, ValueError):
+            counts = dict(line.split() for line in file.read_text().splitlines())
+            return int(counts.get("oom_kill", 0))
+    return 0
+
+
+def _memory_groups() -> Iterator[Path]:
+    """Files that may count the kills in this process's group, of both versions of cgroups."""
+    with suppress(OSError, ValueError):
+        for line in (PROC / "self" / "cgroup").read_text().splitlines():
+            _, controllers, path = line.split(":", 2)
+            if not controllers:
+                yield CGROUPS / path.lstrip("/") / "memory.events"
+            elif "memory" in controllers.split(","):
+                yield CGROUPS / "memory" / path.lstrip("/") / "memory.oom_control"
+    # In a container the path may be the host's, and the group's own folder stands here.
+    yield CGROUPS / "memory.events"
 
 
 def remove_checkpoint(folder: Path, spec: TrialSpec) -> None:

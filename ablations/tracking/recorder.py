@@ -7,6 +7,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -20,7 +21,7 @@ from ablations.costs import MEASUREMENTS, Measurement
 from ablations.plan import SEARCH_SEED, Look, Plan
 from ablations.tracking import schema
 from ablations.tracking.models import CONFIG
-from ablations.tracking.spool import Entry, Spool, spool_path
+from ablations.tracking.spool import Entry, Spool, spool_path, weights_folder
 from ablations.tracking.store import StoreAway, shown_uri, store_errors
 from ablations.tracking.writer import Writer, together
 from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash, in_short
@@ -102,11 +103,14 @@ class Recorder:
             if entry["kind"] == "trial" and entry["result"]
         }
         """Of the spool and of this run, by id; the store has others."""
+        self._remove_weights({entry["weights"]["file"] for entry in spooled if entry.get("weights")})
         self._measurements: Mapping[str, Measurement] | None = None
         """Of the spool and of this run."""
         for entry in spooled:
             if entry["kind"] == "text" and entry["file"] == schema.MEASUREMENTS_FILE:
-                self._measurements = MEASUREMENTS.validate_json(entry["text"])
+                # Another version's are as good as none, and are measured anew.
+                with suppress(ValueError):
+                    self._measurements = MEASUREMENTS.validate_json(entry["text"])
         try:
             self._writer.open()
         except StoreAway as error:
@@ -283,6 +287,12 @@ class Recorder:
         if file is None or not file.exists():
             return None
         return {"file": str(file), "config": CONFIG.dump_python(spec.config, mode="json")}
+
+    def _remove_weights(self, waiting: set[str]) -> None:
+        """Remove what runs that were killed have left, but the files that entries wait with."""
+        for file in weights_folder(self.tracking_uri, self._plan.study, self._plan.profile).glob("*"):
+            if str(file.absolute()) not in waiting:
+                file.unlink()
 
     def _labels(self, spec: TrialSpec) -> dict[str, str]:
         """What does not decide a trial's result, and may differ from plan to plan."""

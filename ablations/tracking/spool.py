@@ -11,11 +11,22 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ablations.tracking.schema import TrackingError, database
+from ablations.tracking.schema import VARIANT, VARIANT_KEY, TrackingError, database
 from ablations.tracking.store import shown_uri, state_folder
-from ablations.trial import content_hash
+from ablations.trial import EpochRecord, TrialResult, content_hash
 
 Entry = dict[str, Any]
+KEYS = {
+    "study": {"plan_id", "text", "plan", "tags"},
+    "trial": {
+        *("trial_id", "name", "tags", "labels", "session", "params"),
+        *("spec", "status", "started_ms", "ended_ms", "epochs", "result"),
+    },
+    "labels": {"trial_id", "tags"},
+    "text": {"file", "text", "tags"},
+    "end": {"status", "ended_ms"},
+}
+"""What an entry of each kind has at least."""
 
 
 class Spool:
@@ -53,8 +64,8 @@ class Spool:
         """
         for number, line in enumerate(self.path.read_bytes().splitlines() if self._sizes else (), start=1):
             try:
-                yield json.loads(line)
-            except ValueError as error:
+                yield _checked(json.loads(line))
+            except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
                 raise TrackingError(
                     f"line {number} of {self.path} is damaged. Its lines wait to be written to MLflow, a trial or a note "
                     f"each: delete this one, and run the study again for what it held."
@@ -120,9 +131,36 @@ class Spool:
             return self._changed.wait_for(lambda: self._closed, seconds)
 
 
+def _checked(entry: Entry) -> Entry:
+    """An entry that can be written.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: it cannot.
+    """
+    _need(entry, KEYS[entry["kind"]])
+    if entry["kind"] == "trial":
+        _need(entry["labels"], {VARIANT, VARIANT_KEY})
+        _need(entry["spec"], {"phase", "seed", "number", "hyperparameters"})
+        for epoch in entry["epochs"]:
+            EpochRecord(**epoch)
+        if entry["result"] is not None:
+            TrialResult.from_json(entry["result"])
+    return entry
+
+
+def _need(values: dict[str, Any], keys: set[str]) -> None:
+    if missing := keys - values.keys():
+        raise KeyError(*missing)
+
+
 def spool_path(tracking_uri: str, study: str, profile: str) -> Path:
     """The spool of a study at a profile for a store."""
     return _folder(tracking_uri) / f"{study}-{profile}.jsonl"
+
+
+def weights_folder(tracking_uri: str, study: str, profile: str) -> Path:
+    """Where workers leave the weights that a study's entries name, beside its spool."""
+    return spool_path(tracking_uri, study, profile).with_suffix(".weights")
 
 
 def spools(tracking_uri: str) -> list[tuple[str, str]]:

@@ -227,12 +227,44 @@ def test_memory_that_is_short_side_by_side_leaves_one_worker_fewer(
     assert result.status == "finished"
 
 
+@pytest.fixture
+def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A system that has killed seven processes for want of memory, none of them in a group."""
+    for name in ("PROC", "CGROUPS"):
+        monkeypatch.setattr(local, name, tmp_path / "system")
+    (tmp_path / "system" / "self").mkdir(parents=True)
+    (tmp_path / "system" / "vmstat").write_text("nr_free_pages 12345\noom_kill 7\n")
+    return tmp_path / "system"
+
+
+@pytest.mark.parametrize(
+    ("told", "file"),
+    [
+        ("0::/a/b.scope\n", "a/b.scope/memory.events"),
+        ("5:devices:/\n4:cpu,memory:/a:b\n0::/\n", "memory/a:b/memory.oom_control"),
+        ("0::/of/the/host\n", "memory.events"),
+    ],
+)
+def test_memory_kills_are_counted_in_the_own_group(told: str, file: str, system: Path) -> None:
+    assert local._num_memory_kills() == 7
+    (system / "self" / "cgroup").write_text(told)
+    assert local._num_memory_kills() == 7  # the system's root has no group's files
+    (system / file).parent.mkdir(parents=True, exist_ok=True)
+    (system / file).write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
+    assert local._num_memory_kills() == 2
+
+
+def test_a_system_that_counts_no_memory_kills_has_none(system: Path) -> None:
+    (system / "vmstat").unlink()
+    assert local._num_memory_kills() == 0
+    (system / "vmstat").write_text("three words here\n")
+    assert local._num_memory_kills() == 0
+
+
 def test_a_worker_that_the_system_killed_for_memory_is_told_from_one_that_somebody_killed(
-    executor: LocalExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    executor: LocalExecutor, system: Path
 ) -> None:
-    counts = tmp_path / "vmstat"
-    counts.write_text("nr_free_pages 12345\noom_kill 7\n")
-    monkeypatch.setattr(local, "VMSTAT", counts)
+    counts = system / "vmstat"
 
     def kill(spec: TrialSpec, record: EpochRecord) -> Order:
         kill_worker()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
 from waiting import Recorder
 
+from ablations.tracking import recorder as recorder_module
 from ablations.tracking.recorder import sync
-from ablations.tracking.spool import Entry, Spool, spool_path
+from ablations.tracking.spool import Entry, Spool, spool_path, weights_folder
+from ablations.tracking.writer import Writer
 from ablations.trial import TrialResult
 from nin.model import build
 
@@ -69,6 +72,26 @@ def test_weights_that_a_killed_run_has_left_are_no_model_of_a_trial_that_fails(
     recorder.end(spec, TrialResult(spec.id, "failed", message="out of luck", reason="error"))
     assert entries[-1]["weights"] is None
     recorder._spool.close()
+
+
+def test_weights_that_a_killed_run_has_left_are_removed_unless_they_wait(
+    new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Writer, "write", lambda *given: time.sleep(600))
+    uri = new_store()
+    folder = weights_folder(uri, "tiny", "starter")
+    folder.mkdir(parents=True)
+    spec = PLAN.trial("two", "confirm", 0, {})
+    for name in (f"{spec.id}.pt", "0123456789abcdef.pt", "0123456789abcdef.part"):
+        (folder / name).touch()
+    killed = recorder_module.Recorder(uri, PLAN, "text", weights_dir=folder)
+    assert list(folder.iterdir()) == []
+    (folder / f"{spec.id}.pt").touch()
+    (folder / "0123456789abcdef.pt").touch()
+    killed.start(spec)
+    killed.end(spec, tiny.result(spec))
+    recorder_module.Recorder(uri, PLAN, "text")
+    assert [file.name for file in folder.iterdir()] == [f"{spec.id}.pt"]
 
 
 def test_a_network_of_which_no_model_can_be_made_costs_no_trial(new_store: Callable[[], str], tmp_path: Path) -> None:

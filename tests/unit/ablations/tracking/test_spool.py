@@ -20,12 +20,16 @@ from mlflow import MlflowClient
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
-from ablations.tracking.schema import TrackingError
+from ablations.tracking.schema import MEASUREMENTS_FILE, TrackingError
 from ablations.tracking.spool import Entry, Spool, num_waiting, spool_path, spools
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
 
 PLAN = tiny.plan()
+
+
+def note(number: int, text: str = "") -> Entry:
+    return {"kind": "text", "file": f"{number}.txt", "text": text, "tags": {}}
 
 
 @pytest.fixture
@@ -35,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_entries_come_out_as_they_went_in_also_in_another_process(path: Path) -> None:
     spool = Spool(path)
-    entries = [{"kind": "text", "text": f"line\n{number} ü", "value": 0.1 + 0.2} for number in range(3)]
+    entries = [{**note(number, f"line\n{number} ü"), "value": 0.1 + 0.2} for number in range(3)]
     for entry in entries:
         spool.append(entry)
     again = Spool(path)
@@ -50,15 +54,15 @@ def test_entries_come_out_as_they_went_in_also_in_another_process(path: Path) ->
 
 def test_a_few_entries_are_taken_at_a_time(path: Path) -> None:
     spool = Spool(path)
-    entries = [{"number": number} for number in range(5)]
+    entries = [note(number) for number in range(5)]
     for entry in entries:
         spool.append(entry)
     assert spool.first_few(2) == entries[:2]
     spool.done(2)
     assert spool.first_few(9) == entries[2:]
-    spool.append({"number": 5})
+    spool.append(note(5))
     spool.done(3)
-    assert list(Spool(path))[5:] == spool.first_few(9) == [{"number": 5}]
+    assert list(Spool(path))[5:] == spool.first_few(9) == [note(5)]
     spool.done()
     spool.close()
     assert spool.first_few(9) == []
@@ -84,35 +88,72 @@ def test_a_file_is_given_one_trial_at_a_time_and_a_server_several() -> None:
 
 
 def test_a_line_that_a_kill_cut_short_is_dropped(path: Path) -> None:
-    Spool(path).append({"number": 1})
+    Spool(path).append(note(1))
     with path.open("ab") as file:
-        file.write(b'{"number": 2')
+        file.write(b'{"kind": "text", "file"')
     spool = Spool(path)
-    spool.append({"number": 3})
-    assert list(Spool(path)) == [{"number": 1}, {"number": 3}]
+    spool.append(note(3))
+    assert list(Spool(path)) == [note(1), note(3)]
 
 
 def test_a_damaged_line_is_named(path: Path) -> None:
     for number in range(3):
-        Spool(path).append({"number": number})
-    path.write_bytes(path.read_bytes().replace(b'"number": 1', b'"number; 1'))
+        Spool(path).append(note(number))
+    path.write_bytes(path.read_bytes().replace(b'"1.txt"', b'"1.txt'))
     with pytest.raises(TrackingError, match=r"line 2 of .*tiny-starter\.jsonl is damaged"):
         list(Spool(path))
 
 
+@pytest.mark.parametrize(
+    ("whole", "damaged"),
+    [
+        (b'"kind": "end"', b'"kind": "and"'),
+        (b'"kind": "end", "status"', b'"kind": "end", "stratus"'),
+        (b'"kind": "text"', b'"kind": ["text"]'),
+        (b'"ablations.variant_key"', b'"ablations.variant_kiss"'),
+        (b'"hyperparameters": {}', b'"superparameters": {}'),
+        (b'"spec": {', b'"spec": 1, "sp": {'),
+        (b'"num_attempts": 1', b'"num_attempts": "x"'),
+        (b'"epochs": [{"epoch": 1', b'"epochs": [{"epuck": 1'),
+    ],
+)
+def test_a_line_that_is_json_and_no_entry_is_named_before_any_is_written(
+    whole: bytes, damaged: bytes, waiting_spool: tuple[str, Path]
+) -> None:
+    uri, path = waiting_spool
+    lines = path.read_bytes().splitlines(keepends=True)
+    number = max(number for number, line in enumerate(lines) if whole in line)
+    lines[number] = lines[number].replace(whole, damaged)
+    path.write_bytes(b"".join(lines))
+    named = rf"line {number + 1} of .*tiny-starter\.jsonl is damaged"
+    with pytest.raises(TrackingError, match=named):
+        sync(uri, "tiny", "starter")
+    with pytest.raises(TrackingError, match=named):
+        Recorder(uri, PLAN, "text")
+    assert path.read_bytes() == b"".join(lines)
+
+
 def test_a_disk_that_is_full_is_said_and_leaves_whole_lines(path: Path) -> None:
     spool = Spool(path)
-    spool.append({"number": 1})
+    spool.append(note(1))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
         with pytest.raises(OSError, match="File too large") as caught:
-            spool.append({"number": 2, "text": "x" * 10_000})
+            spool.append(note(2, "x" * 10_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert caught.value.filename == str(path)
-    spool.append({"number": 3})
-    assert list(Spool(path)) == [{"number": 1}, {"number": 3}]
+    spool.append(note(3))
+    assert list(Spool(path)) == [note(1), note(3)]
+
+
+def test_measurements_of_another_version_that_wait_are_none(waiting_spool: tuple[str, Path]) -> None:
+    uri, path = waiting_spool
+    Spool(path).append({**note(0, '{"a": {"processor": "abacus"}}'), "file": MEASUREMENTS_FILE})
+    recorder = Recorder(uri, PLAN, "text")
+    assert recorder.measurements == {}
+    recorder.close(False)
 
 
 # A store that is away
