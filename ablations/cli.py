@@ -278,6 +278,7 @@ def run(
     given = _given(tracking_uri, data_dir, output, extend, cluster) | ({"--log-models": None} if log_models else {})
     weights_dir = weights_folder(uri, planned.study, planned.profile) if log_models else None
     again = _command(file, name, given)
+    kept = "what was recorded is kept, and so are checkpoints"
     if isinstance(display, JsonProgress):
         display.planned()
     try:
@@ -306,8 +307,9 @@ def run(
         raise _of_store(error) from error
     except SetupError as error:
         raise UserError(str(error)) from error
+    except KeyboardInterrupt:
+        _fail(f"interrupted; {kept}. Go on with: {again}", INTERRUPTED)
     except OSError as error:
-        kept = "what was recorded is kept, and so are checkpoints"
         _fail(
             f"{error.filename or 'the output'}: {error.strerror}; {kept}. That put right, go on with: {again}", FAILED
         )

@@ -91,17 +91,12 @@ def run_trial(
     data = source.training(spec)
     training, validation = _to_device(data.train, device), _to_device(data.validation, device)
 
-    weights_seed = derive(spec.phase, spec.seed, "weights")
-    # For what a registered network has that `initialize` does not know, and so leaves as it was drawn.
-    torch.manual_seed(weights_seed)
-    model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
-    initialize(model, train.init, seed=weights_seed)
-    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    state = _State(model, make_optimizer(model, train), [], spec.accumulated_parts)
-    if checkpoint is not None and checkpoint.exists():
-        _restore(state, checkpoint, spec)
-    parts = state.accumulated_parts
-    step = make_step(state.model, state.optimizer, training, train, size, parts)
+    state = _at_the_start(spec, size, device)
+    if checkpoint is not None and checkpoint.exists() and not _restore(state, checkpoint, spec):
+        # What there was of it may be half restored.
+        state = _at_the_start(spec, size, device)
+    model, parts = state.model, state.accumulated_parts
+    step = make_step(model, state.optimizer, training, train, size, parts)
     saved_at = time.monotonic()
 
     for epoch in range(1, train.epochs + 1):
@@ -133,6 +128,18 @@ def run_trial(
         if weights is not None:
             _keep_weights(model, weights, spec)
     return TrialResult(spec.id, "finished", tuple(state.epochs), **test, accumulated_parts=parts)
+
+
+def _at_the_start(spec: TrialSpec, size: int, device: torch.device) -> _State:
+    """A trial that has not trained yet."""
+    dataset, train = DATASETS[spec.config.data.name], spec.config.train
+    weights_seed = derive(spec.phase, spec.seed, "weights")
+    # For what a registered network has that `initialize` does not know, and so leaves as it was drawn.
+    torch.manual_seed(weights_seed)
+    model = build(spec.config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
+    initialize(model, train.init, seed=weights_seed)
+    model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return _State(model, make_optimizer(model, train), [], spec.accumulated_parts)
 
 
 def _next_epoch(
@@ -425,30 +432,36 @@ def _keep_weights(model: nn.Module, path: Path, spec: TrialSpec) -> None:
         )
 
 
-def _restore(state: _State, path: Path, spec: TrialSpec) -> None:
+def _restore(state: _State, path: Path, spec: TrialSpec) -> bool:
+    """Go on from a checkpoint; whether it could be used. One that could not is removed."""
     try:
         whole = path.read_bytes()
         # torch checks no sums: it would take a flipped bit for a weight.
         if hashlib.sha256(whole[32:]).digest() != whole[:32]:
             raise ValueError("its checksum is not that of its content")
         values: dict[str, Any] = torch.load(io.BytesIO(whole[32:]), map_location="cpu", weights_only=True)
-    # What damage raises depends on where it is. Only time is lost: a trial that starts anew comes to the same result.
-    except Exception:  # noqa: BLE001
+        if values["trial_id"] != spec.id:
+            raise ValueError(f"it is of trial {values['trial_id']}")
+        state.model.load_state_dict(values["model"])
+        # A learning rate is set anew each step; where it is a tensor, it stays the one on the device.
+        for group, own in zip(values["optimizer"]["param_groups"], state.optimizer.param_groups, strict=True):
+            group["lr"] = own["lr"]
+        state.optimizer.load_state_dict(values["optimizer"])
+        state.epochs = [EpochRecord(**record) for record in values["epochs"]]
+        # One that was paused in parts did not fit whole.
+        state.accumulated_parts = max(state.accumulated_parts, values["accumulated_parts"])
+        state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]
+    except (MemoryError, torch.OutOfMemoryError):
+        raise  # says nothing of the checkpoint
+    # What damage raises depends on where it is, and what another version wrote, or another version of a registered network, on
+    # what it was. Only time is lost: a trial that starts anew comes to the same result.
+    except Exception as error:  # noqa: BLE001
         warnings.warn(
-            f"the checkpoint {path} is damaged; its trial starts anew: {spec.variant}, seed {spec.seed}",
+            f"the checkpoint {path} is damaged, or another version's ({' '.join(str(error).split())[:200]}); its trial starts anew: "
+            f"{spec.variant}, seed {spec.seed}",
             CheckpointWarning,
             stacklevel=2,
         )
         path.unlink(missing_ok=True)
-        return
-    if values["trial_id"] != spec.id:
-        raise ValueError(f"{path} is the checkpoint of trial {values['trial_id']}, not of {spec.id}; delete it")
-    state.model.load_state_dict(values["model"])
-    # A learning rate is set anew each step; where it is a tensor, it stays the one on the device.
-    for group, own in zip(values["optimizer"]["param_groups"], state.optimizer.param_groups, strict=True):
-        group["lr"] = own["lr"]
-    state.optimizer.load_state_dict(values["optimizer"])
-    state.epochs = [EpochRecord(**record) for record in values["epochs"]]
-    # One that was paused in parts did not fit whole.
-    state.accumulated_parts = max(state.accumulated_parts, values.get("accumulated_parts", 1))
-    state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]
+        return False
+    return True
