@@ -26,12 +26,13 @@ from ablations.stats import (
     disagreement_between_reseeds,
     expected_best_of_n,
     false_discovery,
+    identical,
     mcnemar_exact,
     paired_interval,
 )
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
 from ablations.units import plural
-from ablations.verdicts import Judgement, PairedSample, Verdict, judge, sentence
+from ablations.verdicts import Judgement, PairedSample, Verdict, judge, judge_without_each_seed, sentence
 from nin.memory import Memory
 
 ADDED = "added after the results were first looked at; fresh seeds (first_seed) give it a verdict of its own"
@@ -202,6 +203,8 @@ class Contrast:
     p_failures: float | None
     """Of equal failure rates, by the seeds on which only one of the two learned; None where none ran on both sides."""
     judgement: Judgement
+    without_seed: dict[int, Judgement]
+    """By seed: what would be judged without it, a check and no verdict; empty where there is no verdict to check."""
     detectable: Detectable | None
     """None where there is no spread, or too few pairs to guess it."""
     sentence: str
@@ -367,7 +370,7 @@ def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -
     ]
     first = [accuracy for seed, accuracy in baseline.accuracy_percent.items() if seed not in baseline.failed_seeds]
     differences = np.array([b - a for a, b in zip(first, good, strict=False)])
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    if len(differences) < 2 or identical(differences):
         return None
     return AACheck(
         num_pairs=len(differences),
@@ -536,13 +539,9 @@ def _contrasts(
     pairs = {each.name: (plan[each.name].key, plan[plan[each.name].versus].key) for each in others}
     unplanned = {name: overspent or ADDED for name, pair in pairs.items() if overspent or pair not in expected}
     expects = {each.name: expected.get(pairs[each.name], each.expect) for each in others}
-    judgements = judge(
-        samples,
-        alpha=plan.look_alpha,
-        margin=plan.decision.margin,
-        num_planned=num_planned,
-        unplanned=unplanned,
-    )
+    budget: dict[str, Any] = {"alpha": plan.look_alpha, "margin": plan.decision.margin, "num_planned": num_planned}
+    judgements = judge(samples, unplanned=unplanned, **budget)
+    without_seed = judge_without_each_seed(samples, judgements, **budget)
     classes = _class_differences(plan, samples, _labels(plan, trials))
     return tuple(
         Contrast(
@@ -558,6 +557,7 @@ def _contrasts(
             class_differences=classes.get(each.name, ()),
             p_failures=p_failures(each, references[each.name]),
             judgement=judgements[each.name],
+            without_seed=without_seed.get(each.name, {}),
             detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=num_planned),
             sentence=sentence(
                 judgements[each.name],
@@ -646,8 +646,7 @@ def _changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Ite
 
 def gave_verdicts(summary: StudySummary) -> bool:
     """Whether a report of this has spent some of the error budget."""
-    withheld = {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
-    return any(contrast.judgement.verdict not in withheld for contrast in summary.contrasts)
+    return not all(contrast.judgement.verdict.is_withheld for contrast in summary.contrasts)
 
 
 def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:

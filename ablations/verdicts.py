@@ -57,6 +57,16 @@ class Verdict(StrEnum):
         """The verdict as a table shows it."""
         return _WORDS[self]
 
+    @property
+    def word(self) -> str:
+        """The words without what follows from them: undecided is undecided, whether or not more seeds may decide."""
+        return self.words.partition(":")[0]
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether it is none: nothing is claimed, and nothing of the error budget spent."""
+        return self in {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
+
 
 _WORDS = {
     Verdict.BETTER: "better",
@@ -121,6 +131,20 @@ class PairedSample:
     def values(self) -> Array:
         """Differences in order of their seeds, shape (num_pairs,), points."""
         return np.array([self.differences[seed] for seed in sorted(self.differences)], dtype=np.float64)
+
+    def without(self, seed: int) -> PairedSample:
+        """The sample as if a seed had been neither planned nor run; itself where there is no pair of that seed."""
+        if seed not in self.differences:
+            return self
+        row = sorted(self.differences).index(seed)
+        return replace(
+            self,
+            differences={each: value for each, value in self.differences.items() if each != seed},
+            num_planned=self.num_planned - 1,
+            num_ran=self.num_ran - 1,
+            num_ran_reference=self.num_ran_reference - 1,
+            correct=None if self.correct is None else np.delete(self.correct, row, axis=0),
+        )
 
 
 @dataclass(frozen=True)
@@ -234,6 +258,45 @@ def judge(
             num_comparisons=num_comparisons,
         )
     return judgements
+
+
+def judge_without_each_seed(
+    samples: Mapping[str, PairedSample],
+    judgements: Mapping[str, Judgement],
+    *,
+    alpha: float,
+    margin: float,
+    num_planned: int,
+) -> dict[str, dict[int, Judgement]]:
+    """Judge the study again for each seed, as if that one had not been there: whether a verdict rests on a single seed.
+
+    A check on verdicts, and never a verdict: whoever leaves out a seed after a look at it finds what he looks for. One
+    pair fewer also proves less, so that a verdict may go for want of seeds where no seed stands out.
+
+    Args:
+        samples: as `judge` was given them.
+        judgements: what it made of them.
+        alpha: as there.
+        margin: as there.
+        num_planned: as there, K.
+
+    Returns:
+        By contrast and seed, for the pairs of contrasts that have a verdict; nothing for the others.
+    """
+    judged = {name: each for name, each in samples.items() if not judgements[name].verdict.is_withheld}
+    found: dict[str, dict[int, Judgement]] = {name: {} for name in judged}
+    for seed in sorted({seed for sample in judged.values() for seed in sample.differences}):
+        without = judge(
+            {name: sample.without(seed) for name, sample in judged.items()},
+            alpha=alpha,
+            margin=margin,
+            num_planned=num_planned,
+            min_pairs_for_verdict=MIN_PAIRS_FOR_VERDICT - 1,
+        )
+        for name, sample in judged.items():
+            if seed in sample.differences:
+                found[name][seed] = without[name]
+    return found
 
 
 def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tuple[Verdict, str] | None:

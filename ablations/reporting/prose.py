@@ -81,6 +81,25 @@ def expectation(contrast: Contrast) -> str:
     return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
 
 
+def rests_on(contrast: Contrast) -> str:
+    """What the verdict would be without a single seed, where that is another one; empty where it never is."""
+    seeds: dict[str, list[str]] = {}
+    for seed, judgement in contrast.without_seed.items():
+        if judgement.verdict.word != contrast.judgement.verdict.word:
+            seeds.setdefault(judgement.verdict.word, []).append(str(seed))
+    told = "; ".join(
+        f"without {_any_one_of(those, len(contrast.without_seed))} the verdict would be “{word}”"
+        for word, those in seeds.items()
+    )
+    return f"W{told[1:]}." if told else ""
+
+
+def _any_one_of(seeds: Sequence[str], num_seeds: int) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"any one of its {num_seeds} seeds" if len(seeds) == num_seeds else f"any one of seeds {words.listed(seeds)}"
+
+
 def _clause(verdict: str, names: Sequence[str]) -> str:
     if verdict == Verdict.NO_VERDICT.words:
         return f"there is no verdict on {words.listed(names)}"
@@ -186,7 +205,8 @@ def costs_note(summary: StudySummary) -> str:
         f"{counted} Measured once for each architecture, with nothing beside it: {measured.processor}, {threads}, torch "
         f"{measured.torch_version}. Measured peaks include the workspaces of torch's kernels. Images a second are of "
         "whole training steps; latency is of a whole prediction of 1 or of 128 images, median and interquartile range "
-        "after warm-ups; images are on the device already."
+        "after warm-ups; images are on the device already. Medians and their ratios have no confidence interval: all calls "
+        "are of one sitting and share the state that the machine was in, so the range between them is no guide to another one."
     )
 
 

@@ -766,6 +766,23 @@ def test_an_aa_arm_without_two_pairs_says_nothing() -> None:
     assert summary(p, []).aa is None
 
 
+def test_an_aa_arm_whose_differences_are_equal_but_for_rounding_says_nothing() -> None:
+    """On few images that happens: 90.3 - 90.0 and 90.4 - 90.1 are not the same floating-point number."""
+    p = plan(seeds=2, aa_arm=True)
+    trials = [confirm(p, "two", seed, accuracy) for seed, accuracy in enumerate((90.0, 90.1))]
+    again = aa_trials(p, [90.3, 90.4])
+    assert 90.3 - 90.0 != 90.4 - 90.1
+    assert summary(p, trials + again).aa is None
+
+
+def test_a_verdict_is_held_against_leaving_each_seed_out() -> None:
+    p = plan()
+    clear = contrast(p, confirmed(p))
+    assert [each.verdict for each in clear.without_seed.values()] == [Verdict.WORSE_BY_MORE] * SEEDS
+    assert list(clear.without_seed) == list(range(SEEDS))
+    assert contrast(p, confirmed(p)[:-1]).without_seed == {}
+
+
 def test_uncommitted_changes_are_warned_of() -> None:
     p = plan()
     assert not summarize(p, confirmed(p), {"uncommitted_changes": False}, {}).warnings

@@ -14,7 +14,7 @@ from paired import SCOPE, images, judge_one, sample, spread, with_images, word
 
 from ablations import verdicts
 from ablations.stats import Interval, paired_interval
-from ablations.verdicts import Judgement, PairedSample, Verdict, judge
+from ablations.verdicts import Judgement, PairedSample, Verdict, judge, judge_without_each_seed
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -484,6 +484,66 @@ def test_images_balanced_to_the_last_flip_fall_back_on_seeds() -> None:
     assert judgement.image_floor == 0
 
 
+# Without one seed
+
+
+def without_each_seed(samples: dict[str, PairedSample], *, num_planned: int) -> dict[str, dict[int, Judgement]]:
+    judgements = judge(samples, alpha=0.05, margin=0.5, num_planned=num_planned)
+    return judge_without_each_seed(samples, judgements, alpha=0.05, margin=0.5, num_planned=num_planned)
+
+
+def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> None:
+    correct = {"a": images(6, 300, fixed=0.1, flips=0.1), "b": images(6, 300, fixed=0.02, flips=0.1, seed=1)}
+    samples = {name: with_images(each) for name, each in correct.items()}
+    found = without_each_seed(samples, num_planned=3)
+    for seed in range(6):
+        left = {
+            name: PairedSample(
+                {other: value for other, value in samples[name].differences.items() if other != seed},
+                *(5, 0, 0, 0, 5, 5),
+                np.delete(each, seed, axis=0),
+            )
+            for name, each in correct.items()
+        }
+        judged = judge(left, alpha=0.05, margin=0.5, num_planned=3)
+        assert {name: each[seed] for name, each in found.items()} == judged
+
+
+def test_a_seed_that_a_verdict_rests_on_is_found() -> None:
+    values = [0.9, 1.0, 1.1, 0.95, 1.05, 1.0, 1.0, 1.0, 0.98, -1.0]
+    judgement, found = judge_one(sample(values)), without_each_seed({"one": sample(values)}, num_planned=1)["one"]
+    assert judgement.verdict is Verdict.BETTER
+    assert [seed for seed, each in found.items() if each.verdict is not Verdict.BETTER] == [9]
+    assert found[9].verdict is Verdict.BETTER_BY_MORE
+    assert found[9].mean == pytest.approx(np.mean(values[:9]))
+
+
+def test_five_pairs_without_one_still_have_a_verdict_to_compare() -> None:
+    found = without_each_seed({"one": sample([1.9, 2.0, 2.1, 2.05, 1.95])}, num_planned=1)["one"]
+    assert {each.verdict for each in found.values()} == {Verdict.BETTER_BY_MORE}
+    assert {each.num_pairs for each in found.values()} == {4}
+
+
+def test_what_has_no_verdict_is_not_judged_without_a_seed() -> None:
+    samples = {
+        "few": sample(spread(1, 0.1, 4)),
+        "missing": sample(spread(1, 0.1, 8), missing=2),
+        "fine": sample(spread(1, 0.1)),
+    }
+    found = without_each_seed(samples, num_planned=3)
+    assert list(found) == ["fine"]
+    assert list(found["fine"]) == list(range(10))
+    assert without_each_seed({}, num_planned=0) == {}
+
+
+def test_a_seed_with_which_one_of_the_two_failed_is_no_pair_to_leave_out() -> None:
+    """But it is one of the other contrast, which is judged beside it."""
+    values = dict(enumerate(spread(1, 0.1)))
+    failed = PairedSample({seed: value for seed, value in values.items() if seed != 3}, 10, 0, 1, 0, 10, 10)
+    found = without_each_seed({"failed": failed, "fine": sample(values.values())}, num_planned=2)
+    assert set(found["fine"]) - set(found["failed"]) == {3}
+
+
 # Properties of a whole judgement
 
 accuracies = st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)
@@ -529,5 +589,7 @@ def test_units_do_not_matter(mean: float, sd: float, num: int, unit: float, num_
 
 def test_every_verdict_has_words() -> None:
     assert all(verdict.words for verdict in Verdict)
+    assert Verdict.UNDECIDED_MORE_SEEDS.word == Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP.word == "undecided"
+    assert {verdict for verdict in Verdict if not verdict.is_withheld} == CARRIES_A_WORD
     assert Verdict.BETTER_BY_LESS.words == "better, but by less than the margin"
     assert Verdict("undecided_more_seeds_will_not_help").words == "undecided: more seeds will not help"
