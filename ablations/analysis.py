@@ -651,15 +651,15 @@ def gave_verdicts(summary: StudySummary) -> bool:
 
 def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
     """What true difference so many seeds would find, given a contrast's spread; None where there is none to go by."""
-    num_pairs, sd = judgement.num_pairs, judgement.sd
-    if num_pairs < MIN_PAIRS_TO_LOOK or sd is None or judgement.interval is None:
+    num_pairs, spread = judgement.num_pairs, judgement.spread
+    if num_pairs < MIN_PAIRS_TO_LOOK or spread is None:
         return None
     budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
-    floor, highest = judgement.image_floor, spread_limit(sd, num_pairs)
+    floor, highest = judgement.image_floor, spread_limit(spread, num_pairs)
     counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_SEEDS, 20).round().astype(int).tolist()})
     found, at_most = (
-        tuple(detectable_difference(spread, count, image_floor=floor or 0.0, **budget) for count in counts)
-        for spread in (sd, highest)
+        tuple(detectable_difference(each, count, image_floor=floor or 0.0, **budget) for count in counts)
+        for each in (spread, highest)
     )
     return Detectable(
         num_seeds=tuple(counts),

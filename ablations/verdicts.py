@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from scipy.special import ndtri
@@ -19,6 +19,7 @@ from ablations.stats import (
     Estimate,
     Interval,
     clopper_pearson,
+    crossed_variance,
     difference_p,
     identical,
     require_fraction,
@@ -156,6 +157,8 @@ class Judgement:
     """Mean difference, points."""
     sd: float | None
     """Standard deviation of the differences (never of the mean), points."""
+    spread: float | None
+    """`sd`, or `CrossedVariance.spread` where the images are known and that is larger: what more seeds find goes by it."""
     interval: Interval | None
     """Pointwise, 95 % (or 1 - alpha where that is less, so that interval and word agree)."""
     simultaneous_interval: Interval | None
@@ -250,7 +253,6 @@ def judge(
         judgements[name] = _with_word(
             judgements[name],
             estimate,
-            float(samples[name].values.std(ddof=1)),
             p_difference,
             p_equivalence,
             alpha=alpha,
@@ -349,6 +351,7 @@ def _measure(
         num_pairs=len(values),
         mean=float(values.mean()) if finite else None,
         sd=float(values.std(ddof=1)) if finite and len(values) > 1 else None,
+        spread=None,
         interval=None,
         simultaneous_interval=None,
         basis=None,
@@ -372,8 +375,9 @@ def _measure(
         return judgement, None
     # An interval at less than 1 - alpha could hold 0 under a word that says otherwise.
     level = min(0.95, 1 - alpha)
-    over_seeds = seeds_estimate(values)
-    estimate, image_floor = wider_estimate(over_seeds, sample.correct, level=level)
+    over_seeds, sd = seeds_estimate(values), float(values.std(ddof=1))
+    variance = None if sample.correct is None else crossed_variance(sample.correct)
+    estimate = wider_estimate(over_seeds, variance, level=level)
     p_sign_flip = sign_flip_p(values)
     # Sign flips are over seeds, so they are held against t over seeds, whichever the basis.
     fragile = len(values) >= MIN_PAIRS_FOR_FRAGILE and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha)
@@ -381,6 +385,7 @@ def _measure(
         notes.append("fragile: the t test and the sign-flip check disagree")
     judgement = replace(
         judgement,
+        spread=max(sd, 0.0 if variance is None else variance.spread),
         interval=estimate.interval(level),
         simultaneous_interval=estimate.interval(1 - alpha / num_comparisons) if num_comparisons else None,
         basis="seeds" if estimate is over_seeds else "seeds and images",
@@ -389,7 +394,7 @@ def _measure(
         p_sign_flip=p_sign_flip,
         p_sign_flip_floor=smallest_sign_flip_p(len(values)),
         fragile=fragile,
-        image_floor=image_floor,
+        image_floor=None if variance is None else variance.image_floor,
         notes=tuple(notes),
     )
     return judgement, estimate
@@ -398,7 +403,6 @@ def _measure(
 def _with_word(
     judgement: Judgement,
     estimate: Estimate,
-    sd: float,
     p_difference: float,
     p_equivalence: float,
     *,
@@ -420,7 +424,8 @@ def _with_word(
         return replace(judgement, verdict=Verdict.EQUIVALENT)
     image_floor = judgement.image_floor or 0.0
     budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
-    needed = seeds_needed(sd, judgement.num_pairs, margin=margin, image_floor=image_floor, **budget)
+    spread = cast("float", judgement.spread)
+    needed = seeds_needed(spread, judgement.num_pairs, margin=margin, image_floor=image_floor, **budget)
     if needed is not None:
         return replace(judgement, seeds_needed=needed)
     # Endless seeds would not do: then it is the images that are too few.
