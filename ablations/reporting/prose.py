@@ -29,7 +29,9 @@ def verdicts(summary: StudySummary) -> str:
         ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `verdicts.sentence`.
     """
     if not _has_answer(summary):
-        return "There is no answer yet: no confirmation trial has learned."
+        if any(variant.missing_seeds for variant in summary.variants):
+            return "There is no answer yet: no confirmation trial has learned."
+        return "There is no answer: all confirmation trials ran, and none of them learned."
     reference = summary[summary.baseline]
     over = words.plural(words.num_learned(reference), "seed")
     statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
@@ -72,13 +74,14 @@ def _has_answer(summary: StudySummary) -> bool:
     return any(words.num_learned(variant) for variant in summary.variants)
 
 
-def expectation(contrast: Contrast) -> str:
+def expectation(summary: StudySummary, contrast: Contrast) -> str:
     """What was expected of a contrast before the first trial, and what became of it."""
     if contrast.expect is None:
         return "No expectation was stated."
     if contrast.expect == "unsure":
         return "Expected beforehand: unsure."
-    return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
+    among = " among runs that learned" if _is_among_learned(summary, contrast) else ""
+    return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}{among}."
 
 
 def rests_on(contrast: Contrast) -> str:
@@ -115,7 +118,16 @@ def _expectations(summary: StudySummary) -> Iterator[str]:
     )
     if outcomes:
         told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
-        yield f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}."
+        among = sum(_is_among_learned(summary, contrast) for contrast in summary.contrasts)
+        yield (
+            f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}"
+            f"{f'; {among} of these among runs that learned only' if among else ''}."
+        )
+
+
+def _is_among_learned(summary: StudySummary, contrast: Contrast) -> bool:
+    """Whether an expectation was settled by fewer runs of one of the two than of the other."""
+    return contrast.expectation in {"as expected", "not as expected"} and bool(words.failed_runs(summary, contrast))
 
 
 def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:

@@ -235,6 +235,14 @@ def test_of_many_that_failed_a_few_are_named() -> None:
     assert trouble.sentence.endswith("; 4 more.")
 
 
+def test_trials_of_a_search_that_failed_are_told_apart_by_their_number() -> None:
+    p = plan()
+    trials = [tune(p, "one", number, 0.02 * number, status="failed", reason="error") for number in (1, 2)]
+    (trouble,) = summary(p, trials).troubles
+    assert "one, tune, trial 1, seed 0, 1 attempt" in trouble.sentence
+    assert "one, tune, trial 2, seed 0, 1 attempt" in trouble.sentence
+
+
 def test_batches_in_parts_are_told() -> None:
     p = plan()
     trials = [*confirmed(p)[:-1], confirm(p, "one", 4, 70.0, accumulated_parts=4)]
@@ -450,8 +458,8 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
         "one: of 2 tuning trials 1 diverged and 1 failed.",
         "tuning effort is unequal: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
         "1 of 12 trials diverged (95 % interval of the rate 0.2 to 38.5 %): an outcome, not tried again.",
-        "1 of 12 trials failed (95 % interval of the rate 0.2 to 38.5 %); 1 tried again by the next run: one, tune, seed 0, 1 "
-        "attempt: no message.",
+        "1 of 12 trials failed (95 % interval of the rate 0.2 to 38.5 %); 1 tried again by the next run: one, tune, trial 1, "
+        "seed 0, 1 attempt: no message.",
     )
 
 

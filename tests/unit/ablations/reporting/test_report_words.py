@@ -140,14 +140,30 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
 
 
 def test_expectations(make_study: MakeStudy) -> None:
-    none, _, three, _ = make_study("ordinary").contrasts
-    assert prose.expectation(none) == "Expected beforehand: worse. Outcome: open."
-    assert prose.expectation(three) == "Expected beforehand: unsure."
-    assert prose.expectation(replace(none, expect=None)) == "No expectation was stated."
+    summary = make_study("ordinary")
+    none, _, three, _ = summary.contrasts
+    assert prose.expectation(summary, none) == "Expected beforehand: worse. Outcome: open."
+    assert prose.expectation(summary, three) == "Expected beforehand: unsure."
+    assert prose.expectation(summary, replace(none, expect=None)) == "No expectation was stated."
+
+
+def test_an_expectation_that_came_true_among_runs_that_learned_says_so(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    (two, none, *variants), (first, *others) = summary.variants, summary.contrasts
+    true = replace(first, expectation="as expected")
+    failing = replace(summary, variants=(two, replace(none, failed_seeds=(1, 3)), *variants), contrasts=(true, *others))
+    assert prose.expectation(failing, true).endswith("Outcome: as expected among runs that learned.")
+    assert "1 came true and 2 could not be decided; 1 of these among runs that learned only." in prose.answer(failing)
+    whole = replace(summary, contrasts=(true, *others))
+    assert prose.expectation(whole, true).endswith("Outcome: as expected.")
+    assert "among runs that learned" not in prose.answer(whole)
+    assert prose.expectation(failing, first).endswith("Outcome: open.")
 
 
 def test_answer_where_there_is_none(make_study: MakeStudy) -> None:
     assert prose.answer(make_study("unstarted")) == "There is no answer yet: no confirmation trial has learned."
+    failed = replace(make_study("troubled"), variants=(make_study("troubled")["learns_nothing_at_all"],))
+    assert prose.answer(failed) == "There is no answer: all confirmation trials ran, and none of them learned."
     assert prose.answer(make_study("alone")).endswith("there is nothing to compare it with.")
     assert "±" not in prose.answer(make_study("alone"))
 
