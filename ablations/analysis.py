@@ -832,7 +832,14 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         value = provenance.get(key)
         if isinstance(value, list) or (isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())):
             yield f"trials were trained by runs that differ in {key}: see Provenance."
+    references = {plan[v.name].versus for v in variants[1:]}
     for v in variants:
+        highest = v.mean_accuracy_percent
+        if highest is not None and 100 - highest < plan.decision.margin and v.name in references:
+            yield (
+                f"{v.name}: nothing can be better by the margin of {plan.decision.margin:g} points than {highest:.2f} %; a harder "
+                "data set would tell more."
+            )
         if v.missing_seeds:
             yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
         if v.failed_seeds:

@@ -103,11 +103,17 @@ def _any_one_of(seeds: Sequence[str], num_seeds: int) -> str:
     return f"any one of its {num_seeds} seeds" if len(seeds) == num_seeds else f"any one of seeds {words.listed(seeds)}"
 
 
+MAX_OPEN_NAMES = 8
+"""Of more variants than this that nothing is claimed of, the answer gives the number; what is claimed is always told whole."""
+
+
 def _clause(verdict: str, names: Sequence[str]) -> str:
-    if verdict == Verdict.NO_VERDICT.words:
-        return f"there is no verdict on {words.listed(names)}"
     word, _, more = verdict.partition(": ")
-    return f"{words.listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
+    is_claim = word.startswith(("better", "worse", "equivalent"))
+    who = words.listed(names) if is_claim or len(names) <= MAX_OPEN_NAMES else f"{len(names)} variants (each below)"
+    if verdict == Verdict.NO_VERDICT.words:
+        return f"there is no verdict on {who}"
+    return f"{who} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
 
 
 def _expectations(summary: StudySummary) -> Iterator[str]:

@@ -736,6 +736,19 @@ def test_draws_that_coincide_count_each_time() -> None:
     assert (once.best_of_n.mean[0], more.best_of_n.mean[0]) == pytest.approx((85.0, 84.0))
 
 
+def test_an_accuracy_that_leaves_no_room_for_the_margin_is_warned_of() -> None:
+    def warned(accuracy: float) -> tuple[str, ...]:
+        p = plan(decision={"margin": 1.0})
+        return summary(
+            p, [confirm(p, name, seed, accuracy) for name in ("two", "one") for seed in range(SEEDS)]
+        ).warnings
+
+    assert warned(99.0) == ()
+    assert warned(99.1) == (
+        "two: nothing can be better by the margin of 1 points than 99.10 %; a harder data set would tell more.",
+    )
+
+
 # The A/A arm
 
 

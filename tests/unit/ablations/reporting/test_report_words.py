@@ -139,6 +139,22 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     assert told.endswith("20 confirmation trials have no outcome yet.")
 
 
+def test_of_many_variants_the_answer_names_those_that_it_claims_something_of(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *_ = summary.contrasts
+
+    def told(verdict: Verdict, number: int) -> str:
+        judged = replace(first, judgement=replace(first.judgement, verdict=verdict))
+        return prose.verdicts(replace(summary, contrasts=(judged,) * number))
+
+    for verdict in (Verdict.UNDECIDED_MORE_SEEDS, Verdict.EXPLORATORY, Verdict.NO_VERDICT):
+        assert told(verdict, 8).count(words.effect(first, 0.5)) == 8
+        assert words.effect(first, 0.5) not in told(verdict, 9)
+        assert "9 variants (each below)" in told(verdict, 9)
+    for verdict in (Verdict.WORSE_BY_LESS, Verdict.EQUIVALENT):
+        assert told(verdict, 9).count(words.effect(first, 0.5)) == 9
+
+
 def test_expectations(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     none, _, three, _ = summary.contrasts
