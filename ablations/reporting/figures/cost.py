@@ -54,8 +54,8 @@ def _unnamed(shown: Sequence[VariantSummary]) -> str:
     if len(shown) <= MAX_NAMES:
         return ""
     return (
-        f" Of more than {MAX_NAMES} variants, a panel names the baseline and those that no other one beats in both mean and cost; "
-        "the tables have them all."
+        f" Of more than {MAX_NAMES} variants, a panel names the baseline and, where there is room, those that no other one beats in "
+        "both mean and cost; the tables have them all."
     )
 
 
@@ -189,6 +189,10 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
     extent = axes.get_window_extent()
     frame = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
     taken = [box for point in points for box in _boxes(axes, point, 5 * pixel)]
+
+    def in_the_way(box: _Box) -> float:
+        return sum(map(box.overlap, taken)) + 1000 * box.outside(frame)
+
     for point in _named(points):
         name = words.wrapped(point.name, NAME_WIDTH)
         style: dict[str, Any] = {"size": 8.5, "color": INK, "linespacing": 1.0}
@@ -198,9 +202,9 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
         at = axes.transData.transform((point.cost, point.mean))
         places = list(_places((at[0], at[1]), (size.width, size.height), pixel))
         # Sticking out weighs more than overlapping, and of equally good places the first, nearest one is taken.
-        box, distance, (dx, dy, ha, va) = min(
-            places, key=lambda place: sum(map(place[0].overlap, taken)) + 1000 * place[0].outside(frame)
-        )
+        box, distance, (dx, dy, ha, va) = min(places, key=lambda place: in_the_way(place[0]))
+        if len(points) > MAX_NAMES and in_the_way(box):
+            continue
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4}
         axes.annotate(
             name,
@@ -216,15 +220,15 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
 
 
 def _named(points: Sequence[_Point]) -> Sequence[_Point]:
-    """All points, or of too many the baseline and those that no other one beats in both mean and cost."""
+    """All points, or of too many the baseline, and those that no other one beats in both mean and cost."""
     if len(points) <= MAX_NAMES:
         return points
-    named, highest = [], 0.0
+    front, highest = [], 0.0
     for point in sorted(points, key=lambda point: (point.cost, -point.mean)):
-        if point.is_baseline or point.mean > highest:
-            named.append(point)
+        if point.mean > highest and not point.is_baseline:
+            front.append(point)
         highest = max(highest, point.mean)
-    return named
+    return [*(point for point in points if point.is_baseline), *front]
 
 
 def _boxes(axes: Axes, point: _Point, pad: float) -> tuple[_Box, _Box]:

@@ -116,6 +116,28 @@ def test_of_many_points_those_are_named_that_no_other_one_beats(make_study: Make
     assert names([60.0] * 14) == {"v0"}
 
 
+def test_of_many_points_on_a_rising_line_those_are_named_that_have_room(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, other, *_ = summary.variants
+    name = "every_block_narrowed_to_the_parameters_of_the_second_longest_name"
+    others = (
+        replace(other, name=f"{name[:-2]}{k:02}", params=10_000 * (30 + k), mean_accuracy_percent=90 + k / 10)
+        for k in range(40)
+    )
+    low = replace(baseline, mean_accuracy_percent=89.0)
+    spec = accuracy_against_cost(replace(summary, variants=(low, *others)))
+    assert spec is not None
+    with drawing():
+        figure = spec.draw()
+        figure.draw_without_rendering()
+        panel = figure.axes[0]
+        boxes = [mpl.text.Text.get_window_extent(text) for text in panel.texts]  # an annotation's has its line in it
+    assert 2 < len(boxes) < 41
+    assert baseline.name in {text.get_text() for text in panel.texts}
+    for index, one in enumerate(boxes):
+        assert not any(one.overlaps(each) for each in boxes[index + 1 :])
+
+
 @pytest.mark.parametrize("num_variants", [2, 3, 4, 9])
 def test_long_names_over_panels_do_not_run_into_each_other(make_study: MakeStudy, num_variants: int) -> None:
     summary = make_study("ordinary")
