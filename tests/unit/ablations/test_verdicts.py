@@ -461,6 +461,19 @@ def test_fragile_where_one_pair_makes_the_t_test_and_sign_flips_disagree() -> No
     assert not judge_one(sample([0.3, 0.31, 0.32, 0.33, 0.34])).fragile  # sign flips cannot reach .05 with 5
 
 
+def test_sign_flips_over_seeds_are_not_held_against_a_test_over_images() -> None:
+    """Clear over seeds by either test and open over images is not fragile: nothing disagrees about the seeds."""
+    correct = np.zeros((10, 400), np.int8)
+    correct[:, :22], correct[:, 22:40] = 1, -1
+    correct[np.arange(10), 40 + np.arange(10)] = np.arange(10) % 2
+    judgement = judge_one(with_images(correct))
+    assert judgement.basis == "seeds and images"
+    assert judgement.p_difference is not None
+    assert judgement.p_sign_flip is not None
+    assert judgement.p_sign_flip < 0.05 < judgement.p_difference
+    assert not judgement.fragile
+
+
 def test_judge_refuses_what_makes_no_sense() -> None:
     each = {"one": sample(spread(0.1, 0.2))}
     with pytest.raises(ValueError, match="alpha"):
@@ -525,6 +538,12 @@ def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> Non
         }
         judged = judge(left, alpha=0.05, margin=0.5, num_planned=3)
         assert {name: each[seed] for name, each in found.items()} == judged
+
+
+def test_a_sample_without_a_seed_counts_one_of_each_fewer() -> None:
+    each = PairedSample({0: 0.1, 1: 0.2, 3: 0.4}, 5, 1, 1, 0, 4, 5)
+    assert each.without(1) == PairedSample({0: 0.1, 3: 0.4}, 4, 1, 1, 0, 3, 4)
+    assert each.without(2) is each
 
 
 def test_a_seed_that_a_verdict_rests_on_is_found() -> None:
