@@ -26,12 +26,13 @@ from ablations.stats import (
     disagreement_between_reseeds,
     expected_best_of_n,
     false_discovery,
+    identical,
     mcnemar_exact,
     paired_interval,
 )
 from ablations.trial import EpochRecord, Phase, Status, TrialResult
 from ablations.units import plural
-from ablations.verdicts import Judgement, PairedSample, Verdict, judge, sentence
+from ablations.verdicts import Judgement, PairedSample, Verdict, judge, judge_without_each_seed, sentence
 from nin.memory import Memory
 
 ADDED = "added after the results were first looked at; fresh seeds (first_seed) give it a verdict of its own"
@@ -202,6 +203,8 @@ class Contrast:
     p_failures: float | None
     """Of equal failure rates, by the seeds on which only one of the two learned; None where none ran on both sides."""
     judgement: Judgement
+    without_seed: dict[int, Judgement]
+    """By seed: what would be judged without it, a check and no verdict; empty where there is no verdict to check."""
     detectable: Detectable | None
     """None where there is no spread, or too few pairs to guess it."""
     sentence: str
@@ -367,7 +370,7 @@ def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -
     ]
     first = [accuracy for seed, accuracy in baseline.accuracy_percent.items() if seed not in baseline.failed_seeds]
     differences = np.array([b - a for a, b in zip(first, good, strict=False)])
-    if len(differences) < 2 or np.ptp(differences) == 0:
+    if len(differences) < 2 or identical(differences):
         return None
     return AACheck(
         num_pairs=len(differences),
@@ -536,13 +539,9 @@ def _contrasts(
     pairs = {each.name: (plan[each.name].key, plan[plan[each.name].versus].key) for each in others}
     unplanned = {name: overspent or ADDED for name, pair in pairs.items() if overspent or pair not in expected}
     expects = {each.name: expected.get(pairs[each.name], each.expect) for each in others}
-    judgements = judge(
-        samples,
-        alpha=plan.look_alpha,
-        margin=plan.decision.margin,
-        num_planned=num_planned,
-        unplanned=unplanned,
-    )
+    budget: dict[str, Any] = {"alpha": plan.look_alpha, "margin": plan.decision.margin, "num_planned": num_planned}
+    judgements = judge(samples, unplanned=unplanned, **budget)
+    without_seed = judge_without_each_seed(samples, judgements, **budget)
     classes = _class_differences(plan, samples, _labels(plan, trials))
     return tuple(
         Contrast(
@@ -558,6 +557,7 @@ def _contrasts(
             class_differences=classes.get(each.name, ()),
             p_failures=p_failures(each, references[each.name]),
             judgement=judgements[each.name],
+            without_seed=without_seed.get(each.name, {}),
             detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=num_planned),
             sentence=sentence(
                 judgements[each.name],
@@ -646,21 +646,20 @@ def _changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Ite
 
 def gave_verdicts(summary: StudySummary) -> bool:
     """Whether a report of this has spent some of the error budget."""
-    withheld = {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
-    return any(contrast.judgement.verdict not in withheld for contrast in summary.contrasts)
+    return not all(contrast.judgement.verdict.is_withheld for contrast in summary.contrasts)
 
 
 def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
     """What true difference so many seeds would find, given a contrast's spread; None where there is none to go by."""
-    num_pairs, sd = judgement.num_pairs, judgement.sd
-    if num_pairs < MIN_PAIRS_TO_LOOK or sd is None or judgement.interval is None:
+    num_pairs, spread = judgement.num_pairs, judgement.spread
+    if num_pairs < MIN_PAIRS_TO_LOOK or spread is None:
         return None
     budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
-    floor, highest = judgement.image_floor, spread_limit(sd, num_pairs)
+    floor, highest = judgement.image_floor, spread_limit(spread, num_pairs)
     counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_SEEDS, 20).round().astype(int).tolist()})
     found, at_most = (
-        tuple(detectable_difference(spread, count, image_floor=floor or 0.0, **budget) for count in counts)
-        for spread in (sd, highest)
+        tuple(detectable_difference(each, count, image_floor=floor or 0.0, **budget) for count in counts)
+        for each in (spread, highest)
     )
     return Detectable(
         num_seeds=tuple(counts),
@@ -804,9 +803,9 @@ def troubles_of(trials: Sequence[RecordedTrial]) -> Iterator[Trouble]:
 
 
 def _named(failed: Sequence[RecordedTrial]) -> str:
-    """Which trials failed, and why."""
+    """Which trials failed, and why; those of a search are on one seed, and told apart by their number."""
     named = [
-        f"{t.variant}, {t.phase}, seed {t.seed}, {plural(t.result.num_attempts, 'attempt')}: {t.result.message or 'no message'}"
+        f"{t.variant}, {t.phase}, {'' if t.number is None else f'trial {t.number}, '}seed {t.seed}, {plural(t.result.num_attempts, 'attempt')}: {t.result.message or 'no message'}"
         for t in failed[:MAX_NAMED]
     ]
     return "; ".join([*named, *([f"{len(failed) - MAX_NAMED} more"] if len(failed) > MAX_NAMED else [])])
@@ -833,7 +832,14 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         value = provenance.get(key)
         if isinstance(value, list) or (isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())):
             yield f"trials were trained by runs that differ in {key}: see Provenance."
+    references = {plan[v.name].versus for v in variants[1:]}
     for v in variants:
+        highest = v.mean_accuracy_percent
+        if highest is not None and 100 - highest < plan.decision.margin and v.name in references:
+            yield (
+                f"{v.name}: nothing can be better by the margin of {plan.decision.margin:g} points than {highest:.2f} %; a harder "
+                "data set would tell more."
+            )
         if v.missing_seeds:
             yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
         if v.failed_seeds:

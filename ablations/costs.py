@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from typing import Annotated
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from ablations.datasets import DATASETS
 from ablations.models import Model, RegisteredModel, costs
@@ -126,6 +127,10 @@ def _optimizer(train: TrainConfig) -> Optimizer:
     return "sgd_momentum" if train.momentum > 0 else "sgd"
 
 
+_Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Measurement:
     """What one workload took of one machine, its images random.
@@ -148,16 +153,17 @@ class Measurement:
     """
 
     processor: str
-    num_threads: int
+    # Held where stored measurements are read: a latency of 0 has no place on a logarithmic axis, and was never measured.
+    num_threads: PositiveInt
     torch_version: str
-    saved_bytes: int
-    peak_training_bytes: int
-    peak_prediction_bytes: int
-    train_images_per_second: float
-    latency_1_seconds: float
-    latency_1_iqr_seconds: float
-    latency_128_seconds: float
-    latency_128_iqr_seconds: float
+    saved_bytes: NonNegativeInt
+    peak_training_bytes: NonNegativeInt
+    peak_prediction_bytes: NonNegativeInt
+    train_images_per_second: _Positive
+    latency_1_seconds: _Positive
+    latency_1_iqr_seconds: _NotNegative
+    latency_128_seconds: _Positive
+    latency_128_iqr_seconds: _NotNegative
 
 
 MEASUREMENTS: TypeAdapter[dict[str, Measurement]] = TypeAdapter(

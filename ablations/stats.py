@@ -88,6 +88,14 @@ class CrossedVariance:
         return float(np.sqrt(max(0.0, self.images - self.flips)))
 
     @property
+    def spread(self) -> float:
+        """Standard deviation from seed to seed, no less than what flips alone make of it; points.
+
+        Over few seeds it can come out small by luck, where flips are an average over all images.
+        """
+        return float(np.sqrt(self.num_seeds * max(self.seeds, self.flips)))
+
+    @property
     def df(self) -> float:
         """Satterthwaite's degrees of freedom of the three mean squares, and no less than the least of the three."""
         n, s = self.num_images - 1, self.num_seeds - 1
@@ -193,19 +201,18 @@ def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Est
         among = correct[:, labels == label]
         differences = 100 * among.mean(axis=1)
         varies = len(differences) > 1 and among.shape[1] > 1 and not identical(differences)
-        estimate = wider_estimate(seeds_estimate(differences), among, level=0.95)[0] if varies else None
+        estimate = wider_estimate(seeds_estimate(differences), crossed_variance(among), level=0.95) if varies else None
         estimates[label] = (float(differences.mean()), estimate)
     return estimates
 
 
-def wider_estimate(over_seeds: Estimate, correct: Array | None, *, level: float) -> tuple[Estimate, float | None]:
-    """Of the estimate over seeds and that over seeds and images, the one of the wider interval; and the image floor."""
-    if correct is None:
-        return over_seeds, None
-    variance = crossed_variance(correct)
+def wider_estimate(over_seeds: Estimate, variance: CrossedVariance | None, *, level: float) -> Estimate:
+    """Of the estimate over seeds and that over seeds and images, where there is one, the one of the wider interval."""
+    if variance is None:
+        return over_seeds
     crossed = replace(over_seeds, standard_error=variance.standard_error, df=variance.df)
     is_wider = _width(crossed.interval(level)) > _width(over_seeds.interval(level))
-    return (crossed if is_wider else over_seeds), variance.image_floor
+    return crossed if is_wider else over_seeds
 
 
 def clopper_pearson(num_successes: int, num_trials: int, *, level: float = 0.95) -> Interval:

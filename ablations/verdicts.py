@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum, auto
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 from scipy.special import ndtri
@@ -19,6 +19,7 @@ from ablations.stats import (
     Estimate,
     Interval,
     clopper_pearson,
+    crossed_variance,
     difference_p,
     identical,
     require_fraction,
@@ -56,6 +57,16 @@ class Verdict(StrEnum):
     def words(self) -> str:
         """The verdict as a table shows it."""
         return _WORDS[self]
+
+    @property
+    def word(self) -> str:
+        """The words without what follows from them: undecided is undecided, whether or not more seeds may decide."""
+        return self.words.partition(":")[0]
+
+    @property
+    def is_withheld(self) -> bool:
+        """Whether it is none: nothing is claimed, and nothing of the error budget spent."""
+        return self in {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
 
 
 _WORDS = {
@@ -122,6 +133,20 @@ class PairedSample:
         """Differences in order of their seeds, shape (num_pairs,), points."""
         return np.array([self.differences[seed] for seed in sorted(self.differences)], dtype=np.float64)
 
+    def without(self, seed: int) -> PairedSample:
+        """The sample as if a seed had been neither planned nor run; itself where there is no pair of that seed."""
+        if seed not in self.differences:
+            return self
+        row = sorted(self.differences).index(seed)
+        return replace(
+            self,
+            differences={each: value for each, value in self.differences.items() if each != seed},
+            num_planned=self.num_planned - 1,
+            num_ran=self.num_ran - 1,
+            num_ran_reference=self.num_ran_reference - 1,
+            correct=None if self.correct is None else np.delete(self.correct, row, axis=0),
+        )
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -132,6 +157,8 @@ class Judgement:
     """Mean difference, points."""
     sd: float | None
     """Standard deviation of the differences (never of the mean), points."""
+    spread: float | None
+    """`sd`, or `CrossedVariance.spread` where the images are known and that is larger: what more seeds find goes by it."""
     interval: Interval | None
     """Pointwise, 95 % (or 1 - alpha where that is less, so that interval and word agree)."""
     simultaneous_interval: Interval | None
@@ -226,7 +253,6 @@ def judge(
         judgements[name] = _with_word(
             judgements[name],
             estimate,
-            float(samples[name].values.std(ddof=1)),
             p_difference,
             p_equivalence,
             alpha=alpha,
@@ -234,6 +260,45 @@ def judge(
             num_comparisons=num_comparisons,
         )
     return judgements
+
+
+def judge_without_each_seed(
+    samples: Mapping[str, PairedSample],
+    judgements: Mapping[str, Judgement],
+    *,
+    alpha: float,
+    margin: float,
+    num_planned: int,
+) -> dict[str, dict[int, Judgement]]:
+    """Judge the study again for each seed, as if that one had not been there: whether a verdict rests on a single seed.
+
+    A check on verdicts, and never a verdict: whoever leaves out a seed after a look at it finds what he looks for. One
+    pair fewer also proves less, so that a verdict may go for want of seeds where no seed stands out.
+
+    Args:
+        samples: as `judge` was given them.
+        judgements: what it made of them.
+        alpha: as there.
+        margin: as there.
+        num_planned: as there, K.
+
+    Returns:
+        By contrast and seed, for the pairs of contrasts that have a verdict; nothing for the others.
+    """
+    judged = {name: each for name, each in samples.items() if not judgements[name].verdict.is_withheld}
+    found: dict[str, dict[int, Judgement]] = {name: {} for name in judged}
+    for seed in sorted({seed for sample in judged.values() for seed in sample.differences}):
+        without = judge(
+            {name: sample.without(seed) for name, sample in judged.items()},
+            alpha=alpha,
+            margin=margin,
+            num_planned=num_planned,
+            min_pairs_for_verdict=MIN_PAIRS_FOR_VERDICT - 1,
+        )
+        for name, sample in judged.items():
+            if seed in sample.differences:
+                found[name][seed] = without[name]
+    return found
 
 
 def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tuple[Verdict, str] | None:
@@ -286,6 +351,7 @@ def _measure(
         num_pairs=len(values),
         mean=float(values.mean()) if finite else None,
         sd=float(values.std(ddof=1)) if finite and len(values) > 1 else None,
+        spread=None,
         interval=None,
         simultaneous_interval=None,
         basis=None,
@@ -309,8 +375,9 @@ def _measure(
         return judgement, None
     # An interval at less than 1 - alpha could hold 0 under a word that says otherwise.
     level = min(0.95, 1 - alpha)
-    over_seeds = seeds_estimate(values)
-    estimate, image_floor = wider_estimate(over_seeds, sample.correct, level=level)
+    over_seeds, sd = seeds_estimate(values), float(values.std(ddof=1))
+    variance = None if sample.correct is None else crossed_variance(sample.correct)
+    estimate = wider_estimate(over_seeds, variance, level=level)
     p_sign_flip = sign_flip_p(values)
     # Sign flips are over seeds, so they are held against t over seeds, whichever the basis.
     fragile = len(values) >= MIN_PAIRS_FOR_FRAGILE and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha)
@@ -318,6 +385,7 @@ def _measure(
         notes.append("fragile: the t test and the sign-flip check disagree")
     judgement = replace(
         judgement,
+        spread=max(sd, 0.0 if variance is None else variance.spread),
         interval=estimate.interval(level),
         simultaneous_interval=estimate.interval(1 - alpha / num_comparisons) if num_comparisons else None,
         basis="seeds" if estimate is over_seeds else "seeds and images",
@@ -326,7 +394,7 @@ def _measure(
         p_sign_flip=p_sign_flip,
         p_sign_flip_floor=smallest_sign_flip_p(len(values)),
         fragile=fragile,
-        image_floor=image_floor,
+        image_floor=None if variance is None else variance.image_floor,
         notes=tuple(notes),
     )
     return judgement, estimate
@@ -335,7 +403,6 @@ def _measure(
 def _with_word(
     judgement: Judgement,
     estimate: Estimate,
-    sd: float,
     p_difference: float,
     p_equivalence: float,
     *,
@@ -357,7 +424,8 @@ def _with_word(
         return replace(judgement, verdict=Verdict.EQUIVALENT)
     image_floor = judgement.image_floor or 0.0
     budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
-    needed = seeds_needed(sd, judgement.num_pairs, margin=margin, image_floor=image_floor, **budget)
+    spread = cast("float", judgement.spread)
+    needed = seeds_needed(spread, judgement.num_pairs, margin=margin, image_floor=image_floor, **budget)
     if needed is not None:
         return replace(judgement, seeds_needed=needed)
     # Endless seeds would not do: then it is the images that are too few.

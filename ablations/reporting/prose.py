@@ -29,7 +29,9 @@ def verdicts(summary: StudySummary) -> str:
         ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `verdicts.sentence`.
     """
     if not _has_answer(summary):
-        return "There is no answer yet: no confirmation trial has learned."
+        if any(variant.missing_seeds for variant in summary.variants):
+            return "There is no answer yet: no confirmation trial has learned."
+        return "There is no answer: all confirmation trials ran, and none of them learned."
     reference = summary[summary.baseline]
     over = words.plural(words.num_learned(reference), "seed")
     statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
@@ -72,20 +74,46 @@ def _has_answer(summary: StudySummary) -> bool:
     return any(words.num_learned(variant) for variant in summary.variants)
 
 
-def expectation(contrast: Contrast) -> str:
+def expectation(summary: StudySummary, contrast: Contrast) -> str:
     """What was expected of a contrast before the first trial, and what became of it."""
     if contrast.expect is None:
         return "No expectation was stated."
     if contrast.expect == "unsure":
         return "Expected beforehand: unsure."
-    return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}."
+    among = " among runs that learned" if _is_among_learned(summary, contrast) else ""
+    return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}{among}."
+
+
+def rests_on(contrast: Contrast) -> str:
+    """What the verdict would be without a single seed, where that is another one; empty where it never is."""
+    seeds: dict[str, list[str]] = {}
+    for seed, judgement in contrast.without_seed.items():
+        if judgement.verdict.word != contrast.judgement.verdict.word:
+            seeds.setdefault(judgement.verdict.word, []).append(str(seed))
+    told = "; ".join(
+        f"without {_any_one_of(those, len(contrast.without_seed))} the verdict would be “{word}”"
+        for word, those in seeds.items()
+    )
+    return f"W{told[1:]}." if told else ""
+
+
+def _any_one_of(seeds: Sequence[str], num_seeds: int) -> str:
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"any one of its {num_seeds} seeds" if len(seeds) == num_seeds else f"any one of seeds {words.listed(seeds)}"
+
+
+MAX_OPEN_NAMES = 8
+"""Of more variants than this that nothing is claimed of, the answer gives the number; what is claimed is always told whole."""
 
 
 def _clause(verdict: str, names: Sequence[str]) -> str:
-    if verdict == Verdict.NO_VERDICT.words:
-        return f"there is no verdict on {words.listed(names)}"
     word, _, more = verdict.partition(": ")
-    return f"{words.listed(names)} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
+    is_claim = word.startswith(("better", "worse", "equivalent"))
+    who = words.listed(names) if is_claim or len(names) <= MAX_OPEN_NAMES else f"{len(names)} variants (each below)"
+    if verdict == Verdict.NO_VERDICT.words:
+        return f"there is no verdict on {who}"
+    return f"{who} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
 
 
 def _expectations(summary: StudySummary) -> Iterator[str]:
@@ -96,7 +124,16 @@ def _expectations(summary: StudySummary) -> Iterator[str]:
     )
     if outcomes:
         told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
-        yield f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}."
+        among = sum(_is_among_learned(summary, contrast) for contrast in summary.contrasts)
+        yield (
+            f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}"
+            f"{f'; {among} of these among runs that learned only' if among else ''}."
+        )
+
+
+def _is_among_learned(summary: StudySummary, contrast: Contrast) -> bool:
+    """Whether an expectation was settled by fewer runs of one of the two than of the other."""
+    return contrast.expectation in {"as expected", "not as expected"} and bool(words.failed_runs(summary, contrast))
 
 
 def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
@@ -186,7 +223,8 @@ def costs_note(summary: StudySummary) -> str:
         f"{counted} Measured once for each architecture, with nothing beside it: {measured.processor}, {threads}, torch "
         f"{measured.torch_version}. Measured peaks include the workspaces of torch's kernels. Images a second are of "
         "whole training steps; latency is of a whole prediction of 1 or of 128 images, median and interquartile range "
-        "after warm-ups; images are on the device already."
+        "after warm-ups; images are on the device already. Medians and their ratios have no confidence interval: all calls "
+        "are of one sitting and share the state that the machine was in, so the range between them is no guide to another one."
     )
 
 

@@ -122,6 +122,7 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "rows": main_table(summary),
         "figures": [figure.spec for figure in drawn],
         "expectation": prose.expectation,
+        "rests_on": prose.rests_on,
         "method": list(prose.method(summary)),
         "provenance": list(_flat(summary.provenance)),
         "interval_name": words.interval_name(summary),

@@ -127,6 +127,10 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "fragile": judgement.fragile,
         "image_floor": judgement.image_floor,
         "verdict": judgement.verdict.value,
+        "without_seed": {
+            seed: {"difference": each.mean, "interval": _ends(each.interval), "verdict": each.verdict.value}
+            for seed, each in contrast.without_seed.items()
+        },
         "verdict_words": words.verdict_and_failures(summary, contrast),
         "detectable_difference": None if contrast.detectable is None else contrast.detectable.now,
         "detectable_difference_limit": None if contrast.detectable is None else contrast.detectable.limit,

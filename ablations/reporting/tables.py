@@ -179,6 +179,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             else words.rate(judgement.probability_of_improvement),
             "Correlation of pairs": _correlation(summary, contrast),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
+            "Without one seed": _without_one_seed(contrast),
             "Simultaneous interval": words.DASH if wide is None else words.span(wide, summary.decision.margin),
             "Basis": judgement.basis or words.DASH,
             "p, no difference": words.p_value(judgement.p_difference_adjusted),
@@ -192,6 +193,14 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
         },
         notes="; ".join(judgement.notes),
     )
+
+
+def _without_one_seed(contrast: Contrast) -> str:
+    """Between which two values the mean difference lies, whichever seed is left out."""
+    means = [each.mean for each in contrast.without_seed.values() if each.mean is not None]
+    if not means:
+        return words.DASH
+    return f"{words.points(min(means), signed=True)} to {words.points(max(means), signed=True)}"
 
 
 def _correlation(summary: StudySummary, contrast: Contrast) -> str:
@@ -213,6 +222,10 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
             [_class(contrast, each) for contrast in summary.contrasts for each in contrast.class_differences],
             CLASS_COLUMNS,
         ),
+        "without_one_seed.csv": _csv(
+            [_without_seed(contrast, seed) for contrast in summary.contrasts for seed in contrast.without_seed],
+            WITHOUT_SEED_COLUMNS,
+        ),
         "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
         "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
     }
@@ -220,6 +233,7 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
 
 ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
 CLASS_COLUMNS = ("variant", "versus", "class", "num_images", "difference", "lower", "upper", "p_adjusted")
+WITHOUT_SEED_COLUMNS = ("variant", "versus", "seed", "difference", "lower", "upper", "verdict")
 TUNING_COLUMNS = ("variant", "number", "seed", "role", "status", "validation_accuracy_percent")
 CONTRAST_COLUMNS = (
     "variant",
@@ -331,6 +345,18 @@ def _class(contrast: Contrast, each: ClassDifference) -> Row:
         "difference": each.mean,
         **_ends("", each.interval),
         "p_adjusted": each.p_adjusted,
+    }
+
+
+def _without_seed(contrast: Contrast, seed: int) -> Row:
+    judgement = contrast.without_seed[seed]
+    return {
+        "variant": contrast.variant,
+        "versus": contrast.versus,
+        "seed": seed,
+        "difference": judgement.mean,
+        **_ends("", judgement.interval),
+        "verdict": judgement.verdict.value,
     }
 
 

@@ -12,8 +12,6 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ablations.analysis import ClassDifference, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
-    MAX_COLUMNS,
-    NAME_WIDTH,
     WIDTH,
     FigureSpec,
     grid_of,
@@ -21,6 +19,7 @@ from ablations.reporting.figures.frame import (
     left_out,
     legend,
     new_figure,
+    panel_title,
     tidy,
 )
 from ablations.reporting.theme import BLUE, INK, MUTED, SURFACE
@@ -111,7 +110,7 @@ def _draw(shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Fi
         axes.set_yticks(range(len(values)), [words.wrapped(each.name, 24, lines=1) for each in values], color=INK)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", words.MINUS)))
-        axes.set_title(words.wrapped(contrast.variant, NAME_WIDTH if columns == MAX_COLUMNS else 30))
+        axes.set_title(panel_title(contrast.variant, columns))
         tidy(axes, grid="x")
         axes.tick_params(axis="y", labelleft=index % columns == 0)
         if index >= len(shown) - columns:

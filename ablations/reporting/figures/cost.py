@@ -17,6 +17,9 @@ from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, left_out, 
 from ablations.reporting.theme import BLUE, FAINT, INK, SURFACE
 from ablations.units import latency, mebibytes
 
+MAX_NAMES = 14
+"""More names than this hide the points."""
+
 
 @dataclass(frozen=True)
 class _Point:
@@ -41,9 +44,18 @@ def accuracy_against_cost(summary: StudySummary) -> FigureSpec | None:
         + " ".join(told),
         caption="Mean over the seeds that learned; whiskers are one standard deviation between seeds, not an interval "
         "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward; the "
-        "note under the table of costs says how memory and latency are taken."
+        f"note under the table of costs says how memory and latency are taken.{_unnamed(shown)}"
         + left_out([v.name for v in summary.variants if v not in shown], "no run that learned"),
         draw=lambda: _draw(summary.baseline, shown, axes),
+    )
+
+
+def _unnamed(shown: Sequence[VariantSummary]) -> str:
+    if len(shown) <= MAX_NAMES:
+        return ""
+    return (
+        f" Of more than {MAX_NAMES} variants, a panel names the baseline and, where there is room, those that no other one beats in "
+        "both mean and cost; the tables have them all."
     )
 
 
@@ -177,7 +189,11 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
     extent = axes.get_window_extent()
     frame = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
     taken = [box for point in points for box in _boxes(axes, point, 5 * pixel)]
-    for point in points:
+
+    def in_the_way(box: _Box) -> float:
+        return sum(map(box.overlap, taken)) + 1000 * box.outside(frame)
+
+    for point in _named(points):
         name = words.wrapped(point.name, NAME_WIDTH)
         style: dict[str, Any] = {"size": 8.5, "color": INK, "linespacing": 1.0}
         probe = axes.text(0, 0, name, **style)
@@ -186,9 +202,9 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
         at = axes.transData.transform((point.cost, point.mean))
         places = list(_places((at[0], at[1]), (size.width, size.height), pixel))
         # Sticking out weighs more than overlapping, and of equally good places the first, nearest one is taken.
-        box, distance, (dx, dy, ha, va) = min(
-            places, key=lambda place: sum(map(place[0].overlap, taken)) + 1000 * place[0].outside(frame)
-        )
+        box, distance, (dx, dy, ha, va) = min(places, key=lambda place: in_the_way(place[0]))
+        if len(points) > MAX_NAMES and in_the_way(box):
+            continue
         line = {"arrowstyle": "-", "color": FAINT, "linewidth": 0.8, "shrinkA": 1, "shrinkB": 4}
         axes.annotate(
             name,
@@ -201,6 +217,18 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
             **style,
         )
         taken.append(box)
+
+
+def _named(points: Sequence[_Point]) -> Sequence[_Point]:
+    """All points, or of too many the baseline, and those that no other one beats in both mean and cost."""
+    if len(points) <= MAX_NAMES:
+        return points
+    front, highest = [], 0.0
+    for point in sorted(points, key=lambda point: (point.cost, -point.mean)):
+        if point.mean > highest and not point.is_baseline:
+            front.append(point)
+        highest = max(highest, point.mean)
+    return [*(point for point in points if point.is_baseline), *front]
 
 
 def _boxes(axes: Axes, point: _Point, pad: float) -> tuple[_Box, _Box]:

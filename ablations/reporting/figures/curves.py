@@ -24,6 +24,7 @@ from ablations.reporting.figures.frame import (
     grid_of,
     left_out,
     new_figure,
+    panel_title,
     tidy,
 )
 from ablations.reporting.theme import BLUE, FAINT, INK, MUTED, SERIES
@@ -321,7 +322,7 @@ def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
             FuncFormatter(lambda value, _: f"{value:+g}".replace("-", words.MINUS) if value else "0")
         )
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_title(words.wrapped(name, NAME_WIDTH if columns == MAX_COLUMNS else 30))
+        axes.set_title(panel_title(name, columns))
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)

@@ -64,6 +64,11 @@ def grid_of(num_panels: int) -> tuple[int, int]:
     return ceil(num_panels / columns), columns
 
 
+def panel_title(name: str, columns: int) -> str:
+    """A variant's name as it fits over one of so many panels in a row."""
+    return words.wrapped(name, NAME_WIDTH if columns >= MAX_COLUMNS else 30)
+
+
 def tidy(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
     """Grid lines behind the data, and no frame but the line under it."""
     axes.grid(axis=grid)

@@ -14,8 +14,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from ablations.analysis import Contrast, Detectable, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
-    MAX_COLUMNS,
-    NAME_WIDTH,
     WIDTH,
     FigureSpec,
     grid_of,
@@ -23,6 +21,7 @@ from ablations.reporting.figures.frame import (
     left_out,
     legend,
     new_figure,
+    panel_title,
     tidy,
 )
 from ablations.reporting.theme import BAND, BLUE, INK, MUTED, ORANGE, SURFACE
@@ -88,7 +87,7 @@ def _draw(shown: _Shown, margin: float) -> Figure:
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_title(words.wrapped(contrast.variant, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
+        axes.set_title(panel_title(contrast.variant, columns), pad=17)
         pairs = words.plural(contrast.judgement.num_pairs, "pair")
         told = f"{words.points(detectable.now)} points with {pairs}"
         axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")

@@ -13,8 +13,6 @@ from ablations.analysis import StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,
-    MAX_COLUMNS,
-    NAME_WIDTH,
     WIDTH,
     FigureSpec,
     accuracy_axis,
@@ -25,6 +23,7 @@ from ablations.reporting.figures.frame import (
     legend,
     limits_around,
     new_figure,
+    panel_title,
     tidy,
 )
 from ablations.reporting.theme import BLUE, INK, MUTED
@@ -80,7 +79,7 @@ def _draw(summary: StudySummary) -> Figure:
             _draw_gutter(axes, place, gutter, variant)
         axes.set_xlim(-0.62, len(panel) - 0.38)
         axes.set_xticks(range(len(panel)), [words.wrapped(variant.name, 14, lines=3) for variant in panel])
-        axes.set_title(words.wrapped(panel[-1].name, NAME_WIDTH if columns == MAX_COLUMNS else 30))
+        axes.set_title(panel_title(panel[-1].name, columns))
         tidy(axes)
         axes.tick_params(axis="x", length=0)
         if index % columns:

@@ -18,8 +18,6 @@ from ablations.analysis import MIN_DRAWS, Role, StudySummary, TuningPoint, Varia
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,
-    MAX_COLUMNS,
-    NAME_WIDTH,
     WIDTH,
     FigureSpec,
     Floats,
@@ -30,6 +28,7 @@ from ablations.reporting.figures.frame import (
     legend,
     limits_around,
     new_figure,
+    panel_title,
     tidy,
 )
 from ablations.reporting.theme import BLUE, FAINT, GRID, INK, MUTED, ORANGE
@@ -163,7 +162,7 @@ def _head(
     columns: int,
 ) -> None:
     """The variant's name over a panel, under it the chosen value, which is drawn too."""
-    title = words.wrapped(variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 40)
+    title = panel_title(variant.name, columns)
     axes.set_title(title if with_name else "", pad=17)
     chosen = place(variant.tuned.get(name))
     told = "chosen: without it" if variant.tuned else "nothing chosen yet"
@@ -306,7 +305,7 @@ def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str,
         axes.plot(counts, best.values, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3, drawstyle=steps)
         accuracy_axis(axes, limits, gutter=False, num_ticks=4)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_title(words.wrapped(best.variant.name, NAME_WIDTH if columns == MAX_COLUMNS else 30), pad=17)
+        axes.set_title(panel_title(best.variant.name, columns), pad=17)
         axes.text(0, 1.03, best.told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
         tidy(axes)
         if index % columns:

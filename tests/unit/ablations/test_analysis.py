@@ -235,6 +235,14 @@ def test_of_many_that_failed_a_few_are_named() -> None:
     assert trouble.sentence.endswith("; 4 more.")
 
 
+def test_trials_of_a_search_that_failed_are_told_apart_by_their_number() -> None:
+    p = plan()
+    trials = [tune(p, "one", number, 0.02 * number, status="failed", reason="error") for number in (1, 2)]
+    (trouble,) = summary(p, trials).troubles
+    assert "one, tune, trial 1, seed 0, 1 attempt" in trouble.sentence
+    assert "one, tune, trial 2, seed 0, 1 attempt" in trouble.sentence
+
+
 def test_batches_in_parts_are_told() -> None:
     p = plan()
     trials = [*confirmed(p)[:-1], confirm(p, "one", 4, 70.0, accumulated_parts=4)]
@@ -450,8 +458,8 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
         "one: of 2 tuning trials 1 diverged and 1 failed.",
         "tuning effort is unequal: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
         "1 of 12 trials diverged (95 % interval of the rate 0.2 to 38.5 %): an outcome, not tried again.",
-        "1 of 12 trials failed (95 % interval of the rate 0.2 to 38.5 %); 1 tried again by the next run: one, tune, seed 0, 1 "
-        "attempt: no message.",
+        "1 of 12 trials failed (95 % interval of the rate 0.2 to 38.5 %); 1 tried again by the next run: one, tune, trial 1, "
+        "seed 0, 1 attempt: no message.",
     )
 
 
@@ -728,6 +736,19 @@ def test_draws_that_coincide_count_each_time() -> None:
     assert (once.best_of_n.mean[0], more.best_of_n.mean[0]) == pytest.approx((85.0, 84.0))
 
 
+def test_an_accuracy_that_leaves_no_room_for_the_margin_is_warned_of() -> None:
+    def warned(accuracy: float) -> tuple[str, ...]:
+        p = plan(decision={"margin": 1.0})
+        return summary(
+            p, [confirm(p, name, seed, accuracy) for name in ("two", "one") for seed in range(SEEDS)]
+        ).warnings
+
+    assert warned(99.0) == ()
+    assert warned(99.1) == (
+        "two: nothing can be better by the margin of 1 points than 99.10 %; a harder data set would tell more.",
+    )
+
+
 # The A/A arm
 
 
@@ -764,6 +785,23 @@ def test_an_aa_arm_without_two_pairs_says_nothing() -> None:
     p = plan(aa_arm=True)
     assert summary(p, [*confirmed(p), confirm(p, "two", 1000, 90.0)]).aa is None
     assert summary(p, []).aa is None
+
+
+def test_an_aa_arm_whose_differences_are_equal_but_for_rounding_says_nothing() -> None:
+    """On few images that happens: 90.3 - 90.0 and 90.4 - 90.1 are not the same floating-point number."""
+    p = plan(seeds=2, aa_arm=True)
+    trials = [confirm(p, "two", seed, accuracy) for seed, accuracy in enumerate((90.0, 90.1))]
+    again = aa_trials(p, [90.3, 90.4])
+    assert 90.3 - 90.0 != 90.4 - 90.1
+    assert summary(p, trials + again).aa is None
+
+
+def test_a_verdict_is_held_against_leaving_each_seed_out() -> None:
+    p = plan()
+    clear = contrast(p, confirmed(p))
+    assert [each.verdict for each in clear.without_seed.values()] == [Verdict.WORSE_BY_MORE] * SEEDS
+    assert list(clear.without_seed) == list(range(SEEDS))
+    assert contrast(p, confirmed(p)[:-1]).without_seed == {}
 
 
 def test_uncommitted_changes_are_warned_of() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 
 import pytest
 import tiny
@@ -84,6 +84,14 @@ def test_tuned_values_have_a_workload_of_their_own() -> None:
 def test_measurements_come_back_from_json() -> None:
     measured = {"a": tiny.measurement(), "b": tiny.measurement(processor="another")}
     assert MEASUREMENTS.validate_json(MEASUREMENTS.dump_json(measured)) == measured
+
+
+@pytest.mark.parametrize("key", [field.name for field in fields(tiny.measurement()) if field.type != "str"])
+def test_a_stored_measurement_that_nobody_can_have_made_is_refused(key: str) -> None:
+    values = [-1] if key.endswith(("bytes", "iqr_seconds")) else [-1, 0]
+    for value in [*values, float("nan"), float("inf")]:
+        with pytest.raises(ValueError, match=key):
+            MEASUREMENTS.validate_python({"a": asdict(tiny.measurement(**{key: value}))})
 
 
 @pytest.mark.parametrize(("normalization", "has_any"), [("none", False), ("batch", True)])

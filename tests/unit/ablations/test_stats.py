@@ -93,6 +93,16 @@ def test_crossed_equals_seeds_where_images_have_no_part() -> None:
     assert np.median(ratios) == pytest.approx(1, abs=0.15)
 
 
+def test_seeds_that_agree_by_luck_are_not_taken_for_a_small_spread() -> None:
+    true = 100 * math.sqrt(0.1 / 2000)
+    drawn = [images(5, 2000, fixed=0.0, flips=0.1, seed=seed) for seed in range(40)]
+    sds = np.array([(100 * each.mean(axis=1)).std(ddof=1) for each in drawn])
+    spreads = np.array([stats.crossed_variance(each).spread for each in drawn])
+    assert sds.min() < 0.6 * true
+    assert spreads.min() > 0.9 * true
+    assert spreads[sds > 1.1 * true] == pytest.approx(sds[sds > 1.1 * true])
+
+
 def test_the_wider_interval_is_chosen_by_width_not_by_standard_error() -> None:
     # Images raise the standard error a little and the degrees of freedom a lot, so that t over seeds stays wider.
     for seed in range(200):

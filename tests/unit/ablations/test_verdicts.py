@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from paired import SCOPE, images, judge_one, sample, spread, with_images, word
 
 from ablations import verdicts
+from ablations.power import seeds_needed
 from ablations.stats import Interval, paired_interval
-from ablations.verdicts import Judgement, PairedSample, Verdict, judge
+from ablations.verdicts import Judgement, PairedSample, Verdict, judge, judge_without_each_seed
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -369,6 +370,23 @@ def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
     assert "test images" not in word(noisy)
 
 
+def test_seeds_that_agree_by_luck_do_not_promise_an_early_word() -> None:
+    """Each seed has 59 or 60 of 400 images changed, all of them others: to agree so well is luck."""
+    rng = np.random.default_rng(0)
+    correct = np.zeros((5, 400), np.int8)
+    for row, (up, down) in zip(correct, [(33, 27), (34, 26), (32, 28), (33, 26), (32, 27)], strict=True):
+        chosen = rng.permutation(400)
+        row[chosen[:up]], row[chosen[up : up + down]] = 1, -1
+    judgement = judge({"one": with_images(correct)}, alpha=0.05, margin=1.5)["one"]
+    assert judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS
+    assert (judgement.sd, judgement.spread) == (pytest.approx(0.40, abs=0.05), pytest.approx(1.9, abs=0.1))
+    assert judgement.spread is not None
+    assert judgement.seeds_needed == seeds_needed(
+        judgement.spread, 5, alpha=0.05, margin=1.5, image_floor=judgement.image_floor or 0.0
+    )
+    assert judge_one(sample(spread(0.3, 0.4))).spread == pytest.approx(0.4)
+
+
 # Verdicts
 
 
@@ -443,6 +461,19 @@ def test_fragile_where_one_pair_makes_the_t_test_and_sign_flips_disagree() -> No
     assert not judge_one(sample([0.3, 0.31, 0.32, 0.33, 0.34])).fragile  # sign flips cannot reach .05 with 5
 
 
+def test_sign_flips_over_seeds_are_not_held_against_a_test_over_images() -> None:
+    """Clear over seeds by either test and open over images is not fragile: nothing disagrees about the seeds."""
+    correct = np.zeros((10, 400), np.int8)
+    correct[:, :22], correct[:, 22:40] = 1, -1
+    correct[np.arange(10), 40 + np.arange(10)] = np.arange(10) % 2
+    judgement = judge_one(with_images(correct))
+    assert judgement.basis == "seeds and images"
+    assert judgement.p_difference is not None
+    assert judgement.p_sign_flip is not None
+    assert judgement.p_sign_flip < 0.05 < judgement.p_difference
+    assert not judgement.fragile
+
+
 def test_judge_refuses_what_makes_no_sense() -> None:
     each = {"one": sample(spread(0.1, 0.2))}
     with pytest.raises(ValueError, match="alpha"):
@@ -482,6 +513,72 @@ def test_images_balanced_to_the_last_flip_fall_back_on_seeds() -> None:
     assert_sound(judgement)
     assert judgement.basis == "seeds"
     assert judgement.image_floor == 0
+
+
+# Without one seed
+
+
+def without_each_seed(samples: dict[str, PairedSample], *, num_planned: int) -> dict[str, dict[int, Judgement]]:
+    judgements = judge(samples, alpha=0.05, margin=0.5, num_planned=num_planned)
+    return judge_without_each_seed(samples, judgements, alpha=0.05, margin=0.5, num_planned=num_planned)
+
+
+def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> None:
+    correct = {"a": images(6, 300, fixed=0.1, flips=0.1), "b": images(6, 300, fixed=0.02, flips=0.1, seed=1)}
+    samples = {name: with_images(each) for name, each in correct.items()}
+    found = without_each_seed(samples, num_planned=3)
+    for seed in range(6):
+        left = {
+            name: PairedSample(
+                {other: value for other, value in samples[name].differences.items() if other != seed},
+                *(5, 0, 0, 0, 5, 5),
+                np.delete(each, seed, axis=0),
+            )
+            for name, each in correct.items()
+        }
+        judged = judge(left, alpha=0.05, margin=0.5, num_planned=3)
+        assert {name: each[seed] for name, each in found.items()} == judged
+
+
+def test_a_sample_without_a_seed_counts_one_of_each_fewer() -> None:
+    each = PairedSample({0: 0.1, 1: 0.2, 3: 0.4}, 5, 1, 1, 0, 4, 5)
+    assert each.without(1) == PairedSample({0: 0.1, 3: 0.4}, 4, 1, 1, 0, 3, 4)
+    assert each.without(2) is each
+
+
+def test_a_seed_that_a_verdict_rests_on_is_found() -> None:
+    values = [0.9, 1.0, 1.1, 0.95, 1.05, 1.0, 1.0, 1.0, 0.98, -1.0]
+    judgement, found = judge_one(sample(values)), without_each_seed({"one": sample(values)}, num_planned=1)["one"]
+    assert judgement.verdict is Verdict.BETTER
+    assert [seed for seed, each in found.items() if each.verdict is not Verdict.BETTER] == [9]
+    assert found[9].verdict is Verdict.BETTER_BY_MORE
+    assert found[9].mean == pytest.approx(np.mean(values[:9]))
+
+
+def test_five_pairs_without_one_still_have_a_verdict_to_compare() -> None:
+    found = without_each_seed({"one": sample([1.9, 2.0, 2.1, 2.05, 1.95])}, num_planned=1)["one"]
+    assert {each.verdict for each in found.values()} == {Verdict.BETTER_BY_MORE}
+    assert {each.num_pairs for each in found.values()} == {4}
+
+
+def test_what_has_no_verdict_is_not_judged_without_a_seed() -> None:
+    samples = {
+        "few": sample(spread(1, 0.1, 4)),
+        "missing": sample(spread(1, 0.1, 8), missing=2),
+        "fine": sample(spread(1, 0.1)),
+    }
+    found = without_each_seed(samples, num_planned=3)
+    assert list(found) == ["fine"]
+    assert list(found["fine"]) == list(range(10))
+    assert without_each_seed({}, num_planned=0) == {}
+
+
+def test_a_seed_with_which_one_of_the_two_failed_is_no_pair_to_leave_out() -> None:
+    """But it is one of the other contrast, which is judged beside it."""
+    values = dict(enumerate(spread(1, 0.1)))
+    failed = PairedSample({seed: value for seed, value in values.items() if seed != 3}, 10, 0, 1, 0, 10, 10)
+    found = without_each_seed({"failed": failed, "fine": sample(values.values())}, num_planned=2)
+    assert set(found["fine"]) - set(found["failed"]) == {3}
 
 
 # Properties of a whole judgement
@@ -529,5 +626,7 @@ def test_units_do_not_matter(mean: float, sd: float, num: int, unit: float, num_
 
 def test_every_verdict_has_words() -> None:
     assert all(verdict.words for verdict in Verdict)
+    assert Verdict.UNDECIDED_MORE_SEEDS.word == Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP.word == "undecided"
+    assert {verdict for verdict in Verdict if not verdict.is_withheld} == CARRIES_A_WORD
     assert Verdict.BETTER_BY_LESS.words == "better, but by less than the margin"
     assert Verdict("undecided_more_seeds_will_not_help").words == "undecided: more seeds will not help"

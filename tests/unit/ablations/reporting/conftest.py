@@ -39,7 +39,7 @@ from ablations.spec import (
 )
 from ablations.stats import Interval
 from ablations.trial import EpochRecord
-from ablations.verdicts import PairedSample, judge, sentence
+from ablations.verdicts import PairedSample, judge, judge_without_each_seed, sentence
 from nin.presets import INPUTS, PRESETS
 
 WORKLOAD = Workload(
@@ -120,7 +120,9 @@ def study(
     decision = Decision(alpha=0.05, margin=0.5)
     seeds = tuple(sorted({*reference.accuracy_percent, *reference.missing_seeds, *reference.failed_seeds}))
     samples = {each.name: _sample(each, reference, len(seeds)) for each in others}
-    judgements = judge(samples, alpha=decision.alpha, margin=decision.margin, num_planned=len(others)) if others else {}
+    budget: dict[str, Any] = {"alpha": decision.alpha, "margin": decision.margin, "num_planned": len(others)}
+    judgements = judge(samples, **budget)
+    without_seed = judge_without_each_seed(samples, judgements, **budget)
     return StudySummary(
         study=name,
         question="How many 1x1 convolutions should follow each spatial convolution of a NiN block?",
@@ -147,6 +149,7 @@ def study(
                 class_differences=_classes(samples[each.name]),
                 p_failures=p_failures(each, reference),
                 judgement=judgements[each.name],
+                without_seed=without_seed.get(each.name, {}),
                 detectable=detectable(judgements[each.name], alpha=decision.alpha, num_comparisons=len(others)),
                 sentence=sentence(
                     judgements[each.name],

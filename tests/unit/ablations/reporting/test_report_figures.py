@@ -15,6 +15,7 @@ from ablations.analysis import StudySummary, detectable
 from ablations.datasets import DATASETS
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.classes import class_differences
+from ablations.reporting.figures.cost import accuracy_against_cost
 from ablations.reporting.figures.curves import difference_curves, learning_curves
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
@@ -90,6 +91,70 @@ def test_slopes_bear_the_names_of_what_they_join(make_study: MakeStudy) -> None:
         panels = [axes for axes in spec.draw().axes if axes.get_visible()]
     ticks = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
     assert ticks == [["two", "none"], ["none", "one"], ["two", "three"], ["two", "none_wide"]]
+
+
+def test_of_many_points_those_are_named_that_no_other_one_beats(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, other, *_ = summary.variants
+
+    def names(accuracies: list[float]) -> set[str]:
+        """What a panel names besides a baseline at 50 % and a higher cost each."""
+        others = (
+            replace(other, name=f"v{k}", params=1000 * (k + 1), mean_accuracy_percent=each)
+            for k, each in enumerate(accuracies)
+        )
+        low = replace(baseline, params=90_000, mean_accuracy_percent=50.0)
+        spec = accuracy_against_cost(replace(summary, variants=(low, *others)))
+        assert spec is not None
+        assert ("Of more than 14 variants" in spec.caption) is (len(accuracies) >= 14)
+        with drawing():
+            panel = spec.draw().axes[0]
+        return {text.get_text() for text in panel.texts} - {"two"}
+
+    assert names([60.0] * 13) == {f"v{k}" for k in range(13)}
+    assert names([60.0, 60.0, 59.0, 70.0, *[65.0] * 9, 71.0]) == {"v0", "v3", "v13"}
+    assert names([60.0] * 14) == {"v0"}
+
+
+def test_of_many_points_on_a_rising_line_those_are_named_that_have_room(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    baseline, other, *_ = summary.variants
+    name = "every_block_narrowed_to_the_parameters_of_the_second_longest_name"
+    others = (
+        replace(other, name=f"{name[:-2]}{k:02}", params=10_000 * (30 + k), mean_accuracy_percent=90 + k / 10)
+        for k in range(40)
+    )
+    low = replace(baseline, mean_accuracy_percent=89.0)
+    spec = accuracy_against_cost(replace(summary, variants=(low, *others)))
+    assert spec is not None
+    with drawing():
+        figure = spec.draw()
+        figure.draw_without_rendering()
+        panel = figure.axes[0]
+        boxes = [mpl.text.Text.get_window_extent(text) for text in panel.texts]  # an annotation's has its line in it
+    assert 2 < len(boxes) < 41
+    assert baseline.name in {text.get_text() for text in panel.texts}
+    for index, one in enumerate(boxes):
+        assert not any(one.overlaps(each) for each in boxes[index + 1 :])
+
+
+@pytest.mark.parametrize("num_variants", [2, 3, 4, 9])
+def test_long_names_over_panels_do_not_run_into_each_other(make_study: MakeStudy, num_variants: int) -> None:
+    summary = make_study("ordinary")
+    long = "every_block_narrowed_to_the_parameters_of_the_second_longest_name"
+    variants = tuple(replace(summary.variants[0], name=f"{long[:-1]}{k}") for k in range(num_variants))
+    spec = tuning_landscape(replace(summary, variants=variants))
+    assert spec is not None
+    with drawing():
+        figure = spec.draw()
+        figure.draw_without_rendering()
+        texts = figure.findobj(
+            lambda artist: isinstance(artist, mpl.text.Text) and artist.get_text().startswith("every_")
+        )
+        titles = [text.get_window_extent() for text in texts]
+    assert len(titles) == num_variants
+    for index, one in enumerate(titles):
+        assert not any(one.overlaps(other) for other in titles[index + 1 :])
 
 
 def test_forest_plot_shades_the_margin_and_no_more(make_study: MakeStudy) -> None:

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import AACheck, StudySummary, VariantSummary
+from ablations.analysis import AACheck, Contrast, StudySummary, VariantSummary
 from ablations.reporting import prose, words
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.render import html, markdown
 from ablations.reporting.summary import summary_json
-from ablations.reporting.tables import contrast_details, cost_table, main_table
+from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
 from ablations.reporting.theme import drawing
 from ablations.stats import Interval, clopper_pearson
 from ablations.units import mebibytes
@@ -139,15 +139,47 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     assert told.endswith("20 confirmation trials have no outcome yet.")
 
 
+def test_of_many_variants_the_answer_names_those_that_it_claims_something_of(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *_ = summary.contrasts
+
+    def told(verdict: Verdict, number: int) -> str:
+        judged = replace(first, judgement=replace(first.judgement, verdict=verdict))
+        return prose.verdicts(replace(summary, contrasts=(judged,) * number))
+
+    for verdict in (Verdict.UNDECIDED_MORE_SEEDS, Verdict.EXPLORATORY, Verdict.NO_VERDICT):
+        assert told(verdict, 8).count(words.effect(first, 0.5)) == 8
+        assert words.effect(first, 0.5) not in told(verdict, 9)
+        assert "9 variants (each below)" in told(verdict, 9)
+    for verdict in (Verdict.WORSE_BY_LESS, Verdict.EQUIVALENT):
+        assert told(verdict, 9).count(words.effect(first, 0.5)) == 9
+
+
 def test_expectations(make_study: MakeStudy) -> None:
-    none, _, three, _ = make_study("ordinary").contrasts
-    assert prose.expectation(none) == "Expected beforehand: worse. Outcome: open."
-    assert prose.expectation(three) == "Expected beforehand: unsure."
-    assert prose.expectation(replace(none, expect=None)) == "No expectation was stated."
+    summary = make_study("ordinary")
+    none, _, three, _ = summary.contrasts
+    assert prose.expectation(summary, none) == "Expected beforehand: worse. Outcome: open."
+    assert prose.expectation(summary, three) == "Expected beforehand: unsure."
+    assert prose.expectation(summary, replace(none, expect=None)) == "No expectation was stated."
+
+
+def test_an_expectation_that_came_true_among_runs_that_learned_says_so(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    (two, none, *variants), (first, *others) = summary.variants, summary.contrasts
+    true = replace(first, expectation="as expected")
+    failing = replace(summary, variants=(two, replace(none, failed_seeds=(1, 3)), *variants), contrasts=(true, *others))
+    assert prose.expectation(failing, true).endswith("Outcome: as expected among runs that learned.")
+    assert "1 came true and 2 could not be decided; 1 of these among runs that learned only." in prose.answer(failing)
+    whole = replace(summary, contrasts=(true, *others))
+    assert prose.expectation(whole, true).endswith("Outcome: as expected.")
+    assert "among runs that learned" not in prose.answer(whole)
+    assert prose.expectation(failing, first).endswith("Outcome: open.")
 
 
 def test_answer_where_there_is_none(make_study: MakeStudy) -> None:
     assert prose.answer(make_study("unstarted")) == "There is no answer yet: no confirmation trial has learned."
+    failed = replace(make_study("troubled"), variants=(make_study("troubled")["learns_nothing_at_all"],))
+    assert prose.answer(failed) == "There is no answer: all confirmation trials ran, and none of them learned."
     assert prose.answer(make_study("alone")).endswith("there is nothing to compare it with.")
     assert "±" not in prose.answer(make_study("alone"))
 
@@ -277,6 +309,56 @@ def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStud
     assert dict(prose.method(make_study("unstarted")))["Failed runs"].endswith("differences.")
 
 
+def test_a_verdict_that_rests_on_single_seeds_says_so_and_another_one_does_not(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    contrast = summary.contrasts[0]
+    same = {seed: replace(contrast.judgement, mean=-2.0 - seed / 10) for seed in range(5)}
+
+    def without(**changed: Verdict) -> Contrast:
+        others = {int(seed[1:]): replace(contrast.judgement, verdict=verdict) for seed, verdict in changed.items()}
+        judgement = replace(contrast.judgement, verdict=Verdict.WORSE)
+        kept = {seed: replace(each, verdict=Verdict.WORSE) for seed, each in same.items()}
+        return replace(contrast, judgement=judgement, without_seed={**kept, **others})
+
+    assert prose.rests_on(without()) == ""
+    assert prose.rests_on(replace(without(), without_seed={})) == ""
+    two_words = without(
+        _3=Verdict.UNDECIDED_MORE_SEEDS, _0=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, _2=Verdict.WORSE_BY_LESS
+    )
+    told = (
+        "Without any one of seeds 0 and 3 the verdict would be “undecided”; without seed 2 the verdict would be “worse, but by "
+        "less than the margin”."
+    )
+    assert prose.rests_on(two_words) == told
+    every = {f"_{seed}": Verdict.UNDECIDED_MORE_SEEDS for seed in range(5)}
+    assert prose.rests_on(without(**every)) == "Without any one of its 5 seeds the verdict would be “undecided”."
+    shown = replace(summary, contrasts=(two_words, *summary.contrasts[1:]))
+    assert told in html(shown, [], created="now")
+    assert told in markdown(shown, [], created="now")
+    undecided = replace(without(_1=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP))
+    undecided = replace(undecided, judgement=replace(undecided.judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS))
+    assert "seed 1 " not in prose.rests_on(undecided)
+
+
+def test_the_difference_without_one_seed_stands_in_the_details_and_as_a_table(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    contrast = summary.contrasts[0]
+    left = {
+        seed: np.mean([d for other, d in contrast.differences.items() if other != seed])
+        for seed in contrast.differences
+    }
+    low, high = (words.points(end(left.values()), signed=True) for end in (min, max))
+    assert contrast_details(summary)[0].cells["Without one seed"] == f"{low} to {high}"
+    rows = csv_tables(summary)["without_one_seed.csv"].splitlines()
+    assert rows[0] == "variant,versus,seed,difference,lower,upper,verdict"
+    assert [row.split(",")[:3] for row in rows[1:6]] == [["none", "two", str(seed)] for seed in range(5)]
+    assert [float(row.split(",")[3]) for row in rows[1:6]] == pytest.approx(list(left.values()))
+    assert {row.cells["Without one seed"] for row in contrast_details(make_study("searched_widely"))} == {words.DASH}
+    document = summary_json(summary, "now")["contrasts"]["none"]["without_seed"]
+    assert {int(seed): each["difference"] for seed, each in document.items()} == pytest.approx(left)
+    assert all(each["interval"][0] < each["difference"] < each["interval"][1] for each in document.values())
+
+
 # Costs
 
 
@@ -295,6 +377,9 @@ def test_costs_are_counted_and_measured_side_by_side(make_study: MakeStudy) -> N
     assert rows[1].cells["Training peak"] == (counted, "")
     assert rows[1].cells["Latency, 1 image"] == ("—", "")
     assert "an abacus, 1 thread, torch 2.0" in prose.costs_note(summary)
+    assert "Medians and their ratios have no confidence interval: all calls are of one sitting" in prose.costs_note(
+        summary
+    )
 
 
 def test_without_a_measurement_nothing_is_said_of_speed(make_study: MakeStudy) -> None:
