@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +29,12 @@ if TYPE_CHECKING:
     from ablations.display import QuietProgress
     from ablations.execution.cluster import Cluster
     from ablations.loading import StudyFile
+    from ablations.models import Model
     from ablations.plan import Machine, Plan
     from ablations.runner import Executor
     from ablations.session import Ran
     from ablations.tracking.schema import TrackingError
+    from nin.presets import Input
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; README.md explains them."""
@@ -66,6 +69,14 @@ ExtendOption = Annotated[
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Measure memory, speed and latency here, too; a few seconds a network.")
 ]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Data set whose images networks are priced for; default: the preset's own, for others fashion_mnist.",
+    ),
+]
+SizeOption = Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels; default: the data set's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
@@ -83,8 +94,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A question may have letters that the terminal's encoding has not.
             stream.reconfigure(errors="backslashreplace")
+    # A shell completes the arguments of one word, and `python -m ablations` is three; the script `ablations` does the same.
+    completion = {"--install-completion", "--show-completion"} & set(sys.argv[1:2])
     try:
-        app()
+        app(prog_name="ablations" if completion else None)
     except UserError as error:
         _fail(str(error), error.code)
     except ValueError as error:
@@ -483,34 +496,40 @@ def _dashboard(path: Path) -> str:
 @app.command()
 def costs(
     targets: Annotated[
-        list[str] | None, typer.Argument(help="Presets, study files or study names; default: every preset.")
+        list[str] | None, typer.Argument(help="Networks, study files or study names; default: every preset.")
     ] = None,
     profile: ProfileOption = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Batch that presets' memory is for; a study has its own.")
+        int, typer.Option(min=1, help="Batch that networks' memory is for; a study has its own.")
     ] = 128,
+    data: ImagesOption = None,
+    size: SizeOption = None,
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Count params, MACs, FLOPs and memory of presets or of a study's variants, in closed form."""
+    """Count params, MACs, FLOPs and memory of networks or of a study's variants, in closed form."""
+    from ablations import models
     from ablations.costs import Workload
     from ablations.execution.environment import detect
-    from nin.presets import INPUTS, PRESETS
+    from nin.presets import PRESETS
 
     machine = detect()
     rows: dict[str, Workload] = {}
     for target in targets or list(PRESETS):
-        if target in PRESETS:
+        if models.is_known(target):
+            model, images = _network(target, data, size)
             rows[target] = Workload(
-                PRESETS[target],
-                **INPUTS[target],
+                model,
+                **images,
                 batch_size=batch_size,
                 precision="bf16" if machine.bf16 else "fp32",
                 optimizer="sgd",
                 device=machine.device,
             )
+            with _priced(target, images):
+                _ = rows[target].costs
         else:
-            file = _study(target, PRESETS)
+            file = _study(target, models.names())
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
@@ -527,33 +546,26 @@ def costs(
 
 @app.command()
 def summary(
-    preset: Annotated[str, typer.Argument(help="A network by name; `costs` lists them.")],
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images in pixels; default: the preset's.")
-    ] = None,
+    network: Annotated[str, typer.Argument(help="A network by name; `costs` lists the presets.")],
+    data: ImagesOption = None,
+    size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show a network layer by layer: output shape, params, MACs, bytes of the output."""
+    from ablations import models
     from ablations.spec import nearest, shown
-    from nin.complexity import layer_table
-    from nin.config import ConfigError
-    from nin.presets import INPUTS, PRESETS
 
-    if preset not in PRESETS:
-        raise UserError(f"no preset {shown(preset)}; {nearest(preset, PRESETS)}")
-    made_for = INPUTS[preset]
-    if size is not None:
-        made_for = {**made_for, "size": size}
-    try:
-        rows = layer_table(PRESETS[preset], **made_for)
-    except ConfigError as error:
-        raise UserError(f"--size {size} is too small for {preset}: {error.message}. Give a larger one.") from error
+    if not models.is_known(network):
+        raise UserError(f"no network {shown(network)}; {nearest(network, models.names())}")
+    model, images = _network(network, data, size)
+    with _priced(network, images):
+        rows = models.layer_table(model, **images)
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     from ablations.printing import print_layers
 
-    print_layers(preset, made_for, rows, _console())
+    print_layers(network, images, rows, _console())
 
 
 @app.command()
@@ -612,6 +624,40 @@ def ui(
     }
     print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
     raise typer.Exit(subprocess.run(command, env=environ).returncode)
+
+
+def _network(name: str, data: str | None, size: int | None) -> tuple[Model, Input]:
+    """A network by its name, and the images to price it for."""
+    from ablations import models
+    from ablations.costs import images_for
+    from ablations.datasets import DATASETS
+    from ablations.registry import RegistrationError
+    from ablations.spec import nearest, shown
+    from nin.config import ConfigError
+
+    try:
+        return models.configure(name, {}), images_for(name, data, size)
+    except ConfigError as error:
+        raise UserError(f"{error.message}.") from error
+    except RegistrationError as error:
+        raise UserError(f"--data {data}: {error}.") from error
+    except KeyError:
+        raise UserError(f"--data: no data set {shown(data)}; {nearest(data or '', DATASETS)}") from None
+
+
+@contextmanager
+def _priced(network: str, images: Input) -> Iterator[None]:
+    """Say for which images a network was to be priced, where it cannot be."""
+    from nin.config import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        shape = f"{images['in_channels']}x{images['size']}x{images['size']}"
+        raise UserError(
+            f"{network} cannot be priced for {shape} images and {images['num_classes']} classes: {error.message}. Give others "
+            "with --data and --size."
+        ) from error
 
 
 def _study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
@@ -819,6 +865,9 @@ def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measu
 
 def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, Any]:
     return {
+        "in_channels": workload.in_channels,
+        "size": workload.size,
+        "num_classes": workload.num_classes,
         "params": workload.costs.params,
         "macs": workload.costs.macs,
         "flops": workload.costs.flops,

@@ -246,8 +246,16 @@ def test_costs_of_several_studies_are_all_there(command: Command) -> None:
 
 def test_costs_are_a_table_for_people(command: Command) -> None:
     lines = command("costs", "nin_book", "lenet")[1].splitlines()
-    assert lines[0].split()[:4] == ["network", "params", "MACs", "FLOPs"]
-    assert lines[1].split()[:4] == ["nin_book", "1,992,166", "762,297,352", "1,524,594,704"]
+    assert lines[0].split()[:5] == ["network", "images", "params", "MACs", "FLOPs"]
+    assert lines[1].split()[:5] == ["nin_book", "1x224x224", "1,992,166", "762,297,352", "1,524,594,704"]
+
+
+def test_costs_are_for_the_images_that_are_asked_for(command: Command) -> None:
+    values = json.loads(command("costs", "nin_small", "lenet", "--data", "cifar10", "--size", "24", "--json")[1])
+    assert {(each["in_channels"], each["size"], each["num_classes"]) for each in values.values()} == {(3, 24, 10)}
+    assert values["lenet"]["params"] == costs(PRESETS["lenet"], in_channels=3, size=24, num_classes=10).params
+    code, out, err = command("costs", "lenet", "--data", "cifr10")
+    assert (code, out, err) == (2, "", "error: --data: no data set 'cifr10'; did you mean 'cifar10'?\n")
 
 
 # summary
@@ -273,10 +281,12 @@ def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) ->
     assert command("summary", "nin_book", "--size", "28") == (
         2,
         "",
-        "error: --size 28 is too small for nin_book: block2.pool needs an input of at least 3x3, it has 2x2. Give a larger one.\n",
+        "error: nin_book cannot be priced for 1x28x28 images and 10 classes: block2.pool needs an input of at least 3x3, it has "
+        "2x2. Give others with --data and --size.\n",
     )
+    assert command("costs", "nin_book", "--size", "28") == command("summary", "nin_book", "--size", "28")
     code, _, err = command("summary", "nin_bok")
-    assert (code, err) == (2, "error: no preset 'nin_bok'; did you mean 'nin_book'?\n")
+    assert (code, err) == (2, "error: no network 'nin_bok'; did you mean 'nin_book'?\n")
 
 
 def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
@@ -636,6 +646,18 @@ def test_an_interrupt_ends_in_130(command: Command, monkeypatch: pytest.MonkeyPa
     code, _, err = command("check", "s.yaml")
     assert code == 130
     assert "Traceback" not in err
+
+
+def test_a_python_that_lacks_what_the_suite_needs_is_told_so() -> None:
+    done = process(sys.executable, "-S", "-m", "ablations", "doctor")
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
+    assert done.stderr.startswith(f"error: typer is not installed for {sys.executable}. `make run` installs")
+
+
+def test_a_shell_completes_the_script(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = process(sys.executable, "-m", "ablations", "--show-completion", "bash").stdout
+    assert shown.splitlines()[-1] == "complete -o default -F _ablations_completion ablations"
+    assert " _ABLATIONS_COMPLETE=complete_bash " in shown
 
 
 def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
