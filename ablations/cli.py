@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ablations.plan import Machine, Plan
     from ablations.runner import Executor
     from ablations.session import Ran
+    from ablations.tracking.reader import StoredProgress
     from ablations.tracking.schema import TrackingError
     from nin.presets import Input
 
@@ -418,7 +419,7 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
         console.print(printable(trouble.sentence), soft_wrap=True)
     num_given_up = sum(trouble.num_given_up for trouble in stored.troubles)
     at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
-    again = f"python -m ablations run {_runnable(study)} {at}"
+    again = _goes_on(study, stored, at)
     if holder is not None:
         print(printable(f"it is being run by {holder}"))
     elif elsewhere:
@@ -731,12 +732,20 @@ def _study_name(study: str) -> str:
     return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
 
 
-def _runnable(study: str) -> str:
-    """What `run` takes for a study that was named: it needs the file, unless that ships with the suite."""
-    from ablations.loading import shipped_studies
+def _goes_on(study: str, stored: StoredProgress, at: str) -> str:
+    """The command that goes on with a recorded study: of what was typed, or the recorded one where that finds no file here."""
+    from ablations.loading import StudyFileError, find
 
-    is_file = study.endswith((".yaml", ".yml"))
-    return study if is_file or study in {file.stem for file in shipped_studies()} else "STUDY_FILE"
+    try:
+        find(study)
+    except StudyFileError:
+        # From Python it was a call, and an edited one may be no command at all.
+        with suppress(ValueError):
+            words = shlex.split(stored.command or "")
+            if words[:4] == ["python", "-m", "ablations", "run"]:
+                # Joined anew: it is one command, whatever the store says.
+                return printable(shlex.join(words))
+    return f"python -m ablations run {shlex.quote(study)} {at}"
 
 
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
@@ -763,7 +772,7 @@ def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: l
     names = [_study_name(study) for study in studies]
     held = sorted({name for name, _ in recorded})
     options = ["--profile", profile] if profile else []
-    command = shlex.join(["python", "-m", "ablations", "run", _runnable(studies[0]), *options])
+    command = shlex.join(["python", "-m", "ablations", "run", studies[0], *options])
     hint = f"; {nearest(names[0], held)}" if held else "."
     return f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}{hint} Run it first: {command}"
 

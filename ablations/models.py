@@ -72,11 +72,12 @@ class RegisteredModel:
         Raises:
             ConfigError: it is not installed here, or in another version.
         """
+        planned = f"{self.preset} of {self.version} was planned"
+        if self.preset not in registry.names(GROUP):
+            raise ConfigError("preset", f"{planned}, and no package here registers it; install that one")
         network, version = _registered(self.preset)
         if version != self.version:
-            raise ConfigError(
-                "preset", f"{self.preset} of {self.version} was planned, and {version} is installed; install that one"
-            )
+            raise ConfigError("preset", f"{planned}, and {version} is installed; install that one")
         return cast("Network", presets.turned(cast("Any", network), dict(self.dials), self.preset))
 
 

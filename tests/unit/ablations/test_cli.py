@@ -386,7 +386,7 @@ def test_nothing_is_reported_if_a_named_study_is_not_there(command: Command) -> 
     code, out, err = command("report", "tiny", "tinny", "--profile", "starter")
     assert (code, out) == (2, "")
     told = "holds no study 'tinny' at profile 'starter'; did you mean 'tiny'? Run it first: python -m ablations run "
-    assert err.endswith(f"{told}STUDY_FILE --profile starter\n")
+    assert err.endswith(f"{told}tinny --profile starter\n")
     assert not Path("reports").exists()
 
 
@@ -396,7 +396,7 @@ def test_a_study_that_is_not_recorded_is_run_by_its_file(command: Command, name:
     Path("new.yaml").write_text(edited(("study: tiny", "study: renamed")))
     for typed, meant, run in (
         ("new.yaml", "renamed", "new.yaml"),
-        ("renamed", "renamed", "STUDY_FILE"),
+        ("renamed", "renamed", "renamed"),
         ("head", "head", "head"),
     ):
         code, out, err = command(name, typed)
@@ -488,7 +488,7 @@ def test_status_says_what_to_do_next(command: Command) -> None:
     assert lines[0] == "tiny, profile starter: Does a bar need a 1x1 convolution?"
     assert [line.split()[:3] for line in lines[2:5]] == [[name, "···", "··"] for name in ("two", "one", "wide")]
     assert lines[-1] == "nothing runs it now. Go on with: python -m ablations run s.yaml --profile starter"
-    assert "run STUDY_FILE --profile starter" in command("status", "tiny", "--profile", "starter")[1]
+    assert "run tiny --profile starter" in command("status", "tiny", "--profile", "starter")[1]
 
 
 def test_status_shows_a_question_and_does_not_obey_it(command: Command, store: str) -> None:
@@ -524,9 +524,38 @@ def test_status_says_why_a_trial_failed_and_how_it_is_tried_again(
     assert code == 0
     assert "it says \\x1b]0;owned\\x07" in out
     assert "\x1b" not in out
-    assert out.endswith(
-        f"nothing runs it now. Go on with: python -m ablations run STUDY_FILE --profile starter{option}\n"
-    )
+    assert out.endswith(f"nothing runs it now. Go on with: python -m ablations run sad --profile starter{option}\n")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "told"),
+    [
+        (
+            "python -m ablations run 'my studies/a.yaml' --profile starter --data-dir /d",
+            "python -m ablations run 'my studies/a.yaml' --profile starter --data-dir /d",
+        ),
+        ("python -m ablations run a.yaml; rm -rf ~", "python -m ablations run 'a.yaml;' rm -rf '~'"),
+        ("rm -rf ~", "python -m ablations run sad --profile starter"),
+        ("python -m ablations run 'a.yaml", "python -m ablations run sad --profile starter"),
+        ("ablations.load('a.yaml').run('starter')", "python -m ablations run sad --profile starter"),
+    ],
+)
+def test_status_knows_how_a_study_was_run_whose_file_is_elsewhere(
+    recorded: str, told: str, command: Command, store: str
+) -> None:
+    import tiny
+    from waiting import Recorder
+
+    text = edited(("study: tiny", "study: sad"))
+    plan = planned(text)
+    recorder = Recorder(store, plan, text, session={"command": recorded})
+    spec = plan.trial("two", "confirm", 0, {"train.lr": 0.05})
+    recorder.start(spec)
+    recorder.end(spec, tiny.result(spec))
+    recorder.close(False)
+    assert command("status", "sad")[1].splitlines()[-1] == f"nothing runs it now. Go on with: {told}"
+    Path("sad.yaml").write_text(text)
+    assert command("status", "sad")[1].endswith("python -m ablations run sad --profile starter\n")
 
 
 def test_status_names_who_runs_it(command: Command, store: str) -> None:
@@ -654,7 +683,7 @@ def test_a_python_that_lacks_what_the_suite_needs_is_told_so() -> None:
     assert done.stderr.startswith(f"error: typer is not installed for {sys.executable}. `make run` installs")
 
 
-def test_a_shell_completes_the_script(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shell_completes_the_script() -> None:
     shown = process(sys.executable, "-m", "ablations", "--show-completion", "bash").stdout
     assert shown.splitlines()[-1] == "complete -o default -F _ablations_completion ablations"
     assert " _ABLATIONS_COMPLETE=complete_bash " in shown

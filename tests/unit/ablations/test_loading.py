@@ -118,6 +118,17 @@ def test_a_study_of_this_folder_comes_before_a_shipped_one(tmp_path: Path, monke
     assert load(find("studies/one_by_one.yaml")).spec.study == "tiny"
 
 
+@pytest.mark.parametrize("name", ["mine", "one_by_one"])
+def test_a_study_of_this_folder_is_found_by_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(f"{name}.yaml").write_text(TEXT)
+    assert load(find(name)).spec.study == "tiny"
+    with pytest.raises(StudyFileError, match=f"did you mean '{name}'"):
+        find(f"{name}e")
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [

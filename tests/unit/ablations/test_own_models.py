@@ -160,6 +160,14 @@ def test_another_version_is_another_network(own: Path) -> None:
         _ = spec.config.model.network
 
 
+def test_a_network_whose_package_is_gone_names_the_package() -> None:
+    gone = RegisteredModel("gone", "own-package 1.0", ())
+    with pytest.raises(
+        ConfigError, match=r"gone of own-package 1.0 was planned, and no package here registers it; install"
+    ):
+        models.costs(gone, in_channels=1, size=8, num_classes=4)
+
+
 def test_nothing_is_imported_that_no_study_names(own: Path) -> None:
     planned()
     assert "own" in models.names()
