@@ -718,8 +718,8 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
     from ablations.tracking.reader import recorded_studies
 
     name = _study_name(study)
-    recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
-    profiles = [each for found, each in recorded if found == name]
+    recorded = recorded_studies(uri)
+    profiles = [each for found, each in recorded if found == name and profile in {None, each}]
     if not profiles:
         raise UserError(_not_recorded(uri, [study], profile, recorded))
     if len(profiles) > 1:
@@ -752,29 +752,44 @@ def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tup
     """Names and profiles of the named studies, or of all in the store; at `profile`, or at all that are recorded."""
     from ablations.tracking.reader import recorded_studies
 
-    recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
-    held = {name for name, _ in recorded}
+    recorded = recorded_studies(uri)
+    at_profile = [each for each in recorded if profile in {None, each[1]}]
+    held = {name for name, _ in at_profile}
     names = {_study_name(study): study for study in studies} if studies else dict.fromkeys(sorted(held), "")
     lacking = [study for name, study in names.items() if name not in held]
     if lacking or not names:
         raise UserError(_not_recorded(uri, lacking, profile, recorded))
-    return [each for name in names for each in recorded if each[0] == name]
+    return [each for name in names for each in at_profile if each[0] == name]
 
 
 def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
+    from ablations.loading import StudyFileError, find
     from ablations.spec import nearest, shown
+    from ablations.tracking.schema import database
     from ablations.tracking.store import shown_uri
 
+    file = database(uri)
+    if file is not None and not file.exists():
+        return (
+            f"no MLflow store is at {file}: nothing was run here yet. Go to the folder in which studies were run, or name its "
+            "store: --tracking-uri sqlite:////FOLDER/mlflow.db. Or run one here: python -m ablations run "
+            + shlex.quote(studies[0] if studies else "one_by_one")
+        )
     at = f" at profile {shown(profile)}" if profile else ""
     if not studies:
         return f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one"
     names = [_study_name(study) for study in studies]
+    lacks = f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}"
+    others = [each for name, each in recorded if name == names[0]]
     held = sorted({name for name, _ in recorded})
-    options = ["--profile", profile] if profile else []
-    command = shlex.join(["python", "-m", "ablations", "run", studies[0], *options])
-    hint = f"; {nearest(names[0], held)}" if held else "."
-    return f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}{hint} Run it first: {command}"
+    hint = f"; recorded at {', '.join(others)}." if others else f"; {nearest(names[0], held)}" if held else "."
+    try:
+        find(studies[0])
+    except StudyFileError:
+        return f"{lacks}{hint} No study file has this name, either; give the path of one to run it."
+    command = shlex.join(["python", "-m", "ablations", "run", studies[0], *(["--profile", profile] if profile else [])])
+    return f"{lacks}{hint} Run it first: {command}"
 
 
 def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named: bool) -> None:

@@ -209,8 +209,15 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     if error.context_mark and mark and error.context_mark.line != mark.line:
         context += f" (line {error.context_mark.line + 1})"
     problem = ", ".join(part for part in (context, error.problem) if part)
-    hint = " Indent with spaces." if "\\t" in problem else ""
+    hint = next((f" {what}" for sign, what in _YAML_HINTS.items() if sign in problem), "")
     return f"{where}not valid YAML: {problem}.{hint}"
+
+
+_YAML_HINTS = {
+    "\\t": "Indent with spaces.",
+    "mapping values are not allowed": "Put text that has a colon in it in quotes, and indent neighbours alike.",
+}
+"""What to do, by what PyYAML says."""
 
 
 class _Values:

@@ -163,6 +163,11 @@ def test_a_reference_to_nothing_says_what_there_is(reference: str, message: str)
             "s.yaml:5:8: not valid YAML: while parsing a flow mapping (line 4), expected ',' or '}', but got ':'.",
         ),
         (
+            ("question: Does", "question: So: does"),
+            "s.yaml:2:13: not valid YAML: mapping values are not allowed here. Put text that has a colon in it in quotes, and "
+            "indent neighbours alike.",
+        ),
+        (
             ("question: Does", 'question: "Does'),
             "s.yaml:24:1: not valid YAML: while scanning a quoted scalar (line 2), found unexpected end of stream.",
         ),
