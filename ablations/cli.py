@@ -49,7 +49,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a study that ships with the suite.")]
+
+def _named(incomplete: str) -> list[str]:
+    """Studies that a shell completes by their names; files it completes itself."""
+    from ablations.loading import shipped_studies
+
+    return [file.stem for file in shipped_studies() if file.stem.startswith(incomplete)]
+
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Study file (.yaml may be left out), or the name of a study that ships with the suite.",
+        autocompletion=_named,
+    ),
+]
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", help="Scale to run at; default: book on CUDA, else starter.")
 ]
@@ -57,7 +71,9 @@ UriOption = Annotated[
     str | None,
     typer.Option(help="MLflow store; default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder."),
 ]
-RecordedArgument = Annotated[str, typer.Argument(help="Study in the store: its name, or its file.")]
+RecordedArgument = Annotated[
+    str, typer.Argument(help="Study in the store: its name, or its file.", autocompletion=_named)
+]
 RecordedProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", help="Of the study; needed if it is recorded at several.")
 ]
@@ -127,7 +143,7 @@ def _say(message: str) -> None:
 def check(
     studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
 ) -> None:
-    """Check study files: every key, every variant, every profile. Trains nothing."""
+    """Check study files: every key, variant and profile. Trains nothing."""
     from ablations.loading import StudyFileError, find, load, shipped_studies
     from ablations.plan import Machine
 
@@ -154,7 +170,10 @@ def init(
         str | None, typer.Option("--from", help="Study to copy: a file, or the name of one that ships with the suite.")
     ] = None,
 ) -> None:
-    """Write a study to start from, and the schema that editors complete and check it with beside it."""
+    """Write a study to start from.
+
+    The schema that editors complete and check it with is written beside it.
+    """
     from ablations.loading import find, load
     from ablations.schema import SCHEMA_FILE, study_schema
     from ablations.spec import NAME, readable
@@ -185,7 +204,10 @@ def init(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of the study file, for editors: its place is beside the studies, as study.schema.json."""
+    """Print the JSON Schema of the study file, for editors.
+
+    Its place is beside the studies, as study.schema.json.
+    """
     from ablations.schema import study_schema
 
     print(json.dumps(study_schema(), indent=1))
@@ -199,7 +221,7 @@ def plan(
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
+    """Show what a run would do, and what it costs. Trains nothing."""
     from ablations.execution.environment import detect
 
     file = _study(study)
@@ -367,7 +389,10 @@ def run(
 
 @app.command()
 def sync(tracking_uri: UriOption = None) -> None:
-    """Write to MLflow what waits for it on this machine, because it did not answer while a study ran."""
+    """Write to MLflow what waits for it on this machine.
+
+    Records wait where it did not answer while a study ran.
+    """
     from ablations.tracking.lock import hold
     from ablations.tracking.recorder import sync as sync_study
     from ablations.tracking.schema import TrackingError, default_uri
@@ -392,8 +417,11 @@ def sync(tracking_uri: UriOption = None) -> None:
 
 @app.command()
 def status(study: RecordedArgument, profile: RecordedProfileOption = None, tracking_uri: UriOption = None) -> None:
-    """Show how far a study is, whoever runs it: what is done, what runs and since when. From the tracking store."""
-    from ablations.display import clock_time, print_progress
+    """Show how far a study is, whoever runs it.
+
+    What is done, what runs and since when, from the tracking store.
+    """
+    from ablations.display import print_progress, sign_of_life
     from ablations.tracking.lock import held_by
     from ablations.tracking.reader import read_progress
     from ablations.tracking.schema import TrackingError, database, default_uri
@@ -423,10 +451,8 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
     if holder is not None:
         print(printable(f"it is being run by {holder}"))
     elif elsewhere:
-        print(
-            f"it runs since {clock_time(stored.since_ms)}, elsewhere, and was last heard of at "
-            f"{clock_time(stored.heard_ms)}. If that run was killed, go on with: {again}"
-        )
+        alive = sign_of_life(progress, stored.since_ms, stored.heard_ms, time.time_ns() // 1_000_000)
+        print(f"{alive} If that run was killed, go on with: {again}")
     elif progress.num_done < progress.num_trials or progress.count("failed"):
         # What is given up is left alone otherwise.
         only_given_up = progress.num_done == progress.num_trials and progress.count("failed") == num_given_up
@@ -471,7 +497,10 @@ def export(
     tracking_uri: UriOption = None,
     output: Annotated[Path, typer.Option(help="Folder of what is written.")] = Path("exports"),
 ) -> None:
-    """Write a study's trials as CSV and Parquet, and its search as a database for optuna-dashboard, from the store."""
+    """Write a study's trials as CSV and Parquet.
+
+    And its search, where there was one, as a database for optuna-dashboard. All of it comes from the tracking store.
+    """
     from ablations.export import write_export
     from ablations.tracking.reader import read_study
     from ablations.tracking.schema import TrackingError, default_uri
@@ -508,7 +537,10 @@ def costs(
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Count params, MACs, FLOPs and memory of networks or of a study's variants, in closed form."""
+    """Count params, MACs, FLOPs and memory of networks.
+
+    Of presets, of networks that packages register, or of a study's variants; in closed form where there is one.
+    """
     from ablations import models
     from ablations.costs import Workload
     from ablations.execution.environment import detect
@@ -552,7 +584,10 @@ def summary(
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a network layer by layer: output shape, params, MACs, bytes of the output."""
+    """Show a network layer by layer.
+
+    Output shape, params, MACs, bytes of the output.
+    """
     from ablations import models
     from ablations.spec import nearest, shown
 
@@ -573,7 +608,10 @@ def summary(
 def doctor(
     tracking_uri: UriOption = None, data_dir: DataOption = Path("data"), output: OutputOption = Path("reports")
 ) -> None:
-    """Say what stands in the way of a run on this machine, and what to do about it. Trains and downloads nothing."""
+    """Say what stands in the way of a run on this machine.
+
+    And what to do about it. Trains and downloads nothing.
+    """
     from ablations.doctor import examine
 
     problems = 0
@@ -599,7 +637,10 @@ def ui(
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow's own pages on the store of this folder, on this machine only, and say where a study is in them."""
+    """Open MLflow's pages, and say where a study is in them.
+
+    They are of the store of this folder, and for this machine only.
+    """
     from ablations.tracking.schema import TrackingError, default_uri
     from ablations.tracking.store import shown_uri
 

@@ -696,6 +696,23 @@ def test_a_shell_completes_the_script() -> None:
     shown = process(sys.executable, "-m", "ablations", "--show-completion", "bash").stdout
     assert shown.splitlines()[-1] == "complete -o default -F _ablations_completion ablations"
     assert " _ABLATIONS_COMPLETE=complete_bash " in shown
+    script = [sys.executable, "-c", "import sys; sys.argv[0] = 'ablations'; from ablations import cli; cli.main()"]
+    for words, completed in (
+        ("ablations sta", "status"),
+        ("ablations run one_by", "one_by_one"),
+        ("ablations run s.y", ""),
+    ):
+        environ = {"_ABLATIONS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        assert process(*script, **environ).stdout.strip() == completed
+
+
+def test_the_list_of_commands_is_not_cut_off_in_eighty_columns(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = command("--help")[1].partition("Commands:\n")[2]
+    assert len(listed.splitlines()) > 10
+    assert "..." not in listed
 
 
 def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
