@@ -192,7 +192,7 @@ def init(
         raise UserError(f"{path} is there already, and stays as it is. Give another name.") from error
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written: {error.strerror}. Give a file in a folder that is there."
+            f"{path} cannot be written: {error.strerror}. Give a file in a folder that is there, and that you may write to."
         ) from error
     schema = path.with_name(SCHEMA_FILE)
     schema.write_text(json.dumps(study_schema(), indent=1) + "\n", encoding="utf-8")

@@ -260,11 +260,15 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
     plan = progress.plan
     phases: list[Phase] = ["tune", "confirm"] if plan.tuned else ["confirm"]
     shown = _most_telling([variant.name for variant in plan.variants], progress.running, max_rows)
-    name_width = min(max(len("variant"), *map(len, shown)), console.width // 3)
     # Two columns lie between a column and the next.
     accuracy_width = 2 + len("mean %") if console.width >= MIN_WIDTH else 0
     lengths = {phase: max(len(progress.marks(each.name, phase)) for each in plan.variants) for phase in phases}
-    room = console.width - name_width - len(phases) * (2 + accuracy_width)
+    beside = len(phases) * (2 + accuracy_width)
+    all_signs = sum(max(len(phase), length) for phase, length in lengths.items())
+    # Names are shortened to a third, or to what a sign a training leaves of the line.
+    room_for_names = max(console.width // 3, console.width - beside - all_signs)
+    name_width = min(max(len("variant"), *map(len, shown)), room_for_names)
+    room = console.width - name_width - beside
     trials_a_sign = _trials_a_sign(lengths, room)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     table.add_column("variant", no_wrap=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import tiny
-from builders import planned
+from builders import edited, planned
 from rich.console import Console
 
 from ablations import display
@@ -386,3 +386,14 @@ def test_a_run_elsewhere_is_judged_by_how_long_its_epochs_take() -> None:
     ):
         progress.epoch(spec.id, replace(tiny.record(1), epoch_seconds=epoch_seconds))
         assert told in sign_of_life(progress, now_ms - 7_200_000, now_ms - 1_800_000, now_ms)
+
+
+def test_a_long_name_is_whole_where_there_is_room_for_it() -> None:
+    name = "a_variant_of_a_long_name"
+    plan = planned(edited(("  one: {", f"  {name}: {{")))
+    for width, shown in ((45, name), (30, "a_variant_of_..")):
+        to = console(width)
+        to.print(grid(Progress(plan, 2), to))
+        lines = text(to).splitlines()
+        assert lines[2].split()[0] == shown
+        assert max(map(len, lines)) <= width
