@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: run test check audit reference docs
 run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
+	@echo "the commands above and those of README.md want this environment first: source $(BIN)/activate"
 
 test: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 --dist loadfile
@@ -34,6 +35,7 @@ docs: $(VENV)/docs.stamp
 
 # What is installed is decided by pyproject.toml; which versions, by constraints.txt.
 $(VENV)/run.stamp: pyproject.toml constraints.txt
+	@echo "installing into $(VENV), once: about 6 GB where torch brings its CUDA libraries, a few minutes"
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@

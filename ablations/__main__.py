@@ -11,7 +11,14 @@ def main() -> None:
     # the end in what goes with the process anyway, was a fifth of `check`.
     gc.set_threshold(100_000)
     atexit.register(_leave_garbage)
-    from ablations import cli
+    try:
+        from ablations import cli
+    except ModuleNotFoundError as error:
+        # In a checkout this package is found by any Python, and what it needs only by the one that it was installed for.
+        sys.exit(
+            f"error: {error.name} is not installed for {sys.executable}. `make run` installs all that is needed into .venv; "
+            "then: source .venv/bin/activate"
+        )
 
     cli.main()
 

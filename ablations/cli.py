@@ -10,7 +10,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,10 +29,13 @@ if TYPE_CHECKING:
     from ablations.display import QuietProgress
     from ablations.execution.cluster import Cluster
     from ablations.loading import StudyFile
+    from ablations.models import Model
     from ablations.plan import Machine, Plan
     from ablations.runner import Executor
     from ablations.session import Ran
+    from ablations.tracking.reader import StoredProgress
     from ablations.tracking.schema import TrackingError
+    from nin.presets import Input
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 """Exit codes; README.md explains them."""
@@ -45,7 +49,21 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-StudyArgument = Annotated[str, typer.Argument(help="Study file, or the name of a study that ships with the suite.")]
+
+def _named(incomplete: str) -> list[str]:
+    """Studies that a shell completes by their names; files it completes itself."""
+    from ablations.loading import shipped_studies
+
+    return [file.stem for file in shipped_studies() if file.stem.startswith(incomplete)]
+
+
+StudyArgument = Annotated[
+    str,
+    typer.Argument(
+        help="Study file (.yaml may be left out), or the name of a study that ships with the suite.",
+        autocompletion=_named,
+    ),
+]
 ProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", help="Scale to run at; default: book on CUDA, else starter.")
 ]
@@ -53,7 +71,9 @@ UriOption = Annotated[
     str | None,
     typer.Option(help="MLflow store; default: $MLFLOW_TRACKING_URI, else mlflow.db in this folder."),
 ]
-RecordedArgument = Annotated[str, typer.Argument(help="Study in the store: its name, or its file.")]
+RecordedArgument = Annotated[
+    str, typer.Argument(help="Study in the store: its name, or its file.", autocompletion=_named)
+]
 RecordedProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", help="Of the study; needed if it is recorded at several.")
 ]
@@ -66,6 +86,14 @@ ExtendOption = Annotated[
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Measure memory, speed and latency here, too; a few seconds a network.")
 ]
+ImagesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--data",
+        help="Data set whose images networks are priced for; default: the preset's own, for others fashion_mnist.",
+    ),
+]
+SizeOption = Annotated[int | None, typer.Option(min=1, help="Side of the images in pixels; default: the data set's.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, for other programs.")]
 
 
@@ -83,8 +111,10 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             # A question may have letters that the terminal's encoding has not.
             stream.reconfigure(errors="backslashreplace")
+    # A shell completes the arguments of one word, and `python -m ablations` is three; the script `ablations` does the same.
+    completion = {"--install-completion", "--show-completion"} & set(sys.argv[1:2])
     try:
-        app()
+        app(prog_name="ablations" if completion else None)
     except UserError as error:
         _fail(str(error), error.code)
     except ValueError as error:
@@ -113,7 +143,7 @@ def _say(message: str) -> None:
 def check(
     studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
 ) -> None:
-    """Check study files: every key, every variant, every profile. Trains nothing."""
+    """Check study files: every key, variant and profile. Trains nothing."""
     from ablations.loading import StudyFileError, find, load, shipped_studies
     from ablations.plan import Machine
 
@@ -140,7 +170,10 @@ def init(
         str | None, typer.Option("--from", help="Study to copy: a file, or the name of one that ships with the suite.")
     ] = None,
 ) -> None:
-    """Write a study to start from, and the schema that editors complete and check it with beside it."""
+    """Write a study to start from.
+
+    The schema that editors complete and check it with is written beside it.
+    """
     from ablations.loading import find, load
     from ablations.schema import SCHEMA_FILE, study_schema
     from ablations.spec import NAME, readable
@@ -159,7 +192,7 @@ def init(
         raise UserError(f"{path} is there already, and stays as it is. Give another name.") from error
     except OSError as error:
         raise UserError(
-            f"{path} cannot be written: {error.strerror}. Give a file in a folder that is there."
+            f"{path} cannot be written: {error.strerror}. Give a file in a folder that is there, and that you may write to."
         ) from error
     schema = path.with_name(SCHEMA_FILE)
     schema.write_text(json.dumps(study_schema(), indent=1) + "\n", encoding="utf-8")
@@ -171,7 +204,10 @@ def init(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON Schema of the study file, for editors: its place is beside the studies, as study.schema.json."""
+    """Print the JSON Schema of the study file, for editors.
+
+    Its place is beside the studies, as study.schema.json.
+    """
     from ablations.schema import study_schema
 
     print(json.dumps(study_schema(), indent=1))
@@ -185,7 +221,7 @@ def plan(
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Show what a run would do: variants, costs, trials, caveats. Trains nothing."""
+    """Show what a run would do, and what it costs. Trains nothing."""
     from ablations.execution.environment import detect
 
     file = _study(study)
@@ -354,7 +390,10 @@ def run(
 
 @app.command()
 def sync(tracking_uri: UriOption = None) -> None:
-    """Write to MLflow what waits for it on this machine, because it did not answer while a study ran."""
+    """Write to MLflow what waits for it on this machine.
+
+    Records wait where it did not answer while a study ran.
+    """
     from ablations.tracking.lock import hold
     from ablations.tracking.recorder import sync as sync_study
     from ablations.tracking.schema import TrackingError, default_uri
@@ -379,8 +418,11 @@ def sync(tracking_uri: UriOption = None) -> None:
 
 @app.command()
 def status(study: RecordedArgument, profile: RecordedProfileOption = None, tracking_uri: UriOption = None) -> None:
-    """Show how far a study is, whoever runs it: what is done, what runs and since when. From the tracking store."""
-    from ablations.display import clock_time, print_progress
+    """Show how far a study is, whoever runs it.
+
+    What is done, what runs and since when, from the tracking store.
+    """
+    from ablations.display import print_progress, sign_of_life
     from ablations.tracking.lock import held_by
     from ablations.tracking.reader import read_progress
     from ablations.tracking.schema import TrackingError, database, default_uri
@@ -406,14 +448,12 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
         console.print(printable(trouble.sentence), soft_wrap=True)
     num_given_up = sum(trouble.num_given_up for trouble in stored.troubles)
     at = f"--profile {recorded_at}{_uri_option(tracking_uri)}"
-    again = f"python -m ablations run {_runnable(study)} {at}"
+    again = _goes_on(study, stored, at)
     if holder is not None:
         print(printable(f"it is being run by {holder}"))
     elif elsewhere:
-        print(
-            f"it runs since {clock_time(stored.since_ms)}, elsewhere, and was last heard of at "
-            f"{clock_time(stored.heard_ms)}. If that run was killed, go on with: {again}"
-        )
+        alive = sign_of_life(progress, stored.since_ms, stored.heard_ms, time.time_ns() // 1_000_000)
+        print(f"{alive} If that run was killed, go on with: {again}")
     elif progress.num_done < progress.num_trials or progress.count("failed"):
         # What is given up is left alone otherwise.
         only_given_up = progress.num_done == progress.num_trials and progress.count("failed") == num_given_up
@@ -458,7 +498,10 @@ def export(
     tracking_uri: UriOption = None,
     output: Annotated[Path, typer.Option(help="Folder of what is written.")] = Path("exports"),
 ) -> None:
-    """Write a study's trials as CSV and Parquet, and its search as a database for optuna-dashboard, from the store."""
+    """Write a study's trials as CSV and Parquet.
+
+    And its search, where there was one, as a database for optuna-dashboard. All of it comes from the tracking store.
+    """
     from ablations.export import write_export
     from ablations.tracking.reader import read_study
     from ablations.tracking.schema import TrackingError, default_uri
@@ -484,34 +527,43 @@ def _dashboard(path: Path) -> str:
 @app.command()
 def costs(
     targets: Annotated[
-        list[str] | None, typer.Argument(help="Presets, study files or study names; default: every preset.")
+        list[str] | None, typer.Argument(help="Networks, study files or study names; default: every preset.")
     ] = None,
     profile: ProfileOption = None,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Batch that presets' memory is for; a study has its own.")
+        int, typer.Option(min=1, help="Batch that networks' memory is for; a study has its own.")
     ] = 128,
+    data: ImagesOption = None,
+    size: SizeOption = None,
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Count params, MACs, FLOPs and memory of presets or of a study's variants, in closed form."""
+    """Count params, MACs, FLOPs and memory of networks.
+
+    Of presets, of networks that packages register, or of a study's variants; in closed form where there is one.
+    """
+    from ablations import models
     from ablations.costs import Workload
     from ablations.execution.environment import detect
-    from nin.presets import INPUTS, PRESETS
+    from nin.presets import PRESETS
 
     machine = detect()
     rows: dict[str, Workload] = {}
     for target in targets or list(PRESETS):
-        if target in PRESETS:
+        if models.is_known(target):
+            model, images = _network(target, data, size)
             rows[target] = Workload(
-                PRESETS[target],
-                **INPUTS[target],
+                model,
+                **images,
                 batch_size=batch_size,
                 precision="bf16" if machine.bf16 else "fp32",
                 optimizer="sgd",
                 device=machine.device,
             )
+            with _priced(target, images):
+                _ = rows[target].costs
         else:
-            file = _study(target, PRESETS)
+            file = _study(target, models.names())
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
@@ -528,40 +580,39 @@ def costs(
 
 @app.command()
 def summary(
-    preset: Annotated[str, typer.Argument(help="A network by name; `costs` lists them.")],
-    size: Annotated[
-        int | None, typer.Option(min=1, help="Side of the images in pixels; default: the preset's.")
-    ] = None,
+    network: Annotated[str, typer.Argument(help="A network by name; `costs` lists the presets.")],
+    data: ImagesOption = None,
+    size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a network layer by layer: output shape, params, MACs, bytes of the output."""
-    from ablations.spec import nearest, shown
-    from nin.complexity import layer_table
-    from nin.config import ConfigError
-    from nin.presets import INPUTS, PRESETS
+    """Show a network layer by layer.
 
-    if preset not in PRESETS:
-        raise UserError(f"no preset {shown(preset)}; {nearest(preset, PRESETS)}")
-    made_for = INPUTS[preset]
-    if size is not None:
-        made_for = {**made_for, "size": size}
-    try:
-        rows = layer_table(PRESETS[preset], **made_for)
-    except ConfigError as error:
-        raise UserError(f"--size {size} is too small for {preset}: {error.message}. Give a larger one.") from error
+    Output shape, params, MACs, bytes of the output.
+    """
+    from ablations import models
+    from ablations.spec import nearest, shown
+
+    if not models.is_known(network):
+        raise UserError(f"no network {shown(network)}; {nearest(network, models.names())}")
+    model, images = _network(network, data, size)
+    with _priced(network, images):
+        rows = models.layer_table(model, **images)
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
     from ablations.printing import print_layers
 
-    print_layers(preset, made_for, rows, _console())
+    print_layers(network, images, rows, _console())
 
 
 @app.command()
 def doctor(
     tracking_uri: UriOption = None, data_dir: DataOption = Path("data"), output: OutputOption = Path("reports")
 ) -> None:
-    """Say what stands in the way of a run on this machine, and what to do about it. Trains and downloads nothing."""
+    """Say what stands in the way of a run on this machine.
+
+    And what to do about it. Trains and downloads nothing.
+    """
     from ablations.doctor import examine
 
     problems = 0
@@ -587,7 +638,10 @@ def ui(
     tracking_uri: UriOption = None,
     port: Annotated[int, typer.Option(min=1, max=65535, help="Port on this machine.")] = 5000,
 ) -> None:
-    """Open MLflow's own pages on the store of this folder, on this machine only, and say where a study is in them."""
+    """Open MLflow's pages, and say where a study is in them.
+
+    They are of the store of this folder, and for this machine only.
+    """
     from ablations.tracking.schema import TrackingError, default_uri
     from ablations.tracking.store import shown_uri
 
@@ -613,6 +667,40 @@ def ui(
     }
     print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
     raise typer.Exit(subprocess.run(command, env=environ).returncode)
+
+
+def _network(name: str, data: str | None, size: int | None) -> tuple[Model, Input]:
+    """A network by its name, and the images to price it for."""
+    from ablations import models
+    from ablations.costs import images_for
+    from ablations.datasets import DATASETS
+    from ablations.registry import RegistrationError
+    from ablations.spec import nearest, shown
+    from nin.config import ConfigError
+
+    try:
+        return models.configure(name, {}), images_for(name, data, size)
+    except ConfigError as error:
+        raise UserError(f"{error.message}.") from error
+    except RegistrationError as error:
+        raise UserError(f"--data {data}: {error}.") from error
+    except KeyError:
+        raise UserError(f"--data: no data set {shown(data)}; {nearest(data or '', DATASETS)}") from None
+
+
+@contextmanager
+def _priced(network: str, images: Input) -> Iterator[None]:
+    """Say for which images a network was to be priced, where it cannot be."""
+    from nin.config import ConfigError
+
+    try:
+        yield
+    except ConfigError as error:
+        shape = f"{images['in_channels']}x{images['size']}x{images['size']}"
+        raise UserError(
+            f"{network} cannot be priced for {shape} images and {images['num_classes']} classes: {error.message}. Give others "
+            "with --data and --size."
+        ) from error
 
 
 def _study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
@@ -672,8 +760,8 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
     from ablations.tracking.reader import recorded_studies
 
     name = _study_name(study)
-    recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
-    profiles = [each for found, each in recorded if found == name]
+    recorded = recorded_studies(uri)
+    profiles = [each for found, each in recorded if found == name and profile in {None, each}]
     if not profiles:
         raise UserError(_not_recorded(uri, [study], profile, recorded))
     if len(profiles) > 1:
@@ -686,41 +774,64 @@ def _study_name(study: str) -> str:
     return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
 
 
-def _runnable(study: str) -> str:
-    """What `run` takes for a study that was named: it needs the file, unless that ships with the suite."""
-    from ablations.loading import shipped_studies
+def _goes_on(study: str, stored: StoredProgress, at: str) -> str:
+    """The command that goes on with a recorded study: of what was typed, or the recorded one where that finds no file here."""
+    from ablations.loading import StudyFileError, find
 
-    is_file = study.endswith((".yaml", ".yml"))
-    return study if is_file or study in {file.stem for file in shipped_studies()} else "STUDY_FILE"
+    try:
+        find(study)
+    except StudyFileError:
+        # From Python it was a call, and an edited one may be no command at all.
+        with suppress(ValueError):
+            words = shlex.split(stored.command or "")
+            if words[:4] == ["python", "-m", "ablations", "run"]:
+                # Joined anew: it is one command, whatever the store says.
+                return printable(shlex.join(words))
+    return f"python -m ablations run {shlex.quote(study)} {at}"
 
 
 def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tuple[str, str]]:
     """Names and profiles of the named studies, or of all in the store; at `profile`, or at all that are recorded."""
     from ablations.tracking.reader import recorded_studies
 
-    recorded = [each for each in recorded_studies(uri) if profile in {None, each[1]}]
-    held = {name for name, _ in recorded}
+    recorded = recorded_studies(uri)
+    at_profile = [each for each in recorded if profile in {None, each[1]}]
+    held = {name for name, _ in at_profile}
     names = {_study_name(study): study for study in studies} if studies else dict.fromkeys(sorted(held), "")
     lacking = [study for name, study in names.items() if name not in held]
     if lacking or not names:
         raise UserError(_not_recorded(uri, lacking, profile, recorded))
-    return [each for name in names for each in recorded if each[0] == name]
+    return [each for name in names for each in at_profile if each[0] == name]
 
 
 def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
+    from ablations.loading import StudyFileError, find
     from ablations.spec import nearest, shown
+    from ablations.tracking.schema import database
     from ablations.tracking.store import shown_uri
 
+    file = database(uri)
+    if file is not None and not file.exists():
+        return (
+            f"no MLflow store is at {file}: nothing was run here yet. Go to the folder in which studies were run, or name its "
+            "store: --tracking-uri sqlite:////FOLDER/mlflow.db. Or run one here: python -m ablations run "
+            + shlex.quote(studies[0] if studies else "one_by_one")
+        )
     at = f" at profile {shown(profile)}" if profile else ""
     if not studies:
         return f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one"
     names = [_study_name(study) for study in studies]
+    lacks = f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}"
+    others = [each for name, each in recorded if name == names[0]]
     held = sorted({name for name, _ in recorded})
-    options = ["--profile", profile] if profile else []
-    command = shlex.join(["python", "-m", "ablations", "run", _runnable(studies[0]), *options])
-    hint = f"; {nearest(names[0], held)}" if held else "."
-    return f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}{hint} Run it first: {command}"
+    hint = f"; recorded at {', '.join(others)}." if others else f"; {nearest(names[0], held)}" if held else "."
+    try:
+        find(studies[0])
+    except StudyFileError:
+        return f"{lacks}{hint} No study file has this name, either; give the path of one to run it."
+    command = shlex.join(["python", "-m", "ablations", "run", studies[0], *(["--profile", profile] if profile else [])])
+    return f"{lacks}{hint} Run it first: {command}"
 
 
 def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named: bool) -> None:
@@ -820,6 +931,9 @@ def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measu
 
 def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, Any]:
     return {
+        "in_channels": workload.in_channels,
+        "size": workload.size,
+        "num_classes": workload.num_classes,
         "params": workload.costs.params,
         "macs": workload.costs.macs,
         "flops": workload.costs.flops,

@@ -15,6 +15,27 @@ from nin.architecture import layers
 from nin.complexity import Costs
 from nin.layers import BatchNorm2d
 from nin.memory import Memory, Optimizer, memory
+from nin.presets import INPUTS, Input
+
+
+def images_for(preset: str, dataset: str | None = None, size: int | None = None) -> Input:
+    """Images and number of classes to price a network for, where no study says.
+
+    Args:
+        preset: the network's name.
+        dataset: whose images; None: those that the network is made for, Fashion-MNIST's for one that a package registers.
+        size: side in pixels that they are resized to; None leaves them as they are.
+
+    Raises:
+        KeyError: there is no such data set.
+        RegistrationError: what a package registers under its name cannot be used.
+    """
+    if dataset is None and preset in INPUTS:
+        images = INPUTS[preset]
+    else:
+        data = DATASETS[dataset or "fashion_mnist"]
+        images = Input(in_channels=data.channels, size=data.size, num_classes=data.num_classes)
+    return images if size is None else Input(**{**images, "size": size})
 
 
 class MeasureError(Exception):

@@ -151,3 +151,13 @@ DATASETS: Mapping[str, Dataset] = _Known(
     }
 )
 """Data sets by the name that study files use; `ablations.execution.data` reads each."""
+
+
+def package_of(name: str) -> str | None:
+    """The package that registers a data set, such as "my-networks 1.0"; None for one of the suite's own.
+
+    Raises:
+        KeyError: no data set has this name.
+        RegistrationError: what is registered under it cannot be used.
+    """
+    return None if DATASETS[name].read is None else registry.load(GROUP, name)[1]

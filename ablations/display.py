@@ -36,6 +36,9 @@ SIGNS: Mapping[Sign, tuple[str, str, str, str]] = {
 _TELLING: Sequence[Mark] = ("running", "failed", "diverged", "paused")
 """What one sign for several trials says of them first."""
 
+PATIENCE_SECONDS, PATIENCE_EPOCHS = 120.0, 10
+"""Beyond both together the silence of a run is a sign: what it trains is recorded epoch by epoch, every ten seconds at most."""
+
 MIN_WIDTH = 50
 """Columns of a terminal that has room for accuracies in the grid."""
 
@@ -257,11 +260,15 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
     plan = progress.plan
     phases: list[Phase] = ["tune", "confirm"] if plan.tuned else ["confirm"]
     shown = _most_telling([variant.name for variant in plan.variants], progress.running, max_rows)
-    name_width = min(max(len("variant"), *map(len, shown)), console.width // 3)
     # Two columns lie between a column and the next.
     accuracy_width = 2 + len("mean %") if console.width >= MIN_WIDTH else 0
     lengths = {phase: max(len(progress.marks(each.name, phase)) for each in plan.variants) for phase in phases}
-    room = console.width - name_width - len(phases) * (2 + accuracy_width)
+    beside = len(phases) * (2 + accuracy_width)
+    all_signs = sum(max(len(phase), length) for phase, length in lengths.items())
+    # Names are shortened to a third, or to what a sign a training leaves of the line.
+    room_for_names = max(console.width // 3, console.width - beside - all_signs)
+    name_width = min(max(len("variant"), *map(len, shown)), room_for_names)
+    room = console.width - name_width - beside
     trials_a_sign = _trials_a_sign(lengths, room)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     table.add_column("variant", no_wrap=True)
@@ -324,6 +331,29 @@ def time_left(progress: Progress) -> str:
     """How long the rest may take, in words; nothing while that cannot be told."""
     seconds = progress.seconds_left
     return "" if seconds is None else f"about {in_words(seconds)} left"
+
+
+def sign_of_life(progress: Progress, since_ms: int, heard_ms: int, now_ms: int) -> str:
+    """What is known of a run on another machine: since when it runs, for how long it has been silent, and whether that is long.
+
+    Args:
+        progress: of the study, as it was recorded.
+        since_ms: wall clock at the start of the run, milliseconds since 1970.
+        heard_ms: the same, of the last thing that was recorded of it.
+        now_ms: the same, now.
+    """
+    silent_seconds = max(0, now_ms - heard_ms) / 1000
+    epoch_seconds = max((each.record.epoch_seconds for each in progress.running if each.record), default=None)
+    said = (
+        f"it runs since {clock_time(since_ms)}, elsewhere, and was last heard of {in_words(silent_seconds)} ago, at "
+        f"{clock_time(heard_ms)}"
+    )
+    if epoch_seconds is None:
+        return f"{said}."
+    said = f"{said}; an epoch of what it trains took {in_words(epoch_seconds)}"
+    if silent_seconds <= PATIENCE_SECONDS + PATIENCE_EPOCHS * epoch_seconds:
+        return f"{said}."
+    return f"{said}, so it has probably been killed, or its store is away from it."
 
 
 def clock_time(time_ms: int) -> str:

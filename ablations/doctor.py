@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ablations import datasets, models, registry
-from ablations.datasets import DATASETS
+from ablations import models, registry
+from ablations.datasets import DATASETS, package_of
 from ablations.execution.environment import detect, provenance, torch_problem
 from ablations.units import plural
 from nin.config import ConfigError
@@ -78,7 +78,7 @@ def _data(name: str, data_dir: Path) -> Finding:
     except registry.RegistrationError as error:
         return Finding("warning", f"data set {name}: {error}", "Mend the package, or uninstall it.")
     if dataset.read is not None:
-        return Finding("ok", f"data set {name}: of {registry.load(datasets.GROUP, name)[1]}")
+        return Finding("ok", f"data set {name}: of {package_of(name)}")
     if not dataset.files_md5:
         return Finding("ok", f"data set {name}: comes with the suite")
     files = {data_dir / file: md5 for file, md5 in dataset.files_md5.items()}

@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from ablations.spec import NAME, SpecError, StudySpec, nearest, readable, spec_errors
 from ablations.spec import Path as KeyPath
-from ablations.spec import SpecError, StudySpec, nearest, readable, spec_errors
 
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
@@ -97,7 +97,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 
 
 def find(reference: str, others: Iterable[str] = ()) -> Path:
-    """The study file that `reference` means: a path, or the name of a study that ships with the suite.
+    """The study file that `reference` means: a path, `.yaml` behind it or not, or the name of a study that ships with the suite.
 
     Args:
         reference: as a user typed it.
@@ -108,8 +108,9 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
     """
     path = Path(reference)
     try:
-        if path.is_file():
-            return path
+        for file in (path, Path(f"{reference}.yaml")):
+            if file.is_file():
+                return file
     except OSError as error:
         raise StudyFileError(f"{readable(reference)}: cannot be read: {error.strerror}.") from error
     shipped = {file.stem: file for file in shipped_studies()}
@@ -118,9 +119,9 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
     if name in shipped and path.parent in {Path(), Path("studies")}:
         return shipped[name]
     kind = "is a folder, not a study file" if path.is_dir() else "no such study file"
-    raise StudyFileError(
-        f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name; {nearest(name, [*shipped, *others])}"
-    )
+    here = (file.stem for file in sorted(Path().glob("*.yaml")) if NAME.fullmatch(file.stem))
+    known = list(dict.fromkeys((*here, *shipped, *others)))
+    raise StudyFileError(f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name; {nearest(name, known)}")
 
 
 def shipped_studies() -> list[Path]:
@@ -208,8 +209,15 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     if error.context_mark and mark and error.context_mark.line != mark.line:
         context += f" (line {error.context_mark.line + 1})"
     problem = ", ".join(part for part in (context, error.problem) if part)
-    hint = " Indent with spaces." if "\\t" in problem else ""
+    hint = next((f" {what}" for sign, what in _YAML_HINTS.items() if sign in problem), "")
     return f"{where}not valid YAML: {problem}.{hint}"
+
+
+_YAML_HINTS = {
+    "\\t": "Indent with spaces.",
+    "mapping values are not allowed": "Put text that has a colon in it in quotes, and indent neighbours alike.",
+}
+"""What to do, by what PyYAML says."""
 
 
 class _Values:

@@ -5,7 +5,8 @@ A registered network travels as data, its name, version and dials; its package i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cache
 from math import isfinite
@@ -16,7 +17,7 @@ from pydantic import BeforeValidator
 from ablations import registry
 from ablations.units import raised
 from nin import complexity, presets
-from nin.complexity import Costs
+from nin.complexity import Costs, LayerRow
 from nin.config import Config, ConfigError
 
 GROUP: registry.Group = "ablations.models"
@@ -33,6 +34,9 @@ class Network(Protocol):
 
     def costs(self, *, in_channels: int, size: int, num_classes: int) -> Costs:
         """What one image costs."""
+
+    def layer_table(self, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
+        """What one image costs, layer by layer."""
 
 
 def _frozen(value: Any) -> Any:
@@ -68,11 +72,12 @@ class RegisteredModel:
         Raises:
             ConfigError: it is not installed here, or in another version.
         """
+        planned = f"{self.preset} of {self.version} was planned"
+        if self.preset not in registry.names(GROUP):
+            raise ConfigError("preset", f"{planned}, and no package here registers it; install that one")
         network, version = _registered(self.preset)
         if version != self.version:
-            raise ConfigError(
-                "preset", f"{self.preset} of {self.version} was planned, and {version} is installed; install that one"
-            )
+            raise ConfigError("preset", f"{planned}, and {version} is installed; install that one")
         return cast("Network", presets.turned(cast("Any", network), dict(self.dials), self.preset))
 
 
@@ -152,20 +157,38 @@ def costs(model: Model, *, in_channels: int, size: int, num_classes: int) -> Cos
     return complexity.costs(model, in_channels=in_channels, size=size, num_classes=num_classes)
 
 
+def layer_table(model: Model, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
+    """Output shape and costs of each layer, from the image to the logits: in closed form, or as torch counts them.
+
+    Raises:
+        ConfigError: the network cannot exist at this size, or cannot be built.
+    """
+    if not isinstance(model, RegisteredModel):
+        return complexity.layer_table(model, in_channels=in_channels, size=size, num_classes=num_classes)
+    with _building(model):
+        return model.network.layer_table(in_channels=in_channels, size=size, num_classes=num_classes)
+
+
 # Once: planning asks again and again, and torch counts slowly.
 @cache
 def _counted(model: RegisteredModel, in_channels: int, size: int, num_classes: int) -> Costs:
-    try:
+    with _building(model):
         counted = model.network.costs(in_channels=in_channels, size=size, num_classes=num_classes)
-    except ConfigError:
-        raise
-    # The package's own code builds it, and may raise anything.
-    except Exception as error:
-        raise ConfigError("build", f"{model.preset} cannot be built: {raised(error)}") from error
     # Costs are compared as ratios.
     if not isinstance(counted, Costs) or min(counted.params, counted.macs) < 1:
         raise ConfigError("costs", f"{model.preset} must have params and MACs; counted are {counted!a:.80}")
     return counted
+
+
+@contextmanager
+def _building(model: RegisteredModel) -> Iterator[None]:
+    """Turn what is raised while a registered network is built into a message for people: it is the package's own code."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except Exception as error:
+        raise ConfigError("build", f"{model.preset} cannot be built: {raised(error)}") from error
 
 
 @cache

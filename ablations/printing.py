@@ -5,9 +5,10 @@ The consoles are plain, without markup: what a study says is shown as it is writ
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from typing import Any, Literal, TypeVar
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -19,6 +20,11 @@ from nin.complexity import LayerRow
 from nin.presets import Input
 
 T = TypeVar("T")
+
+GAP = 2
+"""Columns of the terminal between two of a table."""
+MIN_WORDS = 12
+"""Columns of the terminal in which words can be read that are broken into lines."""
 
 
 def headline(plan: Plan, machine: Machine, why: str) -> str:
@@ -39,15 +45,14 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
 
     console.print(headline(plan, machine, why), soft_wrap=True)
     console.print(f"\n{plan.question}\n", soft_wrap=True)
-    table = Table(box=None, pad_edge=False)
-    for title in ("variant", "what is changed", "params", "MACs", "memory", "expected"):
-        table.add_column(title, justify="right" if title in {"params", "MACs", "memory"} else "left", overflow="fold")
+    rows = []
     for variant in plan.variants:
         expected = "baseline" if variant.name == plan.baseline else variant.expect or ""
         memory = _counted(plan.workload(variant.name), "peak_training_bytes")
         counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", memory)
-        table.add_row(variant.name, variant.description, *counts, expected)
-    console.print(table)
+        rows.append((variant.name, variant.description, *counts, expected))
+    titles = ("variant", "what is changed", "params", "MACs", "memory", "expected")
+    _print_table(titles, rows, console, words={"variant", "what is changed", "expected"})
     train = plan.variants[0].config.train
     console.print(
         f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; the command "
@@ -60,7 +65,8 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         seconds = _training_seconds(plan, measured)
         if seconds is not None:
             console.print(
-                f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}"
+                f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}",
+                soft_wrap=True,
             )
     if plan.tuned:
         space = ", ".join(
@@ -71,16 +77,19 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             f", the best {plan.num_rerun} again on {plural(tuning.rerun_seeds, 'fresh seed')}" if plan.num_rerun else ""
         )
         console.print(
-            f"\ntuned for each variant alike: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}"
+            f"\ntuned for each variant alike: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}",
+            soft_wrap=True,
         )
     console.print(
         f"confirmed on {plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
         f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
+        soft_wrap=True,
     )
     if len(plan.looks) > 1:
         numbers = " and ".join(map(str, plan.looks))
         console.print(
-            f"look {plan.look} of {len(plan.looks)}, planned at {numbers} seeds, each at alpha {plan.look_alpha:g}"
+            f"look {plan.look} of {len(plan.looks)}, planned at {numbers} seeds, each at alpha {plan.look_alpha:g}",
+            soft_wrap=True,
         )
     found = resolution(plan)
     if found is not None:
@@ -89,7 +98,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             console.print(f"  {sentence}", soft_wrap=True)
         console.print()
     for caveat in plan.caveats:
-        console.print(f"caveat: {caveat}")
+        console.print(f"caveat: {caveat}", soft_wrap=True)
 
 
 def _counted(workload: Workload, kind: Literal["saved_bytes", "peak_training_bytes", "peak_prediction_bytes"]) -> str:
@@ -116,6 +125,7 @@ def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float 
 def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
     """Costs as a table; `measured` by the workload's id, as far as there is any."""
     columns = {
+        "images": lambda each: _images(each.in_channels, each.size),
         "params": lambda each: f"{each.costs.params:,}",
         "MACs": lambda each: f"{each.costs.macs:,}",
         "FLOPs": lambda each: f"{each.costs.flops:,}",
@@ -158,27 +168,60 @@ def _with_iqr(median: float, interquartile_range: float) -> str:
 
 def _print_columns(rows: Mapping[str, T], columns: Mapping[str, Callable[[T], str]], console: Console) -> None:
     """A row for each name, a column for each of its figures."""
+    cells = [(name, *(shown(row) for shown in columns.values())) for name, row in rows.items()]
+    _print_table(("network", *columns), cells, console, words={"network"})
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, words: Set[str]) -> None:
+    """A table; on a console too narrow for it, several of them in which each row is a column. No figure is ever cut off.
+
+    Args:
+        titles: of the columns, the first one of the rows' names.
+        rows: their cells.
+        console: to print to.
+        words: titles of the columns that may be broken into lines, and stand on the left.
+    """
+    widths = [
+        min(width, MIN_WORDS) if title in words else width
+        for title, cells in zip(titles, zip(*rows, strict=True), strict=True)
+        for width in [max(map(cell_len, (title, *cells)))]
+    ]
     table = Table(box=None, pad_edge=False)
-    table.add_column("network")
-    for title in columns:
-        table.add_column(title, justify="right")
-    for name, row in rows.items():
-        table.add_row(name, *(shown(row) for shown in columns.values()))
-    console.print(table)
+    if sum(widths) + GAP * (len(widths) - 1) <= console.width:
+        for title in titles:
+            left = title in words
+            table.add_column(title, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    room = console.width - max(map(cell_len, titles)) - GAP
+    width = max(widths)
+    at_once = max(1, room // (width + GAP))
+    for start in range(0, len(rows), at_once):
+        if start:
+            console.print()
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        for _ in rows[start : start + at_once]:
+            table.add_column(justify="right", overflow="fold", width=width)
+        for cells in zip(titles, *rows[start : start + at_once], strict=True):
+            table.add_row(*cells)
+        console.print(table)
+
+
+def _images(channels: int, size: int) -> str:
+    return f"{channels}x{size}x{size}"
 
 
 def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console: Console) -> None:
     """A network's layers as a table, and their sum."""
     console.print(
-        f"{preset}, for {made_for['in_channels']}x{made_for['size']}x{made_for['size']} images and "
-        f"{made_for['num_classes']} classes",
+        f"{preset}, for {_images(made_for['in_channels'], made_for['size'])} images and {made_for['num_classes']} classes",
         soft_wrap=True,
     )
-    table = Table(box=None, pad_edge=False)
-    for title in ("layer", "kind", "output shape", "params", "MACs", "output bytes"):
-        table.add_column(title, justify="left" if title in {"layer", "kind"} else "right")
-    for row in rows:
-        table.add_row(
+    cells = [
+        (
             row.name,
             row.kind,
             "x".join(map(str, row.out_shape)),
@@ -186,10 +229,13 @@ def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console
             f"{row.macs:,}",
             f"{row.out_bytes:,}",
         )
+        for row in rows
+    ]
     total = (sum(row.params for row in rows), sum(row.macs for row in rows), sum(row.out_bytes for row in rows))
-    table.add_section()
-    table.add_row("all", "", "", *(f"{each:,}" for each in total))
-    console.print(table)
+    params, macs, out_bytes = (f"{each:,}" for each in total)
+    cells.append(("all", "", "", params, macs, out_bytes))
+    titles = ("layer", "kind", "output shape", "params", "MACs", "output bytes")
+    _print_table(titles, cells, console, words={"layer", "kind"})
     console.print(
         "\none image, forward, fp32; an activation in place or a flattening has no output of its own", soft_wrap=True
     )

@@ -25,6 +25,10 @@ class Study:
 
     file: StudyFile
 
+    def __repr__(self) -> str:
+        # Of the file's text a notebook's cell would be full.
+        return f"Study({self.file.path!r}, profiles={list(self.profiles)})"
+
     @property
     def name(self) -> str:
         """Under which its results are recorded."""

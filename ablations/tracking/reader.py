@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,13 +57,13 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
     """
     with _found(tracking_uri, study, profile) as found:
         plan, parent, client = found.plan, found.parent, found.client
-        again = _again(profile)
         try:
             _ = DATASETS[plan.data.name]
         except (KeyError, RegistrationError) as error:
+            why = f": {error}" if isinstance(error, RegistrationError) else ""
             raise schema.TrackingError(
-                f"{study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should: "
-                f"{error}"
+                f"{study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should{why}. "
+                f"Install {_package(client, parent)}."
             ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
         runs = schema.children(client, parent.info.experiment_id)
@@ -84,11 +85,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)
         trained = Counter(trial.session for trial in trials if trial.session)
-        sessions = {
-            session: {} if text is None else _read(_SESSION, text, schema.session_file(session), again)
-            for session in trained
-            for text in [schema.stored_text(client, parent, schema.session_file(session))]
-        }
+        sessions = {session: _session(found, session) for session in trained}
         measurements = schema.stored_measurements(client, parent)
     # Any order of the store's gives the same report.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
@@ -126,6 +123,8 @@ class StoredProgress:
     """Of the last thing that is recorded of it."""
     troubles: tuple[Trouble, ...] = ()
     """How trials ended that did not finish."""
+    command: str | None = None
+    """That last trained some of it, as it was recorded; None where no trial has ended."""
 
 
 def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress:
@@ -157,8 +156,8 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
                 continue  # of an earlier tuning
             trial = None if run.info.status == "RUNNING" else schema.recorded(run)
             if trial is not None:
-                ended.append(trial)
                 ended_ms = run.info.end_time or 0
+                ended.append((ended_ms, trial))
                 heard_ms.append(ended_ms)
                 (progress.ended if ended_ms > since_ms else progress.found)(trial, trial.result)
                 continue
@@ -173,7 +172,19 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
                 progress.left(label, label.trial_id)
         if counts is not None:
             progress.settled()
-    return StoredProgress(progress, parent.info.status, since_ms, max(heard_ms), tuple(troubles_of(ended)))
+        session = max(ended, key=lambda each: each[0])[1].session if ended else None
+        command = None
+        # It may be half written.
+        with suppress(schema.TrackingError):
+            command = _session(found, session).get("command") if session else None
+    return StoredProgress(
+        progress,
+        parent.info.status,
+        since_ms,
+        max(heard_ms),
+        tuple(troubles_of([trial for _, trial in ended])),
+        command if isinstance(command, str) else None,
+    )
 
 
 def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
@@ -222,7 +233,7 @@ def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
         TrackingError: the store cannot be used, or holds no such study.
     """
     name = schema.experiment_name(study, profile)
-    again = _again(profile)
+    again = _again(study, profile)
     missing = (
         f"{shown_uri(tracking_uri)} holds no study {shown(study)} at profile {shown(profile)}. Run it first: {again}"
     )
@@ -258,9 +269,18 @@ def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
         yield _Found(client, parent, plan)
 
 
-def _again(profile: str) -> str:
-    # The study's file may lie anywhere, and only one that ships with the suite is found by its name.
-    return f"python -m ablations run STUDY_FILE --profile {readable(profile)}"
+def _again(study: str, profile: str) -> str:
+    return f"python -m ablations run {readable(study)} --profile {readable(profile)}"
+
+
+def _package(client: MlflowClient, parent: Run) -> str:
+    """What is to be installed for the data set of a study, as far as the store says."""
+    inputs = client.get_run(parent.info.run_id).inputs
+    try:
+        package = json.loads(inputs.dataset_inputs[0].dataset.source)["package"] if inputs else None
+    except (IndexError, KeyError, TypeError, ValueError, RecursionError):
+        package = None
+    return f"{readable(str(package))}, which did" if package else "the package that did"
 
 
 def _settled(found: _Found) -> Counter[str] | None:
@@ -271,8 +291,15 @@ def _settled(found: _Found) -> Counter[str] | None:
     text = schema.stored_text(found.client, found.parent, schema.TRIALS_FILE)
     if text is None or found.parent.data.tags.get(schema.SETTLED) != found.plan.id:
         return None
-    asked: list[str] = _read(_IDS, text, schema.TRIALS_FILE, _again(found.plan.profile))
+    asked: list[str] = _read(_IDS, text, schema.TRIALS_FILE, _again(found.plan.study, found.plan.profile))
     return Counter(asked)
+
+
+def _session(found: _Found, session: str) -> dict[str, Any]:
+    """What one of the runs that trained said of itself; nothing where it is not there."""
+    file = schema.session_file(session)
+    text = schema.stored_text(found.client, found.parent, file)
+    return {} if text is None else _read(_SESSION, text, file, _again(found.plan.study, found.plan.profile))
 
 
 def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:

@@ -18,6 +18,7 @@ from mlflow.entities import RunTag
 
 from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
+from ablations.datasets import package_of
 from ablations.plan import SEARCH_SEED, Look, Plan
 from ablations.tracking import schema
 from ablations.tracking.models import CONFIG
@@ -154,7 +155,8 @@ class Recorder:
 
     def _dataset(self) -> dict[str, str]:
         data = self._plan.data
-        return {"name": data.name, "checksum": self._plan.data_checksum, "source": json.dumps(data.model_dump())}
+        source = {**data.model_dump(), "package": package_of(data.name)}
+        return {"name": data.name, "checksum": self._plan.data_checksum, "source": json.dumps(source)}
 
     def _put(self, kind: str, **values: Any) -> Entry:
         entry = {"kind": kind, **values}

@@ -47,6 +47,9 @@ def test_a_study_of_somebodys_own_network_runs(tmp_path: Path, migrated_database
     assert abs(shallow["params"] / without["params"] - 1) < 0.02
     assert (first["memory"], first["measured"]["peak_training_bytes"] > 0) == (None, True)
     assert "a package registers the network" in (folder / "report.md").read_text()
+    error = run(tmp_path, "python -m ablations report residual", tmp_path / "nowhere", code=2)
+    told = "'rings', which no package here registers as it should. Install my-networks 1.0, which did.\n"
+    assert error == f"error: residual was trained on the data set {told}"
 
 
 def test_a_study_whose_package_is_not_installed(tmp_path: Path) -> None:

@@ -246,8 +246,16 @@ def test_costs_of_several_studies_are_all_there(command: Command) -> None:
 
 def test_costs_are_a_table_for_people(command: Command) -> None:
     lines = command("costs", "nin_book", "lenet")[1].splitlines()
-    assert lines[0].split()[:4] == ["network", "params", "MACs", "FLOPs"]
-    assert lines[1].split()[:4] == ["nin_book", "1,992,166", "762,297,352", "1,524,594,704"]
+    assert lines[0].split()[:5] == ["network", "images", "params", "MACs", "FLOPs"]
+    assert lines[1].split()[:5] == ["nin_book", "1x224x224", "1,992,166", "762,297,352", "1,524,594,704"]
+
+
+def test_costs_are_for_the_images_that_are_asked_for(command: Command) -> None:
+    values = json.loads(command("costs", "nin_small", "lenet", "--data", "cifar10", "--size", "24", "--json")[1])
+    assert {(each["in_channels"], each["size"], each["num_classes"]) for each in values.values()} == {(3, 24, 10)}
+    assert values["lenet"]["params"] == costs(PRESETS["lenet"], in_channels=3, size=24, num_classes=10).params
+    code, out, err = command("costs", "lenet", "--data", "cifr10")
+    assert (code, out, err) == (2, "", "error: --data: no data set 'cifr10'; did you mean 'cifar10'?\n")
 
 
 # summary
@@ -273,10 +281,12 @@ def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) ->
     assert command("summary", "nin_book", "--size", "28") == (
         2,
         "",
-        "error: --size 28 is too small for nin_book: block2.pool needs an input of at least 3x3, it has 2x2. Give a larger one.\n",
+        "error: nin_book cannot be priced for 1x28x28 images and 10 classes: block2.pool needs an input of at least 3x3, it has "
+        "2x2. Give others with --data and --size.\n",
     )
+    assert command("costs", "nin_book", "--size", "28") == command("summary", "nin_book", "--size", "28")
     code, _, err = command("summary", "nin_bok")
-    assert (code, err) == (2, "error: no preset 'nin_bok'; did you mean 'nin_book'?\n")
+    assert (code, err) == (2, "error: no network 'nin_bok'; did you mean 'nin_book'?\n")
 
 
 def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
@@ -375,8 +385,8 @@ def test_no_report_at_all_is_an_error(command: Command, store: str) -> None:
 def test_nothing_is_reported_if_a_named_study_is_not_there(command: Command) -> None:
     code, out, err = command("report", "tiny", "tinny", "--profile", "starter")
     assert (code, out) == (2, "")
-    told = "holds no study 'tinny' at profile 'starter'; did you mean 'tiny'? Run it first: python -m ablations run "
-    assert err.endswith(f"{told}STUDY_FILE --profile starter\n")
+    told = "holds no study 'tinny' at profile 'starter'; did you mean 'tiny'? No study file has this name, either; give the path"
+    assert told in err
     assert not Path("reports").exists()
 
 
@@ -386,17 +396,22 @@ def test_a_study_that_is_not_recorded_is_run_by_its_file(command: Command, name:
     Path("new.yaml").write_text(edited(("study: tiny", "study: renamed")))
     for typed, meant, run in (
         ("new.yaml", "renamed", "new.yaml"),
-        ("renamed", "renamed", "STUDY_FILE"),
+        ("new", "new", "new"),
         ("head", "head", "head"),
+        ("renamed", "renamed", None),
     ):
         code, out, err = command(name, typed)
         assert (code, out) == (2, "")
-        told = f"holds no study '{meant}'; known here: other, tiny. Run it first: python -m ablations run {run}\n"
-        assert err.endswith(told)
+        what = (
+            f"Run it first: python -m ablations run {run}"
+            if run
+            else "No study file has this name, either; give the path"
+        )
+        assert f"holds no study '{meant}'; known here: other, tiny. {what}" in err
     code, _, err = command(name, "s.yaml", "--profile", "book")
     assert code == 2
     assert err.endswith(
-        "holds no study 'tiny' at profile 'book'. Run it first: python -m ablations run s.yaml --profile book\n"
+        "holds no study 'tiny' at profile 'book'; recorded at short, starter. Run it first: python -m ablations run s.yaml --profile book\n"
     )
     code, _, err = command(name, "../../etc")
     assert (code, "holds no study '../../etc'" in err) == (2, True)
@@ -478,7 +493,7 @@ def test_status_says_what_to_do_next(command: Command) -> None:
     assert lines[0] == "tiny, profile starter: Does a bar need a 1x1 convolution?"
     assert [line.split()[:3] for line in lines[2:5]] == [[name, "···", "··"] for name in ("two", "one", "wide")]
     assert lines[-1] == "nothing runs it now. Go on with: python -m ablations run s.yaml --profile starter"
-    assert "run STUDY_FILE --profile starter" in command("status", "tiny", "--profile", "starter")[1]
+    assert "run tiny --profile starter" in command("status", "tiny", "--profile", "starter")[1]
 
 
 def test_status_shows_a_question_and_does_not_obey_it(command: Command, store: str) -> None:
@@ -514,9 +529,38 @@ def test_status_says_why_a_trial_failed_and_how_it_is_tried_again(
     assert code == 0
     assert "it says \\x1b]0;owned\\x07" in out
     assert "\x1b" not in out
-    assert out.endswith(
-        f"nothing runs it now. Go on with: python -m ablations run STUDY_FILE --profile starter{option}\n"
-    )
+    assert out.endswith(f"nothing runs it now. Go on with: python -m ablations run sad --profile starter{option}\n")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "told"),
+    [
+        (
+            "python -m ablations run 'my studies/a.yaml' --profile starter --data-dir /d",
+            "python -m ablations run 'my studies/a.yaml' --profile starter --data-dir /d",
+        ),
+        ("python -m ablations run a.yaml; rm -rf ~", "python -m ablations run 'a.yaml;' rm -rf '~'"),
+        ("rm -rf ~", "python -m ablations run sad --profile starter"),
+        ("python -m ablations run 'a.yaml", "python -m ablations run sad --profile starter"),
+        ("ablations.load('a.yaml').run('starter')", "python -m ablations run sad --profile starter"),
+    ],
+)
+def test_status_knows_how_a_study_was_run_whose_file_is_elsewhere(
+    recorded: str, told: str, command: Command, store: str
+) -> None:
+    import tiny
+    from waiting import Recorder
+
+    text = edited(("study: tiny", "study: sad"))
+    plan = planned(text)
+    recorder = Recorder(store, plan, text, session={"command": recorded})
+    spec = plan.trial("two", "confirm", 0, {"train.lr": 0.05})
+    recorder.start(spec)
+    recorder.end(spec, tiny.result(spec))
+    recorder.close(False)
+    assert command("status", "sad")[1].splitlines()[-1] == f"nothing runs it now. Go on with: {told}"
+    Path("sad.yaml").write_text(text)
+    assert command("status", "sad")[1].endswith("python -m ablations run sad --profile starter\n")
 
 
 def test_status_names_who_runs_it(command: Command, store: str) -> None:
@@ -574,7 +618,11 @@ def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pyt
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     code, out, err = command("report")
     assert (code, out) == (2, "")
-    assert err.endswith("holds no study. Run one first: python -m ablations run one_by_one\n")
+    assert err.startswith(
+        f"error: no MLflow store is at {Path.cwd() / 'mlflow.db'}: nothing was run here yet. Go to the folder"
+    )
+    assert err.endswith("Or run one here: python -m ablations run one_by_one\n")
+    assert command("status", "s.yaml")[2] == err.replace("one_by_one", "s.yaml")
     assert not Path("mlflow.db").exists()
 
 
@@ -636,6 +684,35 @@ def test_an_interrupt_ends_in_130(command: Command, monkeypatch: pytest.MonkeyPa
     code, _, err = command("check", "s.yaml")
     assert code == 130
     assert "Traceback" not in err
+
+
+def test_a_python_that_lacks_what_the_suite_needs_is_told_so() -> None:
+    done = process(sys.executable, "-S", "-m", "ablations", "doctor")
+    assert (done.returncode, done.stdout, "Traceback" in done.stderr) == (1, "", False)
+    assert done.stderr.startswith(f"error: typer is not installed for {sys.executable}. `make run` installs")
+
+
+def test_a_shell_completes_the_script() -> None:
+    shown = process(sys.executable, "-m", "ablations", "--show-completion", "bash").stdout
+    assert shown.splitlines()[-1] == "complete -o default -F _ablations_completion ablations"
+    assert " _ABLATIONS_COMPLETE=complete_bash " in shown
+    script = [sys.executable, "-c", "import sys; sys.argv[0] = 'ablations'; from ablations import cli; cli.main()"]
+    for words, completed in (
+        ("ablations sta", "status"),
+        ("ablations run one_by", "one_by_one"),
+        ("ablations run s.y", ""),
+    ):
+        environ = {"_ABLATIONS_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+        assert process(*script, **environ).stdout.strip() == completed
+
+
+def test_the_list_of_commands_is_not_cut_off_in_eighty_columns(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    listed = command("--help")[1].partition("Commands:\n")[2]
+    assert len(listed.splitlines()) > 10
+    assert "..." not in listed
 
 
 def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import tiny
-from builders import planned
+from builders import edited, planned
 from rich.console import Console
 
 from ablations import display
@@ -22,6 +22,7 @@ from ablations.display import (
     QuietProgress,
     grid,
     running_lines,
+    sign_of_life,
     total,
 )
 from ablations.plan import Plan
@@ -370,3 +371,29 @@ def test_what_servers_say_is_shown_and_not_obeyed() -> None:
         progress.warn("gone\x1b[2J")
         progress.say("two\x07")
     assert text(to) == "warning: gone\\x1b[2J\ntwo\\x07\n"
+
+
+def test_a_run_elsewhere_is_judged_by_how_long_its_epochs_take() -> None:
+    plan = planned()
+    progress, now_ms = Progress(plan, 2), 1_000_000_000_000
+    silent = sign_of_life(progress, now_ms - 7_200_000, now_ms - 1_800_000, now_ms)
+    assert re.fullmatch(r"it runs since .*, elsewhere, and was last heard of 30 min ago, at [-0-9: ]+\.", silent)
+    spec = trials(plan)[0]
+    progress.started(spec, spec.id, 3)
+    for epoch_seconds, told in (
+        (600.0, "an epoch of what it trains took 10 min."),
+        (5.0, "took 5 s, so it has probably been killed"),
+    ):
+        progress.epoch(spec.id, replace(tiny.record(1), epoch_seconds=epoch_seconds))
+        assert told in sign_of_life(progress, now_ms - 7_200_000, now_ms - 1_800_000, now_ms)
+
+
+def test_a_long_name_is_whole_where_there_is_room_for_it() -> None:
+    name = "a_variant_of_a_long_name"
+    plan = planned(edited(("  one: {", f"  {name}: {{")))
+    for width, shown in ((45, name), (30, "a_variant_of_..")):
+        to = console(width)
+        to.print(grid(Progress(plan, 2), to))
+        lines = text(to).splitlines()
+        assert lines[2].split()[0] == shown
+        assert max(map(len, lines)) <= width

@@ -118,6 +118,17 @@ def test_a_study_of_this_folder_comes_before_a_shipped_one(tmp_path: Path, monke
     assert load(find("studies/one_by_one.yaml")).spec.study == "tiny"
 
 
+@pytest.mark.parametrize("name", ["mine", "one_by_one"])
+def test_a_study_of_this_folder_is_found_by_its_name(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path(f"{name}.yaml").write_text(TEXT)
+    assert load(find(name)).spec.study == "tiny"
+    with pytest.raises(StudyFileError, match=f"did you mean '{name}'"):
+        find(f"{name}e")
+
+
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
@@ -150,6 +161,11 @@ def test_a_reference_to_nothing_says_what_there_is(reference: str, message: str)
         (
             ("resize: 16}", "resize: 16"),
             "s.yaml:5:8: not valid YAML: while parsing a flow mapping (line 4), expected ',' or '}', but got ':'.",
+        ),
+        (
+            ("question: Does", "question: So: does"),
+            "s.yaml:2:13: not valid YAML: mapping values are not allowed here. Put text that has a colon in it in quotes, and "
+            "indent neighbours alike.",
         ),
         (
             ("question: Does", 'question: "Does'),

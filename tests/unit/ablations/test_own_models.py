@@ -12,7 +12,7 @@ import packages
 import pytest
 from builders import edited, planned, refusal
 
-from ablations import models, registry
+from ablations import cli, models, registry
 from ablations.models import RegisteredModel
 from ablations.plan import Plan
 from nin import complexity, presets
@@ -160,6 +160,14 @@ def test_another_version_is_another_network(own: Path) -> None:
         _ = spec.config.model.network
 
 
+def test_a_network_whose_package_is_gone_names_the_package() -> None:
+    gone = RegisteredModel("gone", "own-package 1.0", ())
+    with pytest.raises(
+        ConfigError, match=r"gone of own-package 1.0 was planned, and no package here registers it; install"
+    ):
+        models.costs(gone, in_channels=1, size=8, num_classes=4)
+
+
 def test_nothing_is_imported_that_no_study_names(own: Path) -> None:
     planned()
     assert "own" in models.names()
@@ -240,3 +248,48 @@ def test_a_stored_plan_with_dials_that_are_none_is_refused(own: Path) -> None:
     stored["variants"][0]["config"]["model"]["dials"][0][1] = {"of": "something"}
     with pytest.raises(ValueError, match="a dial is a finite number, a word"):
         Plan.from_json(json.dumps(stored))
+
+
+def command(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[int, str, str]:
+    """Exit code, standard output, standard error."""
+    monkeypatch.setattr(sys, "argv", ["ablations", *words])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    return int(caught.value.code or 0), *capsys.readouterr()
+
+
+def test_it_is_priced_by_its_name(
+    own: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    code, out, err = command(capsys, monkeypatch, "summary", "own", "--data", "digits", "--size", "16")
+    assert (code, err, out.splitlines()[0]) == (0, "", "own, for 1x16x16 images and 10 classes")
+    counted = models.costs(models.configure("own", {}), in_channels=1, size=16, num_classes=10)
+    assert out.split("all ")[1].split()[:2] == [f"{counted.params:,}", f"{counted.macs:,}"]
+    code, out, err = command(capsys, monkeypatch, "costs", "own", "lenet", "--json")
+    values = json.loads(out)
+    assert (code, err, list(values), values["own"]["size"], values["own"]["memory"]) == (
+        0,
+        "",
+        ["own", "lenet"],
+        28,
+        None,
+    )
+    for name, told in (
+        ("missing", "missing cannot be imported: own-package 1.0 registers own_package:MISSING; AttributeError: "),
+        ("ownn", "no network 'ownn'; did you mean 'own'?"),
+    ):
+        code, out, err = command(capsys, monkeypatch, "summary", name)
+        assert (code, out) == (2, "")
+        assert err.startswith(f"error: {told}")
+
+
+def test_one_that_cannot_be_built_says_where(
+    site: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (site / "own_package.py").write_text(OWN + "\nBROKEN = Own(sides=(1, 2, 3), breaks=True)\n")
+    register(site, broken="own_package:BROKEN")
+    for name in ("summary", "costs"):
+        code, out, err = command(capsys, monkeypatch, name, "broken")
+        assert (code, out) == (2, "")
+        assert "broken cannot be built: RuntimeError: it breaks (own_package.py:" in err

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import re
 
+import pytest
 import tiny
 from builders import CONDITIONAL, CPU, edited, planned
 from rich.console import Console
 
+from ablations.costs import Workload
 from ablations.plan import Plan
-from ablations.printing import headline, print_costs, print_plan
+from ablations.printing import headline, print_costs, print_layers, print_plan
 from ablations.units import in_words, mebibytes
+from nin.complexity import layer_table
+from nin.presets import INPUTS, PRESETS
 
 
 def console(width: int = 150) -> Console:
@@ -94,9 +98,9 @@ def test_costs_are_counts_with_separators_and_memory_with_its_unit() -> None:
     workload = planned().workload("two")
     print_costs({"a": workload}, {}, to)
     titles, row, _, note = text(to).splitlines()
-    assert re.split(r"  +", titles.strip())[3:] == ["FLOPs", "saved activations", "training peak", "prediction peak"]
+    assert re.split(r"  +", titles.strip())[4:] == ["FLOPs", "saved activations", "training peak", "prediction peak"]
     counts = [f"{each:,}" for each in (workload.costs.params, workload.costs.macs, 2 * workload.costs.macs)]
-    assert row.split()[:4] == ["a", *counts]
+    assert row.split()[:5] == ["a", "1x16x16", *counts]
     assert mebibytes(workload.memory.peak_training_bytes) in row
     assert note.endswith("memory of batch 32, fp32, sgd, cpu")
 
@@ -132,3 +136,27 @@ def test_predicting_counts_in_the_time() -> None:
     print_plan(plan, CPU, "asked for", {plan.workload(each.name).id: slow for each in plan.variants}, to)
     # A second an image: 15 x 3 x 64 of validation and 6 x 64 of the test, two at a time.
     assert f"about {in_words((15 * 3 * 64 + 6 * 64) / 2)}\n" in text(to)
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 110])
+def test_no_figure_is_cut_off_however_narrow_the_terminal(width: int) -> None:
+    plan, to = planned(), console(width)
+    workloads = {f"a_network_{number}": Workload.of(plan["two"].config, "cpu") for number in range(5)}
+    print_costs(workloads, {next(iter(workloads.values())).id: tiny.measurement()}, to)
+    print_layers("vgg11", INPUTS["vgg11"], layer_table(PRESETS["vgg11"], **INPUTS["vgg11"]), to)
+    print_plan(plan, CPU, "asked for", {}, to)
+    said = text(to)
+    whole = [f"{each:,}" for each in (plan["two"].costs.macs, 2 * plan["two"].costs.macs, 128_806_154, 7_547_232_256)]
+    assert [each for each in whole if each not in said] == []
+    assert "…" not in said
+
+
+def test_what_does_not_fit_beside_another_stands_below_it() -> None:
+    plan, to = planned(), console(60)
+    print_costs({name: plan.workload(name) for name in ("two", "one", "wide")}, {}, to)
+    first, second, _ = text(to).split("\n\n")
+    assert [line.split()[-2:] for line in (first.splitlines()[0], second.splitlines()[0])] == [
+        ["two", "one"],
+        ["network", "wide"],
+    ]
+    assert len(first.splitlines()) == len(second.splitlines()) == 8

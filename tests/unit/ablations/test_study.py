@@ -152,3 +152,7 @@ def test_a_run_that_fails_leaves_nothing_that_writes(runnable: Study, monkeypatc
     assert threading.active_count() == before
     meets(monkeypatch, lambda: None)
     assert runnable.run("starter").outcome.state == "complete"
+
+
+def test_a_study_at_the_end_of_a_cell_is_a_line() -> None:
+    assert repr(ablations.load("head")).endswith("studies/head.yaml', profiles=['starter', 'laptop', 'book'])")

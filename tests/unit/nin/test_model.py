@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from types import MappingProxyType
 from typing import get_args
@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from nin.architecture import layers
-from nin.complexity import costs
+from nin.complexity import Costs, costs, layer_table
 from nin.config import Config, ConfigError, Scheme
 from nin.model import Network, build, initialize
 from nin.presets import PRESETS, configure
@@ -275,3 +275,31 @@ def test_what_torch_counts_is_what_is_counted_in_closed_form() -> None:
 
     images = {"in_channels": 3, "size": 32, "num_classes": 7}
     assert Wrapped().costs(**images) == costs(PRESETS["nin_small"], **images)
+    table = layer_table(PRESETS["nin_small"], **images)
+    assert [replace(row, name="", kind="") for row in Wrapped().layer_table(**images)] == [
+        replace(row, name="", kind="") for row in table
+    ]
+
+
+def test_what_no_module_of_a_network_computes_is_a_row_of_its_own() -> None:
+    class Module(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.twice = nn.Conv2d(1, 1, 3, padding=1)
+            self.again = self.twice
+            self.weights = nn.Parameter(torch.zeros(64, 4))
+            self.frozen = nn.Parameter(torch.zeros(5), requires_grad=False)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            return self.again(self.twice(images)).flatten(1) @ self.weights
+
+    @dataclass(frozen=True)
+    class Functional(Network):
+        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
+            return Module()
+
+    images = {"in_channels": 1, "size": 8, "num_classes": 4}
+    twice, elsewhere = Functional().layer_table(**images)
+    assert (twice.name, twice.params, twice.macs, twice.activations, twice.out_bytes) == ("twice", 10, 1152, 128, 512)
+    assert (elsewhere.name, elsewhere.params, elsewhere.macs) == ("elsewhere", 256, 256)
+    assert Functional().costs(**images) == Costs(params=266, macs=1408, activations=128)

@@ -108,7 +108,8 @@ def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: 
 
 def test_a_plan_on_a_data_set_that_nobody_registers_here_is_refused(store: Store) -> None:
     store.edit_plan(data={**PLAN.to_json()["data"], "name": "somebodys"})
-    assert "was trained on the data set 'somebodys', which no package here registers" in store.refusal()
+    told = "was trained on the data set 'somebodys', which no package here registers as it should. Install the package that did."
+    assert told in store.refusal()
 
 
 def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
