@@ -40,7 +40,7 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
-def raised(error: Exception) -> str:
+def raised(error: BaseException) -> str:
     """What code raised that may be a user's own, and at which line outside of torch: `ValueError: too wide (resnet.py:31)`."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if "torch" not in Path(each.filename).parts]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""

@@ -21,6 +21,16 @@ _AMPERE = 8
 """First compute capability whose matrix units take bf16."""
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of glibc's `mallopt`: free bytes at the heap's end that it keeps, and how many blocks it may map singly."""
+_NO_MEMORY = (
+    "allocate memory",
+    "out of memory",
+    "bad_alloc",
+    "ALLOC_FAILED",
+    # cuBLAS makes itself ready at the first product, and cuDNN tries kernels until one's workspace fits: neither says why not.
+    "CUBLAS_STATUS_NOT_INITIALIZED",
+    "unable to find an engine to execute",
+)
+"""What libraries say that have no exception of their own for it."""
 
 
 def detect() -> Machine:
@@ -54,6 +64,19 @@ def torch_problem(device: Device) -> tuple[str, str] | None:
             f"the CUDA driver shows a device, but this torch ({torch.__version__}) cannot use it",
             "Install a torch built for CUDA, or hide the device with CUDA_VISIBLE_DEVICES= to run on the CPU.",
         )
+    return None
+
+
+def memory_error(error: BaseException) -> BaseException | None:
+    """The exception that says that memory was short: this one, or one that it came from; None where none does.
+
+    One that is raised while a step is recorded on a CUDA device is followed by another, which says that the recording failed.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, MemoryError) or any(words in str(found) for words in _NO_MEMORY):
+            return found
+        found = found.__cause__ or found.__context__
     return None
 
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from ablations.costs import MeasureError, Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.execution.environment import give_back_memory, keep_freed_memory, num_cores
+from ablations.execution.environment import give_back_memory, keep_freed_memory, memory_error, num_cores
 from ablations.execution.probe import MOST, Probe, best_number, train_for_a_moment
 from ablations.execution.scratch import ScratchFolder
 from ablations.plan import Machine
@@ -42,8 +42,6 @@ SLOWEST_FLOPS = 1e9
 
 PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 """Where Linux tells of the system, and of groups of processes."""
-NO_MEMORY = ("allocate memory", "out of memory", "bad_alloc", "ALLOC_FAILED")
-"""What libraries say that have no exception of their own for it."""
 
 _DRIVERS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -289,6 +287,10 @@ class LocalExecutor:
                         # What it holds of it goes with the process.
                         worker.process.kill()
                         self._make_room(worker)
+                    elif message is not None and message.reason == "error" and self._device == "cuda":
+                        # So does what a device's error may leave behind: a context or a stream that no later trial could use.
+                        worker.process.kill()
+                        self._restart(worker)
                     else:
                         worker.spec = None
         return epochs, ended
@@ -513,6 +515,8 @@ def work(
     warnings.simplefilter("always", CheckpointWarning)
     # AdamW's, of a step that is run as it is: those before the recording, and of the smaller batch at an epoch's end.
     warnings.filterwarnings("ignore", message="This instance was constructed with capturable=True")
+    # It is, where each map has one maximum: its gradient is added to a zero.
+    warnings.filterwarnings("ignore", message="adaptive_max_pool2d_backward_cuda does not have a deterministic")
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True, warn_only=True)
     # Deterministic mode writes NaN into all fresh memory, to show reads of it: a sixth of a small network's step.
@@ -555,15 +559,16 @@ def work(
                 raise
             # Whatever fails is that trial's result, not the study's end.
             except Exception as error:  # noqa: BLE001
-                memory = isinstance(error, (MemoryError, torch.OutOfMemoryError))
-                memory = memory or any(words in str(error) for words in NO_MEMORY)
-                message = raised(error)
-                connection.send(failure(spec, "out_of_memory" if memory else "error", message))
+                short = memory_error(error)
+                reason: Reason = "error" if short is None else "out_of_memory"
+                connection.send(failure(spec, reason, raised(short or error)))
     except (EOFError, ConnectionError):
         return  # the driver is gone
 
 
 def _measured(workload: Workload) -> Measurement | MeasureError:
+    import torch
+
     from ablations.execution.measure import measure
 
     try:
@@ -571,6 +576,8 @@ def _measured(workload: Workload) -> Measurement | MeasureError:
     # Whatever fails leaves these costs unknown; the study goes on.
     except Exception as error:  # noqa: BLE001
         return MeasureError(raised(error))
+    finally:
+        torch.cuda.empty_cache()
 
 
 def _probed(probe: Probe, connection: Connection) -> float | MeasureError:

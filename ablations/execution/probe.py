@@ -89,7 +89,7 @@ def _rate(workload: Workload, wait: Callable[[], None], seconds: float) -> float
     wait()
     started = time.perf_counter()
     num_steps = 0
-    while time.perf_counter() - started < seconds:
+    while not num_steps or time.perf_counter() - started < seconds:
         for _ in range(STEPS_BETWEEN_LOOKS):
             loss, _ = step(places)
         loss.item()

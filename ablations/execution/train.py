@@ -36,8 +36,8 @@ ONSET_FRACTION = 2.0 / math.log(10)
 ONSET_SMOOTHING = 0.9
 
 
-EVALUATION_PIXELS = {"cpu": 1024 * 28 * 28, "cuda": 32 * 1024 * 28 * 28}
-"""Of a batch that is evaluated, about."""
+EVALUATION_PIXELS = {"cpu": 1024 * 28 * 28, "cuda": 4 * 1024 * 28 * 28}
+"""Of a batch that is evaluated, about; on CUDA several trials may evaluate theirs side by side on one device."""
 
 Step = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Trains on the images at these places of the split: the batch's loss and how many were right, both on the device.

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
 import pytest
 import torch
 
-from ablations.execution.capture import restore_in_place
+from ablations.execution.capture import undone
 from ablations.execution.train import make_optimizer, set_learning_rate
 from ablations.trial import TrainConfig
 
@@ -25,29 +24,55 @@ def network(recipe: str) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
     return model, make_optimizer(model, TrainConfig(epochs=1, batch_size=1, lr=0.05, **RECIPES[recipe]))
 
 
+def noisy_network(recipe: str) -> tuple[torch.nn.Module, torch.optim.Optimizer]:
+    """One that draws, and keeps statistics, one of which no checkpoint would hold."""
+    linear, optimizer = network(recipe)
+    normalization = torch.nn.BatchNorm1d(3)
+    normalization.register_buffer("running_var", torch.ones(3), persistent=False)
+    return torch.nn.Sequential(linear, normalization, torch.nn.Dropout(0.5)), optimizer
+
+
 def train(model: torch.nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> list[torch.Tensor]:
     for step in range(steps):
         optimizer.zero_grad()
-        model(torch.full((2, 4), 1.0 + step)).square().sum().backward()
+        model(torch.arange(8.0).reshape(2, 4) + step).square().sum().backward()
         optimizer.step()
     return [parameter.detach().clone() for parameter in model.parameters()]
 
 
+def everything(model: torch.nn.Module, optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
+    """All tensors that a step changes."""
+    moments = [value for state in optimizer.state.values() for value in state.values() if value is not None]
+    return [*model.parameters(), *model.buffers(), *moments]
+
+
 @pytest.mark.parametrize("done", [0, 2])
 @pytest.mark.parametrize("recipe", RECIPES)
-def test_an_optimizer_goes_on_as_if_it_had_not_warmed_up(recipe: str, done: int) -> None:
-    model, optimizer = network(recipe)
+def test_a_training_goes_on_as_if_it_had_not_warmed_up(recipe: str, done: int) -> None:
+    other_model, other = noisy_network(recipe)  # which seeds the generator, too
+    train(other_model, other, done)
+    expected = train(other_model, other, 3)
+
+    model, optimizer = noisy_network(recipe)
     train(model, optimizer, done)
-    weights, moments = copy.deepcopy(model.state_dict()), copy.deepcopy(optimizer.state_dict())
-    expected = train(model, optimizer, 3)
-    model.load_state_dict(weights)
-    places = [value.data_ptr() for state in optimizer.state.values() for value in state.values() if value is not None]
-    restore_in_place(optimizer, moments)
-    assert places == [
-        value.data_ptr() for state in optimizer.state.values() for value in state.values() if value is not None
-    ]
+    model.eval()
+    with undone(model, optimizer):
+        assert model.training
+        train(model, optimizer, 3)
+        places = [tensor.data_ptr() for tensor in everything(model, optimizer)]
+    assert not model.training
+    assert [tensor.data_ptr() for tensor in everything(model, optimizer)] == places
+    model.train()
     for found, wanted in zip(train(model, optimizer, 3), expected, strict=True):
         assert torch.equal(found, wanted)
+    for one, another in zip(model.buffers(), other_model.buffers(), strict=True):
+        assert torch.equal(one, another)
+
+
+def test_an_error_while_warming_up_is_the_one_that_is_told() -> None:
+    model, optimizer = network("sgd")
+    with pytest.raises(MemoryError), undone(model, optimizer):
+        raise MemoryError
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

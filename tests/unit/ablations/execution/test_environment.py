@@ -177,3 +177,32 @@ def test_memory_that_was_kept_is_given_back() -> None:
     kept, left = map(int, done.stdout.split())
     assert kept > 150_000_000
     assert left < 50_000_000
+
+
+def raised_while_recording(first: Exception) -> Exception:
+    """What is caught where a recording ends with an error of its own after the one that ended it."""
+    try:
+        try:
+            raise first
+        finally:
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
+    except RuntimeError as error:
+        return error
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+        RuntimeError("GET was unable to find an engine to execute this computation"),
+    ],
+)
+def test_memory_that_was_short_is_found_behind_what_came_of_it(first: Exception) -> None:
+    assert environment.memory_error(first) is first
+    assert environment.memory_error(raised_while_recording(first)) is first
+
+
+def test_other_errors_are_not_taken_for_short_memory() -> None:
+    assert environment.memory_error(raised_while_recording(ValueError("too wide"))) is None

@@ -139,6 +139,25 @@ def test_a_network_that_cannot_be_counted_fails_its_trial_and_not_the_run(execut
     assert "no installed package registers the network 'gone'" in (result.message or "")
 
 
+def test_a_worker_that_met_an_error_on_a_cuda_device_is_not_used_again(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = tiny.trial()
+    refusing = replace(spec, config=replace(spec.config, model=RegisteredModel("gone", "gone 1.0", ())))
+    processes = set()
+    for device in ("cpu", "cuda"):
+        executor.submit(refusing)
+        processes.update(multiprocessing.active_children())
+        # Only what the driver takes it for: there is no such device here.
+        monkeypatch.setattr(executor, "_device", device)
+        result = until_ended(executor).result
+        assert result is not None
+        assert result.reason == "error"
+    assert len(processes) == 1
+    (worker,) = multiprocessing.active_children()
+    assert worker not in processes
+
+
 def test_why_a_trial_failed_is_text_that_every_store_takes() -> None:
     result = local.failure(tiny.trial(), "error", "OSError: /data/\udcff\0\x1b[31m\nno such file: \u00fc")
     assert result.message == "OSError: /data/\\udcff\\x00\\x1b[31m\nno such file: \u00fc"

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import gc
 import hashlib
 import io
 import math
 import resource
+import weakref
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +20,9 @@ from ablations.execution import train
 from ablations.execution.data import DataSource, Split
 from ablations.execution.train import evaluate, learning_rate, run_trial
 from ablations.trial import TrainConfig, TrialResult, TrialSpec
+from nin.memory import memory
 from nin.model import build, initialize, load_weights
+from nin.presets import INPUTS, PRESETS
 
 SGD = {"model__dropout": 0.5}
 ADAMW = {"model__dropout": 0.5, "train__optimizer": "adamw", "train__lr": 0.003, "train__momentum": 0.0}
@@ -493,6 +497,38 @@ def test_evaluation_is_the_mean_over_images_whatever_the_batches(monkeypatch: py
         logits = model(images / 255)
     assert loss == pytest.approx(torch.nn.functional.cross_entropy(logits, split.labels).item(), rel=1e-6)
     assert correct.tolist() == (logits.argmax(1) == split.labels).tolist()
+
+
+@pytest.mark.parametrize("preset", INPUTS)
+def test_a_batch_that_is_evaluated_on_cuda_leaves_room_for_other_trials(preset: str) -> None:
+    made_for = INPUTS[preset]
+    peaks = memory(
+        PRESETS[preset],
+        **made_for,
+        batch_size=train.EVALUATION_PIXELS["cuda"] // made_for["size"] ** 2,
+        precision="bf16",
+        optimizer="sgd",
+        device="cuda",
+    )
+    assert peaks.peak_prediction_bytes < 2.5 * 2**30
+
+
+def test_a_network_is_gone_when_its_trial_ends(source: DataSource, monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[weakref.ref[torch.nn.Module]] = []
+
+    def build_and_watch(*arguments: Any, **named: Any) -> torch.nn.Module:
+        model = build(*arguments, **named)
+        built.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(train, "build", build_and_watch)
+    # On a device its memory is given back before the next trial; nobody waits for the collector.
+    gc.disable()
+    try:
+        run(tiny.trial(), source)
+        assert [model() for model in built] == [None]
+    finally:
+        gc.enable()
 
 
 def test_nesterov_without_momentum_is_plain_descent(source: DataSource) -> None:
