@@ -375,7 +375,7 @@ def run(
     if ran.waiting:
         store = _uri_option(tracking_uri)
         last.append(
-            f"{ran.trouble}. Nothing is lost: {ran.waiting} wait for it. Write them with: python -m ablations sync{store}\n"
+            f"{(ran.trouble or '').rstrip('.')}. Nothing is lost: {ran.waiting} wait for it. Write them with: python -m ablations sync{store}\n"
             f"and then the report with: python -m ablations report {planned.study} --profile {name}{store}"
         )
     if outcome.given_up:

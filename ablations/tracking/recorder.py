@@ -165,6 +165,11 @@ class Recorder:
 
     def _write(self) -> None:
         """The thread's life: the first entries, again and again, until the spool is closed and empty, or the store fails after that."""
+        # Where somebody has removed the spool, whoever puts the next entry into it says so.
+        with suppress(FileNotFoundError):
+            self._empty()
+
+    def _empty(self) -> None:
         while few := self._spool.first_few(self._writer.at_once):
             entries = together(few)
             closed = self._spool.pause(0)

@@ -100,6 +100,9 @@ class Writer:
         # After a failure the store is looked through again, since what was half done may be there or not.
         self._is_open = False
         with store_errors(self._uri):
+            if not self._parent and entries[0]["kind"] != "study":
+                # The store was deleted, or the run in it, while these waited. What else it has comes with the next run of the study.
+                self._make_parent({schema.KIND: "study", schema.STUDY: self._study, schema.PROFILE: self._profile})
             if len(entries) == 1:
                 self._write(entries[0])
             else:
@@ -178,13 +181,16 @@ class Writer:
             folder.mkdir(parents=True, exist_ok=True)
             (folder / file).write_text(text, encoding="utf-8")
 
+    def _make_parent(self, tags: dict[str, str]) -> None:
+        self._parent = self._client.create_run(self._experiment, tags=tags, run_name=self._study).info.run_id
+
     def _write_study(self, entry: Entry) -> None:
         if not self._parent:
-            run = self._client.create_run(self._experiment, tags=entry["tags"], run_name=self._study)
-            self._parent = run.info.run_id
+            self._make_parent(entry["tags"])
         else:
             # What the reports have made of its description stays.
-            tags = {key: value for key, value in entry["tags"].items() if key != schema.DESCRIPTION}
+            described = schema.DESCRIPTION in self._client.get_run(self._parent).data.tags
+            tags = {key: value for key, value in entry["tags"].items() if key != schema.DESCRIPTION or not described}
             self._client.log_batch(self._parent, tags=_tags(tags))
             self._client.update_run(self._parent, status="RUNNING")
         self._keep(self._parent, entry["text"], schema.STUDY_FILE)

@@ -302,6 +302,39 @@ def test_a_damaged_line_is_told_of_before_any_is_written(waiting_spool: tuple[st
     assert num_waiting(uri, "tiny", "starter") == 6
 
 
+def test_a_study_whose_store_was_deleted_while_its_trials_waited_is_recorded_anew(
+    waiting_spool: tuple[str, Path],
+) -> None:
+    uri, path = waiting_spool
+    lines = path.read_bytes().splitlines(keepends=True)
+    assert b'"kind": "study"' in lines[0]
+    path.write_bytes(b"".join(lines[1:]))  # it was in the store that is gone
+    assert sync(uri, "tiny", "starter") == 5
+    with pytest.raises(TrackingError, match="Run it first: python -m ablations run"):
+        read_study(uri, "tiny", "starter")
+    Recorder(uri, PLAN, "text").close(False)
+    assert [trial.seed for trial in read_study(uri, "tiny", "starter").trials] == [0, 1]
+    client = MlflowClient(uri)
+    (parent,) = [run for run in client.search_runs(["1"]) if run.data.tags["ablations.kind"] == "study"]
+    children = [run for run in client.search_runs(["1"]) if run.info.run_id != parent.info.run_id]
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parent.info.run_id}
+    assert PLAN.question.rstrip("?") in parent.data.tags["mlflow.note.content"]
+
+
+def test_a_spool_that_is_removed_while_a_study_runs_is_named_once(
+    silent_server: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recorder = Recorder(silent_server, PLAN, "text")
+    path = spool_path(silent_server, "tiny", "starter")
+    path.unlink()
+    with pytest.raises(FileNotFoundError) as caught:
+        record(recorder, PLAN.trial("two", "confirm", 0, {}))
+    assert caught.value.filename == str(path)
+    recorder._thread.join(30)
+    assert not recorder._thread.is_alive()
+    assert capsys.readouterr().err == ""
+
+
 def test_labels_of_a_run_that_was_deleted_hold_nothing_up(new_store: Callable[[], str]) -> None:
     uri = new_store()
     Recorder(uri, PLAN, "text").close(True)
