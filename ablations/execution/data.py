@@ -21,7 +21,7 @@ import torch.nn.functional as F
 
 from ablations.datasets import DATASETS, Dataset
 from ablations.trial import DataConfig, Device, TrialSpec, derive
-from ablations.units import raised
+from ablations.units import mebibytes, raised
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
 Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]
@@ -123,9 +123,7 @@ class DataSource:
         path = folder / f"{name}-{'train' if train else 'test'}-{size}.pt"
         with filelock.FileLock(path.with_suffix(".lock")):
             if not path.exists():
-                split = self._prepared(name, size, train)
-                torch.save((split.images, split.labels), path.with_suffix(".part"))
-                path.with_suffix(".part").replace(path)
+                _write(self._prepared(name, size, train), path)
         images, labels = torch.load(path, mmap=True, weights_only=True)
         return Split(images, labels)
 
@@ -137,6 +135,27 @@ class DataSource:
         else:
             resident = split.images[:, :, 0, 0].numel() * size * size <= RESIDENT_BYTES
         return Split(resize(split.images, size), split.labels) if resident else split
+
+
+def _write(split: Split, path: Path) -> None:
+    """Write a whole split to a file that is there once it is whole.
+
+    Raises:
+        DataError: it cannot be written: no trial could be trained, so that none shall count as failed.
+    """
+    part = path.with_suffix(".part")
+    try:
+        torch.save((split.images, split.labels), part)
+        part.replace(path)
+    # torch says of a full disk that its own file is not as it should be.
+    except (OSError, RuntimeError) as error:
+        with contextlib.suppress(OSError):
+            part.unlink(missing_ok=True)
+        why = error.strerror if isinstance(error, OSError) else "the disk is full, or cannot be written to"
+        raise DataError(
+            f"the images that all workers share cannot be kept in {path.parent}: {why}. They take {mebibytes(split.images.nbytes)}: make "
+            f"room there, or name a folder on another disk with TMPDIR."
+        ) from error
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:

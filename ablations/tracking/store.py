@@ -33,7 +33,7 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         shown = shown_uri(tracking_uri)
         # What SQLAlchemy puts behind its messages says nothing to people.
-        text = shown_uri(" ".join(str(error).split())).partition(" [SQL: ")[0]
+        text = shown_uri(" ".join(str(error).split())).partition(" [SQL: ")[0].partition(" (Background on ")[0]
         code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
         if "database is locked" in text:
             raise StoreAway(f"the MLflow store {shown} is locked by another program") from error

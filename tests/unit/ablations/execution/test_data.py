@@ -7,6 +7,7 @@ import io
 import multiprocessing
 import os
 import pickle
+import resource
 import shutil
 import struct
 import tarfile
@@ -611,3 +612,19 @@ def test_of_two_processes_at_once_one_unpacks_and_both_read(
         reader.join()
     assert unpackings.get() == "unpacked"
     assert unpackings.empty()
+
+
+def test_images_that_find_no_room_are_no_trials_failure(tmp_path: Path) -> None:
+    source = DataSource(tmp_path, "cpu", tmp_path)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(
+            DataError, match=r"cannot be kept in .*They take .* MiB: make room there, or .* with TMPDIR"
+        ):
+            source.training(tiny.trial())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.glob("*.pt"))
+    assert not list(tmp_path.glob("*.part"))
+    assert len(source.training(tiny.trial()).validation) > 0
