@@ -715,6 +715,22 @@ def test_the_list_of_commands_is_not_cut_off_in_eighty_columns(
     assert "..." not in listed
 
 
+def test_a_run_that_is_interrupted_at_once_says_how_it_goes_on(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*given: object, **named: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ablations.session.local_executor", lambda *given, **named: None)
+    monkeypatch.setattr("ablations.session.run", interrupt)
+    code, _, err = command("run", "s.yaml", "--profile", "starter")
+    assert code == 130
+    assert (
+        "interrupted; what was recorded is kept, and so are checkpoints. Go on with: python -m ablations run s.yaml"
+        in err
+    )
+
+
 def test_a_reader_that_goes_away_ends_the_command_without_a_word() -> None:
     done = process("bash", "-c", f"{sys.executable} -m ablations costs | true; exit ${{PIPESTATUS[0]}}")
     assert (done.returncode, done.stderr) == (1, "")
