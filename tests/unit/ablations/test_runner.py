@@ -237,7 +237,12 @@ def test_a_trial_that_no_worker_trains_stops_at_once(bench: Bench, monkeypatch: 
     class Nowhere(InProcessExecutor):
         """A cluster whose last node is lost."""
 
+        num_waits = 0
+
         def wait(self, *given: Any) -> list[Ended]:
+            self.num_waits += 1
+            assert self.num_waits < 10_000, "the run waits for ever"
+            time.sleep(0.001)
             return []
 
         def recall(self) -> list[Ended]:
