@@ -144,7 +144,7 @@ def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
 
 _OUTCOMES = {
     "as expected": "came true",
-    "not as expected": "did not",
+    "not as expected": "did not come true",
     "open": "could not be decided",
     "open so far": "cannot be judged yet",
 }

@@ -128,7 +128,7 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     outcomes = ("as expected", "not as expected", "as expected", "open")
     contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
     told = prose.answer(replace(summary, contrasts=contrasts))
-    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 could not be decided." in told
+    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not come true and 1 could not be decided." in told
     one, *others = summary.variants
     unfinished = replace(
         summary, contrasts=contrasts, variants=(one, *others[:-1], replace(others[-1], missing_seeds=(9,)))
