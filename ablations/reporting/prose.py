@@ -170,6 +170,13 @@ MAIN_TABLE_NOTE = (
 """How the table of variants is to be read."""
 
 
+DETAILS_NOTE = (
+    "The p-values of no difference and of no equivalence are corrected for all tests of the study; those of sign flips and of failures "
+    "are of each contrast by itself. Without one seed: the least and the greatest difference that leaving one of them out gives."
+)
+"""How the table of each contrast's statistics is to be read."""
+
+
 WORDS_AND_INTERVALS = (
     "Words go by tests and not by the intervals: a contrast's own interval may reach beyond the margin under "
     "“equivalent” or “by less”, since each side of the margin is tested by itself, and the interval of all contrasts "

@@ -540,6 +540,11 @@ def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> Non
         assert {name: each[seed] for name, each in found.items()} == judged
 
 
+def test_of_many_pairs_none_is_left_out() -> None:
+    for num, seeds in ((30, 30), (31, 0)):
+        assert len(without_each_seed({"one": sample(spread(1, 0.1, num))}, num_planned=1).get("one", {})) == seeds
+
+
 def test_a_sample_without_a_seed_counts_one_of_each_fewer() -> None:
     each = PairedSample({0: 0.1, 1: 0.2, 3: 0.4}, 5, 1, 1, 0, 4, 5)
     assert each.without(1) == PairedSample({0: 0.1, 3: 0.4}, 4, 1, 1, 0, 3, 4)
