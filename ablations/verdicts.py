@@ -324,7 +324,7 @@ def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tu
             f"{_count(num_pairs, 'pair')} in which both learned, where it takes {MIN_PAIRS_TO_LOOK}",
         )
     if sample.correct is not None and not np.any(sample.correct):
-        return Verdict.NO_VERDICT, "identical predictions at every seed: check that the change is applied"
+        return Verdict.NO_VERDICT, "the same test images right at every seed: check that the change is applied"
     if identical(values):
         return Verdict.NO_VERDICT, "identical difference at every seed: check that seeds and the change are applied"
     if unplanned is not None:

@@ -41,10 +41,10 @@ DEGENERATE: dict[str, tuple[PairedSample, Verdict, str]] = {
     "constant up to rounding": (sample([0.1 + 0.2, 0.3, 0.3 + 1e-15, 90.3 - 90, 0.3]), Verdict.NO_VERDICT, "identical"),
     "constant, two pairs": (sample([0.3, 0.3]), Verdict.NO_VERDICT, "2 pairs"),
     "all zero": (sample([0.0] * 10), Verdict.NO_VERDICT, "identical difference"),
-    "identical predictions": (
+    "the same images right": (
         sample([0.0] * 10, correct=np.zeros((10, 50), np.int8)),
         Verdict.NO_VERDICT,
-        "identical predictions",
+        "the same test images right",
     ),
     "constant, other images": (
         with_images(np.array([np.roll([1, 0, 0, -1, 1], i) for i in range(6)])),
@@ -91,7 +91,7 @@ def test_every_degenerate_case_has_a_word_and_says_why(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["no pairs", "one pair", "constant", "all zero", "identical predictions", "NaN", "inf"]
+    "case", ["no pairs", "one pair", "constant", "all zero", "the same images right", "NaN", "inf"]
 )
 def test_without_a_spread_there_is_no_interval_and_no_p(case: str) -> None:
     judgement = judge_one(DEGENERATE[case][0])
