@@ -804,10 +804,11 @@ def troubles_of(trials: Sequence[RecordedTrial]) -> Iterator[Trouble]:
 
 def _named(failed: Sequence[RecordedTrial]) -> str:
     """Which trials failed, and why; those of a search are on one seed, and told apart by their number."""
-    named = [
-        f"{t.variant}, {t.phase}, {'' if t.number is None else f'trial {t.number}, '}seed {t.seed}, {plural(t.result.num_attempts, 'attempt')}: {t.result.message or 'no message'}"
-        for t in failed[:MAX_NAMED]
-    ]
+    named = []
+    for t in failed[:MAX_NAMED]:
+        trial = "" if t.number is None else f"trial {t.number}, "
+        attempts = plural(t.result.num_attempts, "attempt")
+        named.append(f"{t.variant}, {t.phase}, {trial}seed {t.seed}, {attempts}: {t.result.message or 'no message'}")
     return "; ".join([*named, *([f"{len(failed) - MAX_NAMED} more"] if len(failed) > MAX_NAMED else [])])
 
 

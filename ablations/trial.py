@@ -239,6 +239,8 @@ class TrialResult:
                 "test_labels": None if labels is None else _unpacked(labels, num_images),
             }
         )
+        if result.test_accuracy_percent is not None and not 0 <= result.test_accuracy_percent <= 100:
+            raise ValueError(f"a test accuracy of {result.test_accuracy_percent} % is none")
         if result.test_correct is not None and len(result.test_correct) != (num_images + 7) // 8:
             raise ValueError(f"{len(result.test_correct)} bytes of test_correct are not those of {num_images} images")
         if result.test_correct is not None and result.test_accuracy_percent is not None:

@@ -38,6 +38,10 @@ MIN_PAIRS_FOR_FRAGILE = 8
 """From here on sign flips can reach p < .01, so that their disagreement with t means something."""
 
 
+MAX_PAIRS_TO_LEAVE_OUT = 30
+"""Of more pairs than this none is left out in turn: one weighs little, and judging all of 500 takes minutes."""
+
+
 class Verdict(StrEnum):
     """What a contrast may be called; better and worse are the variant's."""
 
@@ -283,9 +287,12 @@ def judge_without_each_seed(
         num_planned: as there, K.
 
     Returns:
-        By contrast and seed, for the pairs of contrasts that have a verdict; nothing for the others.
+        By contrast and seed, for the pairs of contrasts that have a verdict; nothing for the others, nor for any where one has
+        more than `MAX_PAIRS_TO_LEAVE_OUT` pairs.
     """
     judged = {name: each for name, each in samples.items() if not judgements[name].verdict.is_withheld}
+    if any(len(sample.differences) > MAX_PAIRS_TO_LEAVE_OUT for sample in judged.values()):
+        return {}
     found: dict[str, dict[int, Judgement]] = {name: {} for name in judged}
     for seed in sorted({seed for sample in judged.values() for seed in sample.differences}):
         without = judge(
@@ -317,7 +324,7 @@ def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tu
             f"{_count(num_pairs, 'pair')} in which both learned, where it takes {MIN_PAIRS_TO_LOOK}",
         )
     if sample.correct is not None and not np.any(sample.correct):
-        return Verdict.NO_VERDICT, "identical predictions at every seed: check that the change is applied"
+        return Verdict.NO_VERDICT, "the same test images right at every seed: check that the change is applied"
     if identical(values):
         return Verdict.NO_VERDICT, "identical difference at every seed: check that seeds and the change are applied"
     if unplanned is not None:

@@ -144,7 +144,7 @@ def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
 
 _OUTCOMES = {
     "as expected": "came true",
-    "not as expected": "did not",
+    "not as expected": "did not come true",
     "open": "could not be decided",
     "open so far": "cannot be judged yet",
 }
@@ -168,6 +168,13 @@ MAIN_TABLE_NOTE = (
     "multiply-accumulates of one image, forward; 1 MAC = 2 FLOPs."
 )
 """How the table of variants is to be read."""
+
+
+DETAILS_NOTE = (
+    "The p-values of no difference and of no equivalence are corrected for all tests of the study; those of sign flips and of failures "
+    "are of each contrast by itself. Without one seed: the least and the greatest difference that leaving one of them out gives."
+)
+"""How the table of each contrast's statistics is to be read."""
 
 
 WORDS_AND_INTERVALS = (

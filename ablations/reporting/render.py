@@ -133,6 +133,7 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "tables": list(csv_tables(summary)),
         "latex_tables": list(latex_tables(summary)),
         "main_table_note": prose.MAIN_TABLE_NOTE,
+        "details_note": prose.DETAILS_NOTE,
         "words": words,
     }
 

@@ -13,7 +13,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from ablations.analysis import Contrast, StudySummary, VariantSummary
 from ablations.models import dials
-from ablations.stats import paired_interval
+from ablations.stats import identical, paired_interval
 from ablations.tracking import schema
 from ablations.tracking.store import store_errors
 from ablations.trial import content_hash
@@ -140,9 +140,9 @@ def _accuracy(variant: VariantSummary) -> Iterator[tuple[str, float]]:
         yield "mean_test_accuracy_percent", variant.mean_accuracy_percent
     if variant.sd_accuracy_percent is not None:
         yield "sd_test_accuracy_percent", variant.sd_accuracy_percent
-    learned = _learned(variant)
-    if len(set(learned)) > 1:
-        interval = paired_interval(np.array(learned))
+    learned = np.array(_learned(variant))
+    if len(learned) > 1 and not identical(learned):
+        interval = paired_interval(learned)
         yield "mean_test_accuracy_percent_lower", interval.lower
         yield "mean_test_accuracy_percent_upper", interval.upper
 

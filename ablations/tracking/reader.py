@@ -84,6 +84,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)
+        _require_one_test_split(trials)
         trained = Counter(trial.session for trial in trials if trial.session)
         sessions = {session: _session(found, session) for session in trained}
         measurements = schema.stored_measurements(client, parent)
@@ -339,6 +340,18 @@ def _merged(sessions: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]
                 trials[str(value)] += count
             merged[key] = [f"{value} ({plural(count, 'trial')})" for value, count in trials.most_common()]
     return merged
+
+
+def _require_one_test_split(trials: Sequence[RecordedTrial]) -> None:
+    """Refuse trials that were tested on different numbers of images: image by image nothing can be told of them."""
+    tested = {t.run_id: t.result.num_test_images for t in trials if t.result.test_correct is not None}
+    if len(set(tested.values())) > 1:
+        common = Counter(tested.values()).most_common(1)[0][0]
+        run_id, number = next(item for item in tested.items() if item[1] != common)
+        raise schema.TrackingError(
+            f"run {run_id} was tested on {number} images where others were on {common}. Delete the run in MLflow, and run the study "
+            "again."
+        )
 
 
 def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:

@@ -239,6 +239,10 @@ def test_a_result_knows_its_last_epoch_and_its_seconds() -> None:
         {**RESULTS[2].to_json(), "test_labels": RESULTS[2].to_json()["test_labels"][:-8]},
         {**RESULTS[2].to_json(), "num_test_images": 13},
         {**RESULTS[2].to_json(), "test_accuracy_percent": 75.0},
+        *(
+            {**RESULTS[4].to_json(), "test_accuracy_percent": accuracy}
+            for accuracy in (float("nan"), float("inf"), 100.1, -0.1)
+        ),
     ],
 )
 def test_what_is_no_result_is_refused(values: dict[str, Any]) -> None:

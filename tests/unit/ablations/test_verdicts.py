@@ -41,10 +41,10 @@ DEGENERATE: dict[str, tuple[PairedSample, Verdict, str]] = {
     "constant up to rounding": (sample([0.1 + 0.2, 0.3, 0.3 + 1e-15, 90.3 - 90, 0.3]), Verdict.NO_VERDICT, "identical"),
     "constant, two pairs": (sample([0.3, 0.3]), Verdict.NO_VERDICT, "2 pairs"),
     "all zero": (sample([0.0] * 10), Verdict.NO_VERDICT, "identical difference"),
-    "identical predictions": (
+    "the same images right": (
         sample([0.0] * 10, correct=np.zeros((10, 50), np.int8)),
         Verdict.NO_VERDICT,
-        "identical predictions",
+        "the same test images right",
     ),
     "constant, other images": (
         with_images(np.array([np.roll([1, 0, 0, -1, 1], i) for i in range(6)])),
@@ -91,7 +91,7 @@ def test_every_degenerate_case_has_a_word_and_says_why(case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "case", ["no pairs", "one pair", "constant", "all zero", "identical predictions", "NaN", "inf"]
+    "case", ["no pairs", "one pair", "constant", "all zero", "the same images right", "NaN", "inf"]
 )
 def test_without_a_spread_there_is_no_interval_and_no_p(case: str) -> None:
     judgement = judge_one(DEGENERATE[case][0])
@@ -538,6 +538,11 @@ def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> Non
         }
         judged = judge(left, alpha=0.05, margin=0.5, num_planned=3)
         assert {name: each[seed] for name, each in found.items()} == judged
+
+
+def test_of_many_pairs_none_is_left_out() -> None:
+    for num, seeds in ((30, 30), (31, 0)):
+        assert len(without_each_seed({"one": sample(spread(1, 0.1, num))}, num_planned=1).get("one", {})) == seeds
 
 
 def test_a_sample_without_a_seed_counts_one_of_each_fewer() -> None:

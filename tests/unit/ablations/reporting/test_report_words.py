@@ -128,7 +128,10 @@ def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
     outcomes = ("as expected", "not as expected", "as expected", "open")
     contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
     told = prose.answer(replace(summary, contrasts=contrasts))
-    assert "Of 3 expectations written down beforehand, 1 came true, 1 did not and 1 could not be decided." in told
+    assert (
+        "Of 3 expectations written down beforehand, 1 came true, 1 did not come true and 1 could not be decided."
+        in told
+    )
     one, *others = summary.variants
     unfinished = replace(
         summary, contrasts=contrasts, variants=(one, *others[:-1], replace(others[-1], missing_seeds=(9,)))
@@ -290,6 +293,12 @@ def test_details_tell_wins_and_failures_with_their_bounds(make_study: MakeStudy)
     assert unstarted["p, sign flips (least possible)"] == words.DASH
     (row,) = contrast_details(make_study("hostile"))
     assert (row.cells["Wins, losses, ties"], row.cells["Chance of a win"]) == ("0, 5, 0", "up to 52 %")
+
+
+def test_it_is_told_which_p_values_are_corrected(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    for page in (html(summary, [], created="now"), markdown(summary, [], created="now")):
+        assert "those of sign flips and of failures are of each contrast by itself" in page
 
 
 def test_a_chance_of_a_win_is_not_looked_for_among_ties(make_study: MakeStudy) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -181,6 +182,14 @@ def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str,
     store.edit_trial(**changes)
     assert "trial.json is damaged" in store.refusal()
     assert len(store.refusal()) < 500
+
+
+def test_a_trial_that_was_tested_on_other_images_is_refused(store: Store) -> None:
+    store.edit_trial(num_test_images=8, test_correct="8A==", test_accuracy_percent=50.0)
+    assert re.fullmatch(
+        r"run \w+ was tested on \d+ images where others were on \d+\. Delete the run in MLflow, and run the study again\.",
+        store.refusal(),
+    )
 
 
 @pytest.mark.parametrize("file", [SESSION_FILE, "trials.json"])

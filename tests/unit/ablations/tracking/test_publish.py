@@ -137,6 +137,17 @@ def test_other_results_replace_the_runs_of_earlier_ones(uri: str, report: Path) 
     assert {name: run.info.run_id for name, run in rows(uri).items()} == {"two": two}
 
 
+def test_accuracies_that_are_equal_but_for_rounding_have_no_interval(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    accuracy = {0: 90.0, 1: 90.0 + 1e-12, 2: 90.0}
+    variants = tuple(replace(each, accuracy_percent=accuracy) for each in whole.variants)
+    publish(uri, replace(whole, variants=variants), "", report)
+    assert (
+        not {"mean_test_accuracy_percent_lower", "mean_test_accuracy_percent_upper"}
+        & rows(uri)["one"].data.metrics.keys()
+    )
+
+
 def test_half_a_run_is_replaced_after_a_death(uri: str, report: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*arguments: object, **named: object) -> None:
         raise OSError("killed")
