@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -657,6 +658,13 @@ def ui(
     if uri.startswith(("http://", "https://")):
         print(f"{shown_uri(uri).rstrip('/')}/{page}")
         return
+    with socket.socket() as tried:
+        # As the server will: a port that one has just left is free.
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} cannot be used: {error.strerror}. Give another one with --port.") from error
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environ = {
         **os.environ,

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -475,6 +476,14 @@ def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.Monkey
     code, out, err = command("ui", "nothing")
     assert (code, out) == (2, "")
     assert "holds no study 'nothing'" in err
+
+
+def test_ui_says_that_its_port_is_taken(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: pytest.fail("started"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        told = f"error: port {port} cannot be used: Address already in use. Give another one with --port.\n"
+        assert command("ui", "--port", str(port)) == (2, "", told)
 
 
 def test_ui_starts_nothing_where_a_server_runs_already(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
