@@ -418,7 +418,16 @@ def sync(tracking_uri: UriOption = None) -> None:
 
 
 @app.command()
-def status(study: RecordedArgument, profile: RecordedProfileOption = None, tracking_uri: UriOption = None) -> None:
+def status(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="Study in the store: its name, or its file; default: a line for each of all.", autocompletion=_named
+        ),
+    ] = None,
+    profile: RecordedProfileOption = None,
+    tracking_uri: UriOption = None,
+) -> None:
     """Show how far a study is, whoever runs it.
 
     What is done, what runs and since when, from the tracking store.
@@ -426,9 +435,12 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
     from ablations.display import print_progress, sign_of_life
     from ablations.tracking.lock import held_by
     from ablations.tracking.reader import read_progress
-    from ablations.tracking.schema import TrackingError, database, default_uri
+    from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
+    if study is None:
+        _status_of_all(uri, profile)
+        return
     try:
         name, recorded_at = _recorded(uri, study, profile)
         stored = read_progress(uri, name, recorded_at)
@@ -436,8 +448,7 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
         raise _of_store(error) from error
     progress = stored.progress
     holder = held_by(uri, name, recorded_at)
-    # Whoever runs a study whose store is a file here has its lock.
-    elsewhere = stored.state == "RUNNING" and database(uri) is None
+    elsewhere = _may_run_elsewhere(uri, stored)
     if holder is None:
         if not elsewhere:
             progress.stopped()
@@ -780,6 +791,45 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
 def _study_name(study: str) -> str:
     """Name of a study; the file is needed only where `study` is a path."""
     return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
+
+
+def _may_run_elsewhere(uri: str, stored: StoredProgress) -> bool:
+    """Whether another machine may run a study that none here holds."""
+    from ablations.tracking.schema import database
+
+    # Whoever runs a study whose store is a file here has its lock.
+    return stored.state == "RUNNING" and database(uri) is None
+
+
+def _status_of_all(uri: str, profile: str | None) -> None:
+    """A line for each recorded study; one that cannot be read stops no other."""
+    from ablations.display import total
+    from ablations.tracking.lock import held_by
+    from ablations.tracking.reader import read_progress
+    from ablations.tracking.schema import TrackingError
+    from ablations.tracking.store import StoreAway
+
+    try:
+        recorded = _all_recorded(uri, [], profile)
+    except TrackingError as error:
+        raise _of_store(error) from error
+    reasons = []
+    for name, at in recorded:
+        try:
+            stored = read_progress(uri, name, at)
+        except StoreAway as error:
+            raise _of_store(error) from error
+        except TrackingError as error:
+            reasons.append(f"no status of {name} at profile {at}: {error}")
+            continue
+        state = "runs" if held_by(uri, name, at) else "may run elsewhere" if _may_run_elsewhere(uri, stored) else ""
+        if not state:
+            stored.progress.stopped()
+        print(", ".join(filter(None, (f"{name}, profile {at}: {total(stored.progress)}", state))))
+    if len(reasons) == len(recorded):
+        raise UserError("\n".join(reasons))
+    for reason in reasons:
+        _say(f"warning: {reason}")
 
 
 def _goes_on(study: str, stored: StoredProgress, at: str) -> str:

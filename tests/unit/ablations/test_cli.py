@@ -505,6 +505,27 @@ def test_status_says_what_to_do_next(command: Command) -> None:
     assert "run tiny --profile starter" in command("status", "tiny", "--profile", "starter")[1]
 
 
+def test_status_of_all_is_a_line_for_each(command: Command, store: str) -> None:
+    from ablations.tracking.lock import hold
+
+    with hold(store, "tiny", "short"):
+        code, out, err = command("status")
+    assert (code, err) == (0, "")
+    others, short, starter = out.splitlines()
+    assert others.startswith("other, profile starter: 0 of ")
+    assert short.startswith("tiny, profile short: 0 of ")
+    assert (short.endswith(" trainings done, runs"), starter.endswith(" trainings done")) == (True, True)
+    outdate(store, "other/starter")
+    code, out, err = command("status", "--profile", "starter")
+    assert (code, out) == (0, f"{starter}\n")
+    assert err.startswith(
+        "warning: no status of other at profile starter: the plan of other/starter was recorded by another"
+    )
+    outdate(store, "tiny/starter")
+    code, out, err = command("status", "--profile", "starter")
+    assert (code, out, err.count("recorded by another version")) == (2, "", 2)
+
+
 def test_status_shows_a_question_and_does_not_obey_it(command: Command, store: str) -> None:
     from waiting import Recorder
 
