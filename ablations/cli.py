@@ -576,6 +576,10 @@ def costs(
                 _ = rows[target].costs
         else:
             file = _study(target, models.names())
+            if data is not None or size is not None:
+                raise UserError(
+                    f"--data and --size are for networks; the study {file.spec.study} says what its images are"
+                )
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.

@@ -197,7 +197,7 @@ def _print_table(
             table.add_row(*row)
         console.print(table)
         return
-    room = console.width - max(map(cell_len, titles)) - GAP
+    room = max(MIN_WORDS, console.width - max(map(cell_len, titles)) - GAP)
     at_once = max(1, (room + GAP) // (max(widths) + GAP))
     longest = max(cell_len(cell) for row in rows for cell in row)
     width = min(room, longest) if at_once == 1 else max(widths)

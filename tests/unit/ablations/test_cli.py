@@ -257,6 +257,8 @@ def test_costs_are_for_the_images_that_are_asked_for(command: Command) -> None:
     assert values["lenet"]["params"] == costs(PRESETS["lenet"], in_channels=3, size=24, num_classes=10).params
     code, out, err = command("costs", "lenet", "--data", "cifr10")
     assert (code, out, err) == (2, "", "error: --data: no data set 'cifr10'; did you mean 'cifar10'?\n")
+    told = "error: --data and --size are for networks; the study tiny says what its images are\n"
+    assert command("costs", "s.yaml", "--size", "20") == (2, "", told)
 
 
 # summary
