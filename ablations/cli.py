@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablations.units import plural, printable
+from ablations.units import in_words, plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -826,8 +826,12 @@ def _status_of_all(uri: str, profile: str | None) -> None:
         except TrackingError as error:
             reasons.append(f"no status of {name} at profile {at}: {error}")
             continue
-        state = "runs" if held_by(uri, name, at) else "may run elsewhere" if _may_run_elsewhere(uri, stored) else ""
-        if not state:
+        state = ""
+        if held_by(uri, name, at):
+            state = "runs"
+        elif _may_run_elsewhere(uri, stored):
+            state = f"may run elsewhere, last heard of {in_words(time.time() - stored.heard_ms / 1000)} ago"
+        else:
             stored.progress.stopped()
         print(", ".join(filter(None, (f"{name}, profile {at}: {total(stored.progress)}", state))))
     if len(reasons) == len(recorded):
