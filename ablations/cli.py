@@ -6,6 +6,7 @@ import io
 import json
 import os
 import shlex
+import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablations.units import plural, printable
+from ablations.units import in_words, plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -417,7 +418,16 @@ def sync(tracking_uri: UriOption = None) -> None:
 
 
 @app.command()
-def status(study: RecordedArgument, profile: RecordedProfileOption = None, tracking_uri: UriOption = None) -> None:
+def status(
+    study: Annotated[
+        str | None,
+        typer.Argument(
+            help="Study in the store: its name, or its file; default: a line for each of all.", autocompletion=_named
+        ),
+    ] = None,
+    profile: RecordedProfileOption = None,
+    tracking_uri: UriOption = None,
+) -> None:
     """Show how far a study is, whoever runs it.
 
     What is done, what runs and since when, from the tracking store.
@@ -425,9 +435,12 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
     from ablations.display import print_progress, sign_of_life
     from ablations.tracking.lock import held_by
     from ablations.tracking.reader import read_progress
-    from ablations.tracking.schema import TrackingError, database, default_uri
+    from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
+    if study is None:
+        _status_of_all(uri, profile)
+        return
     try:
         name, recorded_at = _recorded(uri, study, profile)
         stored = read_progress(uri, name, recorded_at)
@@ -435,8 +448,7 @@ def status(study: RecordedArgument, profile: RecordedProfileOption = None, track
         raise _of_store(error) from error
     progress = stored.progress
     holder = held_by(uri, name, recorded_at)
-    # Whoever runs a study whose store is a file here has its lock.
-    elsewhere = stored.state == "RUNNING" and database(uri) is None
+    elsewhere = _may_run_elsewhere(uri, stored)
     if holder is None:
         if not elsewhere:
             progress.stopped()
@@ -564,6 +576,10 @@ def costs(
                 _ = rows[target].costs
         else:
             file = _study(target, models.names())
+            if data is not None or size is not None:
+                raise UserError(
+                    f"--data and --size are for networks; the study {file.spec.study} says what its images are"
+                )
             name, _ = _choose_profile(file, profile, machine)
             planned = _plan(file, name, machine)
             # Several studies may each have a variant of the same name.
@@ -657,6 +673,13 @@ def ui(
     if uri.startswith(("http://", "https://")):
         print(f"{shown_uri(uri).rstrip('/')}/{page}")
         return
+    with socket.socket() as tried:
+        # As the server will: a port that one has just left is free.
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UserError(f"port {port} cannot be used: {error.strerror}. Give another one with --port.") from error
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environ = {
         **os.environ,
@@ -772,6 +795,49 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
 def _study_name(study: str) -> str:
     """Name of a study; the file is needed only where `study` is a path."""
     return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
+
+
+def _may_run_elsewhere(uri: str, stored: StoredProgress) -> bool:
+    """Whether another machine may run a study that none here holds."""
+    from ablations.tracking.schema import database
+
+    # Whoever runs a study whose store is a file here has its lock.
+    return stored.state == "RUNNING" and database(uri) is None
+
+
+def _status_of_all(uri: str, profile: str | None) -> None:
+    """A line for each recorded study; one that cannot be read stops no other."""
+    from ablations.display import total
+    from ablations.tracking.lock import held_by
+    from ablations.tracking.reader import read_progress
+    from ablations.tracking.schema import TrackingError
+    from ablations.tracking.store import StoreAway
+
+    try:
+        recorded = _all_recorded(uri, [], profile)
+    except TrackingError as error:
+        raise _of_store(error) from error
+    reasons = []
+    for name, at in recorded:
+        try:
+            stored = read_progress(uri, name, at)
+        except StoreAway as error:
+            raise _of_store(error) from error
+        except TrackingError as error:
+            reasons.append(f"no status of {name} at profile {at}: {error}")
+            continue
+        state = ""
+        if held_by(uri, name, at):
+            state = "runs"
+        elif _may_run_elsewhere(uri, stored):
+            state = f"may run elsewhere, last heard of {in_words(time.time() - stored.heard_ms / 1000)} ago"
+        else:
+            stored.progress.stopped()
+        print(", ".join(filter(None, (f"{name}, profile {at}: {total(stored.progress)}", state))))
+    if len(reasons) == len(recorded):
+        raise UserError("\n".join(reasons))
+    for reason in reasons:
+        _say(f"warning: {reason}")
 
 
 def _goes_on(study: str, stored: StoredProgress, at: str) -> str:

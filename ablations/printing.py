@@ -52,7 +52,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", memory)
         rows.append((variant.name, variant.description, *counts, expected))
     titles = ("variant", "what is changed", "params", "MACs", "memory", "expected")
-    _print_table(titles, rows, console, words={"variant", "what is changed", "expected"})
+    _print_table(titles, rows, console, words={"what is changed", "expected"})
     train = plan.variants[0].config.train
     console.print(
         f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; the command "
@@ -169,17 +169,19 @@ def _with_iqr(median: float, interquartile_range: float) -> str:
 def _print_columns(rows: Mapping[str, T], columns: Mapping[str, Callable[[T], str]], console: Console) -> None:
     """A row for each name, a column for each of its figures."""
     cells = [(name, *(shown(row) for shown in columns.values())) for name, row in rows.items()]
-    _print_table(("network", *columns), cells, console, words={"network"})
+    _print_table(("network", *columns), cells, console)
 
 
-def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, words: Set[str]) -> None:
+def _print_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, words: Set[str] = frozenset()
+) -> None:
     """A table; on a console too narrow for it, several of them in which each row is a column. No figure is ever cut off.
 
     Args:
         titles: of the columns, the first one of the rows' names.
         rows: their cells.
         console: to print to.
-        words: titles of the columns that may be broken into lines, and stand on the left.
+        words: titles of the columns that may be broken into lines.
     """
     widths = [
         min(width, MIN_WORDS) if title in words else width
@@ -189,15 +191,16 @@ def _print_table(titles: Sequence[str], rows: Sequence[Sequence[str]], console: 
     table = Table(box=None, pad_edge=False)
     if sum(widths) + GAP * (len(widths) - 1) <= console.width:
         for title in titles:
-            left = title in words
-            table.add_column(title, justify="left" if left else "right", overflow="fold", no_wrap=not left)
+            left = title in words or title == titles[0]
+            table.add_column(title, justify="left" if left else "right", overflow="fold", no_wrap=title not in words)
         for row in rows:
             table.add_row(*row)
         console.print(table)
         return
-    room = console.width - max(map(cell_len, titles)) - GAP
-    width = max(widths)
-    at_once = max(1, room // (width + GAP))
+    room = max(MIN_WORDS, console.width - max(map(cell_len, titles)) - GAP)
+    at_once = max(1, (room + GAP) // (max(widths) + GAP))
+    longest = max(cell_len(cell) for row in rows for cell in row)
+    width = min(room, longest) if at_once == 1 else max(widths)
     for start in range(0, len(rows), at_once):
         if start:
             console.print()

@@ -77,8 +77,9 @@ def in_sentences(found: Resolution) -> Iterator[str]:
     differences = " / ".join(f"{value:.2f}" for value in found.detectable.values())
     spreads = " / ".join(f"{sd:g}" for sd in found.detectable)
     comparisons = "1 comparison" if found.num_comparisons == 1 else f"each of {found.num_comparisons} comparisons"
+    find = "can find" if found.carries_verdicts else "would show, if they were enough for a verdict,"
     yield (
-        f"{plural(found.num_pairs, 'paired seed')} can find a true difference of {differences} points with {100 * POWER:.0f} % power in "
+        f"{plural(found.num_pairs, 'paired seed')} {find} a true difference of {differences} points with {100 * POWER:.0f} % power in "
         f"{comparisons}, if differences scatter from seed to seed by {spreads} points (standard deviation)"
     )
     confirm = "" if found.sign_flip_can_confirm else ": too few seeds for it to confirm a word by itself"

@@ -40,6 +40,7 @@ def store_errors(tracking_uri: str) -> Iterator[None]:
         if schema.database(tracking_uri) is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
             # The end of the chain of causes: "[Errno 111] Connection refused", "Read timed out."
             reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
+            reason += ")" * (reason.count("(") - reason.count(")"))
             raise StoreAway(f"the MLflow server at {shown} does not answer ({reason})") from error
         why = shorten(text.rstrip("."), 300, placeholder=" …")
         raise schema.TrackingError(

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import asdict, replace
@@ -256,6 +257,8 @@ def test_costs_are_for_the_images_that_are_asked_for(command: Command) -> None:
     assert values["lenet"]["params"] == costs(PRESETS["lenet"], in_channels=3, size=24, num_classes=10).params
     code, out, err = command("costs", "lenet", "--data", "cifr10")
     assert (code, out, err) == (2, "", "error: --data: no data set 'cifr10'; did you mean 'cifar10'?\n")
+    told = "error: --data and --size are for networks; the study tiny says what its images are\n"
+    assert command("costs", "s.yaml", "--size", "20") == (2, "", told)
 
 
 # summary
@@ -477,6 +480,14 @@ def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.Monkey
     assert "holds no study 'nothing'" in err
 
 
+def test_ui_says_that_its_port_is_taken(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: pytest.fail("started"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        told = f"error: port {port} cannot be used: Address already in use. Give another one with --port.\n"
+        assert command("ui", "--port", str(port)) == (2, "", told)
+
+
 def test_ui_starts_nothing_where_a_server_runs_already(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: pytest.fail("started"))
     assert command("ui", "--tracking-uri", "http://me:secret@host:80/") == (0, "http://***@host:80/\n", "")
@@ -494,6 +505,27 @@ def test_status_says_what_to_do_next(command: Command) -> None:
     assert [line.split()[:3] for line in lines[2:5]] == [[name, "···", "··"] for name in ("two", "one", "wide")]
     assert lines[-1] == "nothing runs it now. Go on with: python -m ablations run s.yaml --profile starter"
     assert "run tiny --profile starter" in command("status", "tiny", "--profile", "starter")[1]
+
+
+def test_status_of_all_is_a_line_for_each(command: Command, store: str) -> None:
+    from ablations.tracking.lock import hold
+
+    with hold(store, "tiny", "short"):
+        code, out, err = command("status")
+    assert (code, err) == (0, "")
+    others, short, starter = out.splitlines()
+    assert others.startswith("other, profile starter: 0 of ")
+    assert short.startswith("tiny, profile short: 0 of ")
+    assert (short.endswith(" trainings done, runs"), starter.endswith(" trainings done")) == (True, True)
+    outdate(store, "other/starter")
+    code, out, err = command("status", "--profile", "starter")
+    assert (code, out) == (0, f"{starter}\n")
+    assert err.startswith(
+        "warning: no status of other at profile starter: the plan of other/starter was recorded by another"
+    )
+    outdate(store, "tiny/starter")
+    code, out, err = command("status", "--profile", "starter")
+    assert (code, out, err.count("recorded by another version")) == (2, "", 2)
 
 
 def test_status_shows_a_question_and_does_not_obey_it(command: Command, store: str) -> None:

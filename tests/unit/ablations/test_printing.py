@@ -160,3 +160,9 @@ def test_what_does_not_fit_beside_another_stands_below_it() -> None:
         ["network", "wide"],
     ]
     assert len(first.splitlines()) == len(second.splitlines()) == 8
+
+
+def test_a_network_keeps_its_name_in_one_piece() -> None:
+    workload, to = planned().workload("two"), console(100)
+    print_costs({"width_0_125_mixers_1": workload, "width_0_125_mixers_2": workload}, {}, to)
+    assert text(to).splitlines()[0].split() == ["network", "width_0_125_mixers_1", "width_0_125_mixers_2"]

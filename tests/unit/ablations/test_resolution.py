@@ -38,6 +38,7 @@ def test_few_seeds_carry_no_verdict_as_the_report_will_say(num_seeds: int, verdi
     resolved = found(num_seeds)
     assert resolved.carries_verdicts == verdicts
     assert ("carry no verdict" in " ".join(in_sentences(resolved))) == (not verdicts)
+    assert ("seeds can find a true difference" in " ".join(in_sentences(resolved))) == verdicts
 
 
 @pytest.mark.parametrize(

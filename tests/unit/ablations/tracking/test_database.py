@@ -5,9 +5,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from mlflow.exceptions import MlflowException
 
 from ablations.tracking import store
-from ablations.tracking.store import make_database
+from ablations.tracking.store import StoreAway, make_database, store_errors
 
 
 class Client:
@@ -49,3 +50,13 @@ def test_a_database_that_is_there_and_a_server_are_left_alone(tmp_path: Path, mo
     make_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
     make_database("http://127.0.0.1:1")
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize(
+    "reason", ["[Errno 111] Connection refused", "Failed to resolve 'api' ([Errno -2] No such name)"]
+)
+def test_a_server_that_is_away_is_told_with_the_last_of_its_reasons(reason: str) -> None:
+    chain = f"request failed with exception Pool(host='api'): Max retries (Caused by Error(\"Connection(port=80): {reason}\"))"
+    with pytest.raises(StoreAway) as caught, store_errors("http://api:80"):
+        raise MlflowException(chain)
+    assert str(caught.value) == f"the MLflow server at http://api:80 does not answer ({reason})"
