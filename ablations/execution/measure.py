@@ -172,7 +172,8 @@ def _peak_allocated_bytes(work: Callable[[], None], device: torch.device) -> int
         before = torch.cuda.memory_allocated(device)
         work()
         return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+    # torch 2.11 warns of what a second cycle would do, unless it is told to keep all events.
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         work()
     # The only record of every single allocation; `profiler.events()` adds them up by operator.
     events = profiler.profiler.kineto_results.events()
