@@ -132,7 +132,8 @@ def _measure(presets: tuple[str, ...], device: Device) -> None:
                         found = executor.measure(workload)
                     except MeasureError as error:
                         failed.append(preset)
-                        print(f"| {preset} | {precision} | {error} | | | | |", flush=True)
+                        why = str(error).partition("\n")[0]
+                        print(f"| {preset} | {precision} | {why} | | | | |", flush=True)
                         continue
                     closed = workload.memory
                     assert closed is not None  # every preset's layers are known

@@ -20,7 +20,7 @@ from nin.complexity import Costs
 
 SIDE = {"cpu": 2048, "cuda": 8192}
 """Of the matrices; large enough to keep all of the device busy."""
-PRODUCTS = {"cpu": 1, "cuda": 10}
+PRODUCTS = {"cpu": 1, "cuda": 40}
 """Between two looks at the clock, before which the device is waited for."""
 NUM_LOOKS = 7
 FORWARD_PASSES = 3
