@@ -163,7 +163,7 @@ class Measurement:
         saved_bytes: what autograd keeps from the forward to the backward pass, each storage once, parameters, buffers
             and loss left out; `nin.memory.Memory.saved_bytes` in closed form.
         peak_training_bytes: most that torch has allocated at once in the second training step, weights and images and
-            its kernels' workspaces included; on CUDA in its allocator's blocks, which are rounded up.
+            its kernels' workspaces included; on CUDA as asked of its allocator, whose blocks are rounded up.
         peak_prediction_bytes: likewise while it predicts a batch of the training's size.
         train_images_per_second: of whole steps (forward, loss, backward, optimizer) on one batch that is already on
             the device; from the median step.

@@ -8,7 +8,8 @@ peers, in `benchmarks.peers`, are one process each, as their users run them. The
 
 All train in turns: a segment of some steps, then everything of that trainer is frozen while the next one has the machine. The first
 segment of each is its warm-up and not counted; start-up, validation and checkpoints are in nobody's time. A ratio is of
-two segments of one round, so that a machine that is slower for a while is so for both.
+two segments of one round, so that a machine that is slower for a while is so for both. A share is of what torch's matrix products
+reach on this device in the same precision, fp32 being TF32 on a GPU; `benchmarks.matrix` says what is counted.
 """
 
 from __future__ import annotations
@@ -32,11 +33,20 @@ from pathlib import Path
 
 import torch
 
+from ablations.costs import Workload
 from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, num_cores, processor
-from ablations.execution.local import work
+from ablations.execution.local import LocalExecutor, work
 from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
+from benchmarks.matrix import matrix_flops_per_second, training_flops
 from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, NETWORKS, PEERS
+
+EPOCH_STEPS = 468
+"""Whole batches of Fashion-MNIST."""
+CUDA_STEPS = 58
+"""Of a peer's segment on a GPU, which takes a hundredth of a CPU's time for each; ours are whole epochs there."""
+
+OURS: tuple[Precision, ...] = ("bf16", "fp32")
 
 Segment = Callable[[], float]
 """Trains some steps; images a second of the whole machine."""
@@ -58,15 +68,20 @@ def main() -> None:
     # Or a kill would leave frozen peers behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     rounds = 2 if chosen.quick else chosen.rounds
-    _describe(chosen.device)
-    print("| network | trainer | precision | images/s (range) | ours in bf16 is | ours in fp32 is |")
-    print("| --- | --- | --- | ---: | ---: | ---: |")
+    ceilings = {precision: matrix_flops_per_second(precision, chosen.device) for precision in OURS}
+    _describe(chosen.device, ceilings)
+    print(
+        "| network | trainer | precision | images/s (range) | share of matrix rate | ours in bf16 is | ours in fp32 is |"
+    )
+    print("| --- | --- | --- | ---: | ---: | ---: | ---: |")
     for name in chosen.network or NETWORKS:
         steps = NETWORKS[name].quick_steps if chosen.quick else NETWORKS[name].steps
-        _compare(name, steps, rounds, chosen.device, chosen.data_dir)
+        if chosen.device == "cuda":
+            steps = min(CUDA_STEPS, EPOCH_STEPS // (rounds + 1))
+        _compare(name, steps, rounds, chosen.device, chosen.data_dir, ceilings)
 
 
-def _describe(device: Device) -> None:
+def _describe(device: Device, ceilings: dict[Precision, float]) -> None:
     packages = [name for name in ("torch", "torchvision", "d2l", "lightning") if importlib.util.find_spec(name)]
     shown = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in packages)
     print(f"# Training, {datetime.now(UTC):%Y-%m-%d}\n")
@@ -74,19 +89,26 @@ def _describe(device: Device) -> None:
     print(
         f"{num_cores()} cores of {processor()}, trained on {trained_on}; Python {platform.python_version()}, {shown}."
     )
+    reached = ", ".join(f"{precision} {rate / 1e12:,.2f} TFLOP/s" for precision, rate in ceilings.items())
+    print(f"Matrix products by torch alone{' (fp32 is TF32)' if device == 'cuda' else ''}: {reached}.")
     print(f"Load average before the start: {os.getloadavg()[0]:.1f}.\n")
     print(f"`{shlex.join(['python', '-m', 'benchmarks.train', *sys.argv[1:]])}`\n")
 
 
-def _compare(network: str, steps: int, rounds: int, device: Device, data_dir: Path) -> None:
+def _compare(
+    network: str, steps: int, rounds: int, device: Device, data_dir: Path, ceilings: dict[Precision, float]
+) -> None:
     """Time all trainers on one network; prints a row each."""
-    ours: tuple[Precision, ...] = ("bf16", "fp32")
     missing: dict[tuple[str, str], str] = {}
+    side_by_side: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
         segments: dict[tuple[str, str], Segment] = {}
-        for precision in ours:
+        for precision in OURS:
+            number = _side_by_side(_workload(network, precision, device))
+            side_by_side[precision] = number
+            epoch = EPOCH_STEPS if device == "cuda" else steps
             segments["ours", precision] = stack.enter_context(
-                _ours(network, precision, steps, rounds, device, data_dir)
+                _ours(network, precision, number, epoch, rounds, device, data_dir)
             )
         for peer, switches in PEERS.items():
             for switch in switches:
@@ -103,10 +125,15 @@ def _compare(network: str, steps: int, rounds: int, device: Device, data_dir: Pa
             for trainer in [*segments][first:] + [*segments][:first]:
                 speeds[trainer].append(segments[trainer]())
     for trainer, found in speeds.items():
-        ratios = [_ratio(speeds["ours", precision], found) for precision in ours]
-        _print_row(network, *trainer, _spread(found, ",.0f"), *ratios)
+        ratios = [_ratio(speeds["ours", precision], found) for precision in OURS]
+        flops = training_flops(_workload(network, OURS[0], device).costs) * statistics.median(found)
+        share = f"{flops / ceilings['bf16' if trainer[1] == 'bf16' else 'fp32']:.1%}"
+        name, switch = trainer
+        if name == "ours":
+            name = f"ours, {side_by_side[switch]} at a time"
+        _print_row(network, name, switch, _spread(found, ",.0f"), share, *ratios)
     for trainer, why in missing.items():
-        _print_row(network, *trainer, why, "", "")
+        _print_row(network, *trainer, why, "", "", "")
 
 
 def _print_row(network: str, *cells: str) -> None:
@@ -124,16 +151,17 @@ def _spread(values: list[float], form: str, unit: str = "") -> str:
 
 @contextlib.contextmanager
 def _ours(
-    network: str, precision: Precision, steps: int, rounds: int, device: Device, data_dir: Path
+    network: str, precision: Precision, number: int, steps: int, rounds: int, device: Device, data_dir: Path
 ) -> Iterator[Segment]:
     """The executor's workers, warmed up; a segment is an epoch of all their trials, begun together."""
     context = multiprocessing.get_context("spawn")
     connections, processes = [], []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for index in range(detect().num_workers):
+        num_devices = detect().num_workers if device == "cuda" else 1
+        for index in range(number):
             ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, data_dir, folder, folder, device, index))
+            process = context.Process(target=work, args=(theirs, data_dir, folder, folder, device, index % num_devices))
             process.start()
             connections.append(ours)
             processes.append(process)
@@ -159,6 +187,23 @@ def _ours(
                 process.kill()  # they heed no SIGTERM
             for process in processes:
                 process.join()
+
+
+def _side_by_side(workload: Workload) -> int:
+    """Trials that the executor has under way at a time: one a core, or what a probe finds for a GPU."""
+    if workload.device == "cpu":
+        return num_cores()
+    with tempfile.TemporaryDirectory() as name:
+        executor = LocalExecutor(detect(), Path(name), Path(name))
+        try:
+            executor.probe(workload)
+            return executor.num_workers
+        finally:
+            executor.close()
+
+
+def _workload(network: str, precision: Precision, device: Device) -> Workload:
+    return Workload.of(_trial(network, precision, BATCH_SIZE, 1, device, seed=0).config, device)
 
 
 def _trial(network: str, precision: Precision, num_images: int, epochs: int, device: Device, seed: int) -> TrialSpec:

@@ -64,8 +64,10 @@ class CapturedStep:
             except RuntimeError as error:
                 if memory_error(error) is not None:
                     raise
+                # The end of a recording in which something failed may fail, too, and say less.
+                why = str(error.__context__ or error).partition("\n")[0]
                 raise CaptureError(
-                    f"the step cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}). A network's forward must do the same for every "
+                    f"the step cannot be recorded as a CUDA graph ({why}). A network's forward must do the same for every "
                     f"batch, and ask no tensor for its value"
                 ) from error
 

@@ -35,12 +35,12 @@ _NO_MEMORY = (
 
 def detect() -> Machine:
     """The machine as a plan needs it: CUDA where the driver shows a device, else the processor's cores."""
-    capabilities = _cuda_capabilities()
-    if capabilities:
-        count = len(capabilities)
+    devices = _cuda_devices()
+    if devices:
+        count = len(devices)
         return Machine(
             device="cuda",
-            bf16=min(capabilities) >= _AMPERE,
+            bf16=min(major for _, major in devices) >= _AMPERE,
             num_workers=count,
             description=f"{count} CUDA device{'s' if count > 1 else ''}, more where a probe finds that it pays",
         )
@@ -85,8 +85,8 @@ def num_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _cuda_capabilities() -> list[int]:
-    """Major compute capability of each visible CUDA device; empty where there is no driver."""
+def _cuda_devices() -> list[tuple[str, int]]:
+    """Name and major compute capability of each visible CUDA device; empty where there is no driver."""
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(library)
@@ -95,13 +95,14 @@ def _cuda_capabilities() -> list[int]:
     count = ctypes.c_int(0)
     if driver.cuInit(0) or driver.cuDeviceGetCount(ctypes.byref(count)):
         return []
-    majors = []
+    devices = []
     for ordinal in range(count.value):
-        device, major = ctypes.c_int(0), ctypes.c_int(0)
+        device, major, name = ctypes.c_int(0), ctypes.c_int(0), ctypes.create_string_buffer(256)
         driver.cuDeviceGet(ctypes.byref(device), ordinal)
         driver.cuDeviceGetAttribute(ctypes.byref(major), _CAPABILITY_MAJOR, device)
-        majors.append(major.value)
-    return majors
+        driver.cuDeviceGetName(name, len(name), device)
+        devices.append((name.value.decode(errors="replace"), major.value))
+    return devices
 
 
 def _cpu_has_bf16() -> bool:
@@ -133,12 +134,12 @@ def give_back_memory() -> None:
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, processor and commit, for a report's last section."""
+    """Versions, processor, CUDA devices among it, and commit, for a report's last section."""
     packages = ("nin-ablations", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "processor": processor(),
+        "processor": ", ".join([processor(), *(name for name, _ in _cuda_devices())]),
         "versions": {name: _version(name) for name in packages},
         **_commit(),
     }

@@ -166,9 +166,10 @@ class LocalExecutor:
             self._send(worker, Probe(workload))
         # All are ready before any begins, or the first would have the device to itself for a while.
         answers = [self._answer(worker) for worker in self._workers]
-        for worker in self._workers:
-            self._send(worker, "go")
-        # One that is not ready has said all it will.
+        for worker, answer in zip(self._workers, answers, strict=True):
+            if answer == "ready":
+                self._send(worker, "go")
+        # One that is not ready has said all it will, and would take the word for a trial.
         rates = [
             self._answer(worker) if answer == "ready" else answer
             for worker, answer in zip(self._workers, answers, strict=True)

@@ -169,10 +169,12 @@ def _peak_allocated_bytes(work: Callable[[], None], device: torch.device) -> int
     """Most bytes that `work` has allocated and not yet freed at any one moment."""
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-        before = torch.cuda.memory_allocated(device)
+        before = torch.cuda.memory_stats(device)["requested_bytes.all.current"]
         work()
-        return torch.cuda.max_memory_allocated(device) - before
-    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiler:
+        # What was asked for: blocks are larger, and how much so depends on what was freed before.
+        return int(torch.cuda.memory_stats(device)["requested_bytes.all.peak"]) - int(before)
+    # torch 2.11 warns of what a second cycle would do, unless it is told to keep all events.
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True, acc_events=True) as profiler:
         work()
     # The only record of every single allocation; `profiler.events()` adds them up by operator.
     events = profiler.profiler.kineto_results.events()

@@ -35,7 +35,7 @@ def test_someone_who_tries_every_command_of_the_readme_gets_through(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     # A driver that another test has started would not look at the environment again.
-    monkeypatch.setattr("ablations.execution.environment._cuda_capabilities", list)
+    monkeypatch.setattr("ablations.execution.environment._cuda_devices", list)
     shutil.copyfile(migrated_database, "mlflow.db")
     # A file comes before the study of this name that ships, which trains for minutes.
     tiny.write_yaml(Path("one_by_one"), study="one_by_one", **SMALL)

@@ -156,7 +156,7 @@ def step(places):
 try:
     CapturedStep(step, model, optimizer, 8, torch.device("cuda"))
 except RuntimeError as error:
-    print(type(error).__name__, memory_error(error) is not None)
+    print(type(error).__name__, memory_error(error) is not None, flush=True)
 """
 
 

@@ -37,6 +37,10 @@ class FakeDriver:
         value._obj.value = self._majors[device.value]
         return 0
 
+    def cuDeviceGetName(self, name: Any, length: int, device: Any) -> int:  # noqa: N802
+        name.value = f"Abacus {device.value}".encode()
+        return 0
+
 
 @pytest.fixture
 def driver(monkeypatch: pytest.MonkeyPatch) -> Any:
@@ -48,6 +52,11 @@ def test_every_cuda_device_is_a_worker(driver: Any) -> None:
     machine = environment.detect()
     assert (machine.device, machine.num_workers, machine.bf16) == ("cuda", 3, True)
     assert machine.description == "3 CUDA devices, more where a probe finds that it pays"
+
+
+def test_a_report_names_the_cuda_devices(driver: Any) -> None:
+    driver([9, 9])
+    assert environment.provenance()["processor"] == f"{environment.processor()}, Abacus 0, Abacus 1"
 
 
 @pytest.mark.parametrize(("majors", "bf16"), [([7], False), ([8], True), ([9, 7], False)])

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -392,6 +392,26 @@ def test_a_probe_leaves_as_many_workers_as_paid_and_they_train(
     with pytest.raises(RuntimeError, match="all 2 workers are busy"):
         executor.submit(tiny.trial(seed=2))
     until_ended(executor)
+
+
+def test_a_probe_that_does_not_fit_is_silent(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(local, "num_cores", lambda: 2)
+    rates: list[float | None] = []
+
+    def one_then_two(rate_of: Callable[[int], float | None], most: int) -> tuple[int, float]:
+        rates.append(rate_of(1))
+        # The second worker, and only that one, has too little memory for any step.
+        cause(monkeypatch, memory=0)
+        rates.append(rate_of(2))
+        return 1, 1.0
+
+    monkeypatch.setattr(local, "best_number", one_then_two)
+    executor.probe(Workload.of(tiny.trial(train__batch_size=128, data__resize=32).config, "cpu"))
+    assert rates[0] is not None
+    assert rates[1] is None
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_what_does_not_fit_is_not_tried_with_more(executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
