@@ -66,6 +66,8 @@ def readable(part: object) -> str:
 
 
 MAX_NAME = 64
+MAX_MAGNITUDE = 1e100
+"""Of the ends of a search."""
 MAX_CHOICES = 100
 """Of a searched key: all of them are tried out while planning."""
 MAX_PROFILES = 20
@@ -174,6 +176,13 @@ def _check_range(low: float, high: float, log: bool) -> None:
         )
     if log and low <= 0:
         raise PydanticCustomError("rule", "log needs low above 0; given low {low}", {"low": low})
+    # Their differences, ratios and logarithms are numbers, too: figures are drawn of them.
+    if max(abs(low), abs(high)) > MAX_MAGNITUDE or (log and low < 1 / MAX_MAGNITUDE):
+        raise PydanticCustomError(
+            "rule",
+            "low and high are at most {most} in magnitude, and with log at least {least}; given low {low}, high {high}",
+            {"most": MAX_MAGNITUDE, "least": 1 / MAX_MAGNITUDE, "low": low, "high": high},
+        )
 
 
 Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistribution, Field(discriminator="type")]

@@ -99,6 +99,8 @@ from ablations.spec import (
         (("type: float", "type: [float]"), "s.yaml:8:14: search_space.train.lr.type: must be float, int or categorical; given ['float']."),
         (("low: 0.01", "low: 0.5"), "s.yaml:8:3: search_space.train.lr: low must be below high; given low 0.5, high 0.2."),
         (("low: 0.01", "low: 0"), "s.yaml:8:3: search_space.train.lr: log needs low above 0; given low 0.0."),
+        (("low: 0.01", "low: 5e-324"), "s.yaml:8:3: search_space.train.lr: low and high are at most 1e+100 in magnitude, and with log at least 1e-100; given low 5e-324, high 0.2."),
+        (("high: 0.2, log: true", "high: 1e308"), "s.yaml:8:3: search_space.train.lr: low and high are at most 1e+100 in magnitude, and with log at least 1e-100; given low 0.01, high 1e+308."),
         (("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: []}"), "s.yaml:8:33: search_space.train.lr.choices: must not be empty; given []."),
         (
             ("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [0.1, 0.1]}"),
