@@ -278,6 +278,7 @@ def run(
     """Train what is missing, log it to MLflow, write the report."""
     from ablations import session
     from ablations.display import JsonProgress
+    from ablations.doctor import existing_part
     from ablations.execution.dry import DryExecutor
     from ablations.execution.environment import detect
     from ablations.execution.local import SetupError
@@ -307,6 +308,9 @@ def run(
         output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
         tracking_uri = f"sqlite:///{output / 'mlflow.db'}"
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
+    there, usable = existing_part(output / planned.study / name)
+    if not usable:  # better said now than when all is trained
+        raise UserError(f"the report cannot be written: {there} is no folder to write in. Name another with --output.")
 
     from ablations.tracking.schema import TrackingError, default_uri
     from ablations.tracking.spool import weights_folder

@@ -111,10 +111,16 @@ def _network(name: str) -> Finding:
     return Finding("ok", f"network {name}: of {registry.load(models.GROUP, name)[1]}")
 
 
+def existing_part(folder: Path) -> tuple[Path, bool]:
+    """The part of a folder's path that is there, and whether it is a folder that the rest can be made in."""
+    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return there, there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
+
 def _folder(what: str, folder: Path) -> Finding:
     """Whether a folder that a run writes to, and may have to make, can be written to, and has space."""
-    there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+    there, usable = existing_part(folder)
+    if not usable:
         return Finding(
             "problem",
             f"{what}: cannot be written to {folder.absolute()}",

@@ -118,7 +118,7 @@ def paired_interval(differences: Array, *, level: float = 0.95) -> Interval:
         ValueError: `differences` is not one-dimensional, has under 2 or non-finite entries, or does not vary.
 
     Source:
-        Student (1908); chosen over bootstraps, which cover 72-90 % at 3-10 seeds.
+        Student (1908); chosen over bootstraps of percentiles, which cover 75 to 90 % at 3 to 10 seeds (docs/statistics.md).
     """
     return seeds_estimate(differences).interval(require_fraction("level", level))
 

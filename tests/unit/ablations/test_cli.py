@@ -603,6 +603,14 @@ def test_status_names_who_runs_it(command: Command, store: str) -> None:
     assert out.splitlines()[-1].startswith(f"it is being run by process {os.getpid()} on ")
 
 
+def test_where_no_report_can_be_written_nothing_is_trained(command: Command) -> None:
+    Path("mine").write_text("a file")
+    code, out, err = command("run", "s.yaml", "--output", "mine/reports", "--quiet")
+    problem = f"the report cannot be written: {Path('mine').absolute()} is no folder to write in"
+    assert (code, out, err) == (2, "", f"error: {problem}. Name another with --output.\n")
+    assert not Path("mlflow.db").exists()
+
+
 def test_quiet_and_json_lines_exclude_each_other(command: Command) -> None:
     code, out, err = command("run", "s.yaml", "--quiet", "--json-lines")
     assert (code, out) == (2, "")
