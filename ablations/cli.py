@@ -309,7 +309,8 @@ def run(
         tracking_uri = f"sqlite:///{output / 'mlflow.db'}"
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
     there, usable = existing_part(output / planned.study / name)
-    if not usable:  # better said now than when all is trained
+    # Better said now than when all is trained; where this folder takes no files, its checkpoints say so.
+    if not usable and existing_part(Path())[1]:
         raise UserError(f"the report cannot be written: {there} is no folder to write in. Name another with --output.")
 
     from ablations.tracking.schema import TrackingError, default_uri
