@@ -787,8 +787,8 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
     """Name and profile of a recorded study."""
     from ablations.tracking.reader import recorded_studies
 
-    name = _study_name(study)
     recorded = recorded_studies(uri)
+    name = _study_name(study, recorded)
     profiles = [each for found, each in recorded if found == name and profile in {None, each}]
     if not profiles:
         raise UserError(_not_recorded(uri, [study], profile, recorded))
@@ -797,9 +797,17 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
     return name, profiles[0]
 
 
-def _study_name(study: str) -> str:
-    """Name of a study; the file is needed only where `study` is a path."""
-    return _study(study).spec.study if study.endswith((".yaml", ".yml")) else study
+def _study_name(study: str, recorded: list[tuple[str, str]]) -> str:
+    """Name of a study; a file is looked into only where `study` is its path, or no recorded name."""
+    from ablations.loading import StudyFileError, find, load
+
+    if study.endswith((".yaml", ".yml")):
+        return _study(study).spec.study
+    if study not in {name for name, _ in recorded}:
+        # `run` takes a file's name, too, and records under the name in it.
+        with suppress(StudyFileError):
+            return load(find(study)).spec.study
+    return study
 
 
 def _may_run_elsewhere(uri: str, stored: StoredProgress) -> bool:
@@ -868,7 +876,7 @@ def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tup
     recorded = recorded_studies(uri)
     at_profile = [each for each in recorded if profile in {None, each[1]}]
     held = {name for name, _ in at_profile}
-    names = {_study_name(study): study for study in studies} if studies else dict.fromkeys(sorted(held), "")
+    names = {_study_name(study, recorded): study for study in studies} if studies else dict.fromkeys(sorted(held), "")
     lacking = [study for name, study in names.items() if name not in held]
     if lacking or not names:
         raise UserError(_not_recorded(uri, lacking, profile, recorded))
@@ -882,24 +890,26 @@ def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: l
     from ablations.tracking.schema import database
     from ablations.tracking.store import shown_uri
 
+    try:
+        is_file = bool(studies and find(studies[0]))
+    except StudyFileError:
+        is_file = False
     file = database(uri)
     if file is not None and not file.exists():
         return (
             f"no MLflow store is at {file}: nothing was run here yet. Go to the folder in which studies were run, or name its "
             "store: --tracking-uri sqlite:////FOLDER/mlflow.db. Or run one here: python -m ablations run "
-            + shlex.quote(studies[0] if studies else "one_by_one")
+            + shlex.quote(studies[0] if is_file else "one_by_one")
         )
     at = f" at profile {shown(profile)}" if profile else ""
     if not studies:
         return f"{shown_uri(uri)} holds no study{at}. Run one first: python -m ablations run one_by_one"
-    names = [_study_name(study) for study in studies]
+    names = [_study_name(study, recorded) for study in studies]
     lacks = f"{shown_uri(uri)} holds no study {', '.join(map(shown, names))}{at}"
     others = [each for name, each in recorded if name == names[0]]
     held = sorted({name for name, _ in recorded})
     hint = f"; recorded at {', '.join(others)}." if others else f"; {nearest(names[0], held)}" if held else "."
-    try:
-        find(studies[0])
-    except StudyFileError:
+    if not is_file:
         return f"{lacks}{hint} No study file has this name, either; give the path of one to run it."
     command = shlex.join(["python", "-m", "ablations", "run", studies[0], *(["--profile", profile] if profile else [])])
     return f"{lacks}{hint} Run it first: {command}"

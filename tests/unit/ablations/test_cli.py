@@ -399,7 +399,7 @@ def test_a_study_that_is_not_recorded_is_run_by_its_file(command: Command, name:
     Path("new.yaml").write_text(edited(("study: tiny", "study: renamed")))
     for typed, meant, run in (
         ("new.yaml", "renamed", "new.yaml"),
-        ("new", "new", "new"),
+        ("new", "renamed", "new"),
         ("head", "head", "head"),
         ("renamed", "renamed", None),
     ):
@@ -418,6 +418,17 @@ def test_a_study_that_is_not_recorded_is_run_by_its_file(command: Command, name:
     )
     code, _, err = command(name, "../../etc")
     assert (code, "holds no study '../../etc'" in err) == (2, True)
+
+
+@pytest.mark.usefixtures("store")
+def test_a_recorded_study_is_found_by_what_it_was_run_by(command: Command) -> None:
+    Path("mine.yaml").write_text(edited())
+    told = command("status", "tiny", "--profile", "starter")[1]
+    code, out, err = command("status", "mine", "--profile", "starter")
+    assert (code, out, err) == (0, told.replace("run tiny", "run mine"), "")
+    # A recorded name comes before a file's.
+    Path("other.yaml").write_text(edited())
+    assert command("status", "other")[1].startswith("other, profile starter: ")
 
 
 def test_a_terminal_shows_what_a_store_says_and_does_not_obey_it(command: Command, store: str) -> None:
@@ -663,6 +674,7 @@ def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pyt
     )
     assert err.endswith("Or run one here: python -m ablations run one_by_one\n")
     assert command("status", "s.yaml")[2] == err.replace("one_by_one", "s.yaml")
+    assert command("status", "nonsuch")[2] == err
     assert not Path("mlflow.db").exists()
 
 
