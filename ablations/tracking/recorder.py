@@ -104,7 +104,8 @@ class Recorder:
             if entry["kind"] == "trial" and entry["result"]
         }
         """Of the spool and of this run, by id; the store has others."""
-        self._remove_weights({entry["weights"]["file"] for entry in spooled if entry.get("weights")})
+        # By their names: the folder may have been moved, or be reached by a link.
+        self._remove_weights({Path(entry["weights"]["file"]).name for entry in spooled if entry.get("weights")})
         self._measurements: Mapping[str, Measurement] | None = None
         """Of the spool and of this run."""
         for entry in spooled:
@@ -296,9 +297,9 @@ class Recorder:
         return {"file": str(file), "config": CONFIG.dump_python(spec.config, mode="json")}
 
     def _remove_weights(self, waiting: set[str]) -> None:
-        """Remove what runs that were killed have left, but the files that entries wait with."""
+        """Remove what runs that were killed have left, but the files of these names, with which entries wait."""
         for file in weights_folder(self.tracking_uri, self._plan.study, self._plan.profile).glob("*"):
-            if str(file.absolute()) not in waiting:
+            if file.name not in waiting:
                 file.unlink()
 
     def _labels(self, spec: TrialSpec) -> dict[str, str]:

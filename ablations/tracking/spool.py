@@ -145,6 +145,9 @@ def _checked(entry: Entry) -> Entry:
             EpochRecord(**epoch)
         if entry["result"] is not None:
             TrialResult.from_json(entry["result"])
+        if entry.get("weights") is not None:
+            _need(entry["weights"], {"file", "config"})
+            Path(entry["weights"]["file"])
     return entry
 
 

@@ -16,6 +16,7 @@ from waiting import Recorder
 
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.recorder import sync
+from ablations.tracking.schema import database
 from ablations.tracking.spool import Entry, Spool, spool_path, weights_folder
 from ablations.tracking.writer import Writer
 from ablations.trial import TrialResult
@@ -91,6 +92,12 @@ def test_weights_that_a_killed_run_has_left_are_removed_unless_they_wait(
     killed.start(spec)
     killed.end(spec, tiny.result(spec))
     recorder_module.Recorder(uri, PLAN, "text")
+    assert [file.name for file in folder.iterdir()] == [f"{spec.id}.pt"]
+    database_file = database(uri)
+    assert database_file is not None
+    link = database_file.parent.with_name("link")
+    link.symlink_to(database_file.parent)
+    recorder_module.Recorder(f"sqlite:///{link / database_file.name}", PLAN, "text")
     assert [file.name for file in folder.iterdir()] == [f"{spec.id}.pt"]
 
 

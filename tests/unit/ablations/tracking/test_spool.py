@@ -115,6 +115,9 @@ def test_a_damaged_line_is_named(path: Path) -> None:
         (b'"spec": {', b'"spec": 1, "sp": {'),
         (b'"num_attempts": 1', b'"num_attempts": "x"'),
         (b'"epochs": [{"epoch": 1', b'"epochs": [{"epuck": 1'),
+        (b'"weights": null', b'"weights": 1'),
+        (b'"weights": null', b'"weights": {"config": {}}'),
+        (b'"weights": null', b'"weights": {"file": 1, "config": {}}'),
     ],
 )
 def test_a_line_that_is_json_and_no_entry_is_named_before_any_is_written(
