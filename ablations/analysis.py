@@ -838,7 +838,7 @@ def _warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mappin
         highest = v.mean_accuracy_percent
         if highest is not None and 100 - highest < plan.decision.margin and v.name in references:
             yield (
-                f"{v.name}: nothing can be better by the margin of {plan.decision.margin:g} points than {highest:.2f} %; a harder "
+                f"{v.name}: nothing can be better by the margin of {plural(plan.decision.margin, 'point')} than {highest:.2f} %; a harder "
                 "data set would tell more."
             )
         if v.missing_seeds:

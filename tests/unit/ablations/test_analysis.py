@@ -745,7 +745,7 @@ def test_an_accuracy_that_leaves_no_room_for_the_margin_is_warned_of() -> None:
 
     assert warned(99.0) == ()
     assert warned(99.1) == (
-        "two: nothing can be better by the margin of 1 points than 99.10 %; a harder data set would tell more.",
+        "two: nothing can be better by the margin of 1 point than 99.10 %; a harder data set would tell more.",
     )
 
 
