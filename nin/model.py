@@ -145,8 +145,9 @@ class Network(ABC):
         )
 
     def layer_table(self, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
-        """Output shape and costs of each module without modules of its own, in the order of their first use, as torch counts them.
+        """Output shape and costs of each module, as torch counts them, in the order of their first use.
 
+        Modules are convolutions, linear layers, and what else has no modules of its own.
         What is computed elsewhere is in a last row of that name.
 
         Args:
@@ -169,8 +170,11 @@ class Network(ABC):
         with torch.device("meta"), torch.no_grad():
             # As it predicts: there is no batch to normalise by.
             model = self.build(in_channels=in_channels, size=size, num_classes=num_classes).to("meta").eval()
+            multiplying = [module for module in model.modules() if isinstance(module, _MULTIPLYING)]
+            # Of a convolution whose weights are normalised, say: how it comes by them is its own affair.
+            inner = {part for module in multiplying for part in module.modules() if part is not module}
             for name, module in model.named_modules():
-                if not any(module.children()):
+                if module not in inner and (module in multiplying or not any(module.children())):
                     module.register_forward_hook(lambda _, inputs, output, name=name: keep(name, inputs, output))
             with FlopCounterMode(display=False) as counter:
                 logits = model(torch.empty(1, in_channels, size, size))

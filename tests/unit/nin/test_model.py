@@ -303,3 +303,26 @@ def test_what_no_module_of_a_network_computes_is_a_row_of_its_own() -> None:
     assert (twice.name, twice.params, twice.macs, twice.activations, twice.out_bytes) == ("twice", 10, 1152, 128, 512)
     assert (elsewhere.name, elsewhere.params, elsewhere.macs) == ("elsewhere", 256, 256)
     assert Functional().costs(**images) == Costs(params=266, macs=1408, activations=128)
+
+
+def test_a_convolution_whose_weights_are_normalised_is_one_layer() -> None:
+    normalised = nn.utils.parametrizations.weight_norm
+
+    @dataclass(frozen=True)
+    class Normalised(Network):
+        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
+            return nn.Sequential(
+                normalised(nn.Conv2d(in_channels, 4, 3, padding=1)),
+                nn.Flatten(),
+                normalised(nn.Linear(4 * size * size, num_classes)),
+            )
+
+    images = {"in_channels": 1, "size": 8, "num_classes": 4}
+    convolution, flatten, linear = Normalised().layer_table(**images)
+    # A direction for each weight, a length for each of 4 channels and 4 classes, and biases.
+    assert [(row.name, row.params, row.macs, row.activations) for row in (convolution, flatten, linear)] == [
+        ("0", 36 + 4 + 4, 36 * 64, 256),
+        ("1", 0, 0, 0),
+        ("2", 1024 + 4 + 4, 1024, 4),
+    ]
+    assert Normalised().costs(**images) == Costs(params=1076, macs=3328, activations=260)
