@@ -116,7 +116,7 @@ def test_a_damaged_line_is_named(path: Path) -> None:
         (b'"num_attempts": 1', b'"num_attempts": "x"'),
         (b'"epochs": [{"epoch": 1', b'"epochs": [{"epuck": 1'),
         (b'"weights": null', b'"weights": 1'),
-        (b'"weights": null', b'"weights": {"config": {}}'),
+        (b'"weights": null', b'"weights": {"file": "a.pt"}'),
         (b'"weights": null', b'"weights": {"file": 1, "config": {}}'),
     ],
 )
