@@ -578,7 +578,8 @@ def _measured(workload: Workload) -> Measurement | MeasureError:
     except Exception as error:  # noqa: BLE001
         return MeasureError(raised(error))
     finally:
-        torch.cuda.empty_cache()
+        with suppress(RuntimeError):  # of a device that an error has left unusable
+            torch.cuda.empty_cache()
 
 
 def _probed(probe: Probe, connection: Connection) -> float | MeasureError:
