@@ -16,10 +16,9 @@ def load(study: str | PathLike[str]) -> Study:
         study: a study file, or the name of a study that ships with the suite.
 
     Raises:
-        ablations.loading.StudyFileError: there is none, or it breaks a rule; the message says where.
+        ablations.errors.StudyFileError: there is none, or it breaks a rule; the message says where.
     """
-    from ablations.loading import find
-    from ablations.loading import load as read
     from ablations.study import Study
+    from ablations.studyfile.loading import find, read_file
 
-    return Study(read(find(str(study))))
+    return Study(read_file(find(str(study))))

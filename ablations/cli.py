@@ -20,22 +20,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ablations.units import in_words, plural, printable
+from ablations.text import in_words, plural, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ablations.analysis import StudySummary
+    from ablations.analysis.summary import StudySummary
     from ablations.costs import Measurement, Workload
-    from ablations.display import QuietProgress
+    from ablations.errors import TrackingError
     from ablations.execution.cluster import Cluster
-    from ablations.loading import StudyFile
-    from ablations.models import Model
-    from ablations.plan import Machine, Plan
+    from ablations.networks import Model
+    from ablations.planning.plan import Plan
     from ablations.runner import Executor
     from ablations.session import Ran
+    from ablations.studyfile.loading import StudyFile
+    from ablations.terminal.displays import QuietProgress
     from ablations.tracking.reader import StoredProgress
-    from ablations.tracking.schema import TrackingError
+    from ablations.trial import Machine
     from nin.presets import Input
 
 DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -53,7 +54,7 @@ app = typer.Typer(
 
 def _named(incomplete: str) -> list[str]:
     """Studies that a shell completes by their names; files it completes itself."""
-    from ablations.loading import shipped_studies
+    from ablations.studyfile.loading import shipped_studies
 
     return [file.stem for file in shipped_studies() if file.stem.startswith(incomplete)]
 
@@ -119,7 +120,7 @@ def main() -> None:
     except UserError as error:
         _fail(str(error), error.code)
     except ValueError as error:
-        from ablations.loading import StudyFileError
+        from ablations.errors import StudyFileError
 
         if not isinstance(error, StudyFileError):
             raise
@@ -145,15 +146,16 @@ def check(
     studies: Annotated[list[str] | None, typer.Argument(help="Study files or names; default: all that ship.")] = None,
 ) -> None:
     """Check study files: every key, variant and profile. Trains nothing."""
-    from ablations.loading import StudyFileError, find, load, shipped_studies
-    from ablations.plan import Machine
+    from ablations.errors import StudyFileError
+    from ablations.studyfile.loading import find, read_file, shipped_studies
+    from ablations.trial import Machine
 
     names = studies or [str(path) for path in shipped_studies()]
     machine = Machine("cpu", bf16=False, num_workers=1, description="")
     wrong = []
     for name in names:
         try:
-            study = load(find(name))
+            study = read_file(find(name))
             plans = [_plan(study, profile, machine) for profile in study.spec.profiles]
         except StudyFileError as error:
             wrong.append(str(error))
@@ -175,17 +177,18 @@ def init(
 
     The schema that editors complete and check it with is written beside it.
     """
-    from ablations.loading import find, load
-    from ablations.schema import SCHEMA_FILE, study_schema
-    from ablations.spec import NAME, readable
-    from ablations.template import TEMPLATE, copied
+    from ablations.studyfile.loading import find, read_file
+    from ablations.studyfile.schema import SCHEMA_FILE, study_schema
+    from ablations.studyfile.spec import NAME
+    from ablations.studyfile.template import TEMPLATE, copied
+    from ablations.text import readable
 
     if path.suffix not in {".yaml", ".yml"} or not NAME.fullmatch(path.stem):
         raise UserError(
             f"{readable(str(path))}: a study file is called as its study is, with .yaml behind it. A name has 1 to 64 "
             "characters of a-z, 0-9 and '_', and does not start with '_'."
         )
-    file = load(find(source) if source else TEMPLATE)
+    file = read_file(find(source) if source else TEMPLATE)
     try:
         with path.open("x", encoding="utf-8") as new:
             new.write(copied(file, path))
@@ -209,7 +212,7 @@ def schema() -> None:
 
     Its place is beside the studies, as study.schema.json.
     """
-    from ablations.schema import study_schema
+    from ablations.studyfile.schema import study_schema
 
     print(json.dumps(study_schema(), indent=1))
 
@@ -234,7 +237,7 @@ def plan(
     if as_json:
         print(json.dumps(_plan_json(planned, measured), indent=2))
         return
-    from ablations.printing import print_plan
+    from ablations.terminal.printing import print_plan
 
     print_plan(planned, machine, why, measured, _console())
 
@@ -277,12 +280,12 @@ def run(
 ) -> None:
     """Train what is missing, log it to MLflow, write the report."""
     from ablations import session
-    from ablations.display import JsonProgress
     from ablations.doctor import existing_part
+    from ablations.errors import SetupError
     from ablations.execution.dry import DryExecutor
     from ablations.execution.environment import detect
-    from ablations.execution.local import SetupError
-    from ablations.printing import headline
+    from ablations.terminal.displays import JsonProgress
+    from ablations.terminal.printing import headline
 
     started = time.monotonic()
     if quiet and json_lines:
@@ -313,7 +316,8 @@ def run(
     if not usable and existing_part(Path())[1]:
         raise UserError(f"the report cannot be written: {there} is no folder to write in. Name another with --output.")
 
-    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.errors import TrackingError
+    from ablations.tracking.layout import default_uri
     from ablations.tracking.spool import weights_folder
 
     uri = tracking_uri or default_uri()
@@ -400,11 +404,12 @@ def sync(tracking_uri: UriOption = None) -> None:
 
     Records wait where it did not answer while a study ran.
     """
+    from ablations.errors import StoreAwayError, TrackingError
+    from ablations.tracking.layout import default_uri
     from ablations.tracking.lock import hold
     from ablations.tracking.recorder import sync as sync_study
-    from ablations.tracking.schema import TrackingError, default_uri
     from ablations.tracking.spool import num_waiting, spools
-    from ablations.tracking.store import StoreAway, shown_uri
+    from ablations.tracking.store import shown_uri
 
     uri = tracking_uri or default_uri()
     waiting = spools(uri)
@@ -412,7 +417,7 @@ def sync(tracking_uri: UriOption = None) -> None:
         try:
             with hold(uri, study, profile):
                 count = sync_study(uri, study, profile)
-        except StoreAway as error:
+        except StoreAwayError as error:
             left = sum(num_waiting(uri, *each) for each in waiting)
             _fail(f"{error}; {plural(left, 'record')} still waiting for it", FAILED)
         except TrackingError as error:
@@ -437,10 +442,11 @@ def status(
 
     What is done, what runs and since when, from the tracking store.
     """
-    from ablations.display import print_progress, sign_of_life
+    from ablations.errors import TrackingError
+    from ablations.terminal.grid import print_progress, sign_of_life
+    from ablations.tracking.layout import default_uri
     from ablations.tracking.lock import held_by
     from ablations.tracking.reader import read_progress
-    from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
     if study is None:
@@ -496,7 +502,8 @@ def report(
     Several studies are reported at every profile that they are recorded at, and index.html in the folder of the reports
     leads to each. A study that cannot be read stops no other.
     """
-    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.errors import TrackingError
+    from ablations.tracking.layout import default_uri
 
     uri = tracking_uri or default_uri()
     try:
@@ -519,9 +526,10 @@ def export(
 
     And its search, where there was one, as a database for optuna-dashboard. All of it comes from the tracking store.
     """
+    from ablations.errors import TrackingError
     from ablations.export import write_export
+    from ablations.tracking.layout import default_uri
     from ablations.tracking.reader import read_study
-    from ablations.tracking.schema import TrackingError, default_uri
 
     uri = tracking_uri or default_uri()
     try:
@@ -559,7 +567,7 @@ def costs(
 
     Of presets, of networks that packages register, or of a study's variants; in closed form where there is one.
     """
-    from ablations import models
+    from ablations import networks
     from ablations.costs import Workload
     from ablations.execution.environment import detect
     from nin.presets import PRESETS
@@ -567,7 +575,7 @@ def costs(
     machine = detect()
     rows: dict[str, Workload] = {}
     for target in targets or list(PRESETS):
-        if models.is_known(target):
+        if networks.is_known(target):
             model, images = _network(target, data, size)
             rows[target] = Workload(
                 model,
@@ -580,7 +588,7 @@ def costs(
             with _priced(target, images):
                 _ = rows[target].costs
         else:
-            file = _study(target, models.names())
+            file = _study(target, networks.names())
             if data is not None or size is not None:
                 raise UserError(
                     f"--data and --size are for networks; the study {file.spec.study} says what its images are"
@@ -594,7 +602,7 @@ def costs(
     if as_json:
         print(json.dumps({name: _costs_json(each, measured.get(each.id)) for name, each in rows.items()}, indent=2))
         return
-    from ablations.printing import print_costs
+    from ablations.terminal.printing import print_costs
 
     print_costs(rows, measured, _console())
 
@@ -610,18 +618,18 @@ def summary(
 
     Output shape, params, MACs, bytes of the output.
     """
-    from ablations import models
-    from ablations.spec import nearest, shown
+    from ablations import networks
+    from ablations.text import nearest, shown
 
-    if not models.is_known(network):
-        raise UserError(f"no network {shown(network)}; {nearest(network, models.names())}")
+    if not networks.is_known(network):
+        raise UserError(f"no network {shown(network)}; {nearest(network, networks.names())}")
     model, images = _network(network, data, size)
     with _priced(network, images):
-        rows = models.layer_table(model, **images)
+        rows = networks.layer_table(model, **images)
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
-    from ablations.printing import print_layers
+    from ablations.terminal.printing import print_layers
 
     print_layers(network, images, rows, _console())
 
@@ -663,7 +671,8 @@ def ui(
 
     They are of the store of this folder, and for this machine only.
     """
-    from ablations.tracking.schema import TrackingError, default_uri
+    from ablations.errors import TrackingError
+    from ablations.tracking.layout import default_uri
     from ablations.tracking.store import shown_uri
 
     uri = tracking_uri or default_uri()
@@ -699,15 +708,15 @@ def ui(
 
 def _network(name: str, data: str | None, size: int | None) -> tuple[Model, Input]:
     """A network by its name, and the images to price it for."""
-    from ablations import models
+    from ablations import networks
     from ablations.costs import images_for
     from ablations.datasets import DATASETS
-    from ablations.registry import RegistrationError
-    from ablations.spec import nearest, shown
+    from ablations.errors import RegistrationError
+    from ablations.text import nearest, shown
     from nin.config import ConfigError
 
     try:
-        return models.configure(name, {}), images_for(name, data, size)
+        return networks.configure(name, {}), images_for(name, data, size)
     except ConfigError as error:
         raise UserError(f"{error.message}.") from error
     except RegistrationError as error:
@@ -733,14 +742,14 @@ def _priced(network: str, images: Input) -> Iterator[None]:
 
 def _study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
     """A study by its file or name; `also_known` are names of other things that stand in its place."""
-    from ablations.loading import find, load
+    from ablations.studyfile.loading import find, read_file
 
-    return load(find(name, also_known))
+    return read_file(find(name, also_known))
 
 
 def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
-    from ablations.plan import make_plan
-    from ablations.spec import SpecError
+    from ablations.errors import SpecError
+    from ablations.planning.planner import make_plan
 
     try:
         return make_plan(file.spec, profile, machine, extend=extend)
@@ -750,9 +759,9 @@ def _plan(file: StudyFile, profile: str, machine: Machine, *, extend: bool = Fal
 
 def _of_store(error: TrackingError) -> UserError:
     """What to say of a store's failure; that it is away for now is no wrong input."""
-    from ablations.tracking.store import StoreAway
+    from ablations.errors import StoreAwayError
 
-    if isinstance(error, StoreAway):
+    if isinstance(error, StoreAwayError):
         return UserError(f"{error}. Try again later, or name another store with --tracking-uri.", FAILED)
     return UserError(str(error))
 
@@ -760,7 +769,7 @@ def _of_store(error: TrackingError) -> UserError:
 def _connect(address: str) -> Cluster:
     """A Ray cluster by its address."""
     from ablations import session
-    from ablations.execution.local import SetupError
+    from ablations.errors import SetupError
 
     try:
         return session.connect(address)
@@ -799,20 +808,21 @@ def _recorded(uri: str, study: str, profile: str | None) -> tuple[str, str]:
 
 def _study_name(study: str, recorded: list[tuple[str, str]]) -> str:
     """Name of a study; a file is looked into only where `study` is its path, or no recorded name."""
-    from ablations.loading import StudyFileError, find, load
+    from ablations.errors import StudyFileError
+    from ablations.studyfile.loading import find, read_file
 
     if study.endswith((".yaml", ".yml")):
         return _study(study).spec.study
     if study not in {name for name, _ in recorded}:
         # `run` takes a file's name, too, and records under the name in it.
         with suppress(StudyFileError):
-            return load(find(study)).spec.study
+            return read_file(find(study)).spec.study
     return study
 
 
 def _may_run_elsewhere(uri: str, stored: StoredProgress) -> bool:
     """Whether another machine may run a study that none here holds."""
-    from ablations.tracking.schema import database
+    from ablations.tracking.layout import database
 
     # Whoever runs a study whose store is a file here has its lock.
     return stored.state == "RUNNING" and database(uri) is None
@@ -820,11 +830,10 @@ def _may_run_elsewhere(uri: str, stored: StoredProgress) -> bool:
 
 def _status_of_all(uri: str, profile: str | None) -> None:
     """A line for each recorded study; one that cannot be read stops no other."""
-    from ablations.display import total
+    from ablations.errors import StoreAwayError, TrackingError
+    from ablations.terminal.grid import total
     from ablations.tracking.lock import held_by
     from ablations.tracking.reader import read_progress
-    from ablations.tracking.schema import TrackingError
-    from ablations.tracking.store import StoreAway
 
     try:
         recorded = _all_recorded(uri, [], profile)
@@ -834,7 +843,7 @@ def _status_of_all(uri: str, profile: str | None) -> None:
     for name, at in recorded:
         try:
             stored = read_progress(uri, name, at)
-        except StoreAway as error:
+        except StoreAwayError as error:
             raise _of_store(error) from error
         except TrackingError as error:
             reasons.append(f"no status of {name} at profile {at}: {error}")
@@ -855,7 +864,8 @@ def _status_of_all(uri: str, profile: str | None) -> None:
 
 def _goes_on(study: str, stored: StoredProgress, at: str) -> str:
     """The command that goes on with a recorded study: of what was typed, or the recorded one where that finds no file here."""
-    from ablations.loading import StudyFileError, find
+    from ablations.errors import StudyFileError
+    from ablations.studyfile.loading import find
 
     try:
         find(study)
@@ -885,9 +895,10 @@ def _all_recorded(uri: str, studies: list[str], profile: str | None) -> list[tup
 
 def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: list[tuple[str, str]]) -> str:
     """What to say of studies, as they were typed, that are not among the recorded ones; of none, if it holds nothing."""
-    from ablations.loading import StudyFileError, find
-    from ablations.spec import nearest, shown
-    from ablations.tracking.schema import database
+    from ablations.errors import StudyFileError
+    from ablations.studyfile.loading import find
+    from ablations.text import nearest, shown
+    from ablations.tracking.layout import database
     from ablations.tracking.store import shown_uri
 
     try:
@@ -917,8 +928,8 @@ def _not_recorded(uri: str, studies: list[str], profile: str | None, recorded: l
 
 def _report_all(uri: str, wanted: list[tuple[str, str]], output: Path, *, named: bool) -> None:
     """Write the reports and, where they are several, their index; studies that cannot be read are named there."""
+    from ablations.errors import TrackingError
     from ablations.reporting.index import Unreadable, write_index
-    from ablations.tracking.schema import TrackingError
 
     summaries, unreadable = [], []
     created = _now()
@@ -966,9 +977,9 @@ def _warn_of_waiting(uri: str, study: str, profile: str) -> None:
 
 def _write(uri: str, summary: StudySummary, folder: Path, created: str) -> Path:
     """Write the report, and show it in MLflow; the page."""
+    from ablations.errors import TrackingError
     from ablations.reporting.render import description, write_report
     from ablations.tracking.publish import publish
-    from ablations.tracking.schema import TrackingError
 
     try:
         page = write_report(summary, folder, created=created)
@@ -990,8 +1001,8 @@ def _now() -> str:
 
 def _measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measurement]:
     """What was measured, by the workload's id; what could not be is warned of."""
-    from ablations.costs import MeasureError
-    from ablations.execution.local import LocalExecutor, SetupError
+    from ablations.errors import MeasureError, SetupError
+    from ablations.execution.local import LocalExecutor
 
     distinct = {workload.id: workload for workload in workloads}
     measured = {}
@@ -1028,7 +1039,7 @@ def _costs_json(workload: Workload, measured: Measurement | None) -> dict[str, A
 
 
 def _plan_json(planned: Plan, measured: Mapping[str, Measurement]) -> dict[str, Any]:
-    from ablations.resolution import resolution
+    from ablations.planning.resolution import resolution
 
     found = resolution(planned)
     return {
@@ -1056,7 +1067,7 @@ def _display(plan: Plan, machine: Machine, *, quiet: bool, json_lines: bool) -> 
     """What shows a run: a grid on a terminal with somebody before it, else lines."""
     from rich.console import Console
 
-    from ablations.display import JsonProgress, LiveProgress, PlainProgress, QuietProgress
+    from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
 
     console = _console()
     if json_lines:

@@ -1,4 +1,4 @@
-"""What an architecture costs: what it is counted and measured for, and what measuring it on a machine gave."""
+"""TODO"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter
 
 from ablations.datasets import DATASETS
-from ablations.models import Model, RegisteredModel, costs
+from ablations.networks import Model, RegisteredModel, costs
 from ablations.trial import TRAINING_VERSION, Device, Precision, TrainConfig, TrialConfig, content_hash
 from nin.architecture import layers
 from nin.complexity import Costs
@@ -36,10 +36,6 @@ def images_for(preset: str, dataset: str | None = None, size: int | None = None)
         data = DATASETS[dataset or "fashion_mnist"]
         images = Input(in_channels=data.channels, size=data.size, num_classes=data.num_classes)
     return images if size is None else Input(**{**images, "size": size})
-
-
-class MeasureError(Exception):
-    """An architecture cannot be measured here, such as for want of memory; the message is for people."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +145,8 @@ def _optimizer(train: TrainConfig) -> Optimizer:
 
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from ablations import registry
+from ablations.errors import RegistrationError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,9 +60,9 @@ class _Known(Mapping[str, Dataset]):
         """
         if name in self._own:
             return self._own[name]
-        found, package = registry.load(GROUP, name)
+        found, package = registry.find(GROUP, name)
         if not isinstance(found, Dataset) or found.read is None or not 2 <= found.num_classes <= 256:
-            raise registry.RegistrationError(
+            raise RegistrationError(
                 f"what {package} registers as {name} must be an ablations.datasets.Dataset with 2 to 256 classes and a function "
                 f"`read`; it is {found!a:.80}"
             )
@@ -160,4 +161,4 @@ def package_of(name: str) -> str | None:
         KeyError: no data set has this name.
         RegistrationError: what is registered under it cannot be used.
     """
-    return None if DATASETS[name].read is None else registry.load(GROUP, name)[1]
+    return None if DATASETS[name].read is None else registry.find(GROUP, name)[1]

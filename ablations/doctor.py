@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ablations import models, registry
+from ablations import networks, registry
 from ablations.datasets import DATASETS, package_of
+from ablations.errors import RegistrationError
 from ablations.execution.environment import detect, provenance, torch_problem
-from ablations.units import plural
+from ablations.text import plural
 from nin.config import ConfigError
 from nin.presets import PRESETS
 
@@ -42,7 +43,7 @@ def examine(data_dir: Path, tracking_uri: str | None, output: Path) -> Iterator[
     yield from _software()
     yield _device()
     yield from (_data(name, data_dir) for name in DATASETS)
-    yield from map(_network, registry.names(models.GROUP))
+    yield from map(_network, registry.names(networks.GROUP))
     yield from (_folder(what, folder) for what, folder in (("reports", output), ("checkpoints", Path(".ablations"))))
     yield from _store(tracking_uri)
 
@@ -75,7 +76,7 @@ def _device() -> Finding:
 def _data(name: str, data_dir: Path) -> Finding:
     try:
         dataset = DATASETS[name]
-    except registry.RegistrationError as error:
+    except RegistrationError as error:
         return Finding("warning", f"data set {name}: {error}", "Mend the package, or uninstall it.")
     if dataset.read is not None:
         return Finding("ok", f"data set {name}: of {package_of(name)}")
@@ -105,10 +106,10 @@ def _network(name: str) -> Finding:
             "Register yours under another name.",
         )
     try:
-        models.dial_names(name)
+        networks.dial_names(name)
     except ConfigError as error:
         return Finding("warning", f"network {name}: {error.message}", "Mend the package, or uninstall it.")
-    return Finding("ok", f"network {name}: of {registry.load(models.GROUP, name)[1]}")
+    return Finding("ok", f"network {name}: of {registry.find(networks.GROUP, name)[1]}")
 
 
 def existing_part(folder: Path) -> tuple[Path, bool]:
@@ -135,8 +136,9 @@ def _folder(what: str, folder: Path) -> Finding:
 
 def _store(given: str | None) -> Iterator[Finding]:
     try:
+        from ablations.errors import TrackingError
+        from ablations.tracking.layout import default_uri
         from ablations.tracking.reader import recorded_studies
-        from ablations.tracking.schema import TrackingError, default_uri
         from ablations.tracking.store import shown_uri
     except ImportError as error:
         yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")

@@ -8,8 +8,8 @@ from pathlib import Path
 from pandas import DataFrame
 from pandas.api.types import infer_dtype
 
-from ablations.analysis import RecordedTrial
-from ablations.plan import Plan
+from ablations.planning.plan import Plan
+from ablations.trial import RecordedTrial
 
 
 def trials_frame(trials: Iterable[RecordedTrial]) -> DataFrame:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal, Protocol
 
-from ablations.plan import Plan
+from ablations.planning.plan import Plan
 from ablations.trial import EpochRecord, Phase, TrialResult
 
 Mark = Literal["waiting", "running", "paused", "finished", "pruned", "diverged", "failed"]

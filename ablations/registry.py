@@ -1,7 +1,4 @@
-"""What installed packages add to the suite: networks and data sets, by the names that their entry points have.
-
-Nothing of a package is imported before a study names it, and nothing that is not registered ever is.
-"""
+"""TODO"""
 
 from __future__ import annotations
 
@@ -9,17 +6,17 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
+from ablations.errors import RegistrationError
+
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
 
 Group = Literal["ablations.models", "ablations.datasets"]
 """Of entry points: networks, which are `nin.model.Network`s, and data sets, which are `ablations.datasets.Dataset`s."""
 
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
-
-
-class RegistrationError(ValueError):
-    """What a package registers cannot be used; the message is for people."""
 
 
 def names(group: Group) -> tuple[str, ...]:
@@ -28,7 +25,7 @@ def names(group: Group) -> tuple[str, ...]:
 
 
 @cache
-def load(group: Group, name: str) -> tuple[object, str]:
+def find(group: Group, name: str) -> tuple[object, str]:
     """What is registered under a name, and the package that it is of, such as "my-networks 1.0".
 
     Raises:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
-from ablations.costs import MeasureError, Measurement, Workload
-from ablations.plan import Plan
+from ablations.costs import Measurement, Workload
+from ablations.errors import MeasureError
+from ablations.planning.plan import Plan
+from ablations.text import plural
 from ablations.trial import MAX_ATTEMPTS, MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
-from ablations.units import plural
 
 WAIT_SECONDS = 0.5
 """Longest sleep of the loop, so that an interrupt and the budget are noticed."""

@@ -15,10 +15,12 @@ from ablations.runner import Display, Executor, Outcome, Runner
 from nin.config import ConfigError
 
 if TYPE_CHECKING:
-    from ablations.analysis import StudySummary
-    from ablations.execution.cluster import Cluster, ClusterExecutor
+    from ablations.analysis.summary import StudySummary
+    from ablations.execution.cluster import Cluster
+    from ablations.execution.cluster_executor import ClusterExecutor
     from ablations.execution.local import LocalExecutor
-    from ablations.plan import Machine, Plan
+    from ablations.planning.plan import Plan
+    from ablations.trial import Machine
 
 CHECKPOINTS = Path(".ablations") / "checkpoints"
 """Folder of the trials' states; in the current one, so that the same command there finds them."""
@@ -149,7 +151,7 @@ def connect(address: str) -> Cluster:
     Raises:
         SetupError: Ray is not installed, there is no such cluster, or its nodes cannot run the suite.
     """
-    from ablations.execution.local import SetupError
+    from ablations.errors import SetupError
 
     if address == "local":
         # Ray reads it once, when it is imported, and then listens on loopback only.
@@ -177,13 +179,13 @@ def cluster_executor(cluster: Cluster, data_dir: Path, display: Watched) -> Clus
     Raises:
         SetupError: checkpoints cannot be kept.
     """
-    from ablations.execution.cluster import ClusterExecutor
+    from ablations.execution.cluster_executor import ClusterExecutor
 
     return ClusterExecutor(cluster, data_dir, _checkpoints(), display.warn)
 
 
 def _checkpoints() -> Path:
-    from ablations.execution.local import SetupError
+    from ablations.errors import SetupError
 
     try:
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
@@ -201,10 +203,11 @@ def look(tracking_uri: str, study: str, profile: str) -> StudySummary:
         TrackingError: the store cannot be used, or does not hold the study, or a network whose dials were tuned is of a package
             that is not installed here.
     """
-    from ablations.analysis import gave_verdicts, summarize
+    from ablations.analysis.looks import gave_verdicts
+    from ablations.analysis.summarize import summarize
+    from ablations.errors import TrackingError
     from ablations.tracking.reader import read_study
     from ablations.tracking.recorder import record_looks
-    from ablations.tracking.schema import TrackingError
 
     stored = read_study(tracking_uri, study, profile)
     try:

@@ -9,13 +9,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablations.loading import StudyFile
+from ablations.studyfile.loading import StudyFile
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from ablations.analysis import StudySummary
-    from ablations.plan import Plan
+    from ablations.analysis.summary import StudySummary
+    from ablations.planning.plan import Plan
     from ablations.session import Ran
 
 
@@ -47,11 +47,11 @@ class Study:
             extend: for the second of two planned looks.
 
         Raises:
-            ablations.loading.StudyFileError: it cannot be done; the message says what stands where.
+            ablations.errors.StudyFileError: it cannot be done; the message says what stands where.
         """
+        from ablations.errors import SpecError
         from ablations.execution.environment import detect
-        from ablations.plan import make_plan
-        from ablations.spec import SpecError
+        from ablations.planning.planner import make_plan
 
         try:
             return make_plan(self.file.spec, profile, detect(), extend=extend)
@@ -85,9 +85,9 @@ class Study:
             How it ended, and the summary with its verdicts, which is recorded as a look.
 
         Raises:
-            ablations.loading.StudyFileError: it cannot be done; the message says what stands where.
-            ablations.tracking.schema.TrackingError: the store cannot be used, or another process runs the study.
-            ablations.execution.local.SetupError: data or device is missing.
+            ablations.errors.StudyFileError: it cannot be done; the message says what stands where.
+            ablations.errors.TrackingError: the store cannot be used, or another process runs the study.
+            ablations.errors.SetupError: data or device is missing.
             OSError: a disk is full.
             KeyboardInterrupt: it was interrupted; what is done is kept.
         """
@@ -95,9 +95,9 @@ class Study:
         from rich.console import Console
 
         from ablations import session
-        from ablations.display import PlainProgress
         from ablations.execution.environment import detect
-        from ablations.tracking.schema import default_uri
+        from ablations.terminal.displays import PlainProgress
+        from ablations.tracking.layout import default_uri
 
         machine, plan = detect(), self.plan(profile, extend=extend)
         # Lines, in a notebook too.
@@ -128,10 +128,10 @@ class Study:
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
         Raises:
-            ablations.tracking.schema.TrackingError: the store cannot be used, or does not hold the study.
+            ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
         """
         from ablations.session import look
-        from ablations.tracking.schema import default_uri
+        from ablations.tracking.layout import default_uri
 
         return look(tracking_uri or default_uri(), self.name, profile)
 
@@ -145,10 +145,10 @@ class Study:
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
         Raises:
-            ablations.tracking.schema.TrackingError: the store cannot be used, or does not hold the study.
+            ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
         """
         from ablations.export import trials_frame
+        from ablations.tracking.layout import default_uri
         from ablations.tracking.reader import read_study
-        from ablations.tracking.schema import default_uri
 
         return trials_frame(read_study(tracking_uri or default_uri(), self.name, profile).trials)

@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ablations.models import Model, RegisteredModel
+from ablations.networks import Model, RegisteredModel
 
 TRAINING_VERSION = 1
 """Raised when a change to the trainer or the data pipeline changes results: old results then no longer match."""
@@ -304,3 +304,33 @@ def derive(*parts: str | int) -> int:
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a plan needs to know of the machine it will run on."""
+
+    device: Device
+    bf16: bool
+    """Whether it computes in bf16 natively."""
+    num_workers: int
+    """Trials trained side by side."""
+    description: str
+
+
+@dataclass(frozen=True)
+class RecordedTrial:
+    """A trial as the tracking store has it: its labels, how it ended, and the run that holds it."""
+
+    run_id: str
+    variant: str
+    variant_key: str
+    phase: Phase
+    seed: int
+    number: int | None
+    hyperparameters: dict[str, Any]
+    result: TrialResult
+    session: str | None = None
+    """Which run of the study trained it."""
+    count: int = 1
+    """How many draws of the search it answers; draws of whole numbers or choices can coincide."""

@@ -16,10 +16,15 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from ablations.analysis import RecordedTrial
-from ablations.plan import SEARCH_SEED, Plan
-from ablations.spec import CategoricalDistribution, Distribution, FloatDistribution, IntDistribution, active
-from ablations.trial import EpochRecord, Order, TrialResult, TrialSpec, derive
+from ablations.planning.plan import SEARCH_SEED, Plan
+from ablations.studyfile.distributions import (
+    CategoricalDistribution,
+    Distribution,
+    FloatDistribution,
+    IntDistribution,
+    active,
+)
+from ablations.trial import EpochRecord, Order, RecordedTrial, TrialResult, TrialSpec, derive
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 

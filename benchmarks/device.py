@@ -21,11 +21,12 @@ from pathlib import Path
 
 import torch
 
-from ablations.costs import MeasureError, Workload
+from ablations.costs import Workload
+from ablations.errors import MeasureError
 from ablations.execution.environment import detect, num_cores, processor
 from ablations.execution.local import LocalExecutor
+from ablations.text import mebibytes
 from ablations.trial import Device, Precision
-from ablations.units import mebibytes
 from benchmarks.matrix import matrix_flops_per_second, training_flops
 from nin.presets import INPUTS, PRESETS
 

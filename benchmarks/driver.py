@@ -52,8 +52,9 @@ def _in_a_process(step: str, num_trials: int, folder: Path) -> dict[str, Any]:
 
 def made_up_plan(num_trials: int, num_variants: int = NUM_VARIANTS, sampler: str = "qmc") -> Any:
     """A study of so many trials, half of them tuning, that the real planner has made."""
-    from ablations.plan import Machine, make_plan
-    from ablations.spec import StudySpec
+    from ablations.planning.planner import make_plan
+    from ablations.studyfile.spec import StudySpec
+    from ablations.trial import Machine
 
     per_variant = num_trials // num_variants
     num_tune = per_variant // 2
@@ -106,7 +107,7 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
 
 
 def _report(num_trials: int, folder: Path) -> dict[str, Any]:
-    from ablations.analysis import summarize
+    from ablations.analysis.summarize import summarize
     from ablations.reporting.render import write_report
     from ablations.tracking.reader import read_study
 

@@ -89,7 +89,7 @@ def _folder(path: Path, database: Path | None) -> Path:
 def _drive(log: Path, arguments: list[str]) -> None:
     """The real command, which also writes down each epoch that it is told of."""
     from ablations import cli
-    from ablations.display import PlainProgress
+    from ablations.terminal.displays import PlainProgress
 
     def epoch(self: PlainProgress, spec: Any, record: Any) -> None:
         with log.open("a") as file:
@@ -181,17 +181,17 @@ def _trials(folder: Path) -> dict[str, Any]:
     """All that MLflow has of each trial that must not depend on kills, one item a run."""
     from mlflow import MlflowClient
 
-    from ablations.tracking import schema
+    from ablations.tracking import layout
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     found: dict[str, Any] = {}
     for experiment in client.search_experiments():
-        for run in schema.all_pages(client.search_runs, [experiment.experiment_id]):
+        for run in layout.all_pages(client.search_runs, [experiment.experiment_id]):
             tags = run.data.tags
-            trial_id = tags.get(schema.TRIAL_ID, "study")
+            trial_id = tags.get(layout.TRIAL_ID, "study")
             losses = client.get_metric_history(run.info.run_id, "train_loss")
             curve = [(point.step, point.value) for point in losses]
-            values = [run.info.status, run.data.metrics.get("test_accuracy_percent"), tags.get(schema.STATUS), curve]
+            values = [run.info.status, run.data.metrics.get("test_accuracy_percent"), tags.get(layout.STATUS), curve]
             found.setdefault(trial_id, []).append(values)
     return found
 

@@ -36,7 +36,8 @@ import torch
 from ablations.costs import Workload
 from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, num_cores, processor
-from ablations.execution.local import LocalExecutor, work
+from ablations.execution.local import LocalExecutor
+from ablations.execution.worker import work
 from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
 from benchmarks.matrix import matrix_flops_per_second, training_flops
 from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, NETWORKS, PEERS

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ablations.datasets import DATASETS
-from ablations.schema import study_schema
+from ablations.studyfile.schema import study_schema
 from nin.complexity import costs
 from nin.presets import INPUTS, PRESETS
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
 
 @pytest.fixture(autouse=True)
@@ -19,10 +20,10 @@ def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: its migrations take seconds, a copy of it none."""
-    from ablations.tracking import schema  # sets MLflow's environment before its import
+    from ablations.tracking import layout
 
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    schema.MlflowClient(f"sqlite:///{path}").search_experiments()
+    layout.MlflowClient(f"sqlite:///{path}").search_experiments()
     return path
 
 
@@ -42,13 +43,13 @@ def new_store(migrated_database: Path, tmp_path: Path) -> Callable[[], str]:
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder of installed packages, for one test; `packages.py` installs into it."""
-    from ablations import models, registry
+    from ablations import networks, registry
 
     folder = tmp_path / "site"
     folder.mkdir()
     monkeypatch.syspath_prepend(str(folder))
     # What is installed is looked up once a process.
-    remembered = (registry._entry_points, registry.load, models._registered, models._counted)
+    remembered = (registry._entry_points, registry.find, networks._registered, networks._counted)
     for each in remembered:
         each.cache_clear()
     yield folder
@@ -66,8 +67,7 @@ def two_nodes() -> Iterator[Any]:
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        root = Path(__file__).parents[1]
-        patch.setenv("PYTHONPATH", f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
+        patch.setenv("PYTHONPATH", f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}")
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("CUDA_VISIBLE_DEVICES", "")
         cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ablations.execution.environment import memory_error
+from ablations.execution.memory import memory_error
 
 NUM_WARM_UPS = 3
 """Steps before the recording, in which libraries allocate and choose what they need."""

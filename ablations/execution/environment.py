@@ -1,8 +1,7 @@
-"""What this machine is and what runs on it, found without importing torch, which only `torch_problem` does."""
+"""TODO"""
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import importlib.metadata
 import os
@@ -12,25 +11,18 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from ablations.plan import Machine
-from ablations.trial import Device
+from ablations.trial import Device, Machine
 
 _CAPABILITY_MAJOR = 75
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR of CUDA's driver interface."""
+
+
 _AMPERE = 8
 """First compute capability whose matrix units take bf16."""
+
+
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of glibc's `mallopt`: free bytes at the heap's end that it keeps, and how many blocks it may map singly."""
-_NO_MEMORY = (
-    "allocate memory",
-    "out of memory",
-    "bad_alloc",
-    "ALLOC_FAILED",
-    # cuBLAS makes itself ready at the first product, and cuDNN tries kernels until one's workspace fits: neither says why not.
-    "CUBLAS_STATUS_NOT_INITIALIZED",
-    "unable to find an engine to execute",
-)
-"""What libraries say that have no exception of their own for it."""
 
 
 def detect() -> Machine:
@@ -67,19 +59,6 @@ def torch_problem(device: Device) -> tuple[str, str] | None:
     return None
 
 
-def memory_error(error: BaseException) -> BaseException | None:
-    """The exception that says that memory was short: this one, or one that it came from; None where none does.
-
-    One that is raised while a step is recorded on a CUDA device is followed by another, which says that the recording failed.
-    """
-    found: BaseException | None = error
-    while found is not None:
-        if isinstance(found, MemoryError) or any(words in str(found) for words in _NO_MEMORY):
-            return found
-        found = found.__cause__ or found.__context__
-    return None
-
-
 def num_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -113,24 +92,6 @@ def _cpu_has_bf16() -> bool:
         return False
     flags = next((line for line in text.splitlines() if line.startswith(("flags", "Features"))), "").split()
     return bool({"avx512_bf16", "amx_bf16", "bf16"} & set(flags))
-
-
-def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, where its C library is glibc.
-
-    Activations are large, and glibc gives each back to the kernel at once; the next step then pays for fresh pages, which
-    the kernel clears: a tenth to a sixth of a step's processor time.
-    """
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
-        libc = ctypes.CDLL(None)
-        libc.mallopt(_M_MMAP_MAX, 0)
-        libc.mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-
-
-def give_back_memory() -> None:
-    """Give the kernel back what `keep_freed_memory` has kept, between trials: another process may need it meanwhile."""
-    with contextlib.suppress(OSError, AttributeError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def provenance() -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""What an architecture takes of this machine: memory, training speed and prediction latency, measured.
-
-Shapes: B images a batch, C channels, S side, K classes. images BCSS, labels B, logits BK.
-"""
+"""TODO"""
 
 from __future__ import annotations
 
@@ -19,12 +16,14 @@ from torch.profiler import ProfilerActivity, profile
 from ablations.costs import Measurement, Workload
 from ablations.execution.environment import processor
 from ablations.execution.probe import train_for_a_moment
-from ablations.execution.train import autocast, make_optimizer
-from ablations.network import build
-from ablations.trial import Precision, TrainConfig
+from ablations.execution.recipe import autocast, make_optimizer, recipe
+from ablations.torch_networks import build
+from ablations.trial import Precision
 from nin.memory import Optimizer
 
 NUM_WARM_UPS = 2
+
+
 MIN_RUNS = 3
 """Timed runs at least, however long they take."""
 
@@ -110,18 +109,6 @@ class Run:
     def storage_bytes(self) -> dict[int, int]:
         """Size of each storage of parameters and buffers, by its address."""
         return _storage_bytes([*self.model.parameters(), *self.model.buffers()])
-
-
-def recipe(precision: Precision, optimizer: Optimizer, batch_size: int = 1) -> TrainConfig:
-    """Trains as trials do, at a rate at which weights stay what they are: their values must not become infinite."""
-    return TrainConfig(
-        epochs=1,
-        batch_size=batch_size,
-        optimizer="adamw" if optimizer == "adamw" else "sgd",
-        lr=1e-9,
-        momentum=0.9 if optimizer == "sgd_momentum" else 0.0,
-        precision=precision,
-    )
 
 
 def saved_bytes(run: Run, images: torch.Tensor) -> int:

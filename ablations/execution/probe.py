@@ -71,10 +71,10 @@ def train_for_a_moment(workload: Workload, wait: Callable[[], None], seconds: fl
 def _rate(workload: Workload, wait: Callable[[], None], seconds: float) -> float:
     import torch
 
-    from ablations.execution.data import Split
-    from ablations.execution.measure import recipe
-    from ablations.execution.train import make_optimizer, make_step
-    from ablations.network import build
+    from ablations.execution.recipe import make_optimizer, recipe
+    from ablations.execution.splits import Split
+    from ablations.execution.train import make_step
+    from ablations.torch_networks import build
 
     device = torch.device(workload.device)
     batch_size, channels, size = workload.batch_size, workload.in_channels, workload.size

@@ -1,18 +1,10 @@
-"""One trial, from its spec to its result: yields a record an epoch and opens no database.
-
-Shapes: B images a batch, C channels, S side, K classes. images BCSS, logits BK.
-"""
+"""TODO"""
 
 from __future__ import annotations
 
-import hashlib
-import io
 import math
 import time
-import warnings
 from collections.abc import Callable, Generator, Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,40 +15,34 @@ from torch import nn
 
 from ablations.datasets import DATASETS
 from ablations.execution.capture import CapturedStep
-from ablations.execution.data import DataSource, Split, resize, resize_in_two_passes
-from ablations.network import build
+from ablations.execution.checkpoints import TrialState, keep_weights, restore, save
+from ablations.execution.data import DataSource
+from ablations.execution.recipe import autocast, learning_rate, make_optimizer, set_learning_rate
+from ablations.execution.splits import Split, resize, resize_in_two_passes
+from ablations.torch_networks import build
 from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
 from nin.model import initialize
 
 CHECKPOINT_SECONDS = 5.0
 """A checkpoint is written at the first end of an epoch this long after the last one."""
 
+
 ONSET_FRACTION = 2.0 / math.log(10)
 """Learning has begun once the smoothed loss is under this share of a guess's loss: 2.0 nats for ten classes."""
+
+
 ONSET_SMOOTHING = 0.9
 
 
 EVALUATION_PIXELS = {"cpu": 1024 * 28 * 28, "cuda": 4 * 1024 * 28 * 28}
 """Of a batch that is evaluated, about; on CUDA several trials may evaluate theirs side by side on one device."""
 
+
 Step = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
 """Trains on the images at these places of the split: the batch's loss and how many were right, both on the device.
 
 What it returns is good until the next step.
 """
-
-
-@dataclass
-class _State:
-    """What a trial carries from epoch to epoch, and a checkpoint holds."""
-
-    model: nn.Module
-    optimizer: torch.optim.Optimizer
-    epochs: list[EpochRecord]
-    accumulated_parts: int = 1
-    """Parts that each batch is split into, or was before the trial was paused."""
-    smoothed_loss: float | None = None
-    onset_step: int | None = None
 
 
 def run_trial(
@@ -92,7 +78,7 @@ def run_trial(
     training, validation = _to_device(data.train, device), _to_device(data.validation, device)
 
     state = _at_the_start(spec, size, device)
-    if checkpoint is not None and checkpoint.exists() and not _restore(state, checkpoint, spec):
+    if checkpoint is not None and checkpoint.exists() and not restore(state, checkpoint, spec):
         # What there was of it may be half restored.
         state = _at_the_start(spec, size, device)
     model, parts = state.model, state.accumulated_parts
@@ -110,7 +96,7 @@ def run_trial(
             return TrialResult(spec.id, "pruned", epochs, message=why, accumulated_parts=parts)
         late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
         if checkpoint is not None and (order == "pause" or late):
-            _save(state, checkpoint, spec)
+            save(state, checkpoint, spec)
             saved_at = time.monotonic()
         if order == "pause":
             return None
@@ -126,11 +112,11 @@ def run_trial(
             "test_labels": split.labels.cpu().numpy().astype(np.uint8).tobytes(),
         }
         if weights is not None:
-            _keep_weights(model, weights, spec)
+            keep_weights(model, weights, spec)
     return TrialResult(spec.id, "finished", tuple(state.epochs), **test, accumulated_parts=parts)
 
 
-def _at_the_start(spec: TrialSpec, size: int, device: torch.device) -> _State:
+def _at_the_start(spec: TrialSpec, size: int, device: torch.device) -> TrialState:
     """A trial that has not trained yet."""
     dataset, train = DATASETS[spec.config.data.name], spec.config.train
     weights_seed = derive(spec.phase, spec.seed, "weights")
@@ -139,11 +125,11 @@ def _at_the_start(spec: TrialSpec, size: int, device: torch.device) -> _State:
     model = build(spec.config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
     initialize(model, train.init, seed=weights_seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return _State(model, make_optimizer(model, train), [], spec.accumulated_parts)
+    return TrialState(model, make_optimizer(model, train), [], spec.accumulated_parts)
 
 
 def _next_epoch(
-    state: _State, step: Step, training: Split, validation: Split, spec: TrialSpec, size: int
+    state: TrialState, step: Step, training: Split, validation: Split, spec: TrialSpec, size: int
 ) -> str | None:
     """Train and validate once, and append the record; where the loss was not finite there is none, but a message."""
     train, dataset = spec.config.train, DATASETS[spec.config.data.name]
@@ -178,7 +164,7 @@ def _next_epoch(
 
 
 def _train_epoch(
-    state: _State, step: Step, split: Split, spec: TrialSpec, epoch: int, num_batches: int
+    state: TrialState, step: Step, split: Split, spec: TrialSpec, epoch: int, num_batches: int
 ) -> tuple[np.ndarray, float]:
     """One pass over the training images: loss of each step, shape (num_batches,), and accuracy in percent.
 
@@ -285,63 +271,6 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig, part
     return loss_sum.item() / len(split), torch.cat(correct).cpu().numpy()
 
 
-def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
-    """Learning rate of a step.
-
-    Args:
-        train: the recipe.
-        step: from 0.
-        steps_per_epoch: optimizer steps in an epoch.
-
-    Returns:
-        Linear from near zero to `train.lr` over the warm-up, then constant, or half a cosine down towards zero.
-
-    Source:
-        Loshchilov and Hutter (2017) for the cosine, without restarts.
-    """
-    warmup = train.warmup_epochs * steps_per_epoch
-    if step < warmup:
-        return train.lr * (step + 1) / (warmup + 1)
-    if train.schedule == "constant":
-        return train.lr
-    total = train.epochs * steps_per_epoch
-    return train.lr * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(1.0, total - warmup)))
-
-
-def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """The recipe's optimizer; on a CUDA device one whose steps a graph can hold, its learning rate there, too."""
-    device = next(model.parameters()).device
-    on_cuda = device.type == "cuda"
-    rate = torch.tensor(train.lr, device=device) if on_cuda else train.lr
-    if train.optimizer == "adamw":
-        return torch.optim.AdamW(
-            model.parameters(), lr=rate, weight_decay=train.weight_decay, fused=True, capturable=on_cuda
-        )
-    return torch.optim.SGD(
-        model.parameters(),
-        lr=rate,
-        momentum=train.momentum,
-        # Without momentum Nesterov's step is the plain one; torch refuses to be asked for it.
-        nesterov=train.nesterov and train.momentum > 0,
-        weight_decay=train.weight_decay,
-        fused=True,
-    )
-
-
-def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """The recipe's precision, for a `with` statement."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give the optimizer the rate of its next step; where it is a tensor, a captured step reads it from there."""
-    for group in optimizer.param_groups:
-        if isinstance(group["lr"], torch.Tensor):
-            group["lr"].fill_(rate)
-        else:
-            group["lr"] = rate
-
-
 def _to_device(split: Split, device: torch.device) -> Split:
     rows = None if split.rows is None else split.rows.to(device)
     return Split(split.images, split.labels.to(device), rows)
@@ -366,7 +295,7 @@ def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
             yield start, stop
 
 
-def _watch_onset(state: _State, losses: np.ndarray, steps_before: int, num_classes: int) -> None:
+def _watch_onset(state: TrialState, losses: np.ndarray, steps_before: int, num_classes: int) -> None:
     threshold = ONSET_FRACTION * math.log(num_classes)
     # Plain numbers: a checkpoint is read with `weights_only`, which refuses NumPy's.
     for step, loss in enumerate(losses.tolist(), start=steps_before + 1):
@@ -380,88 +309,3 @@ def _num_dead_classes(labels: np.ndarray, correct: np.ndarray) -> int:
     present = np.bincount(labels) > 0
     right = np.bincount(labels[correct], minlength=len(present)) > 0
     return int((present & ~right).sum())
-
-
-class CheckpointWarning(UserWarning):
-    """A checkpoint could not be written, or not be used; its trial goes on."""
-
-
-def _save(state: _State, path: Path, spec: TrialSpec) -> None:
-    values = {
-        "trial_id": spec.id,
-        "model": state.model.state_dict(),
-        "optimizer": state.optimizer.state_dict(),
-        "epochs": [asdict(record) for record in state.epochs],
-        "accumulated_parts": state.accumulated_parts,
-        "smoothed_loss": state.smoothed_loss,
-        "onset_step": state.onset_step,
-    }
-    buffer = io.BytesIO()
-    torch.save(values, buffer)
-    content = buffer.getvalue()
-    part = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A kill while writing leaves the last whole checkpoint.
-        part.write_bytes(hashlib.sha256(content).digest() + content)
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        warnings.warn(
-            f"no checkpoint of {spec.variant}, seed {spec.seed}, at epoch {len(state.epochs)}: {path}: {error.strerror}; "
-            f"it trains on, and would go on from an earlier epoch after an interruption",
-            CheckpointWarning,
-            stacklevel=2,
-        )
-
-
-def _keep_weights(model: nn.Module, path: Path, spec: TrialSpec) -> None:
-    part = path.with_suffix(".part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(model.state_dict(), part)
-        part.replace(path)
-    # torch says of a full disk that its own file is not as it should be.
-    except (OSError, RuntimeError) as error:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)
-        warnings.warn(
-            f"the weights of {spec.variant}, seed {spec.seed}, cannot be kept in {path}: {error}",
-            CheckpointWarning,
-            stacklevel=2,
-        )
-
-
-def _restore(state: _State, path: Path, spec: TrialSpec) -> bool:
-    """Go on from a checkpoint; whether it could be used. One that could not is removed."""
-    try:
-        whole = path.read_bytes()
-        # torch checks no sums: it would take a flipped bit for a weight.
-        if hashlib.sha256(whole[32:]).digest() != whole[:32]:
-            raise ValueError("its checksum is not that of its content")
-        values: dict[str, Any] = torch.load(io.BytesIO(whole[32:]), map_location="cpu", weights_only=True)
-        if values["trial_id"] != spec.id:
-            raise ValueError(f"it is of trial {values['trial_id']}")
-        state.model.load_state_dict(values["model"])
-        # A learning rate is set anew each step; where it is a tensor, it stays the one on the device.
-        for group, own in zip(values["optimizer"]["param_groups"], state.optimizer.param_groups, strict=True):
-            group["lr"] = own["lr"]
-        state.optimizer.load_state_dict(values["optimizer"])
-        state.epochs = [EpochRecord(**record) for record in values["epochs"]]
-        # One that was paused in parts did not fit whole.
-        state.accumulated_parts = max(state.accumulated_parts, values["accumulated_parts"])
-        state.smoothed_loss, state.onset_step = values["smoothed_loss"], values["onset_step"]
-    except (MemoryError, torch.OutOfMemoryError):
-        raise  # says nothing of the checkpoint
-    # What damage raises depends on where it is, and what another version wrote, or another version of a registered network, on
-    # what it was. Only time is lost: a trial that starts anew comes to the same result.
-    except Exception as error:  # noqa: BLE001
-        warnings.warn(
-            f"the checkpoint {path} is damaged, or another version's ({' '.join(str(error).split())[:200]}); its trial starts anew: "
-            f"{spec.variant}, seed {spec.seed}",
-            CheckpointWarning,
-            stacklevel=2,
-        )
-        path.unlink(missing_ok=True)
-        return False
-    return True

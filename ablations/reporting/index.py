@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ablations.analysis import StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.reporting import prose, words
 from ablations.reporting.pages import html_page, markdown_page, replace_file
 

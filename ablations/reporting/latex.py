@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from ablations.analysis import StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.reporting import prose, words
 from ablations.reporting.tables import contrast_details, cost_table, main_table
 

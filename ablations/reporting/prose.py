@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ablations.analysis import AACheck, Contrast, StudySummary
+from ablations.analysis.summary import AACheck, Contrast, StudySummary
 from ablations.reporting import words
-from ablations.spec import CategoricalDistribution, Distribution, where_clause
-from ablations.stats import MIN_PAIRS_TO_LOOK, require_margin
-from ablations.verdicts import Verdict
+from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
+from ablations.stats.judgement import Verdict
+from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
 
 
 def answer(summary: StudySummary) -> str:

@@ -13,15 +13,16 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-from ablations.analysis import StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.reporting import prose, words
+from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.pages import escaped_markdown, html_page, markdown_page, replace_file
-from ablations.reporting.summary import SCHEMA_FILE, summary_json
+from ablations.reporting.summary_json import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
-from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
+from ablations.reporting.tables import contrast_details, cost_table, main_table
 from ablations.reporting.theme import drawing
 
 PNG_DPI = 160

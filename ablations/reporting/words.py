@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from ablations.analysis import Contrast, StudySummary, VariantSummary
-from ablations.stats import Interval
-from ablations.units import plural as plural
-from ablations.verdicts import Verdict
+from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
+from ablations.stats.intervals import Interval
+from ablations.stats.judgement import Verdict
+from ablations.text import plural as plural
 
 MINUS = "\N{MINUS SIGN}"
 DASH = "\N{EM DASH}"

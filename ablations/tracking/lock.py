@@ -13,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from ablations.tracking.schema import TrackingError
+from ablations.errors import TrackingError
 from ablations.tracking.store import shown_uri, state_folder
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag
 
-from ablations.analysis import Contrast, StudySummary, VariantSummary
-from ablations.models import dials
-from ablations.stats import identical, paired_interval
-from ablations.tracking import schema
-from ablations.tracking.store import store_errors
+from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
+from ablations.networks import dials
+from ablations.stats.intervals import identical, paired_interval
+from ablations.text import plural
+from ablations.tracking import layout
+from ablations.tracking.database import store_errors
 from ablations.trial import content_hash
-from ablations.units import plural
 
 REPORT_FOLDER = "report"
 """Of the study's run, for the report's files."""
@@ -53,12 +53,12 @@ def publish(tracking_uri: str, summary: StudySummary, description: str, report: 
         parent = client.get_run(summary.provenance["parent_run_id"])
         _keep_report(client, parent.info.run_id, parent.info.artifact_uri, report)
         _write_rows(client, parent.info.run_id, parent.info.experiment_id, summary)
-        client.set_tag(parent.info.run_id, schema.DESCRIPTION, description)
+        client.set_tag(parent.info.run_id, layout.DESCRIPTION, description)
 
 
 def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: Path) -> None:
     files = [path for pattern in _REPORT_FILES for path in sorted(report.glob(pattern))]
-    folder = schema.artifact_folder(artifact_uri)
+    folder = layout.artifact_folder(artifact_uri)
     if folder is not None:
         # Figures of an earlier report may be no part of this one.
         shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
@@ -72,7 +72,7 @@ def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: P
 
 
 def _write_rows(client: MlflowClient, parent_run_id: str, experiment_id: str, summary: StudySummary) -> None:
-    found = schema.all_pages(client.search_runs, [experiment_id], f"tags.`{schema.KIND}` = 'variant'")
+    found = layout.all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'variant'")
     before = {run.data.tags.get(_ROW_ID): run.info.run_id for run in found}
     contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
     kept = set()
@@ -85,7 +85,7 @@ def _write_rows(client: MlflowClient, parent_run_id: str, experiment_id: str, su
             kept.add(before[row_id])
             continue
         name = f"{variant.name}, mean of {plural(len(_learned(variant)), 'seed')}"
-        run = client.create_run(experiment_id, tags={schema.PARENT: parent_run_id, **tags}, run_name=name)
+        run = client.create_run(experiment_id, tags={layout.PARENT: parent_run_id, **tags}, run_name=name)
         client.log_batch(
             run.info.run_id,
             metrics=[Metric(key, value, run.info.start_time, 0) for key, value in metrics.items()],
@@ -104,13 +104,13 @@ def _row(
 ) -> tuple[dict[str, str], dict[str, str], dict[str, float]]:
     """Tags, params and metrics of a variant's run."""
     tags = {
-        schema.KIND: "variant",
-        schema.STUDY: summary.study,
-        schema.PROFILE: summary.profile,
-        schema.VARIANT: variant.name,
-        schema.PHASE: "summary",
-        **({schema.FAMILY: variant.family} if variant.family else {}),
-        **({schema.DESCRIPTION: contrast.sentence} if contrast else {}),
+        layout.KIND: "variant",
+        layout.STUDY: summary.study,
+        layout.PROFILE: summary.profile,
+        layout.VARIANT: variant.name,
+        layout.PHASE: "summary",
+        **({layout.FAMILY: variant.family} if variant.family else {}),
+        **({layout.DESCRIPTION: contrast.sentence} if contrast else {}),
     }
     params = {"num_params": str(variant.params), "num_macs": str(variant.macs), **_settings(summary, variant)}
     metrics = {

@@ -18,16 +18,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from pydantic import TypeAdapter
 
-from ablations.analysis import RecordedTrial, Trouble, troubles_of
+from ablations.analysis.summary import Trouble
+from ablations.analysis.warnings import troubles_of
 from ablations.costs import Measurement
 from ablations.datasets import DATASETS
-from ablations.plan import Look, Plan
+from ablations.errors import RegistrationError, TrackingError
+from ablations.planning.plan import Look, Plan
 from ablations.progress import Progress
-from ablations.registry import RegistrationError
-from ablations.spec import NAME, readable, shown
-from ablations.tracking import schema
-from ablations.tracking.store import shown_uri, store_errors
-from ablations.units import plural
+from ablations.studyfile.spec import NAME
+from ablations.text import plural, readable, shown
+from ablations.tracking import layout
+from ablations.tracking.database import store_errors
+from ablations.tracking.store import shown_uri
+from ablations.trial import RecordedTrial
 
 T = TypeVar("T")
 _IDS = TypeAdapter(list[str])
@@ -61,18 +64,18 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             _ = DATASETS[plan.data.name]
         except (KeyError, RegistrationError) as error:
             why = f": {error}" if isinstance(error, RegistrationError) else ""
-            raise schema.TrackingError(
+            raise TrackingError(
                 f"{study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should{why}. "
                 f"Install {_package(client, parent)}."
             ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
-        runs = schema.children(client, parent.info.experiment_id)
+        runs = layout.children(client, parent.info.experiment_id)
         artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
-        trials = [trial for trial in map(schema.recorded, runs) if trial is not None]
+        trials = [trial for trial in map(layout.recorded, runs) if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
         for trial in trials:
             if not plan.searches(trial.hyperparameters):
-                raise schema.TrackingError(
+                raise TrackingError(
                     f"the tags of run {trial.run_id} are not as recorded (its hyperparameters are not of the search space). Delete "
                     f"the run in MLflow, and run the study again."
                 )
@@ -87,7 +90,7 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
         _require_one_test_split(trials)
         trained = Counter(trial.session for trial in trials if trial.session)
         sessions = {session: _session(found, session) for session in trained}
-        measurements = schema.stored_measurements(client, parent)
+        measurements = layout.stored_measurements(client, parent)
     # Any order of the store's gives the same report.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
     return StoredStudy(
@@ -102,12 +105,12 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "tracking_uri": f"sqlite:///{Path(tracking_uri).name}"
             if _is_file(tracking_uri)
             else shown_uri(tracking_uri),
-            "experiment": schema.experiment_name(study, profile),
+            "experiment": layout.experiment_name(study, profile),
             "experiment_id": parent.info.experiment_id,
             "parent_run_id": parent.info.run_id,
         },
         measurements,
-        tuple(schema.stored_looks(parent)),
+        tuple(layout.stored_looks(parent)),
     )
 
 
@@ -139,11 +142,11 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
         keys = {variant.name: variant.key for variant in plan.variants}
         runs = [
             run
-            for run in schema.children(found.client, parent.info.experiment_id)
-            if keys.get(run.data.tags.get(schema.VARIANT, "")) == run.data.tags.get(schema.VARIANT_KEY)
+            for run in layout.children(found.client, parent.info.experiment_id)
+            if keys.get(run.data.tags.get(layout.VARIANT, "")) == run.data.tags.get(layout.VARIANT_KEY)
         ]
         counts = _settled(found)
-        since = parent.data.tags.get(schema.SINCE, "")
+        since = parent.data.tags.get(layout.SINCE, "")
         # An edited one is as good as none.
         since_ms = int(since) if _TIME_MS.fullmatch(since) else parent.info.start_time
         under_way = [run for run in runs if run.info.status == "RUNNING"]
@@ -152,10 +155,10 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
         heard_ms = [since_ms]
         ended = []
         for run in sorted(runs, key=lambda run: run.info.start_time):
-            label = schema.label(run)
+            label = layout.label(run)
             if counts is not None and label.trial_id not in counts:
                 continue  # of an earlier tuning
-            trial = None if run.info.status == "RUNNING" else schema.recorded(run)
+            trial = None if run.info.status == "RUNNING" else layout.recorded(run)
             if trial is not None:
                 ended_ms = run.info.end_time or 0
                 ended.append((ended_ms, trial))
@@ -164,8 +167,8 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
                 continue
             num_epochs = plan[label.variant].config.train.epochs
             progress.started(label, label.trial_id, num_epochs, run.info.start_time)
-            points = found.client.get_metric_history(run.info.run_id, schema.LAST_METRIC)
-            last = schema.epoch_record(run.data.metrics, max(point.timestamp for point in points)) if points else None
+            points = found.client.get_metric_history(run.info.run_id, layout.LAST_METRIC)
+            last = layout.epoch_record(run.data.metrics, max(point.timestamp for point in points)) if points else None
             if last is not None:
                 heard_ms.append(last.timestamp_ms)
                 progress.epoch(label.trial_id, last)
@@ -176,7 +179,7 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
         session = max(ended, key=lambda each: each[0])[1].session if ended else None
         command = None
         # It may be half written.
-        with suppress(schema.TrackingError):
+        with suppress(TrackingError):
             command = _session(found, session).get("command") if session else None
     return StoredProgress(
         progress,
@@ -198,8 +201,8 @@ def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
         return []
     with store_errors(tracking_uri):
         client = MlflowClient(tracking_uri)
-        names = {each.experiment_id: each.name for each in schema.all_pages(client.search_experiments)}
-        runs = schema.all_pages(client.search_runs, list(names), f"tags.`{schema.KIND}` = 'study'")
+        names = {each.experiment_id: each.name for each in layout.all_pages(client.search_experiments)}
+        runs = layout.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
     # A store has experiments of other programs, too, and names of studies become names of folders.
     found = [names[run.info.experiment_id].split("/") for run in runs if "ablations.plan_id" in run.data.tags]
     return sorted((parts[0], parts[1]) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts)))
@@ -233,39 +236,39 @@ def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
-    name = schema.experiment_name(study, profile)
+    name = layout.experiment_name(study, profile)
     again = _again(study, profile)
     missing = (
         f"{shown_uri(tracking_uri)} holds no study {shown(study)} at profile {shown(profile)}. Run it first: {again}"
     )
     if not _exists(tracking_uri):
-        raise schema.TrackingError(missing)
+        raise TrackingError(missing)
     with store_errors(tracking_uri):
         # Artifacts that a server keeps are fetched from the server that is set here.
         mlflow.set_tracking_uri(tracking_uri)
         client = MlflowClient(tracking_uri)
         experiment = client.get_experiment_by_name(name)
         found = (
-            client.search_runs([experiment.experiment_id], f"tags.`{schema.KIND}` = 'study'", max_results=1)
+            client.search_runs([experiment.experiment_id], f"tags.`{layout.KIND}` = 'study'", max_results=1)
             if experiment
             else []
         )
-        if experiment is None or not found or schema.PLAN_ID not in found[0].data.tags:
-            raise schema.TrackingError(missing)
+        if experiment is None or not found or layout.PLAN_ID not in found[0].data.tags:
+            raise TrackingError(missing)
         parent = found[0]
         other_version = (
             f"the plan of {name} was recorded by another version of the suite, or edited. Record it anew: {again}"
         )
         try:
-            plan = Plan.from_json(schema.artifact_text(parent.info.artifact_uri, schema.PLAN_FILE))
+            plan = Plan.from_json(layout.artifact_text(parent.info.artifact_uri, layout.PLAN_FILE))
         except (ValueError, RecursionError, FileNotFoundError) as error:
-            raise schema.TrackingError(other_version) from error
-        if plan.id != parent.data.tags[schema.PLAN_ID]:
-            raise schema.TrackingError(other_version)
+            raise TrackingError(other_version) from error
+        if plan.id != parent.data.tags[layout.PLAN_ID]:
+            raise TrackingError(other_version)
         if (plan.study, plan.profile) != (study, profile):
-            raise schema.TrackingError(
+            raise TrackingError(
                 f"the experiment {name} holds the study {plan.study} at profile {plan.profile}: it was renamed in MLflow. Give "
-                f"it its name {schema.experiment_name(plan.study, plan.profile)} back."
+                f"it its name {layout.experiment_name(plan.study, plan.profile)} back."
             )
         yield _Found(client, parent, plan)
 
@@ -289,17 +292,17 @@ def _settled(found: _Found) -> Counter[str] | None:
 
     Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
     """
-    text = schema.stored_text(found.client, found.parent, schema.TRIALS_FILE)
-    if text is None or found.parent.data.tags.get(schema.SETTLED) != found.plan.id:
+    text = layout.stored_text(found.client, found.parent, layout.TRIALS_FILE)
+    if text is None or found.parent.data.tags.get(layout.SETTLED) != found.plan.id:
         return None
-    asked: list[str] = _read(_IDS, text, schema.TRIALS_FILE, _again(found.plan.study, found.plan.profile))
+    asked: list[str] = _read(_IDS, text, layout.TRIALS_FILE, _again(found.plan.study, found.plan.profile))
     return Counter(asked)
 
 
 def _session(found: _Found, session: str) -> dict[str, Any]:
     """What one of the runs that trained said of itself; nothing where it is not there."""
-    file = schema.session_file(session)
-    text = schema.stored_text(found.client, found.parent, file)
+    file = layout.session_file(session)
+    text = layout.stored_text(found.client, found.parent, file)
     return {} if text is None else _read(_SESSION, text, file, _again(found.plan.study, found.plan.profile))
 
 
@@ -307,7 +310,7 @@ def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:
     try:
         return kind.validate_json(text)
     except ValueError as error:
-        raise schema.TrackingError(f"{file} in the study's run is damaged. Record it anew: {again}") from error
+        raise TrackingError(f"{file} in the study's run is damaged. Record it anew: {again}") from error
 
 
 def _exists(tracking_uri: str) -> bool:
@@ -348,7 +351,7 @@ def _require_one_test_split(trials: Sequence[RecordedTrial]) -> None:
     if len(set(tested.values())) > 1:
         common = Counter(tested.values()).most_common(1)[0][0]
         run_id, number = next(item for item in tested.items() if item[1] != common)
-        raise schema.TrackingError(
+        raise TrackingError(
             f"run {run_id} was tested on {number} images where others were on {common}. Delete the run in MLflow, and run the study "
             "again."
         )
@@ -358,4 +361,4 @@ def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:
     """A confirmation trial with every epoch and its correctness bits; a tuning trial's last epoch is enough."""
     if trial.phase != "confirm" or trial.result.status == "failed":
         return trial
-    return replace(trial, result=schema.stored_result(artifact_uri))
+    return replace(trial, result=layout.stored_result(artifact_uri))

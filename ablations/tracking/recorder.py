@@ -16,17 +16,18 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import RunTag
 
-from ablations.analysis import RecordedTrial
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.datasets import package_of
-from ablations.plan import SEARCH_SEED, Look, Plan
-from ablations.tracking import schema
-from ablations.tracking.models import CONFIG
+from ablations.errors import StoreAwayError
+from ablations.planning.plan import SEARCH_SEED, Look, Plan
+from ablations.text import plural
+from ablations.tracking import layout
+from ablations.tracking.database import store_errors
+from ablations.tracking.logged_models import CONFIG
 from ablations.tracking.spool import Entry, Spool, spool_path, weights_folder
-from ablations.tracking.store import StoreAway, shown_uri, store_errors
+from ablations.tracking.store import shown_uri
 from ablations.tracking.writer import Writer, together
-from ablations.trial import EpochRecord, TrialResult, TrialSpec, content_hash, in_short
-from ablations.units import plural
+from ablations.trial import EpochRecord, RecordedTrial, TrialResult, TrialSpec, content_hash, in_short
 
 FLUSH_SECONDS = 10.0
 """A trial's records are written this often while it runs; a shorter trial is written once, at its end."""
@@ -109,13 +110,13 @@ class Recorder:
         self._measurements: Mapping[str, Measurement] | None = None
         """Of the spool and of this run."""
         for entry in spooled:
-            if entry["kind"] == "text" and entry["file"] == schema.MEASUREMENTS_FILE:
+            if entry["kind"] == "text" and entry["file"] == layout.MEASUREMENTS_FILE:
                 # Another version's are as good as none, and are measured anew.
                 with suppress(ValueError):
                     self._measurements = MEASUREMENTS.validate_json(entry["text"])
         try:
             self._writer.open()
-        except StoreAway as error:
+        except StoreAwayError as error:
             self.trouble = str(error)
             warn(
                 f"{error}. The run starts all the same, knows only {plural(len(self.trials), 'trial')} in {self._spool.path}, "
@@ -145,11 +146,11 @@ class Recorder:
 
     def _study_tags(self) -> dict[str, str]:
         return {
-            schema.KIND: "study",
-            schema.STUDY: self._plan.study,
-            schema.PROFILE: self._plan.profile,
-            schema.SINCE: str(_now_ms()),
-            schema.DESCRIPTION: _PUNCTUATION.sub(
+            layout.KIND: "study",
+            layout.STUDY: self._plan.study,
+            layout.PROFILE: self._plan.profile,
+            layout.SINCE: str(_now_ms()),
+            layout.DESCRIPTION: _PUNCTUATION.sub(
                 r"\\\g<0>", f"{self._plan.question}\n\n{self._plan.profile_description}"
             ),
         }
@@ -226,12 +227,12 @@ class Recorder:
 
     def settled(self, trial_ids: Sequence[str]) -> None:
         """Tuning is done, and these trials are the study's, each as often as it was asked for."""
-        self._put_text(schema.TRIALS_FILE, json.dumps(sorted(trial_ids)), {schema.SETTLED: self._plan.id})
+        self._put_text(layout.TRIALS_FILE, json.dumps(sorted(trial_ids)), {layout.SETTLED: self._plan.id})
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
         """Architectures were measured; these replace what was measured before."""
         self._measurements = measurements
-        self._put_text(schema.MEASUREMENTS_FILE, MEASUREMENTS.dump_json(dict(measurements), indent=1).decode())
+        self._put_text(layout.MEASUREMENTS_FILE, MEASUREMENTS.dump_json(dict(measurements), indent=1).decode())
 
     def close(self, complete: bool) -> None:
         """Close the parent run, and wait until all is written or the store fails.
@@ -255,18 +256,18 @@ class Recorder:
     def _put_trial(self, spec: TrialSpec, running: _Running, status: str, result: TrialResult | None = None) -> Entry:
         if not self._is_session_told:
             # Before its first trial, so that a run that is killed has told, too.
-            self._put_text(schema.session_file(self._session_id), json.dumps(self._session, indent=1))
+            self._put_text(layout.session_file(self._session_id), json.dumps(self._session, indent=1))
             self._is_session_told = True
         entry = self._put(
             "trial",
             trial_id=spec.id,
             name=_name(spec),
             tags={
-                schema.KIND: "trial",
-                schema.STUDY: self._plan.study,
-                schema.TRIAL_ID: spec.id,
-                schema.PHASE: spec.phase,
-                schema.SEED: str(spec.seed),
+                layout.KIND: "trial",
+                layout.STUDY: self._plan.study,
+                layout.TRIAL_ID: spec.id,
+                layout.PHASE: spec.phase,
+                layout.SEED: str(spec.seed),
             },
             labels=self._labels(spec),
             session=self._session_id,
@@ -306,11 +307,11 @@ class Recorder:
         """What does not decide a trial's result, and may differ from plan to plan."""
         variant = self._plan[spec.variant]
         tags = {
-            schema.VARIANT: variant.name,
-            schema.VARIANT_KEY: variant.key,
-            schema.FAMILY: variant.family,
-            schema.NUMBER: None if spec.number is None else str(spec.number),
-            schema.HYPERPARAMETERS: json.dumps(spec.hyperparameters),
+            layout.VARIANT: variant.name,
+            layout.VARIANT_KEY: variant.key,
+            layout.FAMILY: variant.family,
+            layout.NUMBER: None if spec.number is None else str(spec.number),
+            layout.HYPERPARAMETERS: json.dumps(spec.hyperparameters),
         }
         return {key: value for key, value in tags.items() if value is not None}
 
@@ -339,7 +340,7 @@ def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -
     """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
     with store_errors(tracking_uri):
         # All at once: what was read of half of them would be damaged.
-        tags = [RunTag(name, text) for name, text in schema.looks_tags(looks).items()]
+        tags = [RunTag(name, text) for name, text in layout.looks_tags(looks).items()]
         MlflowClient(tracking_uri).log_batch(parent_run_id, tags=tags)
 
 
@@ -358,8 +359,8 @@ def _recorded(entry: Entry, result: TrialResult) -> RecordedTrial:
     labels, spec = entry["labels"], entry["spec"]
     return RecordedTrial(
         run_id="",
-        variant=labels[schema.VARIANT],
-        variant_key=labels[schema.VARIANT_KEY],
+        variant=labels[layout.VARIANT],
+        variant_key=labels[layout.VARIANT_KEY],
         phase=spec["phase"],
         seed=spec["seed"],
         number=spec["number"],

@@ -11,7 +11,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from ablations.tracking.schema import VARIANT, VARIANT_KEY, TrackingError, database
+from ablations.errors import TrackingError
+from ablations.tracking.layout import VARIANT, VARIANT_KEY, database
 from ablations.tracking.store import shown_uri, state_folder
 from ablations.trial import EpochRecord, TrialResult, content_hash
 

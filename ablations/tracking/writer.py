@@ -14,13 +14,13 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
 from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
-from ablations.analysis import RecordedTrial
 from ablations.costs import Measurement
-from ablations.tracking import schema
-from ablations.tracking.models import log_model
+from ablations.errors import TrackingError
+from ablations.tracking import layout
+from ablations.tracking.database import make_database, store_errors
+from ablations.tracking.logged_models import log_model
 from ablations.tracking.spool import Entry
-from ablations.tracking.store import make_database, store_errors
-from ablations.trial import EpochRecord
+from ablations.trial import EpochRecord, RecordedTrial
 
 AT_ONCE = 8
 """Trials that are written to a server at a time, which spends most of it waiting; a file takes one."""
@@ -43,7 +43,7 @@ class Writer:
         self._study = study
         self._profile = profile
         self._is_open = False
-        self.at_once = AT_ONCE if schema.database(tracking_uri) is None else 1
+        self.at_once = AT_ONCE if layout.database(tracking_uri) is None else 1
         """Entries that it may be given together."""
         self.plan_id: str | None = None
         """Of the plan in the store; this and the rest as of the last `open`."""
@@ -63,26 +63,26 @@ class Writer:
             mlflow.set_tracking_uri(self._uri)
             self._client = MlflowClient(self._uri)
             self._experiment = self._find_experiment()
-            studies = schema.all_pages(self._client.search_runs, [self._experiment], f"tags.`{schema.KIND}` = 'study'")
-            parent = self._only(studies, schema.PLAN_ID) if studies else None
+            studies = layout.all_pages(self._client.search_runs, [self._experiment], f"tags.`{layout.KIND}` = 'study'")
+            parent = self._only(studies, layout.PLAN_ID) if studies else None
             self._parent: str = parent.info.run_id if parent else ""
-            self.plan_id = parent.data.tags.get(schema.PLAN_ID) if parent else None
-            self.measurements = schema.stored_measurements(self._client, parent) if parent else {}
+            self.plan_id = parent.data.tags.get(layout.PLAN_ID) if parent else None
+            self.measurements = layout.stored_measurements(self._client, parent) if parent else {}
             same: dict[str, list[Run]] = {}
-            for run in schema.children(self._client, self._experiment):
-                same.setdefault(schema.label(run).trial_id, []).append(run)
-            runs = {trial_id: self._only(each, schema.STATUS) for trial_id, each in same.items()}
+            for run in layout.children(self._client, self._experiment):
+                same.setdefault(layout.label(run).trial_id, []).append(run)
+            runs = {trial_id: self._only(each, layout.STATUS) for trial_id, each in same.items()}
             for run in runs.values():
                 if run.info.status == "RUNNING":
                     self._client.set_terminated(run.info.run_id, status="KILLED")
             self._run_ids = {trial_id: run.info.run_id for trial_id, run in runs.items()}
             self._finished = {trial_id for trial_id, run in runs.items() if run.info.status == "FINISHED"}
-            recorded = {trial_id: schema.recorded(run) for trial_id, run in runs.items()}
+            recorded = {trial_id: layout.recorded(run) for trial_id, run in runs.items()}
             trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
             if self._whole_searches:
                 # Now, since the store may be away when a trial is asked for.
                 trials |= {
-                    trial_id: replace(trial, result=schema.stored_result(runs[trial_id].info.artifact_uri))
+                    trial_id: replace(trial, result=layout.stored_result(runs[trial_id].info.artifact_uri))
                     for trial_id, trial in trials.items()
                     if trial.phase == "tune" and trial.result.status != "failed"
                 }
@@ -102,7 +102,7 @@ class Writer:
         with store_errors(self._uri):
             if not self._parent and entries[0]["kind"] != "study":
                 # The store was deleted, or the run in it, while these waited. What else it has comes with the next run of the study.
-                self._make_parent({schema.KIND: "study", schema.STUDY: self._study, schema.PROFILE: self._profile})
+                self._make_parent({layout.KIND: "study", layout.STUDY: self._study, layout.PROFILE: self._profile})
             if len(entries) == 1:
                 self._write(entries[0])
             else:
@@ -130,11 +130,11 @@ class Writer:
                 self._client.set_terminated(self._parent, status=entry["status"], end_time=ended_ms)
 
     def _find_experiment(self) -> str:
-        name = schema.experiment_name(self._study, self._profile)
+        name = layout.experiment_name(self._study, self._profile)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             self._refuse_renamed(name)
-            file = schema.database(self._uri)
+            file = layout.database(self._uri)
             return str(
                 self._client.create_experiment(
                     name,
@@ -145,7 +145,7 @@ class Writer:
                 )
             )
         if experiment.lifecycle_stage != "active":
-            raise schema.TrackingError(
+            raise TrackingError(
                 f"the MLflow experiment {name!r} was deleted. Restore it (mlflow experiments restore --experiment-id "
                 f"{experiment.experiment_id}) or empty the trash with 'mlflow gc'."
             )
@@ -153,11 +153,11 @@ class Writer:
 
     def _refuse_renamed(self, name: str) -> None:
         """Train no study again whose experiment has another name now."""
-        tags = {schema.KIND: "study", schema.STUDY: self._study, schema.PROFILE: self._profile}
+        tags = {layout.KIND: "study", layout.STUDY: self._study, layout.PROFILE: self._profile}
         recorded = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
-        others = {each.experiment_id: each.name for each in schema.all_pages(self._client.search_experiments)}
-        for run in schema.all_pages(self._client.search_runs, list(others), recorded):
-            raise schema.TrackingError(
+        others = {each.experiment_id: each.name for each in layout.all_pages(self._client.search_experiments)}
+        for run in layout.all_pages(self._client.search_runs, list(others), recorded):
+            raise TrackingError(
                 f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._study} at profile "
                 f"{self._profile}: it was renamed in MLflow. Give it its name {name} back, or delete it to train anew."
             )
@@ -174,7 +174,7 @@ class Writer:
 
     def _keep(self, run_id: str, text: str, file: str) -> None:
         """Keep a file with a run, also in a store that was moved, where MLflow would make the old folder again."""
-        folder = schema.artifact_folder(self._client.get_run(run_id).info.artifact_uri)
+        folder = layout.artifact_folder(self._client.get_run(run_id).info.artifact_uri)
         if folder is None:
             self._client.log_text(run_id, text, file)
         else:
@@ -189,15 +189,15 @@ class Writer:
             self._make_parent(entry["tags"])
         else:
             # What the reports have made of its description stays.
-            described = schema.DESCRIPTION in self._client.get_run(self._parent).data.tags
-            tags = {key: value for key, value in entry["tags"].items() if key != schema.DESCRIPTION or not described}
+            described = layout.DESCRIPTION in self._client.get_run(self._parent).data.tags
+            tags = {key: value for key, value in entry["tags"].items() if key != layout.DESCRIPTION or not described}
             self._client.log_batch(self._parent, tags=_tags(tags))
             self._client.update_run(self._parent, status="RUNNING")
-        self._keep(self._parent, entry["text"], schema.STUDY_FILE)
-        self._keep(self._parent, json.dumps(entry["plan"], indent=1), schema.PLAN_FILE)
+        self._keep(self._parent, entry["text"], layout.STUDY_FILE)
+        self._keep(self._parent, json.dumps(entry["plan"], indent=1), layout.PLAN_FILE)
         if "dataset" in entry:
             self._client.log_inputs(self._parent, [_dataset_input(entry["dataset"])])
-        self._client.set_tag(self._parent, schema.PLAN_ID, entry["plan_id"])
+        self._client.set_tag(self._parent, layout.PLAN_ID, entry["plan_id"])
 
     def _write_trial(self, entry: Entry) -> None:
         trial_id, result = entry["trial_id"], entry["result"]
@@ -213,11 +213,11 @@ class Writer:
             # An epoch that was trained again after a death has new times; its first record stays. A record that
             # comes again has its own, and MLflow stores it once.
             stamps = {
-                point.step: point.timestamp for point in self._client.get_metric_history(run_id, schema.LAST_METRIC)
+                point.step: point.timestamp for point in self._client.get_metric_history(run_id, layout.LAST_METRIC)
             }
             epochs = [epoch for epoch in epochs if stamps.get(epoch.step, epoch.timestamp_ms) == epoch.timestamp_ms]
         else:
-            tags = {schema.PARENT: self._parent, **entry["tags"], **entry["labels"]}
+            tags = {layout.PARENT: self._parent, **entry["tags"], **entry["labels"]}
             run = self._client.create_run(
                 self._experiment, start_time=entry["started_ms"], tags=tags, run_name=entry["name"]
             )
@@ -225,27 +225,27 @@ class Writer:
         metrics = [
             Metric(name, value, epoch.timestamp_ms, epoch.step)
             for epoch in epochs
-            for name, value in schema.epoch_metrics(epoch).items()
+            for name, value in layout.epoch_metrics(epoch).items()
         ]
         if result and result["test_accuracy_percent"] is not None:
             last = result["epochs"][-1]
             metrics.append(
                 Metric("test_accuracy_percent", result["test_accuracy_percent"], last["timestamp_ms"], last["step"])
             )
-        outcome = schema.outcome_tags(result) if result else {}
+        outcome = layout.outcome_tags(result) if result else {}
         # The client splits what is too much for one transaction.
         self._client.log_batch(
             run_id,
             metrics=metrics,
             params=[Param(key, value) for key, value in entry["params"].items()],
             # Of what trained last: that is what the result is of.
-            tags=_tags({**entry["labels"], schema.SESSION: entry["session"], **outcome}),
+            tags=_tags({**entry["labels"], layout.SESSION: entry["session"], **outcome}),
         )
         if result:
-            self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), schema.TRIAL_FILE)
+            self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), layout.TRIAL_FILE)
             self._keep_model(run_id, entry)
             # Last: a trial counts once all of it is written.
-            self._client.set_tag(run_id, schema.STATUS, result["status"])
+            self._client.set_tag(run_id, layout.STATUS, result["status"])
         if entry["status"] != "RUNNING":
             self._client.set_terminated(run_id, status=entry["status"], end_time=entry["ended_ms"])
         if entry["status"] == "FINISHED":

@@ -33,7 +33,8 @@ def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
             executor = LocalExecutor(tiny.CPU, folder / "data", folder / "checkpoints")
         case "cluster":
             nodes = request.getfixturevalue("two_nodes")
-            from ablations.execution.cluster import ClusterExecutor, connect
+            from ablations.execution.cluster import connect
+            from ablations.execution.cluster_executor import ClusterExecutor
 
             (folder / "checkpoints").mkdir()
             executor = ClusterExecutor(connect(nodes.address), folder / "data", folder / "checkpoints")

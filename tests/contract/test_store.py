@@ -11,7 +11,7 @@ import tiny
 from fakes import MemoryStore
 
 from ablations.costs import Measurement
-from ablations.plan import Plan
+from ablations.planning.plan import Plan
 from ablations.runner import Store
 from ablations.trial import TrialResult, TrialSpec
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import tiny
 from folder import Folder, accuracies, finish
+from places import ROOT
 
-ROOT = Path(__file__).parents[2]
 STUDY: dict[str, Any] = {"search_space": {}, "seeds": 5, "base": tiny.base(train__epochs=25)}
 """Long enough for a node to be lost in it."""
 

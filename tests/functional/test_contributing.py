@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from places import ROOT
 
 
 def test_the_diff_of_a_new_head_is_all_it_needs(tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ import pytest
 import tiny
 from folder import Folder, finish
 from mlflow import MlflowClient
+from places import FAULTY, ROOT
 from server import Server
 
+from ablations.errors import TrackingError
 from ablations.tracking.recorder import Recorder
-from ablations.tracking.schema import TrackingError
 
-ROOT = Path(__file__).parents[2]
 LONG = {"seeds": 5, "base": tiny.base(train__epochs=25)}
 """Long enough for a server to die in, several times."""
 QUICK = {"MLFLOW_HTTP_REQUEST_TIMEOUT": "3"}
@@ -43,8 +43,8 @@ def server(folder: Folder) -> Iterator[Server]:
 
 
 def faults(**which: object) -> dict[str, str]:
-    """The environment in which tests/faulty causes these."""
-    return {"PYTHONPATH": f"{ROOT / 'tests' / 'faulty'}{os.pathsep}{ROOT}", "FAULTS": json.dumps(which)}
+    """The environment in which tests/support/faulty causes these."""
+    return {"PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}", "FAULTS": json.dumps(which)}
 
 
 def assert_all_is_there_once(folder: Folder, num_trials: int, num_epochs: int, diverged: str = "") -> None:

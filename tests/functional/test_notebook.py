@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from places import ROOT
 
 
 def test_the_cells_of_the_notebook_run(tmp_path: Path, migrated_database: Path) -> None:

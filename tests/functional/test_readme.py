@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 import tiny
 import typer
+from places import ROOT
 
 from ablations import cli
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
     shlex.split(line, comments=True)[3:] for line in README.splitlines() if line.startswith("python -m ablations ")
 ]

@@ -19,6 +19,7 @@ import pytest
 import tiny
 from folder import NUM_TRIALS, Folder, accuracies, finish
 from mlflow import MlflowClient
+from places import ROOT
 
 from ablations.tracking.reader import read_study
 
@@ -117,7 +118,7 @@ def test_programs_read_a_run_line_by_line(finished: Finished) -> None:
     assert [event["event"] for event in events] == ["plan", *["found"] * NUM_TRIALS, "done"]
     assert (events[-1]["exit_code"], events[-1]["report"]) == (0, "reports/tiny/starter/index.html")
     assert events[-2]["num_done"] == events[-1]["num_found"] == NUM_TRIALS
-    page = (Path(__file__).parents[2] / "docs" / "running.md").read_text()
+    page = (ROOT / "docs" / "running.md").read_text()
     assert [key for key in events[-1] if f"`{key}`" not in page] == []
 
 

@@ -18,9 +18,10 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ablations", "nin", "yaml"]):
-    from ablations.loading import MAX_PROBLEMS, StudyFileError, load, shipped_studies
-    from ablations.plan import Machine, make_plan
-    from ablations.spec import SpecError
+    from ablations.errors import SpecError, StudyFileError
+    from ablations.planning.planner import make_plan
+    from ablations.studyfile.loading import MAX_PROBLEMS, read_file, shipped_studies
+    from ablations.trial import Machine
 
 from tests.builders import CONDITIONAL, TEXT
 
@@ -52,7 +53,7 @@ def main() -> None:
 def _try(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     try:
-        file = load(path)
+        file = read_file(path)
         for profile in file.spec.profiles:
             try:
                 make_plan(file.spec, profile, CPU)

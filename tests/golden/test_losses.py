@@ -1,7 +1,7 @@
 """Training losses of three small trials in fp32, held to a file.
 
 A change that is not meant to alter training leaves them as they are. One that is raises `TRAINING_VERSION`; write the file
-anew then and read its diff: `PYTHONPATH=.:tests python tests/golden/test_losses.py`.
+anew then and read its diff: `PYTHONPATH=.:tests/support python tests/golden/test_losses.py`.
 
 Processors round differently: without AVX-512, AVX2 or MKL's fast paths these losses move by less than one in ten thousand.
 """

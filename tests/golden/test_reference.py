@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import runpy
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 from builders import CPU
 from jsonschema import Draft202012Validator
+from places import ROOT
 
-from ablations.loading import load
-from ablations.plan import make_plan
-from ablations.schema import study_schema
+from ablations.planning.planner import make_plan
+from ablations.studyfile.loading import read_file
+from ablations.studyfile.schema import study_schema
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 SCHEMA = study_schema()
 
 
@@ -43,4 +43,4 @@ def test_the_example_has_every_key() -> None:
 
 @pytest.mark.parametrize("profile", ["laptop", "starter"])
 def test_the_example_is_right(profile: str) -> None:
-    assert len(make_plan(load(DOCS / "every_key.yaml").spec, profile, CPU).variants) == 13
+    assert len(make_plan(read_file(DOCS / "every_key.yaml").spec, profile, CPU).variants) == 13

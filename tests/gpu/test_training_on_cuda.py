@@ -13,15 +13,16 @@ from typing import Any, get_args
 import pytest
 import tiny
 import torch
+from places import ROOT
 
 from ablations.costs import Workload
 from ablations.execution import train
-from ablations.execution.data import DataSource, resize, resize_in_two_passes
+from ablations.execution.data import DataSource
 from ablations.execution.environment import detect
 from ablations.execution.local import LocalExecutor
 from ablations.execution.measure import Run, measure, peak_prediction_bytes, peak_training_bytes, saved_bytes
-from ablations.plan import Machine
-from ablations.trial import EpochRecord, Order, TrialResult, TrialSpec
+from ablations.execution.splits import resize, resize_in_two_passes
+from ablations.trial import EpochRecord, Machine, Order, TrialResult, TrialSpec
 from nin.memory import Precision, memory
 from nin.model import build
 from nin.presets import INPUTS, PRESETS
@@ -162,13 +163,12 @@ except RuntimeError as error:
 
 @pytest.mark.parametrize(("broken", "told"), [("memory", "True"), ("waiting", "CaptureError False")])
 def test_why_a_step_cannot_be_recorded_is_known(broken: str, told: str) -> None:
-    root = Path(__file__).parents[2]
     ended = subprocess.run(
         [sys.executable, "-c", BROKEN, broken],
         capture_output=True,
         text=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
     )
     assert ended.stdout.strip().endswith(told), ended.stderr
 

@@ -5,7 +5,7 @@ Each figure is drawn on a canvas of its own, with no pyplot state, and looks the
 
 from __future__ import annotations
 
-from ablations.analysis import StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.cost import accuracy_against_cost
 from ablations.reporting.figures.curves import difference_curves, learning_curves

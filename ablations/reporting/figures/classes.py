@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ablations.analysis import ClassDifference, Contrast, StudySummary
+from ablations.analysis.summary import ClassDifference, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     WIDTH,
@@ -23,7 +23,7 @@ from ablations.reporting.figures.frame import (
     tidy,
 )
 from ablations.reporting.theme import BLUE, INK, MUTED, SURFACE
-from ablations.verdicts import MIN_PAIRS_FOR_VERDICT
+from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
 
 _FOUND: dict[str, Any] = {"color": BLUE, "markersize": 6, "markeredgewidth": 1.4}
 _OPEN: dict[str, Any] = {**_FOUND, "markerfacecolor": SURFACE}

@@ -11,11 +11,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ablations.analysis import StudySummary, VariantSummary
+from ablations.analysis.summary import StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, left_out, limits_around, new_figure, tidy
 from ablations.reporting.theme import BLUE, FAINT, INK, SURFACE
-from ablations.units import latency, mebibytes
+from ablations.text import latency, mebibytes
 
 MAX_NAMES = 14
 """More names than this hide the points."""

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ablations.analysis import Contrast, Curve, StudySummary, VariantSummary
+from ablations.analysis.summary import Contrast, Curve, StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     MAX_COLUMNS,
@@ -28,7 +28,7 @@ from ablations.reporting.figures.frame import (
     tidy,
 )
 from ablations.reporting.theme import BLUE, FAINT, INK, MUTED, SERIES
-from ablations.stats import t_band
+from ablations.stats.bands import t_band
 
 MAX_OVERLAID = len(SERIES)
 """More variants than this get panels of their own."""

@@ -11,11 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from ablations.analysis import Contrast, StudySummary
+from ablations.analysis.summary import Contrast, StudySummary
 from ablations.reporting import prose, words
 from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, Limits, key, left_out, legend, new_figure, tidy
 from ablations.reporting.theme import BAND, BLUE, GREEN, INK, MUTED, SURFACE, VERMILION
-from ablations.stats import Interval
+from ablations.stats.intervals import Interval
 
 TONES = {"better": BLUE, "worse": VERMILION, "equivalent": GREEN, "open": MUTED}
 _SEED: dict[str, Any] = {"color": INK, "markersize": 4, "alpha": 0.5, "markeredgewidth": 0}

@@ -9,7 +9,7 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ablations.analysis import Contrast, StudySummary
+from ablations.analysis.summary import Contrast, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import NAME_WIDTH, FigureSpec, key, left_out, legend, new_figure, tidy
 from ablations.reporting.theme import BLUE, INK, MUTED, ORANGE, SURFACE

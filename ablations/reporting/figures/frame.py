@@ -18,7 +18,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from ablations.analysis import VariantSummary
+from ablations.analysis.summary import VariantSummary
 from ablations.reporting import words
 from ablations.reporting.theme import BAND, VERMILION
 

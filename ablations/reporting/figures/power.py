@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from ablations.analysis import Contrast, Detectable, StudySummary
+from ablations.analysis.summary import Contrast, Detectable, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     WIDTH,

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ablations.analysis import StudySummary, VariantSummary
+from ablations.analysis.summary import StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,

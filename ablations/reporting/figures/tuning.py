@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ablations.analysis import MIN_DRAWS, Role, StudySummary, TuningPoint, VariantSummary
+from ablations.analysis.summary import Role, StudySummary, TuningPoint, VariantSummary
+from ablations.analysis.variants import MIN_DRAWS
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,
@@ -32,8 +33,8 @@ from ablations.reporting.figures.frame import (
     tidy,
 )
 from ablations.reporting.theme import BLUE, FAINT, GRID, INK, MUTED, ORANGE
-from ablations.spec import CategoricalDistribution, Distribution, where_clause
-from ablations.stats import Band
+from ablations.stats.bands import Band
+from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
 
 _SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
 _START: dict[str, Any] = {

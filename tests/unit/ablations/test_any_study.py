@@ -17,17 +17,19 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from ablations.analysis import RecordedTrial, StudySummary, summarize
-from ablations.display import print_progress
-from ablations.loading import MAX_PROBLEMS, parse
-from ablations.plan import Plan, make_plan
-from ablations.printing import print_costs, print_plan
+from ablations.analysis.summarize import summarize
+from ablations.analysis.summary import StudySummary
+from ablations.planning.plan import Plan
+from ablations.planning.planner import make_plan
 from ablations.progress import Progress
+from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.render import html, markdown, write_report
-from ablations.reporting.summary import summary_json
-from ablations.reporting.tables import csv_tables
-from ablations.trial import TrialResult
+from ablations.reporting.summary_json import summary_json
+from ablations.studyfile.loading import MAX_PROBLEMS, parse
+from ablations.terminal.grid import print_progress
+from ablations.terminal.printing import print_costs, print_plan
+from ablations.trial import RecordedTrial, TrialResult
 from ablations.tuning import VariantTuner
 
 # The grammar. Most values are ones that a study may have, so that many studies are accepted; `_odd` breaks some of them.

@@ -8,7 +8,7 @@ import pytest
 import tiny
 
 from ablations.costs import MEASUREMENTS, Workload
-from ablations.models import RegisteredModel
+from ablations.networks import RegisteredModel
 from ablations.trial import TrialConfig
 from nin.complexity import costs
 from nin.memory import memory

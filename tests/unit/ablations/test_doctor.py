@@ -11,7 +11,7 @@ from pathlib import Path
 import packages
 import pytest
 
-from ablations import cli, datasets, doctor, models
+from ablations import cli, datasets, doctor, networks
 from ablations.datasets import DATASETS
 from ablations.doctor import Finding, examine
 
@@ -54,7 +54,7 @@ def test_a_data_set_that_is_another_one(tmp_path: Path) -> None:
 
 def test_what_packages_register(site: Path) -> None:
     packages.install(packages.EXAMPLE, site)
-    entries = {models.GROUP: {"broken": "nowhere:X", "lenet": "nowhere:X"}, datasets.GROUP: {"gone": "nowhere:X"}}
+    entries = {networks.GROUP: {"broken": "nowhere:X", "lenet": "nowhere:X"}, datasets.GROUP: {"gone": "nowhere:X"}}
     packages.register(site, "other", "2", entries)
     assert found("network resnet_small: of my-networks 1.0", "ok")
     assert found("data set rings: of my-networks 1.0", "ok")

@@ -11,9 +11,9 @@ import pandas
 import pytest
 import tiny
 
-from ablations.analysis import RecordedTrial
 from ablations.export import write_export
-from ablations.plan import Plan
+from ablations.planning.plan import Plan
+from ablations.trial import RecordedTrial
 
 
 def searched(plan: Plan, number: int, status: str = "finished", seed: int = 0, **values: Any) -> RecordedTrial:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny
 
-from ablations.plan import Plan
+from ablations.planning.plan import Plan
 from ablations.progress import Progress
 from ablations.trial import TrialSpec
 

@@ -10,8 +10,9 @@ import tiny
 from fakes import FakeTraining, InProcessExecutor, MemoryStore, NoDisplay
 
 from ablations import runner as runner_module
-from ablations.costs import MeasureError, Measurement, Workload
-from ablations.plan import Plan
+from ablations.costs import Measurement, Workload
+from ablations.errors import MeasureError
+from ablations.planning.plan import Plan
 from ablations.runner import Outcome, Runner
 from ablations.trial import Ended, EpochRecord, TrialResult, TrialSpec
 from ablations.tuning import VariantTuner

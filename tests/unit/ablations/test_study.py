@@ -15,19 +15,19 @@ from typing import Any
 import pytest
 import tiny
 import torch
+from places import ROOT
 
 import ablations
 import nin
 from ablations import session
+from ablations.errors import SetupError, StudyFileError
 from ablations.execution.dry import DryExecutor
-from ablations.execution.local import SetupError
-from ablations.loading import StudyFileError
 from ablations.study import Study
 from ablations.tracking.recorder import Recorder
 from ablations.trial import Ended, TrialResult
 from nin.config import ConfigError
 
-PAGE = Path(__file__).parents[3] / "docs" / "python.md"
+PAGE = ROOT / "docs" / "python.md"
 
 
 def test_what_the_page_shows_works(

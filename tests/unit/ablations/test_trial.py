@@ -8,7 +8,6 @@ import pickle
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,13 +15,15 @@ import tiny
 from builders import planned
 from hypothesis import given
 from hypothesis import strategies as st
+from places import ROOT
 
 from ablations import trial as trial_module
-from ablations.loading import load, shipped_studies
-from ablations.plan import Machine, make_plan
+from ablations.planning.planner import make_plan
+from ablations.studyfile.loading import read_file, shipped_studies
 from ablations.trial import (
     DataConfig,
     EpochRecord,
+    Machine,
     TrainConfig,
     TrialConfig,
     TrialResult,
@@ -32,7 +33,7 @@ from ablations.trial import (
 )
 from nin.presets import PRESETS
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "trial_ids.json"
+GOLDEN = ROOT / "tests" / "golden" / "trial_ids.json"
 
 SPEC = TrialSpec(
     variant="two",
@@ -136,7 +137,7 @@ def test_an_id_does_not_change_with_labels(other: TrialSpec) -> None:
 
 
 def _golden_ids() -> dict[str, str]:
-    study = load(next(path for path in shipped_studies() if path.stem == "one_by_one"))
+    study = read_file(next(path for path in shipped_studies() if path.stem == "one_by_one"))
     plan = make_plan(study.spec, "book", Machine("cuda", bf16=True, num_workers=1, description=""))
     return {
         "nin_small": SPEC.id,

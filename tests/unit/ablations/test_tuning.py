@@ -10,8 +10,9 @@ import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ablations.plan import SEARCH_SEED, Plan
-from ablations.spec import SpecError, active
+from ablations.errors import SpecError
+from ablations.planning.plan import SEARCH_SEED, Plan
+from ablations.studyfile.distributions import active
 from ablations.trial import TrialResult, TrialSpec
 from ablations.tuning import VariantTuner
 

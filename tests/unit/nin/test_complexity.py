@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
+from dials import classic_configs, nin_configs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from nin.blocks import POOLS
 from nin.complexity import Costs, costs, layer_table
-from nin.config import ClassicConfig, Config, ConfigError, NinConfig
-from nin.heads import HEADS
+from nin.config import Config, ConfigError
 from nin.model import build
 from nin.presets import PRESETS, configure
 
@@ -33,56 +30,6 @@ def counted_by_torch(config: Config, *, in_channels: int, size: int, num_classes
     assert logits.shape == (1, num_classes)
     params = sum(parameter.numel() for parameter in model.parameters())
     return Costs(params=params, macs=counter.get_total_flops() // 2, activations=sum(activations))
-
-
-def per_stage(values: st.SearchStrategy[int], count: int) -> st.SearchStrategy[int | tuple[int, ...]]:
-    return values | st.tuples(*[values] * count)
-
-
-@st.composite
-def feature_dials(draw: st.DrawFn, *, extra_stages: int) -> dict[str, object]:
-    """Values of the dials that every network has; `extra_stages` beside the one to three feature stages."""
-    num_features = draw(st.integers(1, 3))
-    kernels = draw(st.tuples(*[st.integers(1, 5)] * (num_features + extra_stages)))
-    return {
-        "channels": draw(st.tuples(*[st.integers(1, 9)] * num_features)),
-        "kernels": kernels,
-        "strides": draw(st.tuples(*[st.integers(1, 2)] * len(kernels))),
-        "paddings": tuple(draw(st.integers(0, kernel - 1)) for kernel in kernels),
-        "depths": draw(per_stage(st.integers(1, 2), num_features)),
-        "pools": draw(st.booleans() | st.tuples(*[st.booleans()] * num_features)),
-        "pool_kind": draw(st.sampled_from(list(POOLS))),
-        "pool_kernel": draw(st.integers(2, 3)),
-        "width": draw(st.floats(0.1, 2.0)),
-        "normalization": draw(st.sampled_from(["none", "batch"])),
-        "activation": draw(st.sampled_from(["relu", "gelu", "sigmoid"])),
-        "dropout": draw(st.sampled_from([0.0, 0.5])),
-    }
-
-
-@st.composite
-def nin_configs(draw: st.DrawFn) -> NinConfig:
-    dials = draw(feature_dials(extra_stages=1))
-    config = NinConfig(**dials)  # type: ignore[arg-type]
-    mixers = draw(st.tuples(*[st.integers(0, 3)] * config.num_stages))
-    mixer_channels = tuple(draw(st.tuples(*[st.integers(1, 9)] * count)) for count in mixers[:-1])
-    return replace(
-        config,
-        mixers=mixers,
-        mixer_kernel=draw(per_stage(st.sampled_from([1, 3]), config.num_stages)),
-        mixer_channels=draw(st.sampled_from([(), mixer_channels])),
-        class_steps=tuple(draw(st.lists(st.integers(1, 9), max_size=mixers[-1]))),
-        logits_relu=draw(st.booleans()),
-        head=draw(st.sampled_from(list(HEADS))),
-        dropout_place=draw(st.sampled_from(["class_block", "every_block"])),
-    )
-
-
-@st.composite
-def classic_configs(draw: st.DrawFn) -> ClassicConfig:
-    dials = draw(feature_dials(extra_stages=0))
-    dense = tuple(draw(st.lists(st.integers(1, 9), max_size=2)))
-    return ClassicConfig(**dials, dense=dense)  # type: ignore[arg-type]
 
 
 @settings(max_examples=60, deadline=None)

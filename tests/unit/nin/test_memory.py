@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 import pytest
 import torch
+from dials import classic_configs, nin_configs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from test_complexity import classic_configs, nin_configs
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from ablations.execution.capture import undone
-from ablations.execution.train import make_optimizer, set_learning_rate
+from ablations.execution.recipe import make_optimizer, set_learning_rate
 from ablations.trial import TrainConfig
 
 RECIPES: dict[str, dict[str, Any]] = {

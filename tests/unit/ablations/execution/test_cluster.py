@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 import tiny
 
-from ablations.trial import Ended, EpochRecord, Order, TrialSpec
+from ablations.errors import SetupError
+from ablations.execution import cluster_executor
+from ablations.trial import Ended, EpochRecord, Machine, Order, TrialSpec
 
 cluster = pytest.importorskip("ablations.execution.cluster", reason="Ray is not installed: the extra 'cluster'")
 
@@ -25,7 +27,9 @@ def told() -> list[str]:
 
 @pytest.fixture
 def executor(two_nodes: Any, tmp_path: Path, told: list[str]) -> Iterator[Any]:
-    executor = cluster.ClusterExecutor(cluster.connect(two_nodes.address), tmp_path / "data", tmp_path, told.append)
+    executor = cluster_executor.ClusterExecutor(
+        cluster.connect(two_nodes.address), tmp_path / "data", tmp_path, told.append
+    )
     yield executor
     executor.close()
 
@@ -46,12 +50,12 @@ def until_ended(executor: Any, on_epoch: Any = go) -> Ended:
 def lose(executor: Any) -> None:
     """Kill the actor of the trial under way, as it is when its node is lost."""
     (place,) = (place for place in executor._places if place.spec is not None)
-    cluster.ray.kill(place.actor)
+    cluster_executor.ray.kill(place.actor)
 
 
 def lose_all(executor: Any) -> None:
     for place in executor._places:
-        cluster.ray.kill(place.actor)
+        cluster_executor.ray.kill(place.actor)
 
 
 def test_a_trial_whose_worker_is_lost_goes_on_from_its_checkpoint(
@@ -107,8 +111,8 @@ def test_a_run_without_a_node_says_so_and_waits(
     assert executor.num_workers == 2
     executor.submit(tiny.trial())
     with monkeypatch.context() as patch:
-        patch.setattr(cluster, "_nodes", list)
-        patch.setattr(cluster, "NODES_SECONDS", -1.0)  # counted each time
+        patch.setattr(cluster_executor, "live_nodes", list)
+        patch.setattr(cluster_executor, "NODES_SECONDS", -1.0)  # counted each time
         lose_all(executor)
         while not told:
             assert executor.wait(go, 0.1) == []
@@ -121,12 +125,14 @@ def test_nodes_that_are_lost_between_trials_make_the_next_one_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = [{"Resources": {"CPU": 2.0}}]
-    monkeypatch.setattr(cluster, "_nodes", lambda: nodes)
-    monkeypatch.setattr(cluster, "NODES_SECONDS", -1.0)  # counted each time
-    monkeypatch.setattr(cluster.ClusterExecutor, "_new_place", lambda self: cluster._Place(None, object()))
+    monkeypatch.setattr(cluster_executor, "live_nodes", lambda: nodes)
+    monkeypatch.setattr(cluster_executor, "NODES_SECONDS", -1.0)  # counted each time
+    monkeypatch.setattr(
+        cluster_executor.ClusterExecutor, "_new_place", lambda self: cluster_executor._Place(None, object())
+    )
     here = cluster.Node("cpu", bf16=False, processor="an abacus", software={})
-    machine = cluster.Machine("cpu", bf16=False, num_workers=2, description="")
-    executor = cluster.ClusterExecutor(cluster.Cluster(machine, here, ()), tmp_path / "data", tmp_path)
+    machine = Machine("cpu", bf16=False, num_workers=2, description="")
+    executor = cluster_executor.ClusterExecutor(cluster.Cluster(machine, here, ()), tmp_path / "data", tmp_path)
     assert executor.num_workers == 2
     executor.submit(tiny.trial(seed=0))
     nodes.clear()
@@ -144,7 +150,7 @@ def test_a_worker_that_ray_kills_for_want_of_memory_has_run_out_of_it(executor: 
         executor.wait(go, 1.0)
     (place,) = (place for place in executor._places if place.spec)
     pages = "1 worker(s) were killed due to the node running low on memory. 15 GB used\nOOM kill reason: ...\nsee docs"
-    (ended,) = executor._lost(place, cluster.OutOfMemoryError(pages))
+    (ended,) = executor._lost(place, cluster_executor.OutOfMemoryError(pages))
     assert (ended.spec, ended.result.reason) == (spec, "out_of_memory")
     assert ended.result.message.endswith("node running low on memory. 15 GB used")
     assert told == []
@@ -160,7 +166,7 @@ def test_a_worker_that_ray_kills_for_want_of_memory_has_run_out_of_it(executor: 
     ],
 )
 def test_there_must_be_a_cluster(address: str, message: str) -> None:
-    with pytest.raises(cluster.SetupError, match=re.escape(message)):
+    with pytest.raises(SetupError, match=re.escape(message)):
         cluster.connect(address)
 
 
@@ -170,7 +176,7 @@ def actor(tmp_path: Path) -> Iterator[Any]:
     made = []
 
     def make(expected: Any, mark: Path) -> Any:
-        made.append(cluster._Actor(expected, tmp_path / "data", mark, tmp_path / "shared"))
+        made.append(cluster_executor._Actor(expected, tmp_path / "data", mark, tmp_path / "shared"))
         return made[-1]
 
     yield make
@@ -180,7 +186,7 @@ def actor(tmp_path: Path) -> Iterator[Any]:
 
 def test_a_node_that_does_not_see_the_checkpoints_says_so_once(actor: Any, tmp_path: Path) -> None:
     spec = tiny.trial(train__epochs=1)
-    blind = actor(cluster._examined(), tmp_path / "elsewhere" / "a.mark")
+    blind = actor(cluster.examined(), tmp_path / "elsewhere" / "a.mark")
     texts, message = blind.greet()
     assert message is None
     assert [text.split(":")[0] for text in texts] == [f"not every node sees {tmp_path / 'elsewhere'}"]
@@ -191,12 +197,12 @@ def test_a_node_that_does_not_see_the_checkpoints_says_so_once(actor: Any, tmp_p
 
 
 def test_a_node_that_joins_must_be_like_the_others(actor: Any, tmp_path: Path) -> None:
-    here = cluster._examined()
+    here = cluster.examined()
     mark = tmp_path / "a.mark"
     mark.touch()
     others = replace(here, bf16=not here.bf16, software={**here.software, "torch": "1.0"}, processor="an abacus")
     texts, error = actor(others, mark).greet()
     assert texts == []
-    assert isinstance(error, cluster.SetupError)
+    assert isinstance(error, SetupError)
     assert f"bf16 {here.bf16} instead of {not here.bf16}, torch {here.software['torch']} instead of 1.0" in str(error)
     assert "abacus" not in str(error)

@@ -28,23 +28,18 @@ import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from places import SHARED_FASHION_MNIST
 
 from ablations.datasets import DATASETS, Dataset
-from ablations.execution import data
-from ablations.execution.data import (
-    DataError,
-    DataSource,
-    Split,
-    digest,
-    load,
-    resize,
-    resize_in_two_passes,
-    stratified_order,
-)
+from ablations.errors import DataError
+from ablations.execution import data, loaders
+from ablations.execution.data import DataSource
+from ablations.execution.loaders import digest, read_split
+from ablations.execution.splits import Split, exact_in_two_passes, resize, resize_in_two_passes, stratified_order
 from ablations.execution.train import run_trial
 from ablations.trial import EpochRecord
 
-SHARED = Path(__file__).parents[5] / "shared" / "datasets" / "FashionMNIST" / "raw"
+SHARED = SHARED_FASHION_MNIST
 
 
 def noise(count: int, size: int, channels: int = 1) -> torch.Tensor:
@@ -94,14 +89,14 @@ def test_a_split_too_large_once_resized_is_kept_as_it_is(monkeypatch: pytest.Mon
 @pytest.mark.parametrize(("size", "to"), [(28, 28), (28, 56), (28, 112), (28, 224), (32, 64), (8, 16), (8, 32)])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_two_passes_are_the_same_resize_bit_for_bit(size: int, to: int, channels: int) -> None:
-    assert data.exact_in_two_passes(size, to)
+    assert exact_in_two_passes(size, to)
     images = noise(50, size, channels)
     assert torch.equal(resize_in_two_passes(images, to), resize(images, to).float())
 
 
 @pytest.mark.parametrize(("size", "to"), [(28, 24), (28, 64), (28, 84), (32, 224), (28, 14)])
 def test_other_sizes_are_not_left_to_two_passes(size: int, to: int) -> None:
-    assert not data.exact_in_two_passes(size, to)
+    assert not exact_in_two_passes(size, to)
 
 
 # Order and splits
@@ -147,7 +142,7 @@ def numbered(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> DataSource:
         images[:, 0, 0, 0], images[:, 0, 0, 1] = torch.arange(count) % 256, torch.arange(count) // 256
         return Split(images, torch.arange(count) % DATASETS[name].num_classes)
 
-    monkeypatch.setattr(data, "load", load_numbered)
+    monkeypatch.setattr(data, "read_split", load_numbered)
     return DataSource(tmp_path, "cpu")
 
 
@@ -195,7 +190,7 @@ def test_processes_share_what_the_first_has_read_and_resized(monkeypatch: pytest
     spec = tiny.trial()
     alone = DataSource(tmp_path, "cpu").training(spec).train
     first = DataSource(tmp_path, "cpu", tmp_path).training(spec).train
-    monkeypatch.setattr(data, "load", None)
+    monkeypatch.setattr(data, "read_split", None)
     second = DataSource(tmp_path, "cpu", tmp_path).training(spec).train
     for shared in (first, second):
         assert torch.equal(shared.at(slice(None)), alone.at(slice(None)))
@@ -207,8 +202,8 @@ def test_processes_share_what_the_first_has_read_and_resized(monkeypatch: pytest
 
 def test_a_data_set_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     read: list[bool] = []
-    original = load
-    monkeypatch.setattr(data, "load", lambda *args, train: read.append(train) or original(*args, train=train))
+    original = read_split
+    monkeypatch.setattr(data, "read_split", lambda *args, train: read.append(train) or original(*args, train=train))
     source = DataSource(tmp_path, "cpu")
     for seed in range(3):
         source.training(tiny.trial(seed=seed))
@@ -234,14 +229,14 @@ def test_the_test_split_is_read_by_confirmation_only_and_after_the_last_epoch(
 ) -> None:
     seen: list[EpochRecord] = []
     test_read_after: list[int] = []
-    original = load
+    original = read_split
 
     def spying(name: str, data_dir: Path, *, train: bool) -> Split:
         if not train:
             test_read_after.append(len(seen))
         return original(name, data_dir, train=train)
 
-    monkeypatch.setattr(data, "load", spying)
+    monkeypatch.setattr(data, "read_split", spying)
     tiny.finish(run_trial(tiny.trial(phase=phase), DataSource(tmp_path, "cpu"), None), told=seen.append)
     assert test_read_after == reads
 
@@ -250,7 +245,7 @@ def test_the_test_split_is_read_by_confirmation_only_and_after_the_last_epoch(
 
 
 def test_digits_are_split_for_good_and_keep_their_classes(tmp_path: Path) -> None:
-    train, test = (load("digits", tmp_path, train=each) for each in (True, False))
+    train, test = (read_split("digits", tmp_path, train=each) for each in (True, False))
     assert (len(train), len(test)) == (DATASETS["digits"].num_train, DATASETS["digits"].num_test)
     assert int(train.images.max()) == 255
     assert torch.bincount(test.labels).min() >= 34  # of 360 / 10
@@ -264,14 +259,14 @@ def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     altered = SimpleNamespace(images=digits.images, target=digits.target)
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: altered)
     with pytest.raises(DataError, match="scikit-learn's digits are not those"):
-        load("digits", tmp_path, train=True)
+        read_split("digits", tmp_path, train=True)
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
 def test_images_are_as_the_catalogue_says(name: str, tmp_path: Path) -> None:
     known = DATASETS[name]
     for train, count in ((True, known.num_train), (False, known.num_test)):
-        split = load(name, tmp_path, train=train)
+        split = read_split(name, tmp_path, train=train)
         assert split.images.shape == (count, known.channels, known.size, known.size)
         assert split.images.dtype == torch.uint8
         assert split.labels.unique().tolist() == list(range(known.num_classes))
@@ -299,8 +294,8 @@ def own(**changes: Any) -> Dataset:
 
 
 def test_a_registered_data_set_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(data, "DATASETS", {"own": own()})
-    train, test = (load("own", tmp_path, train=each) for each in (True, False))
+    monkeypatch.setattr(loaders, "DATASETS", {"own": own()})
+    train, test = (read_split("own", tmp_path, train=each) for each in (True, False))
     assert (train.images.shape, train.labels.tolist(), len(test)) == ((4, 1, 3, 3), [0, 1, 0, 1], 2)
 
 
@@ -319,9 +314,9 @@ def test_a_registered_data_set_is_read(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_registered_data_set_that_is_not_what_it_says_is_refused(
     changes: dict[str, Any], says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(data, "DATASETS", {"own": own(**changes)})
+    monkeypatch.setattr(loaders, "DATASETS", {"own": own(**changes)})
     with pytest.raises(DataError) as caught:
-        load("own", tmp_path, train=False)
+        read_split("own", tmp_path, train=False)
     assert says in str(caught.value)
 
 
@@ -342,7 +337,7 @@ def small_files(monkeypatch: pytest.MonkeyPatch) -> Files:
         files[f"{part}-labels-idx1-ubyte"] = struct.pack(">ii", 2049, count) + labels.tobytes()
     raw_md5 = {f"FashionMNIST/raw/{name}": md5(content) for name, content in files.items()}
     known = replace(DATASETS["fashion_mnist"], files_md5=raw_md5, num_train=20, num_test=8)
-    monkeypatch.setattr(data, "DATASETS", {**DATASETS, "fashion_mnist": known})
+    monkeypatch.setattr(loaders, "DATASETS", {**DATASETS, "fashion_mnist": known})
     archives = [(f"{name}.gz", md5(archive(content))) for name, content in files.items()]
     monkeypatch.setattr(torchvision.datasets.FashionMNIST, "resources", archives)
     monkeypatch.setattr(torchvision.datasets.FashionMNIST, "mirrors", ["http://127.0.0.1:9/"])
@@ -392,7 +387,7 @@ def test_fashion_mnist_is_read_from_archives_and_from_raw_files(
 ) -> None:
     put(small_files, tmp_path, archives=archives)
     for part, train in (("train", True), ("t10k", False)):
-        split = load("fashion_mnist", tmp_path, train=train)
+        split = read_split("fashion_mnist", tmp_path, train=train)
         assert split.images.numpy().tobytes() == small_files[f"{part}-images-idx3-ubyte"][16:]
         assert split.labels.numpy().astype(np.uint8).tobytes() == small_files[f"{part}-labels-idx1-ubyte"][8:]
 
@@ -401,7 +396,7 @@ def test_fashion_mnist_absent_with_no_network_is_one_error_that_says_what_to_do(
     small_files: Files, tmp_path: Path
 ) -> None:
     with pytest.raises(DataError) as caught:
-        load("fashion_mnist", tmp_path / "nowhere", train=True)
+        read_split("fashion_mnist", tmp_path / "nowhere", train=True)
     message = str(caught.value)
     assert str(tmp_path / "nowhere" / "FashionMNIST" / "raw") in message
     assert all(f"{name}.gz" in message for name in small_files)
@@ -413,7 +408,7 @@ def test_a_broken_archive_is_not_unpacked(small_files: Files, tmp_path: Path) ->
     raw = put(small_files, tmp_path, archives=True)
     (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"half a down")
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz"):
-        load("fashion_mnist", tmp_path, train=True)
+        read_split("fashion_mnist", tmp_path, train=True)
 
 
 @pytest.mark.parametrize("alter", [lambda raw: raw[:-1] + b"?", lambda raw: raw[:-100], lambda raw: b""])
@@ -421,7 +416,7 @@ def test_an_altered_raw_file_is_named(alter: Callable[[bytes], bytes], small_fil
     file = put(small_files, tmp_path) / "train-images-idx3-ubyte"
     file.write_bytes(alter(file.read_bytes()))
     with pytest.raises(DataError, match=r"train-images-idx3-ubyte is not the published file: its MD5 is"):
-        load("fashion_mnist", tmp_path, train=True)
+        read_split("fashion_mnist", tmp_path, train=True)
 
 
 def test_a_folder_that_cannot_be_written_to_will_do(
@@ -429,7 +424,7 @@ def test_a_folder_that_cannot_be_written_to_will_do(
 ) -> None:
     put(small_files, tmp_path)
     read_only(tmp_path)
-    assert len(load("fashion_mnist", tmp_path, train=True)) == 20
+    assert len(read_split("fashion_mnist", tmp_path, train=True)) == 20
 
 
 @pytest.mark.skipif(not SHARED.exists(), reason="the published archives are not beside this checkout")
@@ -439,7 +434,7 @@ def test_the_published_archives_are_what_the_catalogue_knows(tmp_path: Path) -> 
     for file in SHARED.glob("*.gz"):
         shutil.copyfile(file, raw / file.name)
     known = DATASETS["fashion_mnist"]
-    train, test = (load("fashion_mnist", tmp_path, train=each) for each in (True, False))
+    train, test = (read_split("fashion_mnist", tmp_path, train=each) for each in (True, False))
     assert (len(train), len(test)) == (known.num_train, known.num_test)
     assert torch.bincount(train.labels).tolist() == [6000] * 10
     assert known.checksum == "md5:" + "-".join(each[:8] for each in known.files_md5.values())
@@ -469,7 +464,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> Files:
     files = {name: pickle.dumps(batch, protocol=2) for name, batch in batches.items()}
     found = {name: md5(content) for name, content in files.items()}
     known = replace(DATASETS["cifar10"], files_md5={f"cifar-10-batches-py/{name}": found[name] for name in files})
-    monkeypatch.setattr(data, "DATASETS", {**DATASETS, "cifar10": known})
+    monkeypatch.setattr(loaders, "DATASETS", {**DATASETS, "cifar10": known})
     cifar10 = torchvision.datasets.CIFAR10
     monkeypatch.setattr(cifar10, "train_list", [[name, found[name]] for name in files if name.startswith("data_batch")])
     monkeypatch.setattr(cifar10, "test_list", [["test_batch", found["test_batch"]]])
@@ -512,7 +507,7 @@ def test_cifar10_is_read_in_its_own_order_and_its_test_images_stay_apart(
     batches = {name: pickle.loads(content) for name, content in small_batches.items()}
     training = [f"data_batch_{number}" for number in range(1, 6)]
     for names, train, count in ((training, True, 20), (["test_batch"], False, 6)):
-        split = load("cifar10", tmp_path, train=train)
+        split = read_split("cifar10", tmp_path, train=train)
         assert (split.images.dtype, split.images.shape) == (torch.uint8, (count, 3, 32, 32))
         assert (split.labels.dtype, split.labels.shape) == (torch.int64, (count,))
         # Each image is its red, its green and its blue plane, row by row.
@@ -529,7 +524,7 @@ def test_torchvision_knows_the_same_files_by_the_same_md5s() -> None:
 def test_cifar10_absent_with_no_network_is_one_error_that_says_what_to_do(small_batches: Files, tmp_path: Path) -> None:
     nowhere = tmp_path / "nowhere"
     with pytest.raises(DataError) as caught:
-        load("cifar10", nowhere, train=True)
+        read_split("cifar10", nowhere, train=True)
     refused = f"<urlopen error [Errno {errno.ECONNREFUSED}] {os.strerror(errno.ECONNREFUSED)}>"
     assert str(caught.value) == (
         f"CIFAR-10 is not in {nowhere} and could not be downloaded ({refused}).\n"
@@ -542,7 +537,7 @@ def test_a_broken_archive_of_cifar10_is_not_unpacked(small_batches: Files, tmp_p
     path = put_archive(small_batches, tmp_path)
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(DataError, match=r"Put its archive cifar-10-python\.tar\.gz \(MD5 "):
-        load("cifar10", tmp_path, train=True)
+        read_split("cifar10", tmp_path, train=True)
     assert not (tmp_path / "cifar-10-batches-py").exists()
 
 
@@ -566,7 +561,7 @@ def test_an_altered_batch_is_named_and_nothing_is_unpickled(
     altered = pickle.dumps(Trap(sprung))
     (batches / name).write_bytes(altered)
     with pytest.raises(DataError) as caught:
-        load("cifar10", tmp_path, train=train)
+        read_split("cifar10", tmp_path, train=train)
     assert str(caught.value) == (
         f"{batches / name} is not the published file: its MD5 is {md5(altered)}, it should be "
         f"{md5(small_batches[name])}. Delete it; it is then unpacked or downloaded again."
@@ -575,7 +570,7 @@ def test_an_altered_batch_is_named_and_nothing_is_unpickled(
     # What the message says to do helps.
     (batches / name).unlink()
     put_archive(small_batches, tmp_path)
-    assert len(load("cifar10", tmp_path, train=train)) == (20 if train else 6)
+    assert len(read_split("cifar10", tmp_path, train=train)) == (20 if train else 6)
 
 
 def test_a_folder_of_cifar10_that_cannot_be_written_to_will_do(
@@ -583,7 +578,7 @@ def test_a_folder_of_cifar10_that_cannot_be_written_to_will_do(
 ) -> None:
     put_batches(small_batches, tmp_path)
     read_only(tmp_path)
-    assert len(load("cifar10", tmp_path, train=True)) == 20
+    assert len(read_split("cifar10", tmp_path, train=True)) == 20
 
 
 def test_of_two_processes_at_once_one_unpacks_and_both_read(
@@ -600,7 +595,7 @@ def test_of_two_processes_at_once_one_unpacks_and_both_read(
 
     def read() -> None:
         together.wait(60)
-        counts.put(len(load("cifar10", tmp_path, train=True)))
+        counts.put(len(read_split("cifar10", tmp_path, train=True)))
 
     monkeypatch.setattr(torchvision.datasets.utils, "extract_archive", slowly)
     put_archive(small_batches, tmp_path)

@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from places import ROOT
 
-from ablations.execution import environment
+from ablations.execution import environment, memory
 
 
 class FakeDriver:
@@ -116,7 +117,7 @@ def test_provenance_can_be_written_as_json_and_names_versions() -> None:
 
 
 def test_provenance_names_the_suite_as_its_package_is_named() -> None:
-    project = tomllib.loads((Path(environment.__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     assert project["name"] in environment.provenance()["versions"]
 
 
@@ -145,7 +146,7 @@ def test_looking_at_the_machine_imports_no_torch() -> None:
 def test_freed_memory_is_taken_again_without_fresh_pages() -> None:
     program = """
 import resource
-from ablations.execution.environment import keep_freed_memory
+from ablations.execution.memory import keep_freed_memory
 
 def fresh_pages():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
@@ -161,13 +162,13 @@ assert again < 10 < first, (first, again)
 
 def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    environment.keep_freed_memory()
-    environment.give_back_memory()
+    memory.keep_freed_memory()
+    memory.give_back_memory()
 
 
 KEEPER = """
 from pathlib import Path
-from ablations.execution.environment import give_back_memory, keep_freed_memory
+from ablations.execution.memory import give_back_memory, keep_freed_memory
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 keep_freed_memory()
@@ -209,9 +210,9 @@ def raised_while_recording(first: Exception) -> Exception:
     ],
 )
 def test_memory_that_was_short_is_found_behind_what_came_of_it(first: Exception) -> None:
-    assert environment.memory_error(first) is first
-    assert environment.memory_error(raised_while_recording(first)) is first
+    assert memory.memory_error(first) is first
+    assert memory.memory_error(raised_while_recording(first)) is first
 
 
 def test_other_errors_are_not_taken_for_short_memory() -> None:
-    assert environment.memory_error(raised_while_recording(ValueError("too wide"))) is None
+    assert memory.memory_error(raised_while_recording(ValueError("too wide"))) is None

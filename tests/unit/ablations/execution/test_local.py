@@ -16,15 +16,17 @@ from pathlib import Path
 
 import pytest
 import tiny
+from places import FAULTY, ROOT, SUPPORT
 
-from ablations.costs import MeasureError, Workload
-from ablations.execution import local
+from ablations.costs import Workload
+from ablations.errors import MeasureError, SetupError
+from ablations.execution import local, memory
 from ablations.execution.data import DataSource
-from ablations.execution.local import LocalExecutor, SetupError
+from ablations.execution.local import LocalExecutor
 from ablations.execution.train import run_trial
-from ablations.models import RegisteredModel
-from ablations.plan import Machine
-from ablations.trial import Ended, EpochRecord, Order, TrialSpec
+from ablations.execution.worker import failure
+from ablations.networks import RegisteredModel
+from ablations.trial import Ended, EpochRecord, Machine, Order, TrialSpec
 
 ONE_CORE = Machine("cpu", bf16=False, num_workers=1, description="1 CPU core")
 
@@ -57,9 +59,8 @@ def kill_worker() -> None:
 
 
 def cause(monkeypatch: pytest.MonkeyPatch, **faults: object) -> None:
-    """Have the faults of tests/faulty in workers that start from now on."""
-    tests = Path(tiny.__file__).parent
-    monkeypatch.setenv("PYTHONPATH", f"{tests / 'faulty'}{os.pathsep}{tests.parent}")
+    """Have the faults of tests/support/faulty in workers that start from now on."""
+    monkeypatch.setenv("PYTHONPATH", f"{FAULTY}{os.pathsep}{ROOT}")
     monkeypatch.setenv("FAULTS", json.dumps(faults))
 
 
@@ -159,7 +160,7 @@ def test_a_worker_that_met_an_error_on_a_cuda_device_is_not_used_again(
 
 
 def test_why_a_trial_failed_is_text_that_every_store_takes() -> None:
-    result = local.failure(tiny.trial(), "error", "OSError: /data/\udcff\0\x1b[31m\nno such file: \u00fc")
+    result = failure(tiny.trial(), "error", "OSError: /data/\udcff\0\x1b[31m\nno such file: \u00fc")
     assert result.message == "OSError: /data/\\udcff\\x00\\x1b[31m\nno such file: \u00fc"
 
 
@@ -250,7 +251,7 @@ def test_memory_that_is_short_side_by_side_leaves_one_worker_fewer(
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A system that has killed seven processes for want of memory, none of them in a group."""
     for name in ("PROC", "CGROUPS"):
-        monkeypatch.setattr(local, name, tmp_path / "system")
+        monkeypatch.setattr(memory, name, tmp_path / "system")
     (tmp_path / "system" / "self").mkdir(parents=True)
     (tmp_path / "system" / "vmstat").write_text("nr_free_pages 12345\noom_kill 7\n")
     return tmp_path / "system"
@@ -265,19 +266,19 @@ def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_memory_kills_are_counted_in_the_own_group(told: str, file: str, system: Path) -> None:
-    assert local._num_memory_kills() == 7
+    assert memory.num_memory_kills() == 7
     (system / "self" / "cgroup").write_text(told)
-    assert local._num_memory_kills() == 7  # the system's root has no group's files
+    assert memory.num_memory_kills() == 7  # the system's root has no group's files
     (system / file).parent.mkdir(parents=True, exist_ok=True)
     (system / file).write_text("oom_kill_disable 0\nunder_oom 0\noom_kill 2\n")
-    assert local._num_memory_kills() == 2
+    assert memory.num_memory_kills() == 2
 
 
 def test_a_system_that_counts_no_memory_kills_has_none(system: Path) -> None:
     (system / "vmstat").unlink()
-    assert local._num_memory_kills() == 0
+    assert memory.num_memory_kills() == 0
     (system / "vmstat").write_text("three words here\n")
-    assert local._num_memory_kills() == 0
+    assert memory.num_memory_kills() == 0
 
 
 def test_a_worker_that_the_system_killed_for_memory_is_told_from_one_that_somebody_killed(
@@ -350,11 +351,10 @@ while True:
 def test_the_driver_imports_no_torch_and_its_workers_do_not_outlive_it(tmp_path: Path) -> None:
     script = tmp_path / "driver.py"
     script.write_text(DRIVER)
-    tests = Path(tiny.__file__).parent
     with subprocess.Popen(
         [sys.executable, str(script)],
         cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": f"{tests}{os.pathsep}{tests.parent}"},
+        env={**os.environ, "PYTHONPATH": f"{SUPPORT}{os.pathsep}{ROOT}"},
         stdout=subprocess.PIPE,
         text=True,
     ) as driver:

@@ -10,8 +10,9 @@ import torch
 
 from ablations.costs import MEASUREMENTS, Workload
 from ablations.execution.measure import Run, measure, peak_prediction_bytes, peak_training_bytes, saved_bytes
-from ablations.loading import load, shipped_studies
-from ablations.plan import Machine, make_plan
+from ablations.planning.planner import make_plan
+from ablations.studyfile.loading import read_file, shipped_studies
+from ablations.trial import Machine
 from nin.config import ConfigError
 from nin.memory import Optimizer, Precision, memory
 from nin.model import build
@@ -85,7 +86,7 @@ def _shipped_workloads() -> dict[str, Workload]:
     found: dict[str, Workload] = {}
     names: dict[str, str] = {}
     for path in shipped_studies():
-        spec = load(path).spec
+        spec = read_file(path).spec
         for profile in spec.profiles:
             plan = make_plan(spec, profile, machine)
             for variant in plan.variants:

@@ -17,8 +17,11 @@ import tiny
 import torch
 
 from ablations.execution import train
-from ablations.execution.data import DataSource, Split
-from ablations.execution.train import evaluate, learning_rate, run_trial
+from ablations.execution.checkpoints import CheckpointWarning, TrialState
+from ablations.execution.data import DataSource
+from ablations.execution.recipe import learning_rate
+from ablations.execution.splits import Split
+from ablations.execution.train import evaluate, run_trial
 from ablations.trial import TrainConfig, TrialResult, TrialSpec
 from nin.memory import memory
 from nin.model import build, initialize, load_weights
@@ -120,7 +123,7 @@ def test_the_weights_of_a_confirmation_are_left_where_they_are_asked_for(source:
 
 def test_weights_that_cannot_be_kept_cost_no_trial(source: DataSource, tmp_path: Path) -> None:
     (tmp_path / "weights").write_text("a file where the folder should be")
-    with pytest.warns(train.CheckpointWarning, match="the weights of two, seed 0, cannot be kept in"):
+    with pytest.warns(CheckpointWarning, match="the weights of two, seed 0, cannot be kept in"):
         result = tiny.finish(run_trial(tiny.trial(), source, None, tmp_path / "weights" / "trial.pt"))
     assert result is not None
     assert result.status == "finished"
@@ -200,9 +203,7 @@ def test_a_disk_that_is_full_costs_a_checkpoint_and_not_the_trial(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
     try:
-        with pytest.warns(
-            train.CheckpointWarning, match=r"no checkpoint of two, seed 0, at epoch \d: .*File too large"
-        ):
+        with pytest.warns(CheckpointWarning, match=r"no checkpoint of two, seed 0, at epoch \d: .*File too large"):
             result = run(spec, source, checkpoint)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -458,7 +459,7 @@ def test_records_count_epochs_and_steps(source: DataSource) -> None:
 
 
 def test_learning_begins_when_the_smoothed_loss_is_under_the_threshold() -> None:
-    state = train._State(torch.nn.Identity(), None, [])  # type: ignore[arg-type]
+    state = TrialState(torch.nn.Identity(), None, [])  # type: ignore[arg-type]
     threshold = 2.0  # of ten classes
     train._watch_onset(state, np.full(10, 2.3), 0, 10)
     assert state.onset_step is None
@@ -472,7 +473,7 @@ def test_learning_begins_when_the_smoothed_loss_is_under_the_threshold() -> None
 
 
 def test_one_low_loss_is_no_onset() -> None:
-    state = train._State(torch.nn.Identity(), None, [])  # type: ignore[arg-type]
+    state = TrialState(torch.nn.Identity(), None, [])  # type: ignore[arg-type]
     train._watch_onset(state, np.array([2.3, 2.3, 0.1, 2.3]), 0, 10)
     assert state.onset_step is None
 

@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import (
+from ablations.analysis.contrasts import curve_differences, detectable, p_failures
+from ablations.analysis.summary import (
     AACheck,
     ClassDifference,
     Contrast,
@@ -21,25 +22,23 @@ from ablations.analysis import (
     StudySummary,
     TuningPoint,
     VariantSummary,
-    best_of_n,
-    curve_differences,
-    detectable,
-    p_failures,
 )
+from ablations.analysis.variants import best_of_n
 from ablations.costs import Workload
 from ablations.reporting.render import write_report
-from ablations.spec import (
+from ablations.stats.intervals import Interval
+from ablations.stats.judgement import PairedSample
+from ablations.stats.sentences import sentence
+from ablations.stats.verdicts import judge, judge_without_each_seed
+from ablations.studyfile.distributions import (
     CategoricalDistribution,
-    Decision,
-    Expectation,
     FloatDistribution,
     IntDistribution,
     SearchSpace,
     active,
 )
-from ablations.stats import Interval
+from ablations.studyfile.spec import Decision, Expectation
 from ablations.trial import EpochRecord
-from ablations.verdicts import PairedSample, judge, judge_without_each_seed, sentence
 from nin.presets import INPUTS, PRESETS
 
 WORKLOAD = Workload(

@@ -11,7 +11,8 @@ import pytest
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
-from ablations.analysis import StudySummary, detectable
+from ablations.analysis.contrasts import detectable
+from ablations.analysis.summary import StudySummary
 from ablations.datasets import DATASETS
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.classes import class_differences
@@ -25,7 +26,7 @@ from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 from ablations.reporting.theme import BLUE, DARK, drawing
 from ablations.reporting.words import MINUS
-from ablations.stats import Interval
+from ablations.stats.intervals import Interval
 
 MakeStudy = Callable[[str], StudySummary]
 

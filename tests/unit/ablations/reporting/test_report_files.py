@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from ablations.analysis import StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.reporting import figures
 from ablations.reporting.pages import breakable, escaped_markdown
 from ablations.reporting.render import write_report

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from markupsafe import escape
 
-from ablations.analysis import StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.reporting import prose
 from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.pages import escaped_markdown

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from ablations.analysis import StudySummary
-from ablations.reporting.summary import SCHEMA_FILE, SCHEMA_VERSION, summary_json
-from ablations.verdicts import Verdict
+from ablations.analysis.summary import StudySummary
+from ablations.reporting.summary_json import SCHEMA_FILE, SCHEMA_VERSION, summary_json
+from ablations.stats.judgement import Verdict
 
 MakeStudy = Callable[[str], StudySummary]
 Report = Callable[[str], Path]

@@ -10,17 +10,18 @@ import numpy as np
 import pytest
 import tiny
 
-from ablations.analysis import AACheck, Contrast, StudySummary, VariantSummary
+from ablations.analysis.summary import AACheck, Contrast, StudySummary, VariantSummary
 from ablations.reporting import prose, words
+from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.render import html, markdown
-from ablations.reporting.summary import summary_json
-from ablations.reporting.tables import contrast_details, cost_table, csv_tables, main_table
+from ablations.reporting.summary_json import summary_json
+from ablations.reporting.tables import contrast_details, cost_table, main_table
 from ablations.reporting.theme import drawing
-from ablations.stats import Interval, clopper_pearson
-from ablations.units import mebibytes
-from ablations.verdicts import Verdict
+from ablations.stats.intervals import Interval, clopper_pearson
+from ablations.stats.judgement import Verdict
+from ablations.text import mebibytes
 
 MakeStudy = Callable[[str], StudySummary]
 

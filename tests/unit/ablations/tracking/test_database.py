@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from mlflow.exceptions import MlflowException
 
-from ablations.tracking import store
-from ablations.tracking.store import StoreAway, make_database, store_errors
+from ablations.errors import StoreAwayError
+from ablations.tracking import database
+from ablations.tracking.database import make_database, store_errors
 
 
 class Client:
@@ -30,7 +31,7 @@ class Client:
 
 
 def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MlflowClient", Client)
+    monkeypatch.setattr(database, "MlflowClient", Client)
     file = tmp_path / "mlflow.db"
     monkeypatch.setattr(Client, "is_killed", True)
     for _ in range(2):
@@ -39,13 +40,13 @@ def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
         assert not file.exists()
     monkeypatch.setattr(Client, "is_killed", False)
     make_database(f"sqlite:///{file}")
-    with closing(sqlite3.connect(file)) as database:
-        assert database.execute("select name from sqlite_master").fetchall() == [("experiments",), ("runs",)]
+    with closing(sqlite3.connect(file)) as made:
+        assert made.execute("select name from sqlite_master").fetchall() == [("experiments",), ("runs",)]
     assert not list(tmp_path.glob(".ablations/*.part*"))
 
 
 def test_a_database_that_is_there_and_a_server_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MlflowClient", None)
+    monkeypatch.setattr(database, "MlflowClient", None)
     (tmp_path / "mlflow.db").write_bytes(b"mine")
     make_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
     make_database("http://127.0.0.1:1")
@@ -57,6 +58,6 @@ def test_a_database_that_is_there_and_a_server_are_left_alone(tmp_path: Path, mo
 )
 def test_a_server_that_is_away_is_told_with_the_last_of_its_reasons(reason: str) -> None:
     chain = f"request failed with exception Pool(host='api'): Max retries (Caused by Error(\"Connection(port=80): {reason}\"))"
-    with pytest.raises(StoreAway) as caught, store_errors("http://api:80"):
+    with pytest.raises(StoreAwayError) as caught, store_errors("http://api:80"):
         raise MlflowException(chain)
     assert str(caught.value) == f"the MLflow server at http://api:80 does not answer ({reason})"

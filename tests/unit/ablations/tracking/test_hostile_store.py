@@ -15,19 +15,20 @@ import tiny
 from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
+from places import ROOT
 from waiting import Recorder
 
-from ablations.analysis import summarize
+from ablations.analysis.summarize import summarize
+from ablations.errors import TrackingError
 from ablations.reporting.render import write_report
-from ablations.tracking import schema
+from ablations.tracking import layout
 from ablations.tracking.lock import hold
 from ablations.tracking.reader import read_progress, read_study, recorded_studies
-from ablations.tracking.schema import TrackingError
 from ablations.tracking.store import shown_uri
 from ablations.trial import content_hash
 
 PLAN = tiny.plan()
-SESSION_FILE = schema.session_file(content_hash({}))
+SESSION_FILE = layout.session_file(content_hash({}))
 BAD = '"><img src=x onerror=alert(1)><script>alert(2)</script> {{ 7 * 7 }} \\input{/etc/passwd} [a](javascript:b)'
 
 
@@ -123,7 +124,7 @@ def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
 
 
 def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Store) -> None:
-    store.client.delete_tag(store.run("trial").info.run_id, schema.TRIAL_ID)
+    store.client.delete_tag(store.run("trial").info.run_id, layout.TRIAL_ID)
     with pytest.raises(
         TrackingError, match=r"the tags of run .* are not as recorded \(KeyError: 'ablations.trial_id'\)"
     ):
@@ -133,7 +134,7 @@ def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Store) -> No
 @pytest.mark.parametrize("value", ["yesterday", "9" * 40, "-1"])
 def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Store) -> None:
     run = store.run("study")
-    store.client.set_tag(run.info.run_id, schema.SINCE, value)
+    store.client.set_tag(run.info.run_id, layout.SINCE, value)
     assert read_progress(store.uri, "tiny", "starter").since_ms == run.info.start_time
 
 
@@ -162,7 +163,7 @@ def test_a_metric_that_is_no_count_is_refused(store: Store) -> None:
     run = store.run("trial")
     run.data.metrics["epoch"] = float("inf")  # a server may say so; a database has a largest number instead
     with pytest.raises(TrackingError, match="are not as recorded"):
-        schema.recorded(run)
+        layout.recorded(run)
 
 
 @pytest.mark.parametrize(
@@ -258,8 +259,6 @@ def test_nothing_is_sent_home_unless_the_user_says_so(given: str | None, kept: s
         "import os, sys; import ablations.tracking; assert 'mlflow' not in sys.modules;"
         "print(os.environ['MLFLOW_DISABLE_TELEMETRY'])"
     )
-    environ = {"PYTHONPATH": str(Path(__file__).parents[4])} | (
-        {} if given is None else {"MLFLOW_DISABLE_TELEMETRY": given}
-    )
+    environ = {"PYTHONPATH": str(ROOT)} | ({} if given is None else {"MLFLOW_DISABLE_TELEMETRY": given})
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=environ, check=True)
     assert done.stdout.strip() == kept

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
+from ablations.errors import TrackingError
 from ablations.tracking.lock import hold
-from ablations.tracking.schema import TrackingError
 
 HOLD = """
 import sys, time
@@ -31,10 +32,9 @@ def uri(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 @pytest.fixture
 def other(uri: str) -> Iterator[subprocess.Popen[str]]:
-    root = Path(__file__).parents[4]
     command = [sys.executable, "-c", HOLD, uri]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(root)}
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "PYTHONPATH": str(ROOT)}
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "held\n"

@@ -10,9 +10,9 @@ import tiny
 from mlflow import MlflowClient
 from waiting import Recorder
 
+from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.reader import read_progress, study_page
-from ablations.tracking.schema import TrackingError
 
 PLAN = tiny.plan()
 

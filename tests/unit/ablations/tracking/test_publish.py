@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from waiting import Recorder
 
-from ablations.analysis import StudySummary
-from ablations.models import RegisteredModel
+from ablations.analysis.summary import StudySummary
+from ablations.errors import TrackingError
+from ablations.networks import RegisteredModel
 from ablations.session import look
 from ablations.tracking.publish import publish
-from ablations.tracking.schema import TrackingError
 
 PLAN = tiny.plan(seeds=3, search_space={})
 

@@ -18,13 +18,14 @@ from mlflow.artifacts import load_text
 from mlflow.entities import Run
 from waiting import Recorder
 
-from ablations.analysis import summarize
-from ablations.plan import Plan
+from ablations.analysis.summarize import summarize
+from ablations.errors import TrackingError
+from ablations.planning.plan import Plan
+from ablations.tracking import layout
 from ablations.tracking import recorder as recorder_module
-from ablations.tracking import schema
+from ablations.tracking.layout import default_uri
 from ablations.tracking.reader import read_study, recorded_studies
 from ablations.tracking.recorder import record_looks
-from ablations.tracking.schema import TrackingError, default_uri
 from ablations.tracking.store import shown_uri
 from ablations.tracking.writer import Writer
 from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec
@@ -326,7 +327,7 @@ def test_recorded_studies_are_the_suite_s_own(uri: str, monkeypatch: pytest.Monk
     for name in ("../escape", "a/b/c", "unplanned/starter"):
         tags = {"ablations.kind": "study"} | ({} if name == "unplanned/starter" else {"ablations.plan_id": "x"})
         client.create_run(client.create_experiment(name), tags=tags)
-    monkeypatch.setattr(schema, "PAGE", 1)
+    monkeypatch.setattr(layout, "PAGE", 1)
     assert recorded_studies(uri) == [("another", "starter"), ("tiny", "starter")]
 
 

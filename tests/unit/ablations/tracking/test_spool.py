@@ -17,10 +17,11 @@ import tiny
 import waiting
 from mlflow import MlflowClient
 
+from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
+from ablations.tracking.layout import MEASUREMENTS_FILE
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
-from ablations.tracking.schema import MEASUREMENTS_FILE, TrackingError
 from ablations.tracking.spool import Entry, Spool, num_waiting, spool_path, spools
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec

@@ -1,0 +1,1 @@
+"""Plan + recorded trials -> StudySummary. Pure."""

@@ -1,0 +1,199 @@
+"""What became of each contrast."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ablations.analysis.looks import ADDED
+from ablations.analysis.summary import ClassDifference, Contrast, Detectable, VariantSummary
+from ablations.analysis.variants import right_images
+from ablations.datasets import DATASETS
+from ablations.planning.plan import Plan, PlannedContrast
+from ablations.stats.disagreement import disagreement
+from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, class_estimates
+from ablations.stats.judgement import Judgement, PairedSample, Verdict
+from ablations.stats.p_values import difference_p, false_discovery, mcnemar_exact
+from ablations.stats.power import MAX_SEEDS, detectable_difference, smallest_detectable_difference, spread_limit
+from ablations.stats.sentences import sentence
+from ablations.stats.verdicts import judge, judge_without_each_seed
+from ablations.studyfile.spec import Expectation
+from ablations.trial import RecordedTrial
+
+
+def judged_contrasts(
+    plan: Plan,
+    variants: Sequence[VariantSummary],
+    trials: Mapping[str, Sequence[RecordedTrial]],
+    scope: str,
+    overspent: str | None,
+    planned: Sequence[PlannedContrast],
+) -> tuple[Contrast, ...]:
+    others = variants[1:]
+    if not others:
+        return ()
+    by_name = {each.name: each for each in variants}
+    references = {each.name: by_name[plan[each.name].versus] for each in others}
+    samples = {each.name: _sample(plan, each, references[each.name], trials) for each in others}
+    num_planned = len(planned)
+    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
+    pairs = {each.name: (plan[each.name].key, plan[plan[each.name].versus].key) for each in others}
+    unplanned = {name: overspent or ADDED for name, pair in pairs.items() if overspent or pair not in expected}
+    expects = {each.name: expected.get(pairs[each.name], each.expect) for each in others}
+    budget: dict[str, Any] = {"alpha": plan.look_alpha, "margin": plan.decision.margin, "num_planned": num_planned}
+    judgements = judge(samples, unplanned=unplanned, **budget)
+    without_seed = judge_without_each_seed(samples, judgements, **budget)
+    classes = _class_differences(plan, samples, _labels(plan, trials))
+    return tuple(
+        Contrast(
+            variant=each.name,
+            versus=references[each.name].name,
+            expect=expects[each.name],
+            expectation=_outcome(expects[each.name], judgements[each.name]),
+            differences=dict(samples[each.name].differences),
+            curve_differences=curve_differences(each, references[each.name]),
+            disagreement_percent=_disagreement(
+                samples[each.name].differences, trials[each.name], trials[references[each.name].name]
+            ),
+            class_differences=classes.get(each.name, ()),
+            p_failures=p_failures(each, references[each.name]),
+            judgement=judgements[each.name],
+            without_seed=without_seed.get(each.name, {}),
+            detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=num_planned),
+            sentence=sentence(
+                judgements[each.name],
+                variant=each.name,
+                reference=references[each.name].name,
+                alpha=plan.decision.alpha,
+                num_comparisons=num_planned,
+                num_looks=len(plan.looks),
+                margin=plan.decision.margin,
+                scope=scope,
+            ),
+        )
+        for each in others
+    )
+
+
+def _class_differences(
+    plan: Plan, samples: Mapping[str, PairedSample], labels: np.ndarray | None
+) -> dict[str, tuple[ClassDifference, ...]]:
+    """By contrast; one family of tests, since whoever looks for a class that differs looks at all of them."""
+    estimates = {
+        (contrast, label): estimate
+        for contrast, sample in samples.items()
+        if labels is not None
+        and sample.correct is not None
+        and sample.correct.shape[1] == len(labels)
+        and len(sample.correct) >= MIN_PAIRS_TO_LOOK
+        for label, estimate in class_estimates(sample.correct, labels).items()
+    }
+    tested = {key: difference_p(estimate) for key, (_, estimate) in estimates.items() if estimate is not None}
+    adjusted = dict(zip(tested, false_discovery(list(tested.values())), strict=True))
+    found: dict[str, tuple[ClassDifference, ...]] = {}
+    for (contrast, label), (difference, estimate) in estimates.items():
+        each = ClassDifference(
+            name=DATASETS[plan.data.name].classes[label],
+            num_images=int(np.sum(labels == label)),
+            mean=difference,
+            interval=None if estimate is None else estimate.interval(0.95),
+            p_adjusted=adjusted.get((contrast, label)),
+        )
+        found[contrast] = (*found.get(contrast, ()), each)
+    return found
+
+
+def _labels(plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]]) -> np.ndarray | None:
+    """Classes of the test images; None where no trial has recorded them."""
+    recorded = (t.result.test_labels for each in trials.values() for t in each if t.result.test_labels)
+    labels = np.frombuffer(next(recorded, b""), dtype=np.uint8)
+    return labels if labels.size and labels.max() < DATASETS[plan.data.name].num_classes else None
+
+
+def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
+    """What true difference so many seeds would find, given a contrast's spread; None where there is none to go by."""
+    num_pairs, spread = judgement.num_pairs, judgement.spread
+    if num_pairs < MIN_PAIRS_TO_LOOK or spread is None:
+        return None
+    budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
+    floor, highest = judgement.image_floor, spread_limit(spread, num_pairs)
+    counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_SEEDS, 20).round().astype(int).tolist()})
+    found, at_most = (
+        tuple(detectable_difference(each, count, image_floor=floor or 0.0, **budget) for count in counts)
+        for each in (spread, highest)
+    )
+    return Detectable(
+        num_seeds=tuple(counts),
+        difference=found,
+        difference_at_most=at_most,
+        now=found[counts.index(num_pairs)],
+        limit=smallest_detectable_difference(floor, **budget) if floor else None,
+    )
+
+
+def _sample(
+    plan: Plan, variant: VariantSummary, reference: VariantSummary, trials: Mapping[str, Sequence[RecordedTrial]]
+) -> PairedSample:
+    ran = [v.ran_seeds for v in (variant, reference)]
+    good = [set(v.accuracy_percent) - set(v.failed_seeds) for v in (variant, reference)]
+    seeds = sorted(good[0] & good[1])
+    bits = [right_images(trials[v.name]) for v in (variant, reference)]
+    has_bits = seeds and all(seed in each for each in bits for seed in seeds)
+    correct = np.stack([bits[0][s].astype(np.int8) - bits[1][s].astype(np.int8) for s in seeds]) if has_bits else None
+    return PairedSample(
+        differences={seed: variant.accuracy_percent[seed] - reference.accuracy_percent[seed] for seed in seeds},
+        num_planned=len(plan.seeds),
+        num_missing=len(plan.seeds) - len(ran[0] & ran[1]),
+        num_failed=len(variant.failed_seeds),
+        num_failed_reference=len(reference.failed_seeds),
+        num_ran=len(ran[0]),
+        num_ran_reference=len(ran[1]),
+        correct=correct,
+    )
+
+
+def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dict[int, tuple[float, ...]]:
+    """By seed that learned on both sides: variant minus reference in validation accuracy, as far as both were trained."""
+    curves, others = ({curve.seed: curve.epochs for curve in v.curves if curve.learned} for v in (variant, reference))
+    return {
+        seed: tuple(
+            one.validation_accuracy_percent - other.validation_accuracy_percent
+            for one, other in zip(curves[seed], others[seed], strict=False)
+        )
+        for seed in sorted(curves.keys() & others.keys())
+    }
+
+
+def p_failures(variant: VariantSummary, reference: VariantSummary) -> float | None:
+    """Exact McNemar p-value of equal failure rates over the seeds that ran on both sides; None where there are none."""
+    both = variant.ran_seeds & reference.ran_seeds
+    failed, failed_reference = (both & set(each.failed_seeds) for each in (variant, reference))
+    return mcnemar_exact(len(failed - failed_reference), len(failed_reference - failed)) if both else None
+
+
+def _disagreement(
+    seeds: Iterable[int], variant: Sequence[RecordedTrial], reference: Sequence[RecordedTrial]
+) -> dict[int, float]:
+    first, second = right_images(variant), right_images(reference)
+    return {seed: disagreement(first[seed], second[seed]) for seed in seeds if seed in first and seed in second}
+
+
+_FITS: Mapping[str, frozenset[Verdict]] = {
+    "better": frozenset({Verdict.BETTER, Verdict.BETTER_BY_MORE, Verdict.BETTER_BY_LESS}),
+    "worse": frozenset({Verdict.WORSE, Verdict.WORSE_BY_MORE, Verdict.WORSE_BY_LESS}),
+    "equivalent": frozenset({Verdict.EQUIVALENT, Verdict.BETTER_BY_LESS, Verdict.WORSE_BY_LESS}),
+}
+"""Verdicts that meet an expectation; a difference that is real but within the margin is equivalent, too."""
+
+
+_DECIDED = frozenset().union(*_FITS.values())
+
+
+def _outcome(expect: Expectation | None, judgement: Judgement) -> str:
+    if expect is None or expect == "unsure":
+        return "none stated"
+    if judgement.verdict not in _DECIDED:
+        return "open"
+    return "as expected" if judgement.verdict in _FITS[expect] else "not as expected"

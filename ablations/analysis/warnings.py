@@ -1,0 +1,143 @@
+"""What a reader of a report must know before the verdicts."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from statistics import median
+from typing import Any
+
+from ablations.analysis.summary import Contrast, Trouble, VariantSummary
+from ablations.analysis.variants import learned
+from ablations.planning.plan import Plan
+from ablations.stats.intervals import clopper_pearson
+from ablations.text import plural
+from ablations.trial import RecordedTrial
+
+DEGRADED_POINTS = 5.0
+"""A run this far under its variant's median is flagged, and kept."""
+
+
+def incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
+    """What is missing of the A/A arm, or did not learn in it."""
+    ran = [t for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds and t.result.status != "failed"]
+    if len(ran) < len(plan.aa_seeds):
+        yield f"A/A arm: {len(plan.aa_seeds) - len(ran)} of {len(plan.aa_seeds)} trials have no outcome yet."
+    failed = sum(not learned(plan, t.result) for t in ran)
+    if failed:
+        yield f"A/A arm: {failed} of {len(ran)} trials ran and did not learn."
+
+
+def seeds_only(contrasts: Sequence[Contrast]) -> Iterable[str]:
+    """Contrasts whose interval cannot reckon with the choice of the test images."""
+    for contrast in contrasts:
+        judgement = contrast.judgement
+        if judgement.interval is not None and judgement.image_floor is None:
+            yield (
+                f"{contrast.variant}: the interval holds for new seeds only, not for new images, since it is not recorded for "
+                "every seed which test images were right."
+            )
+
+
+_WHAT_HAPPENED = {
+    "diverged": "diverged",
+    "crashed": "crashed their process",
+    "hung": "hung",
+    "out of memory": "ran out of memory",
+    "error": "ended in an error",
+    "failed": "failed",
+}
+
+
+MAX_NAMED = 5
+"""Of more failed trials than this the rest is counted only."""
+
+
+def troubles_of(trials: Sequence[RecordedTrial]) -> Iterator[Trouble]:
+    """How trials ended that neither finished nor were pruned, each way that there was.
+
+    Args:
+        trials: all that have ended, in whichever way.
+    """
+    for outcome, what in _WHAT_HAPPENED.items():
+        those = [t for t in trials if t.result.outcome == outcome]
+        if not those:
+            continue
+        rate = clopper_pearson(len(those), len(trials))
+        percent = f"95 % interval of the rate {100 * rate.lower:.1f} to {100 * rate.upper:.1f} %"
+        counted = f"{len(those)} of {plural(len(trials), 'trial')} {what} ({percent})"
+        num_given_up = sum(t.result.is_given_up for t in those)
+        if outcome == "diverged":
+            sentence = f"{counted}: an outcome, not tried again."
+        else:
+            left = {
+                "tried again by the next run": len(those) - num_given_up,
+                "given up, and tried again by run --retry only": num_given_up,
+            }
+            fate = " and ".join(f"{number} {words}" for words, number in left.items() if number)
+            sentence = f"{counted}; {fate}: {_named(those)}."
+        yield Trouble(outcome, len(those), num_given_up, rate, sentence)
+
+
+def _named(failed: Sequence[RecordedTrial]) -> str:
+    """Which trials failed, and why; those of a search are on one seed, and told apart by their number."""
+    named = []
+    for t in failed[:MAX_NAMED]:
+        trial = "" if t.number is None else f"trial {t.number}, "
+        attempts = plural(t.result.num_attempts, "attempt")
+        named.append(f"{t.variant}, {t.phase}, {trial}seed {t.seed}, {attempts}: {t.result.message or 'no message'}")
+    return "; ".join([*named, *([f"{len(failed) - MAX_NAMED} more"] if len(failed) > MAX_NAMED else [])])
+
+
+def in_parts(trials: Iterable[RecordedTrial]) -> Iterator[str]:
+    """What was trained with its batches in parts."""
+    those = [t for t in trials if t.result.accumulated_parts > 1 and t.result.status != "failed"]
+    if those:
+        which = "; ".join(
+            f"{t.variant}, {t.phase}, seed {t.seed}: {t.result.accumulated_parts} parts" for t in those[:MAX_NAMED]
+        )
+        more = f"; {len(those) - MAX_NAMED} more" if len(those) > MAX_NAMED else ""
+        yield (
+            f"{plural(len(those), 'trial')} took each batch in accumulated parts for want of memory, which makes the same steps "
+            f"up to rounding, but draws other numbers for dropout: {which}{more}."
+        )
+
+
+def variant_warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:
+    if provenance.get("uncommitted_changes"):
+        yield "trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
+    for key in ("commit", "processor", "versions"):
+        value = provenance.get(key)
+        if isinstance(value, list) or (isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())):
+            yield f"trials were trained by runs that differ in {key}: see Provenance."
+    references = {plan[v.name].versus for v in variants[1:]}
+    for v in variants:
+        highest = v.mean_accuracy_percent
+        if highest is not None and 100 - highest < plan.decision.margin and v.name in references:
+            yield (
+                f"{v.name}: nothing can be better by the margin of {plural(plan.decision.margin, 'point')} than {highest:.2f} %; a harder "
+                "data set would tell more."
+            )
+        if v.missing_seeds:
+            yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
+        if v.failed_seeds:
+            seeds = ", ".join(map(str, v.failed_seeds))
+            yield f"{v.name}: {len(v.failed_seeds)} of {len(plan.seeds)} confirmation trials ran and did not learn (seed {seeds})."
+        for key in v.at_edge:
+            yield f"{v.name}: tuning chose {key} = {v.tuned[key]:.4g}, at the edge of its search space: widen it."
+        dead = {seed: n for seed, n in v.dead_classes.items() if n}
+        if dead:
+            yield f"{v.name}: in {len(dead)} of {len(v.dead_classes)} confirmation trials at least one class is never predicted right."
+        good = [a for seed, a in v.accuracy_percent.items() if seed not in v.failed_seeds]
+        low = [a for a in good if a < median(good) - DEGRADED_POINTS]
+        if low:
+            lie = "1 run lies" if len(low) == 1 else f"{len(low)} runs lie"
+            yield f"{v.name}: {lie} more than {DEGRADED_POINTS:g} points under the variant's median; kept, like every run that learned."
+        states = Counter(point.status for point in v.tuning)
+        if states["diverged"] or states["failed"]:
+            yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
+    if len({(v.num_tune_done, v.num_tune_epochs) for v in variants}) > 1:
+        counts = "; ".join(
+            f"{v.name} {plural(v.num_tune_done, 'trial')} in {plural(v.num_tune_epochs, 'epoch')}" for v in variants
+        )
+        yield f"tuning effort is unequal: {counts}."

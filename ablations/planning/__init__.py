@@ -1,0 +1,1 @@
+"""StudySpec + profile + machine -> Plan. Pure."""

@@ -1,0 +1,104 @@
+"""The variants of a study: those that it names, and those that its axes (`grid`, `zip`, `leave_one_out`) make."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ablations.errors import KeyPath, SpecError
+from ablations.studyfile.spec import MAX_NAME, StudySpec, Variant
+from ablations.text import readable
+
+MAX_VARIANTS = 1000
+"""Of a study's named ones, and of each kind of axis; a grid grows faster than one thinks."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A variant, and where in the file its settings are written."""
+
+    name: str
+    variant: Variant
+    path: KeyPath
+    """Of its settings."""
+    named: bool
+    """Whether the study names it; a point of an axis that equals another variant is left out, a named one is a mistake."""
+
+
+def candidates(spec: StudySpec) -> dict[str, Candidate]:
+    """All variants of a study by name: the named ones first, in their order, then the axes' points.
+
+    Raises:
+        SpecError: lists of a `zip` differ in length, there are too many variants, or an axis makes one whose name is taken or too
+            long.
+    """
+    _refuse_too_many("variants", [len(spec.variants)])
+    _refuse_too_many("leave_one_out", [len(spec.leave_one_out)])
+    found = {
+        name: Candidate(name, variant, ("variants", name, "set"), named=True) for name, variant in spec.variants.items()
+    }
+    for axis, points in (
+        ("grid", _grid(spec.grid)),
+        ("zip", _zip(spec.zip)),
+        ("leave_one_out", ({key: value} for key, value in spec.leave_one_out.items())),
+    ):
+        for point in points:
+            prefix = "without_" if axis == "leave_one_out" else ""
+            name = prefix + _name(point, with_values=axis != "leave_one_out")
+            if len(name) > MAX_NAME:
+                raise SpecError(
+                    (axis,),
+                    f"the name {name[:40]}... of a point has {len(name)} characters; at most {MAX_NAME}.",
+                    at_key=True,
+                )
+            if name in found:
+                raise SpecError(
+                    (axis,),
+                    f"two variants would be called {name!r}; give each value once, or rename the variant.",
+                    at_key=True,
+                )
+            found[name] = Candidate(name, Variant(set=point), (axis,), named=False)
+    return found
+
+
+def _grid(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """Every combination, the last axis varying fastest."""
+    _refuse_too_many("grid", [len(values) for values in axes.values()])
+    if axes:
+        for values in itertools.product(*axes.values()):
+            yield dict(zip(axes, values, strict=True))
+
+
+def _zip(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
+    """The first values together, then the second ones, and so on."""
+    lengths = {key: len(values) for key, values in axes.items()}
+    if len(set(lengths.values())) > 1:
+        given = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        raise SpecError(("zip",), f"zipped lists have the same length; given {given}.", at_key=True)
+    _refuse_too_many("zip", list(lengths.values())[:1])
+    for values in zip(*axes.values(), strict=True):
+        yield dict(zip(axes, values, strict=True))
+
+
+def _refuse_too_many(section: str, lengths: Sequence[int]) -> None:
+    """Refuse lists that make too many variants when they are crossed."""
+    count = math.prod(lengths)
+    if count > MAX_VARIANTS:
+        shape = f"{readable(' x '.join(map(str, lengths)))} are " if len(lengths) > 1 else ""
+        # Python does not write out a number of thousands of digits, and nobody reads one.
+        told = f"{count:,}" if count < 10**15 else "more than 10^15"
+        raise SpecError((section,), f"{shape}{told} variants; at most {MAX_VARIANTS:,} are run.", at_key=True)
+
+
+def _name(point: Mapping[str, Any], *, with_values: bool) -> str:
+    """A name that people recognise: `init_xavier_uniform_lr_0_05`."""
+    parts = []
+    for key, value in point.items():
+        parts.append(key.rsplit(".", 1)[-1])
+        if with_values:
+            parts.append(re.sub(r"[^a-z0-9]+", "_", str(value).lower()).strip("_") or "empty")
+    return "_".join(parts)

@@ -1,0 +1,92 @@
+"""Costs of a configuration, and the width at which it costs as much as another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from ablations import networks
+from ablations.datasets import DATASETS, Dataset
+from ablations.errors import KeyPath, SpecError
+from ablations.planning.plan import PlannedVariant, with_value
+from ablations.studyfile.spec import Match
+from ablations.text import nearest, shown
+from ablations.trial import DataConfig, TrialConfig
+from nin.complexity import Costs
+from nin.config import ConfigError
+
+MAX_PARAMS = 10**10
+"""Of one network; more fits no GPU."""
+
+
+def _size(data: DataConfig) -> int:
+    return data.resize or DATASETS[data.name].size
+
+
+def price(config: TrialConfig, dataset: Dataset, path: KeyPath) -> Costs:
+    try:
+        priced = networks.costs(
+            config.model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
+        )
+    except ConfigError as error:
+        raise SpecError(path, f"{error}; images have {_size(config.data)} pixels a side.", at_key=True) from error
+    except OverflowError:
+        priced = None
+    if priced is None or priced.params > MAX_PARAMS:
+        raise SpecError(path, f"the network has more than {MAX_PARAMS:,} params; no GPU holds it.", at_key=True)
+    return priced
+
+
+def matched(
+    match: Match,
+    config: TrialConfig,
+    dataset: Dataset,
+    done: Mapping[str, PlannedVariant],
+    path: KeyPath,
+) -> tuple[TrialConfig, float]:
+    """Solve the width multiplier for a cost: the step function's two values around the target, the nearer one."""
+    at = (*path, "match", match.cost)
+    target = done.get(match.target)
+    if target is None:
+        raise SpecError(
+            at,
+            f"match names a variant that has no match itself; given {shown(match.target)}; {nearest(match.target, done)}",
+        )
+    wanted = getattr(target.costs, match.cost)
+    if not isinstance(networks.dials(config.model).get("width"), float):
+        raise SpecError((*path, "match", "by"), "this network has no dial 'width' that is a float, to solve for.")
+
+    # Most of the widths tried below round to the channels of one that was tried before.
+    @cache
+    def priced(model: networks.Model) -> Costs:
+        return networks.costs(
+            model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
+        )
+
+    def cost(width: float) -> int:
+        value: int = getattr(priced(networks.at_width(config.model, width)), match.cost)
+        return value
+
+    low, high = 1e-3, 64.0
+    try:
+        if not cost(low) <= wanted <= cost(high):
+            raise SpecError(
+                at,
+                f"no width from {low:g} to {high:g} gives {wanted:,} {match.cost}, those of {match.target!r}; match another one.",
+            )
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if cost(middle) <= wanted else (low, middle)
+    except ConfigError as error:
+        raise SpecError((*path, "set"), str(error), at_key=True) from error
+    width = min((low, high), key=lambda w: abs(cost(w) - wanted))
+    # The shortest decimal that gives the same network: it goes into reports and the trial's id.
+    width = next((short for digits in range(1, 16) if cost(short := round(width, digits)) == cost(width)), width)
+    off = cost(width) / wanted - 1
+    if abs(off) > match.tolerance:
+        raise SpecError(
+            at,
+            f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
+            f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or choose another dial.",
+        )
+    return with_value(config, match.by, width), width

@@ -1,0 +1,93 @@
+"""Plan -> Resolution: what a study can and cannot decide, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ablations.planning.plan import Plan
+from ablations.stats.p_values import smallest_sign_flip_p
+from ablations.stats.power import POWER, detectable_difference, expected_image_floor, smallest_provable_margin
+from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
+from ablations.text import plural
+
+SPREADS = (0.25, 0.5, 1.0)
+"""Standard deviations of paired differences to reckon with, points: a steady, a usual and an unsteady training."""
+ACCURACIES_PERCENT = (90.0, 98.0)
+"""Of the networks to be compared, for what the test set alone can tell apart."""
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a plan's seeds and test images can tell apart. Differences in percentage points of accuracy."""
+
+    num_pairs: int
+    """Paired seeds of each contrast."""
+    num_comparisons: int
+    margin: float
+    num_test: int
+    carries_verdicts: bool
+    """Whether there are pairs enough for a verdict; with fewer every contrast is exploratory."""
+    smallest_sign_flip_p: float
+    """The least p that the sign-flip check can give with so many pairs."""
+    sign_flip_can_confirm: bool
+    """Whether that is below the level at which the first of the words is judged."""
+    detectable: dict[float, float]
+    """Spread of the differences -> true difference that is found with 80 % power."""
+    image_floor: dict[float, float]
+    """Accuracy in percent -> standard error that infinitely many seeds would leave."""
+    provable_margin: dict[float, float]
+    """Accuracy in percent -> least margin within which infinitely many seeds would prove equivalence."""
+
+
+def resolution(plan: Plan) -> Resolution | None:
+    """What the plan can decide; None where there is nothing to compare, or one seed only."""
+    num_pairs, num_comparisons = len(plan.seeds), len(plan.variants) - 1
+    if not num_comparisons or num_pairs < 2:
+        return None
+    alpha, margin = plan.look_alpha, plan.decision.margin
+    floors = {accuracy: expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT}
+    floor_p = smallest_sign_flip_p(num_pairs)
+    return Resolution(
+        num_pairs=num_pairs,
+        num_comparisons=num_comparisons,
+        margin=margin,
+        num_test=plan.num_test,
+        carries_verdicts=num_pairs >= MIN_PAIRS_FOR_VERDICT,
+        smallest_sign_flip_p=floor_p,
+        sign_flip_can_confirm=floor_p <= alpha / num_comparisons,
+        detectable={
+            sd: detectable_difference(sd, num_pairs, alpha=alpha, num_comparisons=num_comparisons) for sd in SPREADS
+        },
+        image_floor=floors,
+        provable_margin={
+            accuracy: smallest_provable_margin(floor, alpha=alpha, num_comparisons=num_comparisons)
+            for accuracy, floor in floors.items()
+        },
+    )
+
+
+def in_sentences(found: Resolution) -> Iterator[str]:
+    """The resolution as a person reads it."""
+    if not found.carries_verdicts:
+        yield (
+            f"{plural(found.num_pairs, 'seed')} can carry no verdict: every contrast will be exploratory; a verdict takes "
+            f"{MIN_PAIRS_FOR_VERDICT}"
+        )
+    differences = " / ".join(f"{value:.2f}" for value in found.detectable.values())
+    spreads = " / ".join(f"{sd:g}" for sd in found.detectable)
+    comparisons = "1 comparison" if found.num_comparisons == 1 else f"each of {found.num_comparisons} comparisons"
+    find = "can find" if found.carries_verdicts else "would show, if they were enough for a verdict,"
+    yield (
+        f"{plural(found.num_pairs, 'paired seed')} {find} a true difference of {differences} points with {100 * POWER:.0f} % power in "
+        f"{comparisons}, if differences scatter from seed to seed by {spreads} points (standard deviation)"
+    )
+    confirm = "" if found.sign_flip_can_confirm else ": too few seeds for it to confirm a word by itself"
+    yield f"the sign-flip check cannot go below p = {found.smallest_sign_flip_p:.3g}{confirm}"
+    for accuracy, margin in found.provable_margin.items():
+        can = "can" if margin <= found.margin else "cannot"
+        yield (
+            f"{found.num_test:,} test images at {accuracy:g} % accuracy leave ±{1.96 * found.image_floor[accuracy]:.2f} points "
+            f"however many seeds there are: equivalence within {plural(found.margin, 'point')} {can} be proven (needs a margin of "
+            f"{margin:.2f})"
+        )

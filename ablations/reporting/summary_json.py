@@ -1,0 +1,159 @@
+"""StudySummary -> `summary.json`: what other programs read, as `summary.schema.json` describes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from math import isfinite
+from typing import Any
+
+from ablations.analysis.summary import Contrast, StudySummary, Trouble, VariantSummary
+from ablations.reporting import words
+from ablations.stats.intervals import Interval
+
+SCHEMA_VERSION = 1
+"""Raised when a key of `summary.json` changes its meaning or goes."""
+SCHEMA_FILE = "summary.schema.json"
+"""Of this package, and of every report: it lies where `$schema` points, however far the report travels."""
+
+
+def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
+    """The summary as a JSON object; numbers that are not finite become null.
+
+    Args:
+        summary: of the study.
+        created: time stamp of the report, and all that may differ between two reports of the same summary.
+    """
+    document: dict[str, Any] = _plain(
+        {
+            "$schema": SCHEMA_FILE,
+            "schema_version": SCHEMA_VERSION,
+            "created": created,
+            "study": summary.study,
+            "profile": summary.profile,
+            "question": summary.question,
+            "source": summary.source,
+            "dataset": summary.dataset,
+            "chance_percent": summary.chance_percent,
+            "decision": {"alpha": summary.decision.alpha, "margin": summary.decision.margin},
+            "scope": summary.scope,
+            "seeds": summary.seeds,
+            "looks": summary.looks,
+            "baseline": summary.baseline,
+            "variants": {variant.name: _variant(variant) for variant in summary.variants},
+            "contrasts": {contrast.variant: _contrast(summary, contrast) for contrast in summary.contrasts},
+            "aa": None if summary.aa is None else {**asdict(summary.aa), "interval": _ends(summary.aa.interval)},
+            "troubles": {each.outcome: _trouble(each) for each in summary.troubles},
+            "warnings": summary.warnings,
+            "caveats": summary.caveats,
+            "provenance": summary.provenance,
+        }
+    )
+    return document
+
+
+WORKLOAD_KEYS = ("in_channels", "size", "num_classes", "batch_size", "precision", "optimizer", "device")
+"""Of a workload, all but the network's dials."""
+
+
+def _variant(variant: VariantSummary) -> dict[str, Any]:
+    return {
+        "description": variant.description,
+        "changes": variant.changes,
+        "expect": variant.expect,
+        "family": variant.family,
+        "params": variant.params,
+        "macs": variant.macs,
+        "activations": variant.activations,
+        "workload": {key: getattr(variant.workload, key) for key in WORKLOAD_KEYS},
+        "memory": None if variant.memory is None else asdict(variant.memory),
+        "measured": None if variant.measured is None else asdict(variant.measured),
+        "tuned": variant.tuned,
+        "at_edge": variant.at_edge,
+        "accuracy_percent": variant.accuracy_percent,
+        "mean_accuracy_percent": variant.mean_accuracy_percent,
+        "sd_accuracy_percent": variant.sd_accuracy_percent,
+        "reseed_disagreement_percent": variant.reseed_disagreement_percent,
+        "failed_seeds": variant.failed_seeds,
+        "failure_rate_interval": _ends(variant.failure_rate),
+        "missing_seeds": variant.missing_seeds,
+        "learning_onset_steps": variant.learning_onset_steps,
+        "dead_classes": variant.dead_classes,
+        "train_images_per_second": variant.train_images_per_second,
+        "trial_seconds": variant.trial_seconds,
+        "num_tune_planned": variant.num_tune_planned,
+        "num_tune_done": variant.num_tune_done,
+        "num_tune_epochs": variant.num_tune_epochs,
+        "expected_best_of_n_percent": None if variant.best_of_n is None else variant.best_of_n.mean.tolist(),
+        "run_ids": variant.run_ids,
+    }
+
+
+def _trouble(trouble: Trouble) -> dict[str, Any]:
+    return {
+        "num_trials": trouble.num_trials,
+        "num_given_up": trouble.num_given_up,
+        "rate_interval": _ends(trouble.rate),
+    }
+
+
+def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
+    judgement = contrast.judgement
+    return {
+        "versus": contrast.versus,
+        "difference": judgement.mean,
+        "sd": judgement.sd,
+        "interval": _ends(judgement.interval),
+        "interval_level": None if judgement.interval is None else judgement.interval.level,
+        "simultaneous_interval": _ends(judgement.simultaneous_interval),
+        "basis": judgement.basis,
+        "num_pairs": judgement.num_pairs,
+        "differences": contrast.differences,
+        "disagreement_percent": contrast.disagreement_percent,
+        "class_differences": {
+            each.name: {**asdict(each), "interval": _ends(each.interval)} for each in contrast.class_differences
+        },
+        "wins": judgement.wins,
+        "losses": judgement.losses,
+        "ties": judgement.ties,
+        "probability_of_improvement_interval": _ends(judgement.probability_of_improvement),
+        "p_failures": contrast.p_failures,
+        "p_difference": judgement.p_difference,
+        "p_difference_adjusted": judgement.p_difference_adjusted,
+        "p_equivalence": judgement.p_equivalence,
+        "p_equivalence_adjusted": judgement.p_equivalence_adjusted,
+        "p_sign_flip": judgement.p_sign_flip,
+        "p_sign_flip_floor": judgement.p_sign_flip_floor,
+        "fragile": judgement.fragile,
+        "image_floor": judgement.image_floor,
+        "verdict": judgement.verdict.value,
+        "without_seed": {
+            seed: {"difference": each.mean, "interval": _ends(each.interval), "verdict": each.verdict.value}
+            for seed, each in contrast.without_seed.items()
+        },
+        "verdict_words": words.verdict_and_failures(summary, contrast),
+        "detectable_difference": None if contrast.detectable is None else contrast.detectable.now,
+        "detectable_difference_limit": None if contrast.detectable is None else contrast.detectable.limit,
+        "seeds_needed": None if judgement.seeds_needed is None else asdict(judgement.seeds_needed),
+        "notes": judgement.notes,
+        "sentence": contrast.sentence,
+        "expect": contrast.expect,
+        "expectation": contrast.expectation,
+    }
+
+
+def _ends(interval: Interval | None) -> list[float] | None:
+    return None if interval is None else [interval.lower, interval.upper]
+
+
+def _plain(value: Any) -> Any:
+    """JSON's own types only: keys as text, no NaN or infinity, anything foreign as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)

@@ -1,0 +1,313 @@
+"""YAML file -> StudySpec. Errors say file:line:column, the key path, the rule, what was given, and the nearest valid key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from ablations.errors import KeyPath, SpecError, StudyFileError
+from ablations.studyfile.messages import spec_errors
+from ablations.studyfile.spec import NAME, StudySpec
+from ablations.text import nearest, readable
+
+MAX_BYTES = 1_000_000
+MAX_DEPTH = 50
+MAX_NODES = 50_000
+"""A study file is written by hand: beyond these it is a mistake or an attack (alias bombs count by what they expand to)."""
+MAX_DIGITS = 18
+MAX_PROBLEMS = 5
+"""Problems of one file that are shown at once."""
+MAX_MESSAGE = 1000
+"""Characters of one of them."""
+
+_TAG = "tag:yaml.org,2002:"
+
+
+@dataclass(frozen=True)
+class StudyFile:
+    """A study file that was read: its text, what it says, and where it says it."""
+
+    path: str
+    text: str
+    spec: StudySpec
+    root: yaml.MappingNode
+
+    def located(self, error: SpecError) -> StudyFileError:
+        """The same error, with the file, line and column in front."""
+        return _located(self.path, self.root, error)
+
+
+class _Refused(yaml.MarkedYAMLError):
+    """Valid YAML that no study file needs."""
+
+
+class _Loader(yaml.SafeLoader):
+    """Text -> nodes, with the scalars of YAML 1.2's core schema: `no` and `on` are text and `1e-5` is a number.
+
+    What could exhaust the machine is refused while it is read. Tags are refused, too: `_values` knows all types there are.
+    """
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self._num_nodes = 0
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
+        self._num_nodes += 1
+        if self._num_nodes > MAX_NODES:
+            raise _Refused(problem=f"more than {MAX_NODES:,} values", problem_mark=event.start_mark)
+        if self._depth > MAX_DEPTH:
+            raise _Refused(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=event.start_mark)
+        if getattr(event, "tag", None) is not None:
+            tag = readable(event.tag.replace(_TAG, "!!"))
+            raise _Refused(problem=f"a study file has no tags; given {tag}", problem_mark=event.start_mark)
+        self._depth += 1
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+
+_Loader.add_implicit_resolver(_TAG + "bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF"))
+_Loader.add_implicit_resolver(_TAG + "null", re.compile(r"^(?:~|null|Null|NULL|)$"), ["~", "n", "N", ""])
+_Loader.add_implicit_resolver(_TAG + "int", re.compile(r"^[-+]?[0-9]+$"), list("-+0123456789"))
+_Loader.add_implicit_resolver(
+    _TAG + "float",
+    re.compile(
+        r"^(?:[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"
+    ),
+    list("-+.0123456789"),
+)
+
+
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Characters that no text has, those that turn its direction too; newline and tab are not among them."""
+
+
+def find(reference: str, others: Iterable[str] = ()) -> Path:
+    """The study file that `reference` means: a path, `.yaml` behind it or not, or the name of a study that ships with the suite.
+
+    Args:
+        reference: as a user typed it.
+        others: names of what else the user may have meant, for the message.
+
+    Raises:
+        StudyFileError: there is no such file.
+    """
+    path = Path(reference)
+    try:
+        for file in (path, Path(f"{reference}.yaml")):
+            if file.is_file():
+                return file
+    except OSError as error:
+        raise StudyFileError(f"{readable(reference)}: cannot be read: {error.strerror}.") from error
+    shipped = {file.stem: file for file in shipped_studies()}
+    # `studies/one_by_one.yaml` works from any folder, as the documentation writes it.
+    name = path.stem if path.suffix in {".yaml", ".yml", ""} else ""
+    if name in shipped and path.parent in {Path(), Path("studies")}:
+        return shipped[name]
+    kind = "is a folder, not a study file" if path.is_dir() else "no such study file"
+    here = (file.stem for file in sorted(Path().glob("*.yaml")) if NAME.fullmatch(file.stem))
+    known = list(dict.fromkeys((*here, *shipped, *others)))
+    raise StudyFileError(f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name; {nearest(name, known)}")
+
+
+def shipped_studies() -> list[Path]:
+    """The study files that ship with the suite, from the installed package or the checkout."""
+    package = Path(__file__).parents[1]
+    packaged = package / "_studies"
+    folder = packaged if packaged.is_dir() else package.parent / "studies"
+    return sorted(folder.glob("*.yaml"))
+
+
+def read_file(path: Path) -> StudyFile:
+    """Read and check a study file.
+
+    Raises:
+        StudyFileError: it cannot be read, is no YAML, or breaks a rule of the study file.
+    """
+    try:
+        size = path.stat().st_size
+        if size > MAX_BYTES:
+            raise StudyFileError(f"{path}: a study file has at most {MAX_BYTES:,} bytes; this one has {size:,}.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise StudyFileError(f"{path}: cannot be read: {error.strerror}.") from error
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        where = _position(data[: error.start].decode("utf-8-sig"))
+        raise StudyFileError(
+            f"{path}:{where}: a study file is UTF-8 text; here is byte {data[error.start]:#04x}. Save the file as UTF-8."
+        ) from error
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> StudyFile:
+    """Check the text of a study file; `name` stands in messages.
+
+    Raises:
+        StudyFileError: it is no YAML, or breaks a rule of the study file.
+    """
+    try:
+        root = _compose(text)
+    except yaml.reader.ReaderError as error:
+        where = _position(text[: error.position])
+        raise StudyFileError(
+            f"{name}:{where}: here is the control character U+{error.character:04X}. Remove it."
+        ) from error
+    except yaml.MarkedYAMLError as error:
+        raise StudyFileError(f"{name}:{_yaml_problem(error)}") from error
+    if root is None:
+        raise StudyFileError(f"{name}: the file is empty. A study file starts with 'study: <name>'.")
+    if not isinstance(root, yaml.MappingNode):
+        raise StudyFileError(f"{name}:1:1: a study file is a mapping that starts with 'study: <name>'.")
+    try:
+        spec = StudySpec.model_validate(_Values().of(root))
+    except SpecError as error:
+        raise _located(name, root, error) from error
+    except ValidationError as error:
+        problems = [str(_located(name, root, each)) for each in islice(spec_errors(error, StudySpec), MAX_PROBLEMS + 1)]
+        if len(problems) > MAX_PROBLEMS:
+            problems[MAX_PROBLEMS:] = ["… and more; these first."]
+        raise StudyFileError("\n".join(problems)) from error
+    return StudyFile(name, text, spec, root)
+
+
+def _compose(text: str) -> yaml.Node | None:
+    loader = _Loader(text)
+    try:
+        return loader.get_single_node()
+    finally:
+        loader.dispose()
+
+
+def _position(before: str) -> str:
+    """line:column of what follows `before`, both from 1."""
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
+    """Where it is and what it is, from what PyYAML says."""
+    mark = error.problem_mark or error.context_mark
+    where = f"{mark.line + 1}:{mark.column + 1}: " if mark else " "
+    if isinstance(error, _Refused):
+        return f"{where}{error.problem}."
+    context = error.context or ""
+    if error.context_mark and mark and error.context_mark.line != mark.line:
+        context += f" (line {error.context_mark.line + 1})"
+    problem = ", ".join(part for part in (context, error.problem) if part)
+    hint = next((f" {what}" for sign, what in _YAML_HINTS.items() if sign in problem), "")
+    return f"{where}not valid YAML: {problem}.{hint}"
+
+
+_YAML_HINTS = {
+    "\\t": "Indent with spaces.",
+    "mapping values are not allowed": "Put text that has a colon in it in quotes, and indent neighbours alike.",
+}
+"""What to do, by what PyYAML says."""
+
+
+class _Values:
+    """Nodes -> plain values: mappings with text as keys, lists, text, numbers, booleans, null."""
+
+    def __init__(self) -> None:
+        self._count = 0
+
+    def of(self, node: yaml.Node, path: KeyPath = ()) -> Any:
+        """The value of a node.
+
+        Raises:
+            SpecError: a key is given twice or is no text, text has control characters, or the tree is too deep or too large
+                once aliases are expanded.
+        """
+        self._count += 1
+        if self._count > MAX_NODES:
+            raise SpecError((), f"more than {MAX_NODES:,} values, aliases expanded.")
+        if len(path) > MAX_DEPTH:
+            raise SpecError(path[:3], f"nested more than {MAX_DEPTH} deep, aliases expanded.", at_key=True)
+        if isinstance(node, yaml.MappingNode):
+            _check_keys(node, path)
+            return {key.value: self.of(value, (*path, key.value)) for key, value in node.value}
+        if isinstance(node, yaml.SequenceNode):
+            return [self.of(value, (*path, index)) for index, value in enumerate(node.value)]
+        assert isinstance(node, yaml.ScalarNode)
+        return _scalar(node, path)
+
+
+def _check_keys(node: yaml.MappingNode, path: KeyPath) -> None:
+    seen: dict[str, yaml.Node] = {}
+    for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise SpecError(path, "a key is text; given a list or a mapping.", at_key=True)
+        here = (*path, key.value)
+        if key.tag != _TAG + "str":
+            raise SpecError(here, f"a key is text; given {key.value or 'nothing'}. Put it in quotes.", at_key=True)
+        if key.value == "<<":
+            raise SpecError(here, "a study file has no merge keys; write the keys out.", at_key=True)
+        _check_text(key, here, at_key=True)
+        if key.value in seen:
+            first, again = seen[key.value].start_mark.line + 1, key.start_mark.line + 1
+            problem = f"key given twice, first in line {first}, again in line {again}; keep one."
+            raise SpecError(here, problem, at_key=True)
+        seen[key.value] = key
+
+
+def _check_text(node: yaml.ScalarNode, path: KeyPath, *, at_key: bool = False) -> None:
+    found = _CONTROL.search(node.value)
+    if found:
+        raise SpecError(path, f"text has no control characters; given U+{ord(found[0]):04X}.", at_key=at_key)
+
+
+def _scalar(node: yaml.ScalarNode, path: KeyPath) -> str | int | float | bool | None:
+    text: str = node.value
+    match node.tag.removeprefix(_TAG):
+        case "null":
+            return None
+        case "bool":
+            return text.lower() == "true"
+        case "int":
+            if len(text) > MAX_DIGITS:
+                raise SpecError(path, f"a whole number has at most {MAX_DIGITS} characters; given {len(text)}.")
+            return int(text)  # version 1.1 would read 010 as eight
+        case "float":
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    _check_text(node, path)
+    return text
+
+
+def _located(name: str, root: yaml.Node, error: SpecError) -> StudyFileError:
+    node, key, shown = root, root, []
+    for part in error.path:
+        step = _step(node, part)
+        if step is not None:
+            key, node = step
+            shown.append(part)
+    # A long value is pointed at by its key: its first line says nothing.
+    mark = (node if isinstance(node, yaml.ScalarNode) and not error.at_key else key).start_mark
+    where = f"{name}:{mark.line + 1}:{mark.column + 1}"
+    keys = ".".join(readable(part) for part in shown)
+    return StudyFileError(f"{where}: {keys + ': ' if keys else ''}{_capped(error.problem)}")
+
+
+def _capped(text: str) -> str:
+    return text if len(text) <= MAX_MESSAGE else f"{text[:MAX_MESSAGE]}…"
+
+
+def _step(node: yaml.Node, part: Hashable) -> tuple[yaml.Node, yaml.Node] | None:
+    if isinstance(node, yaml.MappingNode):
+        # The last of two equal keys: the one that a duplicate-key error is about.
+        return next(((key, value) for key, value in reversed(node.value) if key.value == str(part)), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    return None

@@ -1,0 +1,133 @@
+"""The study file as a JSON Schema, made from the models and their docstrings: what editors complete and check with.
+
+It knows keys, types and bounds. What shows only once a study is resolved, `check` finds.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter
+
+from ablations import networks, registry, trial
+from ablations.datasets import DATASETS
+from ablations.studyfile import distributions, spec
+from nin.blocks import POOLS
+from nin.config import ClassicConfig, FeatureConfig, NinConfig
+from nin.heads import HEADS
+
+SCHEMA_FILE = "study.schema.json"
+"""Lies beside study files, whose first line names it."""
+_NEVER_SEARCHED = {"model.preset", "train.epochs", "train.precision"}
+"""Besides all keys of the data."""
+
+
+def study_schema() -> dict[str, Any]:
+    """The schema of a study file.
+
+    It knows the names of what installed packages register, and not their networks' dials, since it imports none of them.
+    """
+    schema: dict[str, Any] = _untitled(spec.StudySpec.model_json_schema())
+    definitions = schema["$defs"]
+    for name, section in {**definitions, "StudySpec": schema}.items():
+        for key, meaning in _meanings(_section(name)):
+            section["properties"][key]["description"] = meaning
+
+    study, profile, variant = schema["properties"], *(definitions[x]["properties"] for x in ("Profile", "Variant"))
+    for named in (study["variants"], study["profiles"]):
+        named["additionalProperties"] = False
+    definitions["DataConfig"]["properties"]["name"]["enum"] = list(DATASETS)
+    preset = {"enum": networks.names(), "type": "string"}
+    profile["presets"] |= {"propertyNames": preset, "additionalProperties": preset}
+    definitions["Model"] = {
+        "description": "A network: a preset, with dials turned from where it has them.",
+        **_of_dials({"preset": {"description": "A network by name.", **preset}, **_dials()}),
+    }
+    dotted = {
+        f"{section}.{key}": _reference(f"{name}/properties/{key}")
+        for section, name in (("data", "DataConfig"), ("model", "Model"), ("train", "TrainConfig"))
+        for key in definitions[name]["properties"]
+    }
+    searched = [key for key in dotted if not key.startswith("data.") and key not in _NEVER_SEARCHED]
+    distribution = study["search_space"]["additionalProperties"]
+    definitions |= {
+        "Settings": _of_dials(dotted),
+        "Axes": _of_dials({key: {"type": "array", "items": value, "minItems": 1} for key, value in dotted.items()}),
+        "SearchSpace": _of_dials(dict.fromkeys(searched, _reference("Distribution"))),
+        "Distribution": {"oneOf": distribution["oneOf"]},
+    }
+    for place, name in (
+        (definitions["Base"]["properties"]["model"], "Model"),
+        (variant["set"], "Settings"),
+        (profile["set"], "Settings"),
+        (study["leave_one_out"], "Settings"),
+        (study["grid"], "Axes"),
+        (study["zip"], "Axes"),
+        (study["search_space"], "SearchSpace"),
+        (profile["search_space"]["anyOf"][0], "SearchSpace"),
+    ):
+        kept = {word: place[word] for word in ("description", "default") if word in place}
+        place.clear()
+        place.update(kept | _reference(name))
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "study file", **schema}
+
+
+def _section(name: str) -> type[trial.Section]:
+    """The section of a study file that the schema defines under a name."""
+    section: type[trial.Section] = next(
+        getattr(module, name) for module in (spec, distributions, trial) if hasattr(module, name)
+    )
+    return section
+
+
+def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _of_dials(properties: Mapping[str, Any]) -> dict[str, Any]:
+    """A mapping whose keys may be dials: others than these, too, where packages register networks."""
+    return _mapping(properties) | {"additionalProperties": bool(registry.names(networks.GROUP))}
+
+
+def _reference(name: str) -> dict[str, str]:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _untitled(schema: Any) -> Any:
+    """Without the titles that pydantic makes of names."""
+    if isinstance(schema, list):
+        return [_untitled(each) for each in schema]
+    if isinstance(schema, dict):
+        return {key: _untitled(value) for key, value in schema.items() if key != "title"}
+    return schema
+
+
+def _meanings(model: type[trial.Section]) -> Iterator[tuple[str, str]]:
+    """The keys of a section with the docstrings below them."""
+    # Pydantic could read them, too, but would whenever the models are imported.
+    for each in model.__mro__[: model.__mro__.index(trial.Section)]:
+        (definition,) = ast.parse(inspect.getsource(each)).body
+        assert isinstance(definition, ast.ClassDef)
+        for key, below in zip(definition.body, definition.body[1:], strict=False):
+            match key, below:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    yield name, text
+
+
+def _dials() -> dict[str, dict[str, Any]]:
+    """Every dial of any network; what it means stands in its class's docstring, and each preset has its own default."""
+    choices = {"pool_kind": list(POOLS), "head": list(HEADS)}
+    found: dict[str, dict[str, Any]] = {}
+    for config in (FeatureConfig, NinConfig, ClassicConfig):
+        types = get_type_hints(config)
+        for dial, meaning in re.findall(r"^    (\w+): (.+(?:\n {8}.+)*)", inspect.getdoc(config) or "", re.MULTILINE):
+            found[dial] = {
+                "description": meaning[0].upper() + " ".join(meaning[1:].split()),
+                **TypeAdapter(types[dial]).json_schema(),
+                **({"enum": choices[dial]} if dial in choices else {}),
+            }
+    return found

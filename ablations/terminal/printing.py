@@ -1,0 +1,251 @@
+"""What the commands print for people: plans, costs, progress so far.
+
+The consoles are plain, without markup: what a study says is shown as it is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence, Set
+from typing import Any, Literal, TypeVar
+
+from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+
+from ablations.costs import Measurement, Workload
+from ablations.planning.plan import Plan
+from ablations.studyfile.distributions import where_clause
+from ablations.text import in_words, latency, mebibytes, plural
+from ablations.trial import Machine
+from nin.complexity import LayerRow
+from nin.presets import Input
+
+T = TypeVar("T")
+
+GAP = 2
+"""Columns of the terminal between two of a table."""
+MIN_WORDS = 12
+"""Columns of the terminal in which words can be read that are broken into lines."""
+
+
+def headline(plan: Plan, machine: Machine, why: str) -> str:
+    """What will be run, why at this profile, and what it costs: a run's first line."""
+    tune = sum(cell.phase == "tune" for cell in plan.cells)
+    confirm = len(plan.cells) - tune
+    cost = f"; {plan.profile_cost}" if plan.profile_cost else ""
+    return (
+        f"{plan.study}, profile {plan.profile} ({why}): {plural(len(plan.variants), 'variant')}, {tune} tuning and "
+        f"{plural(confirm, 'confirmation training')} of {plural(plan.variants[0].config.train.epochs, 'epoch')} on {plan.num_train_images:,} images, {machine.num_workers} at a time "
+        f"on {machine.description}{cost}"
+    )
+
+
+def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
+    """The plan as a person reads it; `measured` by the workload's id, as far as there is any."""
+    from ablations.planning.resolution import in_sentences, resolution
+
+    console.print(headline(plan, machine, why), soft_wrap=True)
+    console.print(f"\n{plan.question}\n", soft_wrap=True)
+    rows = []
+    for variant in plan.variants:
+        expected = "baseline" if variant.name == plan.baseline else variant.expect or ""
+        memory = _counted(plan.workload(variant.name), "peak_training_bytes")
+        counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", memory)
+        rows.append((variant.name, variant.description, *counts, expected))
+    titles = ("variant", "what is changed", "params", "MACs", "memory", "expected")
+    _print_table(titles, rows, console, words={"what is changed", "expected"})
+    train = plan.variants[0].config.train
+    console.print(
+        f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; the command "
+        "costs has all of them",
+        soft_wrap=True,
+    )
+    if measured:
+        console.print()
+        _print_measured({each.name: plan.workload(each.name) for each in plan.variants}, measured, console)
+        seconds = _training_seconds(plan, measured)
+        if seconds is not None:
+            console.print(
+                f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}",
+                soft_wrap=True,
+            )
+    if plan.tuned:
+        space = ", ".join(
+            f"{key} {_space(value.model_dump())}{where_clause(value.when)}" for key, value in plan.search_space.items()
+        )
+        tuning = plan.tuning
+        again = (
+            f", the best {plan.num_rerun} again on {plural(tuning.rerun_seeds, 'fresh seed')}" if plan.num_rerun else ""
+        )
+        console.print(
+            f"\ntuned for each variant alike: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}",
+            soft_wrap=True,
+        )
+    console.print(
+        f"confirmed on {plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
+        f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
+        soft_wrap=True,
+    )
+    if len(plan.looks) > 1:
+        numbers = " and ".join(map(str, plan.looks))
+        console.print(
+            f"look {plan.look} of {len(plan.looks)}, planned at {numbers} seeds, each at alpha {plan.look_alpha:g}",
+            soft_wrap=True,
+        )
+    found = resolution(plan)
+    if found is not None:
+        console.print("\nwhat this can decide")
+        for sentence in in_sentences(found):
+            console.print(f"  {sentence}", soft_wrap=True)
+        console.print()
+    for caveat in plan.caveats:
+        console.print(f"caveat: {caveat}", soft_wrap=True)
+
+
+def _counted(workload: Workload, kind: Literal["saved_bytes", "peak_training_bytes", "peak_prediction_bytes"]) -> str:
+    """Memory in closed form; a dash for a registered network, which has none."""
+    return "–" if workload.memory is None else mebibytes(getattr(workload.memory, kind))
+
+
+def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float | None:
+    """Time that all trainings take one after the other; None where a variant was not measured."""
+    total = 0.0
+    for cell in plan.cells:
+        measurement = measured.get(plan.workload(cell.variant).id)
+        if measurement is None:
+            return None
+        config = plan[cell.variant].config
+        predicting = (
+            config.data.validation * config.train.epochs + (plan.num_test if cell.phase == "confirm" else 0)
+        ) / 128
+        total += plan.num_train_images * config.train.epochs / measurement.train_images_per_second
+        total += predicting * measurement.latency_128_seconds
+    return total
+
+
+def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
+    """Costs as a table; `measured` by the workload's id, as far as there is any."""
+    columns = {
+        "images": lambda each: _images(each.in_channels, each.size),
+        "params": lambda each: f"{each.costs.params:,}",
+        "MACs": lambda each: f"{each.costs.macs:,}",
+        "FLOPs": lambda each: f"{each.costs.flops:,}",
+        "saved activations": lambda each: _counted(each, "saved_bytes"),
+        "training peak": lambda each: _counted(each, "peak_training_bytes"),
+        "prediction peak": lambda each: _counted(each, "peak_prediction_bytes"),
+    }
+    _print_columns(rows, columns, console)
+    settings = {(each.batch_size, each.precision, each.optimizer, each.device) for each in rows.values()}
+    batches = "; ".join(f"batch {b}, {p}, {o}, {d}" for b, p, o, d in sorted(settings))
+    console.print(
+        f"\nin closed form; MACs and FLOPs (2 a MAC) of one image, forward; memory of {batches}", soft_wrap=True
+    )
+    if measured:
+        console.print()
+        _print_measured(rows, measured, console)
+
+
+def _print_measured(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
+    known = {name: measured[each.id] for name, each in rows.items() if each.id in measured}
+    columns = {
+        "training peak": lambda each: mebibytes(each.peak_training_bytes),
+        "prediction peak": lambda each: mebibytes(each.peak_prediction_bytes),
+        "training images/s": lambda each: f"{each.train_images_per_second:,.0f}",
+        "latency 1 (IQR)": lambda each: _with_iqr(each.latency_1_seconds, each.latency_1_iqr_seconds),
+        "latency 128 (IQR)": lambda each: _with_iqr(each.latency_128_seconds, each.latency_128_iqr_seconds),
+    }
+    _print_columns(known, columns, console)
+    first = next(iter(known.values()))
+    console.print(
+        f"\nmeasured on {first.processor}, {plural(first.num_threads, 'thread')}, "
+        f"torch {first.torch_version}, nothing beside it",
+        soft_wrap=True,
+    )
+
+
+def _with_iqr(median: float, interquartile_range: float) -> str:
+    return f"{latency(median)} ({latency(interquartile_range)})"
+
+
+def _print_columns(rows: Mapping[str, T], columns: Mapping[str, Callable[[T], str]], console: Console) -> None:
+    """A row for each name, a column for each of its figures."""
+    cells = [(name, *(shown(row) for shown in columns.values())) for name, row in rows.items()]
+    _print_table(("network", *columns), cells, console)
+
+
+def _print_table(
+    titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, words: Set[str] = frozenset()
+) -> None:
+    """A table; on a console too narrow for it, several of them in which each row is a column. No figure is ever cut off.
+
+    Args:
+        titles: of the columns, the first one of the rows' names.
+        rows: their cells.
+        console: to print to.
+        words: titles of the columns that may be broken into lines.
+    """
+    widths = [
+        min(width, MIN_WORDS) if title in words else width
+        for title, cells in zip(titles, zip(*rows, strict=True), strict=True)
+        for width in [max(map(cell_len, (title, *cells)))]
+    ]
+    table = Table(box=None, pad_edge=False)
+    if sum(widths) + GAP * (len(widths) - 1) <= console.width:
+        for title in titles:
+            left = title in words or title == titles[0]
+            table.add_column(title, justify="left" if left else "right", overflow="fold", no_wrap=title not in words)
+        for row in rows:
+            table.add_row(*row)
+        console.print(table)
+        return
+    room = max(MIN_WORDS, console.width - max(map(cell_len, titles)) - GAP)
+    at_once = max(1, (room + GAP) // (max(widths) + GAP))
+    longest = max(cell_len(cell) for row in rows for cell in row)
+    width = min(room, longest) if at_once == 1 else max(widths)
+    for start in range(0, len(rows), at_once):
+        if start:
+            console.print()
+        table = Table(box=None, pad_edge=False, show_header=False)
+        table.add_column(no_wrap=True)
+        for _ in rows[start : start + at_once]:
+            table.add_column(justify="right", overflow="fold", width=width)
+        for cells in zip(titles, *rows[start : start + at_once], strict=True):
+            table.add_row(*cells)
+        console.print(table)
+
+
+def _images(channels: int, size: int) -> str:
+    return f"{channels}x{size}x{size}"
+
+
+def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console: Console) -> None:
+    """A network's layers as a table, and their sum."""
+    console.print(
+        f"{preset}, for {_images(made_for['in_channels'], made_for['size'])} images and {made_for['num_classes']} classes",
+        soft_wrap=True,
+    )
+    cells = [
+        (
+            row.name,
+            row.kind,
+            "x".join(map(str, row.out_shape)),
+            f"{row.params:,}",
+            f"{row.macs:,}",
+            f"{row.out_bytes:,}",
+        )
+        for row in rows
+    ]
+    total = (sum(row.params for row in rows), sum(row.macs for row in rows), sum(row.out_bytes for row in rows))
+    params, macs, out_bytes = (f"{each:,}" for each in total)
+    cells.append(("all", "", "", params, macs, out_bytes))
+    titles = ("layer", "kind", "output shape", "params", "MACs", "output bytes")
+    _print_table(titles, cells, console, words={"layer", "kind"})
+    console.print(
+        "\none image, forward, fp32; an activation in place or a flattening has no output of its own", soft_wrap=True
+    )
+
+
+def _space(distribution: Mapping[str, Any]) -> str:
+    if distribution["type"] == "categorical":
+        return f"one of {distribution['choices']}"
+    return f"{distribution['low']:g} to {distribution['high']:g}{' (log)' if distribution['log'] else ''}"

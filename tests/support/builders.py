@@ -1,0 +1,87 @@
+"""A study as a person writes it, and what the suite says of it once it is edited; the lines are numbered from 1."""
+
+from __future__ import annotations
+
+from ablations.errors import SpecError, StudyFileError
+from ablations.planning.plan import Plan
+from ablations.planning.planner import make_plan
+from ablations.studyfile.loading import StudyFile, parse
+from ablations.trial import Machine
+
+CPU = Machine("cpu", bf16=False, num_workers=2, description="2 CPU cores")
+
+TEXT = """\
+study: tiny
+question: Does a bar need a 1x1 convolution?
+base:
+  data: {name: synthetic, validation: 64, resize: 16}
+  model: {preset: nin_small, width: 0.25}
+  train: {epochs: 3, batch_size: 32, lr: 0.05}
+search_space:
+  train.lr: {type: float, low: 0.01, high: 0.2, log: true}
+tuning: {trials: 2, rerun_best: 1, rerun_seeds: 1}
+seeds: 2
+baseline: two
+variants:
+  two:
+  one: {set: {model.mixers: 1}, expect: worse}
+  wide:
+    set: {model.mixers: 0}
+    match: {params: two, by: model.width, tolerance: 0.2}
+decision: {margin: 5.0}
+profiles:
+  starter: {description: all of it}
+  short:
+    description: less of it
+    set: {train.epochs: 1}
+"""
+
+
+def edited(*replacements: tuple[str, str], text: str = TEXT) -> str:
+    """A study with pieces of its text replaced, each of which is there exactly once."""
+    for old, new in replacements:
+        assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
+        text = text.replace(old, new)
+    return text
+
+
+CONDITIONAL = edited(
+    (
+        "log: true}\n",
+        "log: true}\n"
+        "  train.optimizer: {type: categorical, choices: [sgd, adamw]}\n"
+        "  train.momentum: {type: float, low: 0.0, high: 0.95, when: {train.optimizer: sgd}}\n"
+        "  train.nesterov: {type: categorical, choices: [true, false], when: {train.optimizer: [sgd]}}\n",
+    )
+)
+"""The study with two keys, in lines 10 and 11, that are searched only where a third has a certain value."""
+
+
+def planned(text: str = TEXT, profile: str = "starter", machine: Machine = CPU) -> Plan:
+    """The plan of a study's text, errors located as the commands locate them."""
+    return _plan(parse(text, "s.yaml"), profile, machine)
+
+
+def complaint(text: str) -> str | None:
+    """What a user reads who checks this text; None where it is accepted."""
+    try:
+        file = parse(text, "s.yaml")
+        for profile in file.spec.profiles:
+            _plan(file, profile, CPU)
+    except StudyFileError as error:
+        return str(error)
+    return None
+
+
+def refusal(text: str) -> str:
+    """What a user reads whose text is refused."""
+    message = complaint(text)
+    assert message is not None, "the study was accepted"
+    return message
+
+
+def _plan(file: StudyFile, profile: str, machine: Machine) -> Plan:
+    try:
+        return make_plan(file.spec, profile, machine)
+    except SpecError as error:
+        raise file.located(error) from error

@@ -1,0 +1,63 @@
+"""Made-up paired samples, and shortcuts to judge and word them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from ablations.stats.judgement import Judgement, PairedSample
+from ablations.stats.sentences import sentence
+from ablations.stats.verdicts import judge
+
+SCOPE = "for the tuned configurations, on this data set"
+
+
+def sample(
+    differences: Iterable[float],
+    *,
+    missing: int = 0,
+    failed: int = 0,
+    failed_reference: int = 0,
+    planned: int | None = None,
+    correct: np.ndarray | None = None,
+) -> PairedSample:
+    values = list(differences)
+    planned = len(values) + missing + max(failed, failed_reference) if planned is None else planned
+    ran = max(planned - missing, failed, failed_reference)
+    return PairedSample(dict(enumerate(values)), planned, missing, failed, failed_reference, ran, ran, correct)
+
+
+def judge_one(each: PairedSample, *, alpha: float = 0.05, margin: float = 0.5, num_comparisons: int = 1) -> Judgement:
+    return judge({"one": each}, alpha=alpha, margin=margin, num_planned=num_comparisons)["one"]
+
+
+def word(judgement: Judgement, *, margin: float = 0.5, scope: str = SCOPE, num_comparisons: int = 5) -> str:
+    return sentence(
+        judgement,
+        variant="one",
+        reference="two",
+        alpha=0.05,
+        num_comparisons=num_comparisons,
+        margin=margin,
+        scope=scope,
+    )
+
+
+def spread(mean: float, sd: float, num: int = 10) -> np.ndarray:
+    """Values with exactly this mean and standard deviation, not symmetric about the mean."""
+    values = np.log(np.arange(1.0, num + 1))
+    values -= values.mean()
+    return np.asarray(mean + sd * values / values.std(ddof=1))
+
+
+def images(num_seeds: int, num_images: int, *, fixed: float, flips: float, seed: int = 0) -> np.ndarray:
+    """-1, 0 or 1 with a share of images on which the two networks always differ, and a share of coin flips."""
+    rng = np.random.default_rng(seed)
+    always = rng.choice([-1, 0, 1], size=num_images, p=[fixed / 2, 1 - fixed, fixed / 2])
+    sometimes = rng.choice([-1, 0, 1], size=(num_seeds, num_images), p=[flips / 2, 1 - flips, flips / 2])
+    return np.where(always != 0, always, sometimes).astype(np.int8)
+
+
+def with_images(correct: np.ndarray) -> PairedSample:
+    return sample(100 * correct.mean(axis=1), correct=correct)

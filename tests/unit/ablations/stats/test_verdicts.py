@@ -1,0 +1,638 @@
+"""The words: acceptance checks of the procedure, golden cases, and sentences as people read them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+from itertools import permutations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from paired import SCOPE, images, judge_one, sample, spread, with_images, word
+
+from ablations.stats import verdicts
+from ablations.stats.intervals import Interval, paired_interval
+from ablations.stats.judgement import Judgement, PairedSample, Verdict
+from ablations.stats.power import seeds_needed
+from ablations.stats.verdicts import judge, judge_without_each_seed
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+BANNED = ("significan", "no effect", "no difference", "trend", "nan", "None")
+CARRIES_A_WORD = set(Verdict) - {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
+MIRROR = {
+    Verdict.BETTER: Verdict.WORSE,
+    Verdict.BETTER_BY_LESS: Verdict.WORSE_BY_LESS,
+    Verdict.BETTER_BY_MORE: Verdict.WORSE_BY_MORE,
+}
+MIRROR |= {worse: better for better, worse in MIRROR.items()}
+
+
+# Acceptance check 1: golden cases
+
+DEGENERATE: dict[str, tuple[PairedSample, Verdict, str]] = {
+    "no pairs": (sample([]), Verdict.NO_VERDICT, "0 pairs"),
+    "one pair": (sample([0.3]), Verdict.NO_VERDICT, "1 pair in"),
+    "two pairs": (sample([0.3, 0.5]), Verdict.NO_VERDICT, "2 pairs"),
+    "three pairs": (sample([0.3, 0.5, 0.6]), Verdict.EXPLORATORY, "takes 5 pairs"),
+    "four pairs": (sample([0.3, 0.5, 0.6, 0.9]), Verdict.EXPLORATORY, "takes 5 pairs"),
+    "constant": (sample([0.3] * 10), Verdict.NO_VERDICT, "identical difference"),
+    "constant up to rounding": (sample([0.1 + 0.2, 0.3, 0.3 + 1e-15, 90.3 - 90, 0.3]), Verdict.NO_VERDICT, "identical"),
+    "constant, two pairs": (sample([0.3, 0.3]), Verdict.NO_VERDICT, "2 pairs"),
+    "all zero": (sample([0.0] * 10), Verdict.NO_VERDICT, "identical difference"),
+    "the same images right": (
+        sample([0.0] * 10, correct=np.zeros((10, 50), np.int8)),
+        Verdict.NO_VERDICT,
+        "the same test images right",
+    ),
+    "constant, other images": (
+        with_images(np.array([np.roll([1, 0, 0, -1, 1], i) for i in range(6)])),
+        Verdict.NO_VERDICT,
+        "identical difference",
+    ),
+    "NaN": (sample([0.1, math.nan, 0.2, 0.3, 0.4, 0.5]), Verdict.NO_VERDICT, "seed 1 is not a finite number"),
+    "inf": (sample([0.1, 0.2, 0.3, 0.4, 0.5, -math.inf]), Verdict.NO_VERDICT, "seed 5 is not a finite number"),
+    "missing pairs": (sample(spread(1, 0.2, 8), missing=2), Verdict.NO_VERDICT, "2 of 10 planned pairs are missing"),
+    "all failed": (sample([], failed=10), Verdict.NO_VERDICT, "10 of 10 runs did not learn, against 0 of 10"),
+    "unplanned seeds": (sample(spread(1, 0.2, 12), planned=10), Verdict.EXPLORATORY, "12 pairs where 10 were planned"),
+}
+
+
+def assert_sound(judgement: Judgement) -> None:
+    """No p of 0 or 1+, no zero-width interval, nothing that is not a number."""
+    for each in fields(judgement):
+        value = getattr(judgement, each.name)
+        if isinstance(value, Interval):
+            assert value.lower < value.upper, each.name
+            assert math.isfinite(value.lower), each.name
+            assert math.isfinite(value.upper), each.name
+        elif isinstance(value, float):
+            assert math.isfinite(value), each.name
+        if each.name.startswith("p_") and value is not None:
+            assert 0 < value <= 1, each.name
+    assert judgement.verdict in Verdict
+
+
+@pytest.mark.parametrize("case", DEGENERATE)
+def test_every_degenerate_case_has_a_word_and_says_why(case: str) -> None:
+    each, verdict, why = DEGENERATE[case]
+    judgement = judge_one(each)
+    assert_sound(judgement)
+    assert judgement.verdict is verdict
+    assert why in " ".join(judgement.notes)
+    assert judgement.p_difference_adjusted is None
+    assert judgement.p_equivalence_adjusted is None
+    assert judgement.seeds_needed is None
+    text = word(judgement)
+    assert why in text
+    assert SCOPE in text
+    assert not any(banned in text for banned in BANNED)
+
+
+@pytest.mark.parametrize(
+    "case", ["no pairs", "one pair", "constant", "all zero", "the same images right", "NaN", "inf"]
+)
+def test_without_a_spread_there_is_no_interval_and_no_p(case: str) -> None:
+    judgement = judge_one(DEGENERATE[case][0])
+    assert judgement.interval is None
+    assert judgement.simultaneous_interval is None
+    assert judgement.p_difference is None
+    assert judgement.p_equivalence is None
+    assert judgement.p_sign_flip is None
+
+
+def test_two_to_four_pairs_have_an_interval_and_carry_no_word() -> None:
+    for num in (2, 3, 4):
+        judgement = judge_one(sample(spread(5.0, 0.01, num)))
+        assert judgement.interval is not None
+        assert judgement.mean == pytest.approx(5.0)
+        assert judgement.verdict not in CARRIES_A_WORD
+
+
+def test_all_ties_but_one_leave_an_interval_and_no_improvement_beyond_it() -> None:
+    judgement = judge_one(sample([0.0] * 9 + [0.4]))
+    assert_sound(judgement)
+    assert (judgement.wins, judgement.losses, judgement.ties) == (1, 0, 9)
+    assert judge_one(sample([0.0] * 10)).probability_of_improvement is None
+
+
+def test_nearly_constant_differences_give_neither_p_of_zero_nor_certainty() -> None:
+    values = 50 + 1e-3 * np.arange(400)
+    judgement = judge_one(sample(values))
+    assert_sound(judgement)
+    assert judgement.verdict is Verdict.BETTER_BY_MORE
+
+
+def test_one_comparison_uses_the_whole_budget_for_both_words() -> None:
+    judgement = judge_one(sample(spread(0.3, 0.4)))
+    assert judgement.p_difference is not None
+    assert judgement.p_difference_adjusted == pytest.approx(min(judgement.p_difference, judgement.p_equivalence or 1))
+    assert judgement.simultaneous_interval == judgement.interval
+
+
+def test_failures_are_told_in_the_notes_and_in_the_sentence() -> None:
+    judgement = judge_one(sample(spread(0.0, 0.1), failed=2))
+    assert judgement.verdict is Verdict.EQUIVALENT
+    assert "among runs that learned (2 of 12 runs did not learn, against 0 of 12 of the reference)" in word(judgement)
+
+
+# Acceptance check 2: any wrong word
+
+TRUTHS = {
+    "all zero": (0.0, 0.0, 0.0, 0.0, 0.0),
+    "at the margin": (0.5, 0.5, -0.5, -0.5, 0.5),
+    "mixed": (0.0, 0.5, -0.5, 0.0, 1.2),
+    "mixed, mostly settled": (0.2, -0.2, 2.0, -2.0, 0.0),
+}
+
+
+def is_wrong(verdict: Verdict, truth: float, margin: float) -> bool:
+    if verdict in MIRROR:
+        wrong_side = truth <= 0 if verdict.value.startswith("better") else truth >= 0
+        too_far = verdict.value.endswith("more") and abs(truth) < margin
+        too_near = verdict.value.endswith("less") and abs(truth) >= margin
+        return wrong_side or too_far or too_near
+    return verdict is Verdict.EQUIVALENT and abs(truth) >= margin
+
+
+def wrong_share(truths: tuple[float, ...], sd: float, *, num_studies: int, seed: int) -> float:
+    """Share of studies, S = 10, K = 5, one shared baseline, with any wrong word."""
+    rng = np.random.default_rng(seed)
+    wrong = 0
+    for _ in range(num_studies):
+        baseline, variants = rng.normal(0, sd, 10), rng.normal(0, sd, (5, 10))
+        samples = {str(k): sample(truth + variants[k] - baseline) for k, truth in enumerate(truths)}
+        judged = judge(samples, alpha=0.05, margin=0.5)
+        wrong += any(is_wrong(judged[str(k)].verdict, truth, 0.5) for k, truth in enumerate(truths))
+    return wrong / num_studies
+
+
+@pytest.mark.parametrize("truths", TRUTHS)
+def test_any_wrong_word_keeps_to_alpha(truths: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        verdicts, "seeds_needed", lambda *_, **__: None
+    )  # it decides no word, and takes most of the time
+    share = wrong_share(TRUTHS[truths], 0.15, num_studies=400, seed=len(truths))
+    assert share <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
+
+
+def test_real_differences_and_real_equivalences_are_found() -> None:
+    rng = np.random.default_rng(5)
+    found = []
+    for _ in range(100):
+        baseline, variants = rng.normal(0, 0.15, 10), rng.normal(0, 0.15, (3, 10))
+        samples = {str(t): sample(t + v - baseline) for t, v in zip((0.0, 0.5, -1.2), variants, strict=True)}
+        found.append([each.verdict for each in judge(samples, alpha=0.05, margin=0.5).values()])
+    none, at_margin, far = zip(*found, strict=True)
+    assert none.count(Verdict.EQUIVALENT) > 85
+    assert at_margin.count(Verdict.BETTER) > 85
+    assert far.count(Verdict.WORSE_BY_MORE) > 85
+
+
+def test_wider_of_two_holds_for_new_images_where_seeds_alone_do_not() -> None:
+    rng = np.random.default_rng(2)
+    wrong_over_seeds, wrong = 0, 0
+    for _ in range(300):
+        # Each image has its own chance of being right for either network; over all images the two are equal.
+        shift, own = rng.normal(1.8, 1.5, 600), rng.normal(0, 0.8, (2, 1, 600))
+        right = rng.normal(size=(2, 10, 600)) < shift + own
+        judgement = judge_one(with_images(right[0].astype(np.int8) - right[1].astype(np.int8)))
+        over_seeds = paired_interval(100 * (right[0].mean(axis=1) - right[1].mean(axis=1)))
+        assert judgement.interval is not None
+        wrong += not judgement.interval.lower < 0 < judgement.interval.upper
+        wrong_over_seeds += not over_seeds.lower < 0 < over_seeds.upper
+    assert wrong / 300 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 300)
+    assert wrong_over_seeds / 300 > 0.12
+
+
+# Acceptance check 4: what must not matter
+
+POOL = {
+    "settled": sample(spread(1.5, 0.2)),
+    "near": sample(spread(0.1, 0.12)),
+    "open": sample(spread(-0.3, 0.5)),
+    "none": sample([0.2] * 10),
+    "images": with_images(images(10, 300, fixed=0.1, flips=0.1)),
+}
+
+
+def test_order_of_variants_changes_nothing() -> None:
+    expected = judge(POOL, alpha=0.05, margin=0.5)
+    for order in permutations(POOL):
+        assert judge({name: POOL[name] for name in order}, alpha=0.05, margin=0.5) == expected
+
+
+def test_order_of_seeds_changes_nothing() -> None:
+    for each in POOL.values():
+        backwards = replace(each, differences=dict(sorted(each.differences.items(), reverse=True)))
+        assert judge_one(backwards) == judge_one(each)
+
+
+def test_which_seed_had_which_difference_changes_nothing() -> None:
+    values = spread(0.35, 0.4, 16)
+    first, second = judge_one(sample(values)), judge_one(sample(np.random.default_rng(0).permutation(values)))
+    assert first.verdict is second.verdict
+    assert first.p_sign_flip == second.p_sign_flip
+    assert first.p_difference == pytest.approx(second.p_difference)
+
+
+@pytest.mark.parametrize("num", [10, 16])
+@pytest.mark.parametrize("mean", [0.05, 0.2, 0.35, 0.62, 1.5])
+def test_swapping_variant_and_reference_flips_sign_and_word(mean: float, num: int) -> None:
+    values = spread(mean, 0.3, num)
+    one, other = judge_one(sample(values), num_comparisons=3), judge_one(sample(-values), num_comparisons=3)
+    assert one.interval is not None
+    assert other.mean == -mean or other.mean == pytest.approx(-mean)
+    assert other.interval == Interval(-one.interval.upper, -one.interval.lower, one.interval.level)
+    assert other.verdict is MIRROR.get(one.verdict, one.verdict)
+    assert (other.wins, other.losses) == (one.losses, one.wins)
+    same = ("p_difference", "p_equivalence", "p_sign_flip", "p_difference_adjusted", "p_equivalence_adjusted")
+    assert all(getattr(one, name) == getattr(other, name) for name in same)
+    assert one.seeds_needed == other.seeds_needed
+    swap = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
+    assert sorted(swap.get(w.strip(",).("), w) for w in word(one).split()) == sorted(
+        w.strip(",).(") if w.strip(",).(") in swap else w for w in word(other).split()
+    )
+
+
+# Acceptance check 5: refusal
+
+
+def test_a_sentence_refuses_a_verdict_without_pairs_interval_margin_or_scope() -> None:
+    good = judge_one(sample(spread(-0.62, 0.4)), num_comparisons=5)
+    assert good.verdict is Verdict.WORSE
+    word(good)
+    with pytest.raises(ValueError, match="pairs"):
+        word(replace(good, num_pairs=0))
+    with pytest.raises(ValueError, match="interval"):
+        word(replace(good, interval=None))
+    with pytest.raises(ValueError, match="mean"):
+        word(replace(good, mean=None))
+    for margin in (0.0, -0.5, math.nan, math.inf):
+        with pytest.raises(ValueError, match="margin"):
+            word(good, margin=margin)
+    for scope in ("", "  "):
+        with pytest.raises(ValueError, match="scope"):
+            word(good, scope=scope)
+
+
+@pytest.mark.parametrize("verdict", sorted(CARRIES_A_WORD))
+def test_every_verdict_is_worded_with_seeds_interval_margin_and_scope(verdict: Verdict) -> None:
+    mean = -0.62 if verdict.value.startswith("worse") else 0.62
+    judgement = replace(judge_one(sample(spread(mean, 0.4)), num_comparisons=5), verdict=verdict)
+    text = word(judgement)
+    for needed in ("10 paired seeds", "95 % CI", "margin of 0.5 points", SCOPE, "5 comparisons", "one", "two"):
+        assert needed in text
+    assert text.endswith(".")
+    assert "\n" not in text
+    assert not any(banned in text for banned in BANNED)
+
+
+# Sentences a person reads
+
+
+CORRECTED = "after correcting for 5 comparisons at a 5 % risk of any wrong word"
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "expected"),
+    [
+        (
+            -0.9,
+            0.4,
+            "one is 0.90 points worse than two (95 % CI 0.61 to 1.19 points lower, 10 paired seeds, all 10 lower), "
+            f"{CORRECTED}; whether by more than the margin of 0.5 points is open; {SCOPE}.",
+        ),
+        (
+            0.2,
+            0.1,
+            "one is 0.20 points better than two, but by less than the margin of 0.5 points "
+            f"(95 % CI 0.13 to 0.27 points higher, 10 paired seeds, 1 lower, 9 higher), {CORRECTED}; {SCOPE}.",
+        ),
+        (
+            1.4,
+            0.2,
+            "one is 1.40 points better than two, by more than the margin of 0.5 points "
+            f"(95 % CI 1.26 to 1.54 points higher, 10 paired seeds, all 10 higher), {CORRECTED}; {SCOPE}.",
+        ),
+        (
+            -0.02,
+            0.2,
+            "one is equivalent to two within the margin of 0.5 points: 0.02 points lower "
+            f"(95 % CI from 0.16 lower to 0.12 higher, 10 paired seeds, 4 lower, 6 higher), {CORRECTED}; {SCOPE}.",
+        ),
+        (
+            -0.25,
+            0.5,
+            "undecided: one was 0.25 points lower than two "
+            "(95 % CI from 0.61 lower to 0.11 higher, 10 paired seeds, 6 lower, 4 higher), "
+            f"which proves neither a difference nor equivalence within the margin of 0.5 points, {CORRECTED}; "
+            "about 7 more seeds (6 to 15) would find a true difference of the "
+            f"margin, or prove equivalence where there is none, four times in five; {SCOPE}.",
+        ),
+    ],
+)
+def test_sentences(mean: float, sd: float, expected: str) -> None:
+    assert word(judge_one(sample(spread(mean, sd)), num_comparisons=5)) == expected
+
+
+def test_an_interval_end_that_rounds_to_zero_is_not_called_zero() -> None:
+    judgement = replace(judge_one(sample(spread(0.62, 0.4))), interval=Interval(0.001, 0.3, 0.95))
+    assert "under 0.01 to 0.30 points higher" in word(judgement)
+
+
+def test_ties_and_a_single_comparison_are_worded() -> None:
+    judgement = judge_one(sample([0.0, 0.0, 0.9, 0.8, 0.7, 0.9, 0.8, 0.8, 0.7, -0.1]))
+    text = word(judgement, margin=1, num_comparisons=1)
+    assert "1 lower, 7 higher, 2 tied" in text
+    assert "1 comparison at" in text
+    assert "margin of 1 point" in text
+    assert "1 points" not in text
+
+
+def test_basis_is_named_where_images_count() -> None:
+    judgement = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
+    assert judgement.basis == "seeds and images"
+    assert "95 % CI over seeds and images" in word(judgement)
+
+
+def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
+    few_images = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
+    assert few_images.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
+    assert few_images.image_floor is not None
+    assert f"more seeds will not help: the test images alone leave ±{1.96 * few_images.image_floor:.2f} points" in word(
+        few_images
+    )
+    noisy = judge_one(sample(spread(0.1, 4.0)))
+    assert noisy.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
+    assert "more seeds will not help: it would take more than 200" in word(noisy)
+    assert "test images" not in word(noisy)
+
+
+def test_seeds_that_agree_by_luck_do_not_promise_an_early_word() -> None:
+    """Each seed has 59 or 60 of 400 images changed, all of them others: to agree so well is luck."""
+    rng = np.random.default_rng(0)
+    correct = np.zeros((5, 400), np.int8)
+    for row, (up, down) in zip(correct, [(33, 27), (34, 26), (32, 28), (33, 26), (32, 27)], strict=True):
+        chosen = rng.permutation(400)
+        row[chosen[:up]], row[chosen[up : up + down]] = 1, -1
+    judgement = judge({"one": with_images(correct)}, alpha=0.05, margin=1.5)["one"]
+    assert judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS
+    assert (judgement.sd, judgement.spread) == (pytest.approx(0.40, abs=0.05), pytest.approx(1.9, abs=0.1))
+    assert judgement.spread is not None
+    assert judgement.seeds_needed == seeds_needed(
+        judgement.spread, 5, alpha=0.05, margin=1.5, image_floor=judgement.image_floor or 0.0
+    )
+    assert judge_one(sample(spread(0.3, 0.4))).spread == pytest.approx(0.4)
+
+
+# Verdicts
+
+
+def test_unplanned_contrasts_are_exploratory_and_cost_nothing() -> None:
+    samples = {"late": sample(spread(2.0, 0.1)), "one": sample(spread(2.0, 0.1))}
+    judgement, one = judge(samples, alpha=0.05, margin=0.5, unplanned={"late": "not in the plan"}).values()
+    assert one == judge_one(samples["one"])
+    assert judgement.verdict is Verdict.EXPLORATORY
+    assert judgement.interval is not None
+    assert judgement.simultaneous_interval is None
+    assert "not in the plan" in word(judgement)
+
+
+def test_planned_contrasts_that_cannot_be_judged_still_count() -> None:
+    # p is between alpha / 5 and alpha: a word alone, none among five planned.
+    each = sample(spread(0.45, 0.55))
+    alone = judge_one(each)
+    among = judge_one(each, num_comparisons=5)
+    assert alone.p_difference is not None
+    assert 0.01 < alone.p_difference < 0.05
+    assert alone.verdict is Verdict.BETTER
+    assert among.verdict is Verdict.UNDECIDED_MORE_SEEDS
+    crowd = {"each": each} | {str(k): sample([]) for k in range(4)}
+    assert judge(crowd, alpha=0.05, margin=0.5)["each"] == among
+
+
+def test_a_settled_neighbour_pays_for_an_open_one_as_the_step_down_says() -> None:
+    # Two comparisons, one with both nulls rejected: the other is tested at alpha / min(2, 4 - 3 + 1) = alpha / 2,
+    # and with three rejected at alpha.
+    each = sample(spread(0.40, 0.40))
+    both = judge({"near": sample(spread(0.2, 0.01)), "each": each}, alpha=0.05, margin=0.5)["each"]
+    assert both.p_difference is not None
+    assert both.p_equivalence is not None
+    assert both.p_difference_adjusted == pytest.approx(2 * both.p_difference)
+    assert both.p_equivalence_adjusted == pytest.approx(max(both.p_equivalence, 2 * both.p_difference))
+
+
+def test_a_word_that_only_the_step_down_allows() -> None:
+    # The last of four nulls is tested at alpha itself, while the simultaneous interval stays at 1 - alpha / 2.
+    each = judge({"near": sample(spread(0.2, 0.01)), "each": sample(spread(0.076, 0.1))}, alpha=0.05, margin=0.5)[
+        "each"
+    ]
+    assert each.simultaneous_interval is not None
+    assert each.simultaneous_interval.lower < 0
+    assert each.verdict is Verdict.BETTER_BY_LESS
+    assert judge_one(sample(spread(0.076, 0.1)), num_comparisons=2).verdict is Verdict.EQUIVALENT
+
+
+def test_by_more_needs_the_simultaneous_interval_outside_the_margin() -> None:
+    each = sample(spread(0.9, 0.45))
+    assert judge_one(each).verdict is Verdict.BETTER_BY_MORE
+    among = judge_one(each, num_comparisons=5)
+    assert among.verdict is Verdict.BETTER
+    assert among.simultaneous_interval is not None
+    assert among.simultaneous_interval.level == pytest.approx(0.99)
+    assert among.simultaneous_interval.lower < 0.5 < (among.interval or Interval(0, 0, 0)).lower
+
+
+def test_the_interval_never_contradicts_the_word_at_a_large_alpha() -> None:
+    judgement = judge_one(sample(spread(0.4, 0.6)), alpha=0.1)
+    assert judgement.verdict is Verdict.BETTER
+    assert judgement.interval is not None
+    assert judgement.interval.lower > 0
+    assert judgement.interval.level == pytest.approx(0.9)
+
+
+def test_fragile_where_one_pair_makes_the_t_test_and_sign_flips_disagree() -> None:
+    outlier = judge_one(sample([0.02] * 5 + [0.03, 0.05, 0.04, 0.03, 8.0]))
+    assert outlier.fragile
+    assert any("fragile" in note for note in outlier.notes)
+    assert not judge_one(sample(spread(1.0, 0.3))).fragile
+    assert not judge_one(sample([0.3, 0.31, 0.32, 0.33, 0.34])).fragile  # sign flips cannot reach .05 with 5
+
+
+def test_sign_flips_over_seeds_are_not_held_against_a_test_over_images() -> None:
+    """Clear over seeds by either test and open over images is not fragile: nothing disagrees about the seeds."""
+    correct = np.zeros((10, 400), np.int8)
+    correct[:, :22], correct[:, 22:40] = 1, -1
+    correct[np.arange(10), 40 + np.arange(10)] = np.arange(10) % 2
+    judgement = judge_one(with_images(correct))
+    assert judgement.basis == "seeds and images"
+    assert judgement.p_difference is not None
+    assert judgement.p_sign_flip is not None
+    assert judgement.p_sign_flip < 0.05 < judgement.p_difference
+    assert not judgement.fragile
+
+
+def test_judge_refuses_what_makes_no_sense() -> None:
+    each = {"one": sample(spread(0.1, 0.2))}
+    with pytest.raises(ValueError, match="alpha"):
+        judge(each, alpha=0, margin=0.5)
+    with pytest.raises(ValueError, match="margin"):
+        judge(each, alpha=0.05, margin=0)
+    with pytest.raises(ValueError, match="num_planned"):
+        judge(each | {"two": each["one"]}, alpha=0.05, margin=0.5, num_planned=1)
+    assert judge({}, alpha=0.05, margin=0.5) == {}
+
+
+def test_a_sample_refuses_images_that_do_not_belong_to_its_differences() -> None:
+    correct = images(6, 200, fixed=0.1, flips=0.2)
+    values = 100 * correct.mean(axis=1)
+    sample(np.round(values, 2), correct=correct)
+    with pytest.raises(ValueError, match="order of the sorted seeds"):
+        sample(values, correct=correct[::-1])
+    with pytest.raises(ValueError, match="shape"):
+        sample(values, correct=correct[:5])
+    with pytest.raises(ValueError, match="-1, 0 or 1"):
+        sample(values, correct=2 * correct)
+    with pytest.raises(ValueError, match="counts"):
+        PairedSample({}, 10, 0, 3, 0, 2, 10)
+
+
+def test_images_are_read_in_the_order_of_sorted_seeds() -> None:
+    correct = images(6, 200, fixed=0.1, flips=0.2)
+    values = 100 * correct.mean(axis=1)
+    shuffled = {seed: values[seed] for seed in (3, 0, 5, 1, 4, 2)}
+    assert PairedSample(shuffled, 6, 0, 0, 0, 6, 6, correct).values == pytest.approx(values)
+
+
+def test_images_balanced_to_the_last_flip_fall_back_on_seeds() -> None:
+    correct = np.zeros((5, 100), np.int8)
+    correct[np.r_[np.repeat(np.arange(5), [18, 19, 20, 21, 22])], np.arange(100)] = 1
+    judgement = judge_one(with_images(correct))
+    assert_sound(judgement)
+    assert judgement.basis == "seeds"
+    assert judgement.image_floor == 0
+
+
+# Without one seed
+
+
+def without_each_seed(samples: dict[str, PairedSample], *, num_planned: int) -> dict[str, dict[int, Judgement]]:
+    judgements = judge(samples, alpha=0.05, margin=0.5, num_planned=num_planned)
+    return judge_without_each_seed(samples, judgements, alpha=0.05, margin=0.5, num_planned=num_planned)
+
+
+def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> None:
+    correct = {"a": images(6, 300, fixed=0.1, flips=0.1), "b": images(6, 300, fixed=0.02, flips=0.1, seed=1)}
+    samples = {name: with_images(each) for name, each in correct.items()}
+    found = without_each_seed(samples, num_planned=3)
+    for seed in range(6):
+        left = {
+            name: PairedSample(
+                {other: value for other, value in samples[name].differences.items() if other != seed},
+                *(5, 0, 0, 0, 5, 5),
+                np.delete(each, seed, axis=0),
+            )
+            for name, each in correct.items()
+        }
+        judged = judge(left, alpha=0.05, margin=0.5, num_planned=3)
+        assert {name: each[seed] for name, each in found.items()} == judged
+
+
+def test_of_many_pairs_none_is_left_out() -> None:
+    for num, seeds in ((30, 30), (31, 0)):
+        assert len(without_each_seed({"one": sample(spread(1, 0.1, num))}, num_planned=1).get("one", {})) == seeds
+
+
+def test_a_sample_without_a_seed_counts_one_of_each_fewer() -> None:
+    each = PairedSample({0: 0.1, 1: 0.2, 3: 0.4}, 5, 1, 1, 0, 4, 5)
+    assert each.without(1) == PairedSample({0: 0.1, 3: 0.4}, 4, 1, 1, 0, 3, 4)
+    assert each.without(2) is each
+
+
+def test_a_seed_that_a_verdict_rests_on_is_found() -> None:
+    values = [0.9, 1.0, 1.1, 0.95, 1.05, 1.0, 1.0, 1.0, 0.98, -1.0]
+    judgement, found = judge_one(sample(values)), without_each_seed({"one": sample(values)}, num_planned=1)["one"]
+    assert judgement.verdict is Verdict.BETTER
+    assert [seed for seed, each in found.items() if each.verdict is not Verdict.BETTER] == [9]
+    assert found[9].verdict is Verdict.BETTER_BY_MORE
+    assert found[9].mean == pytest.approx(np.mean(values[:9]))
+
+
+def test_five_pairs_without_one_still_have_a_verdict_to_compare() -> None:
+    found = without_each_seed({"one": sample([1.9, 2.0, 2.1, 2.05, 1.95])}, num_planned=1)["one"]
+    assert {each.verdict for each in found.values()} == {Verdict.BETTER_BY_MORE}
+    assert {each.num_pairs for each in found.values()} == {4}
+
+
+def test_what_has_no_verdict_is_not_judged_without_a_seed() -> None:
+    samples = {
+        "few": sample(spread(1, 0.1, 4)),
+        "missing": sample(spread(1, 0.1, 8), missing=2),
+        "fine": sample(spread(1, 0.1)),
+    }
+    found = without_each_seed(samples, num_planned=3)
+    assert list(found) == ["fine"]
+    assert list(found["fine"]) == list(range(10))
+    assert without_each_seed({}, num_planned=0) == {}
+
+
+def test_a_seed_with_which_one_of_the_two_failed_is_no_pair_to_leave_out() -> None:
+    """But it is one of the other contrast, which is judged beside it."""
+    values = dict(enumerate(spread(1, 0.1)))
+    failed = PairedSample({seed: value for seed, value in values.items() if seed != 3}, 10, 0, 1, 0, 10, 10)
+    found = without_each_seed({"failed": failed, "fine": sample(values.values())}, num_planned=2)
+    assert set(found["fine"]) - set(found["failed"]) == {3}
+
+
+# Properties of a whole judgement
+
+accuracies = st.integers(0, 10_000).map(lambda hundredths: hundredths / 100)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.lists(
+        st.lists(st.tuples(accuracies, accuracies).map(lambda ab: ab[0] - ab[1]), max_size=15), min_size=1, max_size=4
+    ),
+    st.integers(0, 3),
+    st.integers(0, 3),
+)
+def test_any_study_has_a_word_a_sentence_and_sound_numbers(
+    studies: list[list[float]], failed: int, missing: int
+) -> None:
+    samples = {str(k): sample(values, failed=failed, missing=missing) for k, values in enumerate(studies)}
+    for judgement in judge(samples, alpha=0.05, margin=0.5).values():
+        assert_sound(judgement)
+        text = word(judgement, num_comparisons=len(samples))
+        assert SCOPE in text
+        assert not any(banned in text for banned in BANNED)
+        if judgement.verdict in CARRIES_A_WORD:
+            assert judgement.num_pairs >= 5
+            assert judgement.interval is not None
+            assert judgement.simultaneous_interval is not None
+            assert judgement.simultaneous_interval.lower <= judgement.interval.lower
+        better, worse = (judgement.verdict.value.startswith(side) for side in ("better", "worse"))
+        if better or worse:
+            assert judgement.interval is not None
+            assert judgement.interval.lower > 0 if better else judgement.interval.upper < 0
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.floats(-3, 3), st.floats(0.05, 2), st.integers(5, 20), st.floats(0.2, 5), st.integers(1, 6))
+def test_units_do_not_matter(mean: float, sd: float, num: int, unit: float, num_comparisons: int) -> None:
+    values = spread(mean, sd, num)
+    one = judge_one(sample(values), num_comparisons=num_comparisons)
+    other = judge_one(sample(unit * values), margin=0.5 * unit, num_comparisons=num_comparisons)
+    assert one.p_difference == pytest.approx(other.p_difference, rel=1e-6)
+    assert one.p_equivalence == pytest.approx(other.p_equivalence, rel=1e-6)
+
+
+def test_every_verdict_has_words() -> None:
+    assert all(verdict.words for verdict in Verdict)
+    assert Verdict.UNDECIDED_MORE_SEEDS.word == Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP.word == "undecided"
+    assert {verdict for verdict in Verdict if not verdict.is_withheld} == CARRIES_A_WORD
+    assert Verdict.BETTER_BY_LESS.words == "better, but by less than the margin"
+    assert Verdict("undecided_more_seeds_will_not_help").words == "undecided: more seeds will not help"
