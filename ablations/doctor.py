@@ -1,4 +1,4 @@
-"""What stands in the way of a run on this machine, and what to do about it. Nothing is downloaded, and no server is called."""
+"""Problems of this machine that would stop a run, and their remedies. Nothing is downloaded, and no server is called."""
 
 from __future__ import annotations
 
@@ -12,32 +12,33 @@ from typing import Literal
 
 from ablations import networks, registry
 from ablations.datasets import DATASETS, package_of
-from ablations.errors import RegistrationError
+from ablations.errors import RegistrationError, TrackingError
 from ablations.execution.environment import detect, provenance, torch_problem
 from ablations.text import plural
+from ablations.tracking.store import Store
 from nin.config import ConfigError
 from nin.presets import PRESETS
 
 SCARCE_BYTES, NEEDED_BYTES = 2 << 30, 200 << 20
-"""Free space below which a big study, or any, may not end."""
+"""Free space below which a big study, or any study, may not end."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     level: Literal["ok", "warning", "problem"]
-    """A warning stands in the way of some studies, a problem of all."""
+    """A warning stops some studies, a problem all of them."""
     text: str
     remedy: str = ""
 
 
-def examine(data_dir: Path, tracking_uri: str | None, output: Path) -> Iterator[Finding]:
-    """Look at all that a run needs, one thing after the other.
+def examine(data_dir: Path, store: Store, output: Path) -> Iterator[Finding]:
+    """Check everything that a run needs, one thing after the other.
 
     Args:
         data_dir: folder of the data sets.
-        tracking_uri: of the MLflow store; None: the one that a run takes without being told.
+        store: for the trials.
         output: folder of the reports.
     """
     yield from _software()
@@ -45,7 +46,7 @@ def examine(data_dir: Path, tracking_uri: str | None, output: Path) -> Iterator[
     yield from (_data(name, data_dir) for name in DATASETS)
     yield from map(_network, registry.names(networks.GROUP))
     yield from (_folder(what, folder) for what, folder in (("reports", output), ("checkpoints", Path(".ablations"))))
-    yield from _store(tracking_uri)
+    yield from _store(store)
 
 
 def _software() -> Iterator[Finding]:
@@ -67,7 +68,7 @@ def _device() -> Finding:
     if problem:
         return Finding("problem", *problem)
     precision = "bf16" if machine.bf16 else "fp32, since it has no bf16 of its own"
-    scale = "" if machine.device == "cuda" else ". No CUDA device: profiles called book want one"
+    scale = "" if machine.device == "cuda" else ". No CUDA device: profiles called book need one"
     return Finding(
         "ok", f"{plural(machine.num_workers, 'training')} at a time on {machine.description}, in {precision}{scale}"
     )
@@ -77,7 +78,7 @@ def _data(name: str, data_dir: Path) -> Finding:
     try:
         dataset = DATASETS[name]
     except RegistrationError as error:
-        return Finding("warning", f"data set {name}: {error}", "Mend the package, or uninstall it.")
+        return Finding("warning", f"data set {name}: {error}", "Fix the package, or uninstall it.")
     if dataset.read is not None:
         return Finding("ok", f"data set {name}: of {package_of(name)}")
     if not dataset.files_md5:
@@ -87,45 +88,47 @@ def _data(name: str, data_dir: Path) -> Finding:
         return Finding(
             "warning",
             f"data set {name}: not in {data_dir.absolute()}",
-            "A study that wants it downloads it there. Where there is no network: name the folder that has it, --data-dir.",
+            "A study that uses it downloads it there. Without a network: name the folder that has it, --data-dir.",
         )
     for file, md5 in files.items():
         if hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() != md5:
             return Finding(
-                "warning", f"data set {name}: {file} is not the published file", "Delete it; it is then fetched again."
+                "warning",
+                f"data set {name}: {file} is not the published file",
+                "Delete it; it is then downloaded again.",
             )
     return Finding("ok", f"data set {name}: in {data_dir.absolute()}, as published")
 
 
 def _network(name: str) -> Finding:
-    """Whether a network that a package registers can be used."""
+    """Whether a registered network can be used."""
     if name in PRESETS:
         return Finding(
             "warning",
-            f"network {name}: the suite has one of this name, which studies get",
+            f"network {name}: the suite has a network of this name, which studies use",
             "Register yours under another name.",
         )
     try:
         networks.dial_names(name)
     except ConfigError as error:
-        return Finding("warning", f"network {name}: {error.message}", "Mend the package, or uninstall it.")
+        return Finding("warning", f"network {name}: {error.message}", "Fix the package, or uninstall it.")
     return Finding("ok", f"network {name}: of {registry.find(networks.GROUP, name)[1]}")
 
 
 def existing_part(folder: Path) -> tuple[Path, bool]:
-    """The part of a folder's path that is there, and whether it is a folder that the rest can be made in."""
+    """The existing part of a folder's path, and whether the rest can be made in it."""
     there = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return there, there.is_dir() and os.access(there, os.W_OK | os.X_OK)
 
 
 def _folder(what: str, folder: Path) -> Finding:
-    """Whether a folder that a run writes to, and may have to make, can be written to, and has space."""
+    """Whether a run can make and write to a folder, and whether the disk has space."""
     there, usable = existing_part(folder)
     if not usable:
         return Finding(
             "problem",
             f"{what}: cannot be written to {folder.absolute()}",
-            f"Make {there} a folder that you may write to.",
+            f"Make {there} a writable folder.",
         )
     free = shutil.disk_usage(there).free
     text = f"{what}: {free / 2**30:,.1f} GiB free at {folder.absolute()}"
@@ -134,32 +137,26 @@ def _folder(what: str, folder: Path) -> Finding:
     return Finding("problem" if free < NEEDED_BYTES else "warning", text, "Make room, or run in another folder.")
 
 
-def _store(given: str | None) -> Iterator[Finding]:
+def _store(store: Store) -> Iterator[Finding]:
+    if store.file is None:
+        yield Finding("ok", f"MLflow store: {store}, which was not called", "`python -m ablations report` calls it.")
+        return
+    yield _folder("MLflow store", store.file.parent)
+    if not store.file.exists():
+        yield Finding("ok", f"MLflow store: {store.file} is made by the first run")
+        return
     try:
-        from ablations.errors import TrackingError
-        from ablations.tracking.layout import default_uri
         from ablations.tracking.reader import recorded_studies
-        from ablations.tracking.store import shown_uri
     except ImportError as error:
         yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")
         return
-    tracking_uri = given or default_uri()
-    if not tracking_uri.startswith("sqlite:///"):
-        yield Finding(
-            "ok",
-            f"MLflow store: {shown_uri(tracking_uri)}, which was not called",
-            "`python -m ablations report` calls it.",
-        )
-        return
-    path = Path(tracking_uri.removeprefix("sqlite:///"))
-    yield _folder("MLflow store", path.parent)
-    if not path.exists():
-        yield Finding("ok", f"MLflow store: {path.absolute()} is made by the first run")
-        return
     try:
-        count = len(recorded_studies(tracking_uri))
+        count = len(recorded_studies(store))
     except TrackingError as error:
-        remedy = "One that an older MLflow wrote: mlflow db upgrade. A newer one's: install that."
-        yield Finding("problem", str(error), remedy)
+        yield Finding(
+            "problem",
+            str(error),
+            "If an older MLflow wrote it: mlflow db upgrade. If a newer one did: install that version.",
+        )
     else:
-        yield Finding("ok", f"MLflow store: {path.absolute()}, studies recorded: {count}")
+        yield Finding("ok", f"MLflow store: {store.file}, studies recorded: {count}")

@@ -1,4 +1,4 @@
-"""One run of a study, put together: lock, recorder, search, workers, runner. The command line and Python both run studies here."""
+"""One run of a study, put together: lock, recorder, search, workers, runner. Commands and Python run studies here."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType, MappingProxyType, TracebackType
+from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ablations.errors import SetupError, TrackingError
 from ablations.runner import Display, Executor, Outcome, Runner
+from ablations.tracking.store import Address, Store
 from nin.config import ConfigError
 
 if TYPE_CHECKING:
@@ -23,17 +25,17 @@ if TYPE_CHECKING:
     from ablations.trial import Machine
 
 CHECKPOINTS = Path(".ablations") / "checkpoints"
-"""Folder of the trials' states; in the current one, so that the same command there finds them."""
+"""Folder of the trials' states: in the working folder, so that the same command there finds them."""
 
 
 class Watched(Display, Protocol):
     """A display that is shown while trials run."""
 
     def warn(self, text: str) -> None:
-        """Something goes wrong, and the study goes on; from any thread."""
+        """Warn of a fault that does not stop the study; from any thread."""
 
     def say(self, text: str) -> None:
-        """Something was found out that changes nothing but how long the study takes."""
+        """Print a finding that changes only how long the study takes."""
 
     def __enter__(self) -> Self: ...
 
@@ -43,96 +45,109 @@ class Watched(Display, Protocol):
 
 
 @dataclass(frozen=True)
+class RunRequest:
+    """A run of a study, decided before its first trial."""
+
+    plan: Plan
+    study_text: str
+    """The study file."""
+    store: Store
+    """Remembers the trials."""
+    command: str
+    """Does the same again; recorded with the trials."""
+    deadline: float | None = None
+    """`time.monotonic()` after which trials pause at the end of their epoch; None for none."""
+    weights_dir: Path | None = None
+    """Folder in which the executor leaves weights, to be recorded as models; None records none."""
+    retry: bool = False
+    """Whether trials that were given up get as many attempts again."""
+    elsewhere: Mapping[str, Any] = field(default_factory=dict)
+    """Provenance of the machines that train, if they are not this one."""
+
+    @property
+    def address(self) -> Address:
+        """Of the study in the store."""
+        return Address(self.plan.study, self.plan.profile, self.store)
+
+
+@dataclass(frozen=True)
 class Ran:
-    """What came of a run."""
+    """How a run of a study ended."""
 
     outcome: Outcome
     waiting: str | None
-    """Records that the store did not take, and where they are; None where it has all."""
+    """Records that the store did not take, and their file; None if it has all."""
     trouble: str | None
     """Why it did not take them."""
     summary: StudySummary | None
-    """What the store now says, as `look` gives it; None while records wait for it."""
+    """The results in the store, as `look` gives them; None while records are queued."""
 
 
-def run(
-    plan: Plan,
-    study_text: str,
-    executor: Executor,
-    display: Watched,
-    *,
-    tracking_uri: str,
-    command: str,
-    deadline: float | None,
-    weights_dir: Path | None = None,
-    retry: bool = False,
-    elsewhere: Mapping[str, Any] = MappingProxyType({}),
-) -> Ran:
-    """Train what is missing of a plan, record it, and look at the results.
+def run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
+    """Train the missing trials of a plan, record them, and look at the results.
 
     The first Ctrl-C or SIGTERM stops it between epochs, the second at once. So it is run in the main thread.
 
     Args:
-        plan: what is to be done.
-        study_text: the study file.
+        request: says what to run.
         executor: trains; it is closed at the end.
         display: shows.
-        tracking_uri: of the store.
-        command: that does the same again; recorded with the trials.
-        deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
-        weights_dir: where the executor leaves weights, to be recorded as models; None records none.
-        retry: whether trials that were given up get as many attempts again.
-        elsewhere: what of the provenance is not this machine's, where others train.
 
     Raises:
         TrackingError: the store cannot be used, or another process runs the study.
         SetupError: data or device is missing.
         OSError: the spool cannot be kept, or is full.
     """
-    from ablations.execution.environment import provenance
     from ablations.tracking.lock import hold
+
+    try:
+        with hold(request.address):
+            return _run(request, executor, display)
+    finally:
+        executor.close()
+
+
+def _run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
+    from ablations.execution.environment import provenance
     from ablations.tracking.recorder import Recorder
     from ablations.tuning import VariantTuner
 
     interrupts = _Interrupts()
+    session = {**provenance(), **request.elsewhere, "command": request.command}
+    recorder = Recorder(
+        request.store, request.plan, request.study_text, display.warn, session=session, weights_dir=request.weights_dir
+    )
+    complete = False
     try:
-        with hold(tracking_uri, plan.study, plan.profile):
-            session = {**provenance(), **elsewhere, "command": command}
-            recorder = Recorder(tracking_uri, plan, study_text, display.warn, session=session, weights_dir=weights_dir)
-            complete = False
-            try:
-                with interrupts, display:
-                    outcome = Runner(
-                        plan,
-                        tuner=VariantTuner,
-                        executor=executor,
-                        store=recorder,
-                        display=display,
-                        deadline=deadline,
-                        interrupted=lambda: interrupts.seen,
-                        retry=retry,
-                    ).run()
-                complete = outcome.state == "complete"
-            finally:
-                # However it ended: this process may run the study again, and one thread only may empty the spool.
-                recorder.close(complete)
-            waiting = recorder.waiting
-            summary = None if waiting else look(tracking_uri, plan.study, plan.profile)
-            return Ran(outcome, waiting, recorder.trouble, summary)
+        with interrupts, display:
+            outcome = Runner(
+                request.plan,
+                tuner=VariantTuner,
+                executor=executor,
+                store=recorder,
+                display=display,
+                deadline=request.deadline,
+                interrupted=lambda: interrupts.seen,
+                retry=request.retry,
+            ).run()
+        complete = outcome.state == "complete"
     finally:
-        executor.close()
+        # However it ended: this process may run the study again, and only one thread may empty the spool.
+        recorder.close(complete)
+    waiting = recorder.waiting
+    return Ran(outcome, waiting, recorder.trouble, None if waiting else look(request.address))
 
 
 def local_executor(
     machine: Machine, data_dir: Path, display: Watched, *, weights_dir: Path | None = None
 ) -> LocalExecutor:
-    """Workers on this machine, their checkpoints in the current folder.
+    """Workers on this machine, their checkpoints in the working folder.
 
     Args:
         machine: decides how many there are, and their device.
         data_dir: of the data sets.
-        display: hears what goes wrong without ending a trial, and what is found out about the machine.
-        weights_dir: of the weights that confirmations end with; None keeps none.
+        display: gets warnings, and findings about the machine.
+        weights_dir: folder of the final weights of confirmation trials; None keeps none.
 
     Raises:
         SetupError: checkpoints cannot be kept.
@@ -146,13 +161,11 @@ def connect(address: str) -> Cluster:
     """Connect to a Ray cluster.
 
     Args:
-        address: "local" to start one on this machine, "auto" for the one that this machine is a node of, else HOST:PORT.
+        address: "local" starts one on this machine, "auto" means the cluster of this machine, else HOST:PORT.
 
     Raises:
         SetupError: Ray is not installed, there is no such cluster, or its nodes cannot run the suite.
     """
-    from ablations.errors import SetupError
-
     if address == "local":
         # Ray reads it once, when it is imported, and then listens on loopback only.
         os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
@@ -169,12 +182,12 @@ def connect(address: str) -> Cluster:
 
 
 def cluster_executor(cluster: Cluster, data_dir: Path, display: Watched) -> ClusterExecutor:
-    """Workers on a cluster that is connected to, their checkpoints in the current folder.
+    """Workers on a connected cluster, their checkpoints in the working folder.
 
     Args:
-        cluster: decides how many there are, and their device.
+        cluster: a connected one; decides how many there are, and their device.
         data_dir: of the data sets, on every node.
-        display: hears what went wrong without ending a trial.
+        display: gets warnings.
 
     Raises:
         SetupError: checkpoints cannot be kept.
@@ -185,37 +198,34 @@ def cluster_executor(cluster: Cluster, data_dir: Path, display: Watched) -> Clus
 
 
 def _checkpoints() -> Path:
-    from ablations.errors import SetupError
-
     try:
         CHECKPOINTS.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SetupError(
-            f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}. Run in a folder that you may write to."
+            f"checkpoints cannot be kept in {CHECKPOINTS}: {error.strerror}. Run in a folder that is writable."
         ) from error
     return CHECKPOINTS
 
 
-def look(tracking_uri: str, study: str, profile: str) -> StudySummary:
-    """What the recorded trials say. Where it gives verdicts it is recorded as a look, which spends of the study's error budget.
+def look(address: Address) -> StudySummary:
+    """Summarize the recorded trials. A summary with verdicts is recorded as a look, which spends some of the error budget.
 
     Raises:
-        TrackingError: the store cannot be used, or does not hold the study, or a network whose dials were tuned is of a package
-            that is not installed here.
+        TrackingError: the store cannot be used or does not hold the study, or a tuned network comes from a package that is not
+            installed here.
     """
     from ablations.analysis.looks import gave_verdicts
     from ablations.analysis.summarize import summarize
-    from ablations.errors import TrackingError
     from ablations.tracking.reader import read_study
     from ablations.tracking.recorder import record_looks
 
-    stored = read_study(tracking_uri, study, profile)
+    stored = read_study(address)
     try:
         summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     except ConfigError as error:
-        raise TrackingError(f"what {study} costs cannot be counted here: {error.message}") from error
+        raise TrackingError(f"the costs of {address.study} cannot be counted here: {error.message}") from error
     if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
-        record_looks(tracking_uri, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
+        record_looks(address.store, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
     return summary
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations.studyfile.loading import StudyFile
+from ablations.tracking.store import Address, Store
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -92,28 +93,24 @@ class Study:
             KeyboardInterrupt: it was interrupted; what is done is kept.
         """
         started = time.monotonic()
-        from rich.console import Console
-
         from ablations import session
         from ablations.execution.environment import detect
+        from ablations.terminal.consoles import plain_console
         from ablations.terminal.displays import PlainProgress
-        from ablations.tracking.layout import default_uri
 
         machine, plan = detect(), self.plan(profile, extend=extend)
         # Lines, in a notebook too.
-        console = Console(markup=False, emoji=False, highlight=False, force_jupyter=False)
-        display = PlainProgress(plan, machine.num_workers, console)
+        display = PlainProgress(plan, machine.num_workers, plain_console())
         folder = Path(data_dir or os.environ.get("ABLATIONS_DATA", "data"))
-        ran = session.run(
+        request = session.RunRequest(
             plan,
             self.file.text,
-            session.local_executor(machine, folder, display),
-            display,
-            tracking_uri=tracking_uri or default_uri(),
+            Store.at(tracking_uri),
             command=f"ablations.load({self.file.path!r}).run({profile!r}{', extend=True' if extend else ''})",
             deadline=None if max_minutes is None else started + 60 * max_minutes,
             retry=retry,
         )
+        ran = session.run(request, session.local_executor(machine, folder, display), display)
         if ran.outcome.state == "interrupted":
             raise KeyboardInterrupt("what is done is kept, and the same call goes on")
         return ran
@@ -131,9 +128,8 @@ class Study:
             ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
         """
         from ablations.session import look
-        from ablations.tracking.layout import default_uri
 
-        return look(tracking_uri or default_uri(), self.name, profile)
+        return look(self._address(profile, tracking_uri))
 
     def results(self, profile: str, *, tracking_uri: str | None = None) -> DataFrame:
         """The recorded trials, one a row, with a column for each hyperparameter that was tuned.
@@ -148,7 +144,9 @@ class Study:
             ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
         """
         from ablations.export import trials_frame
-        from ablations.tracking.layout import default_uri
         from ablations.tracking.reader import read_study
 
-        return trials_frame(read_study(tracking_uri or default_uri(), self.name, profile).trials)
+        return trials_frame(read_study(self._address(profile, tracking_uri)).trials)
+
+    def _address(self, profile: str, tracking_uri: str | None) -> Address:
+        return Address(self.name, profile, Store.at(tracking_uri))

@@ -87,11 +87,12 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
     from ablations.execution.dry import DryExecutor
     from ablations.runner import Runner
     from ablations.tracking.recorder import Recorder
+    from ablations.tracking.store import Store
     from ablations.tuning import VariantTuner
 
     plan = made_up_plan(num_trials)
     started = time.perf_counter()
-    recorder = Recorder(f"sqlite:///{folder / 'mlflow.db'}", plan, "made up")
+    recorder = Recorder(Store.in_folder(folder), plan, "made up")
     outcome = Runner(
         plan,
         tuner=VariantTuner,
@@ -110,9 +111,10 @@ def _report(num_trials: int, folder: Path) -> dict[str, Any]:
     from ablations.analysis.summarize import summarize
     from ablations.reporting.render import write_report
     from ablations.tracking.reader import read_study
+    from ablations.tracking.store import Address, Store
 
     started = time.perf_counter()
-    stored = read_study(f"sqlite:///{folder / 'mlflow.db'}", "driven", "starter")
+    stored = read_study(Address("driven", "starter", Store.in_folder(folder)))
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     write_report(summary, folder / "report", created="now")
     return _measured(started)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import itertools
 import json
-import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -24,6 +23,7 @@ from pydantic import TypeAdapter
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.errors import TrackingError
 from ablations.planning.plan import Look
+from ablations.tracking.store import Store
 from ablations.trial import EpochRecord, Phase, RecordedTrial, TrialResult
 
 TRIAL_ID = "ablations.trial_id"
@@ -68,27 +68,9 @@ MAX_TAG_CHARACTERS = 5000
 """Of a longer value of a tag MLflow may drop the rest."""
 
 
-_SQLITE = "sqlite:///"
-
-
-def default_uri() -> str:
-    """The store that `mlflow ui` with no flags shows: MLFLOW_TRACKING_URI, else mlflow.db in this folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{Path.cwd() / 'mlflow.db'}"
-
-
-def database(tracking_uri: str) -> Path | None:
-    """The file of a local store; None for a server."""
-    return Path(tracking_uri.removeprefix(_SQLITE)).absolute() if tracking_uri.startswith(_SQLITE) else None
-
-
 def session_file(session: str) -> str:
     """The file in a study's run that describes one of the runs that trained: versions, processor, commit, command."""
     return f"session-{session}.json"
-
-
-def experiment_name(study: str, profile: str) -> str:
-    """Name of the experiment that holds a study at a profile; results of two profiles never mix."""
-    return f"{study}/{profile}"
 
 
 def epoch_metrics(record: EpochRecord) -> dict[str, float]:
@@ -136,7 +118,7 @@ def artifact_folder(artifact_uri: str) -> Path | None:
     if parts.scheme != "file":
         return None
     folder = Path(url2pathname(parts.path))
-    file = database(mlflow.get_tracking_uri())
+    file = Store(mlflow.get_tracking_uri()).file
     beside = None if file is None else file.parent.joinpath("mlruns", *folder.parts[-2:])
     return folder if beside is None or folder.exists() else beside
 

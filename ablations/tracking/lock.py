@@ -14,25 +14,23 @@ from pathlib import Path
 import filelock
 
 from ablations.errors import TrackingError
-from ablations.tracking.store import shown_uri, state_folder
+from ablations.tracking.store import Address, without_passwords
 
 
 @contextmanager
-def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
+def hold(address: Address) -> Iterator[None]:
     """Hold a study at a profile while a `with` block runs.
 
     The operating system lets go of the lock when its process ends, however it ends, so none is ever stale.
 
     Args:
-        tracking_uri: of the store. Drivers on a store that is a file meet beside it; those on a server meet only where
-            they share a working folder.
-        study: its name.
-        profile: its scale.
+        address: of the study. Drivers on a store that is a file meet beside it; those on a server meet only if they share a
+            working folder.
 
     Raises:
         TrackingError: another process holds it; the message says which.
     """
-    lock, holder = _files(tracking_uri, study, profile)
+    lock, holder = _files(address)
     folder = lock.parent
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -40,7 +38,7 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
         held.acquire()
     except filelock.Timeout:
         raise TrackingError(
-            f"{study} at profile {profile} is being run already, by {_described(holder)}. Wait for it to end, or end it."
+            f"{address} is being run already, by {_described(holder)}. Wait for it to end, or end it."
         ) from None
     except OSError as error:
         raise TrackingError(
@@ -54,7 +52,7 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
                     "pid": os.getpid(),
                     "host": platform.node(),
                     "since": datetime.now().astimezone().strftime("%Y-%m-%d %H:%M"),
-                    "command": shown_uri(" ".join(sys.argv[1:])),
+                    "command": without_passwords(" ".join(sys.argv[1:])),
                 }
             ),
             encoding="utf-8",
@@ -65,9 +63,9 @@ def hold(tracking_uri: str, study: str, profile: str) -> Iterator[None]:
         held.release()
 
 
-def held_by(tracking_uri: str, study: str, profile: str) -> str | None:
+def held_by(address: Address) -> str | None:
     """The process that holds a study, for people; None where none does that has its lock in common with this one."""
-    lock, holder = _files(tracking_uri, study, profile)
+    lock, holder = _files(address)
     # A killed one leaves its name behind, so only the lock tells; without a name nobody can have it for long.
     if not holder.exists():
         return None
@@ -78,10 +76,11 @@ def held_by(tracking_uri: str, study: str, profile: str) -> str | None:
         return _described(holder)
 
 
-def _files(tracking_uri: str, study: str, profile: str) -> tuple[Path, Path]:
+def _files(address: Address) -> tuple[Path, Path]:
     """The lock, and who holds it."""
-    folder = state_folder(tracking_uri) / "locks"
-    return folder / f"{study}-{profile}.lock", folder / f"{study}-{profile}.json"
+    folder = address.store.state_folder / "locks"
+    name = f"{address.study}-{address.profile}"
+    return folder / f"{name}.lock", folder / f"{name}.json"
 
 
 def _described(holder: Path) -> str:

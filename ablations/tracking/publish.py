@@ -17,6 +17,7 @@ from ablations.stats.intervals import identical, paired_interval
 from ablations.text import plural
 from ablations.tracking import layout
 from ablations.tracking.database import store_errors
+from ablations.tracking.store import Store
 from ablations.trial import content_hash
 
 REPORT_FOLDER = "report"
@@ -35,11 +36,11 @@ _ROW_ID = "ablations.row_id"
 """Hash of all that a variant's run says, and the last of it to be written: a run without it is half a run."""
 
 
-def publish(tracking_uri: str, summary: StudySummary, description: str, report: Path) -> None:
+def publish(store: Store, summary: StudySummary, description: str, report: Path) -> None:
     """Show a report's conclusions in MLflow's own pages. The same summary once more changes nothing.
 
     Args:
-        tracking_uri: of the store that the summary was read from.
+        store: that the summary was read from.
         summary: of the study.
         description: of the study's run, in Markdown.
         report: the report's folder; of what lies there only the report's own files are taken.
@@ -47,9 +48,9 @@ def publish(tracking_uri: str, summary: StudySummary, description: str, report: 
     Raises:
         TrackingError: the store cannot be used.
     """
-    with store_errors(tracking_uri):
-        mlflow.set_tracking_uri(tracking_uri)
-        client = MlflowClient(tracking_uri)
+    with store_errors(store):
+        mlflow.set_tracking_uri(store.uri)
+        client = MlflowClient(store.uri)
         parent = client.get_run(summary.provenance["parent_run_id"])
         _keep_report(client, parent.info.run_id, parent.info.artifact_uri, report)
         _write_rows(client, parent.info.run_id, parent.info.experiment_id, summary)

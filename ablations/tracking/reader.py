@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import mlflow
@@ -29,7 +28,7 @@ from ablations.studyfile.spec import NAME
 from ablations.text import plural, readable, shown
 from ablations.tracking import layout
 from ablations.tracking.database import store_errors
-from ablations.tracking.store import shown_uri
+from ablations.tracking.store import Address, Store
 from ablations.trial import RecordedTrial
 
 T = TypeVar("T")
@@ -52,20 +51,20 @@ class StoredStudy:
     """Taken so far."""
 
 
-def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
+def read_study(address: Address) -> StoredStudy:
     """Read a study from the store.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
-    with _found(tracking_uri, study, profile) as found:
+    with _found(address) as found:
         plan, parent, client = found.plan, found.parent, found.client
         try:
             _ = DATASETS[plan.data.name]
         except (KeyError, RegistrationError) as error:
             why = f": {error}" if isinstance(error, RegistrationError) else ""
             raise TrackingError(
-                f"{study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should{why}. "
+                f"{address.study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should{why}. "
                 f"Install {_package(client, parent)}."
             ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
@@ -102,10 +101,10 @@ def read_study(tracking_uri: str, study: str, profile: str) -> StoredStudy:
             "data_checksum": plan.data_checksum,
             "device": plan.device,
             # A report travels; the folder that the store happens to be in does not.
-            "tracking_uri": f"sqlite:///{Path(tracking_uri).name}"
-            if _is_file(tracking_uri)
-            else shown_uri(tracking_uri),
-            "experiment": layout.experiment_name(study, profile),
+            "tracking_uri": str(address.store)
+            if address.store.file is None
+            else f"sqlite:///{address.store.file.name}",
+            "experiment": address.experiment,
             "experiment_id": parent.info.experiment_id,
             "parent_run_id": parent.info.run_id,
         },
@@ -131,13 +130,13 @@ class StoredProgress:
     """That last trained some of it, as it was recorded; None where no trial has ended."""
 
 
-def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress:
+def read_progress(address: Address) -> StoredProgress:
     """How far a study is, whoever runs it; quicker than reading it, since no file of a trial is opened.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
-    with _found(tracking_uri, study, profile) as found:
+    with _found(address) as found:
         plan, parent = found.plan, found.parent
         keys = {variant.name: variant.key for variant in plan.variants}
         runs = [
@@ -191,30 +190,32 @@ def read_progress(tracking_uri: str, study: str, profile: str) -> StoredProgress
     )
 
 
-def recorded_studies(tracking_uri: str) -> list[tuple[str, str]]:
-    """Studies that are recorded, each with its profile, in the order of their names.
+def recorded_studies(store: Store) -> list[Address]:
+    """Studies that are recorded, in the order of their names.
 
     Raises:
         TrackingError: the store cannot be used.
     """
-    if not _exists(tracking_uri):
+    if not _exists(store):
         return []
-    with store_errors(tracking_uri):
-        client = MlflowClient(tracking_uri)
+    with store_errors(store):
+        client = MlflowClient(store.uri)
         names = {each.experiment_id: each.name for each in layout.all_pages(client.search_experiments)}
         runs = layout.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
     # A store has experiments of other programs, too, and names of studies become names of folders.
     found = [names[run.info.experiment_id].split("/") for run in runs if "ablations.plan_id" in run.data.tags]
-    return sorted((parts[0], parts[1]) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts)))
+    return sorted(
+        Address(parts[0], parts[1], store) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts))
+    )
 
 
-def study_page(tracking_uri: str, study: str, profile: str) -> str:
+def study_page(address: Address) -> str:
     """Where MLflow's pages show a study, below their address.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
-    with _found(tracking_uri, study, profile) as found:
+    with _found(address) as found:
         run = found.parent.info
         # Otherwise MLflow shows what it has for language models beside it.
         return f"#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
@@ -224,29 +225,30 @@ def study_page(tracking_uri: str, study: str, profile: str) -> str:
 class _Found:
     """A study's run, and the plan in it."""
 
+    address: Address
     client: MlflowClient
     parent: Run
     plan: Plan
 
 
 @contextmanager
-def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
+def _found(address: Address) -> Iterator[_Found]:
     """A study in the store, for a `with` block in which the store's failures become messages for people.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
-    name = layout.experiment_name(study, profile)
-    again = _again(study, profile)
+    store, name = address.store, address.experiment
+    again = _again(address)
     missing = (
-        f"{shown_uri(tracking_uri)} holds no study {shown(study)} at profile {shown(profile)}. Run it first: {again}"
+        f"{store} holds no study {shown(address.study)} at profile {shown(address.profile)}. Run it first: {again}"
     )
-    if not _exists(tracking_uri):
+    if not _exists(store):
         raise TrackingError(missing)
-    with store_errors(tracking_uri):
+    with store_errors(store):
         # Artifacts that a server keeps are fetched from the server that is set here.
-        mlflow.set_tracking_uri(tracking_uri)
-        client = MlflowClient(tracking_uri)
+        mlflow.set_tracking_uri(store.uri)
+        client = MlflowClient(store.uri)
         experiment = client.get_experiment_by_name(name)
         found = (
             client.search_runs([experiment.experiment_id], f"tags.`{layout.KIND}` = 'study'", max_results=1)
@@ -265,16 +267,17 @@ def _found(tracking_uri: str, study: str, profile: str) -> Iterator[_Found]:
             raise TrackingError(other_version) from error
         if plan.id != parent.data.tags[layout.PLAN_ID]:
             raise TrackingError(other_version)
-        if (plan.study, plan.profile) != (study, profile):
+        recorded = Address(plan.study, plan.profile, store)
+        if recorded != address:
             raise TrackingError(
-                f"the experiment {name} holds the study {plan.study} at profile {plan.profile}: it was renamed in MLflow. Give "
-                f"it its name {layout.experiment_name(plan.study, plan.profile)} back."
+                f"the experiment {name} holds the study {recorded}: it was renamed in MLflow. Give "
+                f"it its name {recorded.experiment} back."
             )
-        yield _Found(client, parent, plan)
+        yield _Found(address, client, parent, plan)
 
 
-def _again(study: str, profile: str) -> str:
-    return f"python -m ablations run {readable(study)} --profile {readable(profile)}"
+def _again(address: Address) -> str:
+    return f"python -m ablations run {readable(address.study)} --profile {readable(address.profile)}"
 
 
 def _package(client: MlflowClient, parent: Run) -> str:
@@ -295,7 +298,7 @@ def _settled(found: _Found) -> Counter[str] | None:
     text = layout.stored_text(found.client, found.parent, layout.TRIALS_FILE)
     if text is None or found.parent.data.tags.get(layout.SETTLED) != found.plan.id:
         return None
-    asked: list[str] = _read(_IDS, text, layout.TRIALS_FILE, _again(found.plan.study, found.plan.profile))
+    asked: list[str] = _read(_IDS, text, layout.TRIALS_FILE, _again(found.address))
     return Counter(asked)
 
 
@@ -303,7 +306,7 @@ def _session(found: _Found, session: str) -> dict[str, Any]:
     """What one of the runs that trained said of itself; nothing where it is not there."""
     file = layout.session_file(session)
     text = layout.stored_text(found.client, found.parent, file)
-    return {} if text is None else _read(_SESSION, text, file, _again(found.plan.study, found.plan.profile))
+    return {} if text is None else _read(_SESSION, text, file, _again(found.address))
 
 
 def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:
@@ -313,13 +316,9 @@ def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:
         raise TrackingError(f"{file} in the study's run is damaged. Record it anew: {again}") from error
 
 
-def _exists(tracking_uri: str) -> bool:
+def _exists(store: Store) -> bool:
     """Whether there is a store: reading must not create one."""
-    return not _is_file(tracking_uri) or Path(tracking_uri.removeprefix("sqlite:///")).exists()
-
-
-def _is_file(tracking_uri: str) -> bool:
-    return tracking_uri.startswith("sqlite:///")
+    return store.file is None or store.file.exists()
 
 
 def _merged(sessions: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:

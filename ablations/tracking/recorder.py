@@ -24,8 +24,8 @@ from ablations.text import plural
 from ablations.tracking import layout
 from ablations.tracking.database import store_errors
 from ablations.tracking.logged_models import CONFIG
-from ablations.tracking.spool import Entry, Spool, spool_path, weights_folder
-from ablations.tracking.store import shown_uri
+from ablations.tracking.spool import Entry, Spool
+from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer, together
 from ablations.trial import EpochRecord, RecordedTrial, TrialResult, TrialSpec, content_hash, in_short
 
@@ -62,7 +62,7 @@ class Recorder:
 
     def __init__(
         self,
-        tracking_uri: str,
+        store: Store,
         plan: Plan,
         study_text: str,
         warn: Callable[[str], None] = lambda text: None,
@@ -73,7 +73,7 @@ class Recorder:
         """Open the store and the spool.
 
         Args:
-            tracking_uri: of the store.
+            store: that remembers.
             plan: of the study.
             study_text: its file.
             warn: hears, from any thread, that the store does not answer, or answers again.
@@ -86,7 +86,7 @@ class Recorder:
         """
         self._plan = plan
         self._warn = warn
-        self.tracking_uri = tracking_uri
+        self._address = Address(plan.study, plan.profile, store)
         self.trouble: str | None = None
         """Why the store takes nothing now."""
         self._weights_dir = weights_dir
@@ -94,10 +94,10 @@ class Recorder:
         self._session_id = content_hash(self._session)
         self._is_session_told = False
         self._running: dict[str, _Running] = {}
-        self._spool = Spool(spool_path(tracking_uri, plan.study, plan.profile))
+        self._spool = Spool(self._address.spool)
         # A pruner compares epoch by epoch.
         pruned = plan.tuning.pruner != "none"
-        self._writer = Writer(tracking_uri, plan.study, plan.profile, whole_searches=pruned)
+        self._writer = Writer(self._address, whole_searches=pruned)
         spooled = list(self._spool)
         self.trials: dict[str, RecordedTrial] = {
             entry["trial_id"]: _recorded(entry, TrialResult.from_json(entry["result"]))
@@ -189,7 +189,7 @@ class Recorder:
             self._spool.done(len(entries))
             if self.trouble is not None:
                 self.trouble = None
-                self._warn(f"the MLflow store {shown_uri(self.tracking_uri)} answers again")
+                self._warn(f"the MLflow store {self._address.store} answers again")
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
         """The recorded result of a trial, if it has one; its run is then counted to this plan's variant."""
@@ -299,7 +299,7 @@ class Recorder:
 
     def _remove_weights(self, waiting: set[str]) -> None:
         """Remove what runs that were killed have left, but the files of these names, with which entries wait."""
-        for file in weights_folder(self.tracking_uri, self._plan.study, self._plan.profile).glob("*"):
+        for file in self._address.weights_folder.glob("*"):
             if file.name not in waiting:
                 file.unlink()
 
@@ -316,13 +316,13 @@ class Recorder:
         return {key: value for key, value in tags.items() if value is not None}
 
 
-def sync(tracking_uri: str, study: str, profile: str) -> int:
+def sync(address: Address) -> int:
     """Write what waits of a study to the store; the number of entries.
 
     Raises:
         TrackingError: the store takes no more, or a line is damaged; the rest still waits.
     """
-    spool, writer = Spool(spool_path(tracking_uri, study, profile)), Writer(tracking_uri, study, profile)
+    spool, writer = Spool(address.spool), Writer(address)
     spool.close()
     # A damaged line is told of before any is written.
     for _ in spool:
@@ -336,12 +336,12 @@ def sync(tracking_uri: str, study: str, profile: str) -> int:
     return count
 
 
-def record_looks(tracking_uri: str, parent_run_id: str, looks: Iterable[Look]) -> None:
+def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> None:
     """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
-    with store_errors(tracking_uri):
+    with store_errors(store):
         # All at once: what was read of half of them would be damaged.
         tags = [RunTag(name, text) for name, text in layout.looks_tags(looks).items()]
-        MlflowClient(tracking_uri).log_batch(parent_run_id, tags=tags)
+        MlflowClient(store.uri).log_batch(parent_run_id, tags=tags)
 
 
 def _name(spec: TrialSpec) -> str:

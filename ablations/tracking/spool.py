@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ablations.errors import TrackingError
-from ablations.tracking.layout import VARIANT, VARIANT_KEY, database
-from ablations.tracking.store import shown_uri, state_folder
-from ablations.trial import EpochRecord, TrialResult, content_hash
+from ablations.tracking.layout import VARIANT, VARIANT_KEY
+from ablations.tracking.store import Address, Store
+from ablations.trial import EpochRecord, TrialResult
 
 Entry = dict[str, Any]
 KEYS = {
@@ -157,30 +157,12 @@ def _need(values: dict[str, Any], keys: set[str]) -> None:
         raise KeyError(*missing)
 
 
-def spool_path(tracking_uri: str, study: str, profile: str) -> Path:
-    """The spool of a study at a profile for a store."""
-    return _folder(tracking_uri) / f"{study}-{profile}.jsonl"
+def spools(store: Store) -> list[Address]:
+    """Studies with entries that wait for a store."""
+    names = (file.stem.split("-") for file in sorted(store.spool_folder.glob("*-*.jsonl")))
+    return [Address(study, profile, store) for study, profile, *_ in names]
 
 
-def weights_folder(tracking_uri: str, study: str, profile: str) -> Path:
-    """Where workers leave the weights that a study's entries name, beside its spool."""
-    return spool_path(tracking_uri, study, profile).with_suffix(".weights")
-
-
-def spools(tracking_uri: str) -> list[tuple[str, str]]:
-    """Studies with entries that wait for a store, each with its profile."""
-    files = sorted(_folder(tracking_uri).glob("*-*.jsonl"))
-    return [(file.stem.split("-")[0], file.stem.split("-")[1]) for file in files]
-
-
-def num_waiting(tracking_uri: str, study: str, profile: str) -> int:
-    """Entries of a study that wait for a store."""
-    path = spool_path(tracking_uri, study, profile)
-    return path.read_bytes().count(b"\n") if path.exists() else 0
-
-
-def _folder(tracking_uri: str) -> Path:
-    # The name tells stores apart, and neither a password nor the folder that a database was moved from is in it.
-    file = database(tracking_uri)
-    name = shown_uri(tracking_uri).rstrip("/") if file is None else file.name
-    return state_folder(tracking_uri) / "spool" / content_hash(name)
+def num_waiting(address: Address) -> int:
+    """Entries of a study that wait for its store."""
+    return address.spool.read_bytes().count(b"\n") if address.spool.exists() else 0

@@ -1,25 +1,93 @@
-"""TODO"""
+"""Where a store is, and where this machine keeps what belongs to it. Loads no mlflow."""
 
 from __future__ import annotations
 
+import os
 import re
+import shlex
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from ablations.tracking import layout
+from ablations.trial import content_hash
 
-
-def shown_uri(text: str) -> str:
-    """A tracking URI, or a text with some in it, without its passwords: those before a host, and those among the options."""
-    return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
-
-
+_SQLITE = "sqlite:///"
 _LOGIN = re.compile(r"(?<=://)[^/\s]\S*@")
-
-
 _OPTION = re.compile(r"(?i)((?:pass|pwd|token|secret)\w*(?:=|%3d))(?:(?!%3b)[^&;\s])+")
 
 
-def state_folder(tracking_uri: str) -> Path:
-    """Where this machine keeps what belongs to a store: beside a local database, else in the working folder."""
-    file = layout.database(tracking_uri)
-    return (Path() if file is None else file.parent) / ".ablations"
+def without_passwords(text: str) -> str:
+    """A tracking URI, or a text that contains some, without passwords: neither before a host nor among the options."""
+    return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
+
+
+@dataclass(frozen=True)
+class Store:
+    """A tracking store. As text it shows no password."""
+
+    uri: str = field(repr=False)
+    """MLflow's tracking URI, passwords included."""
+
+    @classmethod
+    def at(cls, uri: str | None) -> Store:
+        """The store at a tracking URI; None: the one that `mlflow ui` shows without flags.
+
+        That is the one in MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+        """
+        return cls(uri or os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri)
+
+    @classmethod
+    def in_folder(cls, folder: Path) -> Store:
+        """The store in the file mlflow.db of a folder."""
+        return cls(f"{_SQLITE}{folder / 'mlflow.db'}")
+
+    def __str__(self) -> str:
+        return without_passwords(self.uri)
+
+    @property
+    def file(self) -> Path | None:
+        """The database of a local store; None for a server."""
+        return Path(self.uri.removeprefix(_SQLITE)).absolute() if self.uri.startswith(_SQLITE) else None
+
+    @property
+    def option(self) -> str:
+        """The option that names it in a command, with a space before it; empty for the store of this folder."""
+        return "" if self == Store.in_folder(Path.cwd()) else f" --tracking-uri {shlex.quote(str(self))}"
+
+    @property
+    def state_folder(self) -> Path:
+        """Folder of locks and queued records: beside a local database, else in the working folder."""
+        return (Path() if self.file is None else self.file.parent) / ".ablations"
+
+    @property
+    def spool_folder(self) -> Path:
+        """Folder of the records that are queued for this store."""
+        # The name tells stores apart. It holds no password, and not the folder, from which a database may be moved.
+        name = str(self).rstrip("/") if self.file is None else self.file.name
+        return self.state_folder / "spool" / content_hash(name)
+
+
+@dataclass(frozen=True, order=True)
+class Address:
+    """A study at one profile in a store."""
+
+    study: str
+    profile: str
+    store: Store = field(compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.study} at profile {self.profile}"
+
+    @property
+    def experiment(self) -> str:
+        """Name of its experiment in MLflow; results of two profiles never mix."""
+        return f"{self.study}/{self.profile}"
+
+    @property
+    def spool(self) -> Path:
+        """File of its queued records."""
+        return self.store.spool_folder / f"{self.study}-{self.profile}.jsonl"
+
+    @property
+    def weights_folder(self) -> Path:
+        """Folder in which workers leave the weights that queued records name."""
+        return self.spool.with_suffix(".weights")

@@ -20,6 +20,7 @@ from ablations.tracking import layout
 from ablations.tracking.database import make_database, store_errors
 from ablations.tracking.logged_models import log_model
 from ablations.tracking.spool import Entry
+from ablations.tracking.store import Address
 from ablations.trial import EpochRecord, RecordedTrial
 
 AT_ONCE = 8
@@ -29,21 +30,18 @@ AT_ONCE = 8
 class Writer:
     """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
 
-    def __init__(self, tracking_uri: str, study: str, profile: str, *, whole_searches: bool = False) -> None:
+    def __init__(self, address: Address, *, whole_searches: bool = False) -> None:
         """Opens nothing yet.
 
         Args:
-            tracking_uri: of the store.
-            study: its name.
-            profile: its scale.
+            address: of the study.
             whole_searches: whether tuning trials are to be known with all their epochs, not only the last one.
         """
-        self._uri = tracking_uri
+        self._address = address
+        self._store = address.store
         self._whole_searches = whole_searches
-        self._study = study
-        self._profile = profile
         self._is_open = False
-        self.at_once = AT_ONCE if layout.database(tracking_uri) is None else 1
+        self.at_once = AT_ONCE if address.store.file is None else 1
         """Entries that it may be given together."""
         self.plan_id: str | None = None
         """Of the plan in the store; this and the rest as of the last `open`."""
@@ -58,10 +56,10 @@ class Writer:
         Raises:
             TrackingError: the store cannot be opened or reached.
         """
-        with store_errors(self._uri):
-            make_database(self._uri)
-            mlflow.set_tracking_uri(self._uri)
-            self._client = MlflowClient(self._uri)
+        with store_errors(self._store):
+            make_database(self._store)
+            mlflow.set_tracking_uri(self._store.uri)
+            self._client = MlflowClient(self._store.uri)
             self._experiment = self._find_experiment()
             studies = layout.all_pages(self._client.search_runs, [self._experiment], f"tags.`{layout.KIND}` = 'study'")
             parent = self._only(studies, layout.PLAN_ID) if studies else None
@@ -99,10 +97,12 @@ class Writer:
             self.open()
         # After a failure the store is looked through again, since what was half done may be there or not.
         self._is_open = False
-        with store_errors(self._uri):
+        with store_errors(self._store):
             if not self._parent and entries[0]["kind"] != "study":
                 # The store was deleted, or the run in it, while these waited. What else it has comes with the next run of the study.
-                self._make_parent({layout.KIND: "study", layout.STUDY: self._study, layout.PROFILE: self._profile})
+                self._make_parent(
+                    {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
+                )
             if len(entries) == 1:
                 self._write(entries[0])
             else:
@@ -130,11 +130,11 @@ class Writer:
                 self._client.set_terminated(self._parent, status=entry["status"], end_time=ended_ms)
 
     def _find_experiment(self) -> str:
-        name = layout.experiment_name(self._study, self._profile)
+        name = self._address.experiment
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             self._refuse_renamed(name)
-            file = layout.database(self._uri)
+            file = self._store.file
             return str(
                 self._client.create_experiment(
                     name,
@@ -153,13 +153,13 @@ class Writer:
 
     def _refuse_renamed(self, name: str) -> None:
         """Train no study again whose experiment has another name now."""
-        tags = {layout.KIND: "study", layout.STUDY: self._study, layout.PROFILE: self._profile}
+        tags = {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
         recorded = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
         others = {each.experiment_id: each.name for each in layout.all_pages(self._client.search_experiments)}
         for run in layout.all_pages(self._client.search_runs, list(others), recorded):
             raise TrackingError(
-                f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._study} at profile "
-                f"{self._profile}: it was renamed in MLflow. Give it its name {name} back, or delete it to train anew."
+                f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._address}: "
+                f"it was renamed in MLflow. Give it its name {name} back, or delete it to train anew."
             )
 
     def _only(self, same: list[Run], tag: str) -> Run:
@@ -182,7 +182,7 @@ class Writer:
             (folder / file).write_text(text, encoding="utf-8")
 
     def _make_parent(self, tags: dict[str, str]) -> None:
-        self._parent = self._client.create_run(self._experiment, tags=tags, run_name=self._study).info.run_id
+        self._parent = self._client.create_run(self._experiment, tags=tags, run_name=self._address.study).info.run_id
 
     def _write_study(self, entry: Entry) -> None:
         if not self._parent:

@@ -12,10 +12,11 @@ from fakes import MemoryStore
 
 from ablations.costs import Measurement
 from ablations.planning.plan import Plan
-from ablations.runner import Store
+from ablations.runner import Store as TrialStore
+from ablations.tracking.store import Store
 from ablations.trial import TrialResult, TrialSpec
 
-Open = Callable[[Plan], Store]
+Open = Callable[[Plan], TrialStore]
 
 
 @pytest.fixture(params=["mlflow", "memory"])
@@ -28,10 +29,10 @@ def open_store(request: pytest.FixtureRequest) -> Open:
     from waiting import Recorder
 
     uri = request.getfixturevalue("new_store")()
-    return lambda plan: Recorder(uri, plan, "the study's text")
+    return lambda plan: Recorder(Store(uri), plan, "the study's text")
 
 
-def write(store: Store, spec: TrialSpec, result: TrialResult | None, num_epochs: int = 3) -> None:
+def write(store: TrialStore, spec: TrialSpec, result: TrialResult | None, num_epochs: int = 3) -> None:
     store.start(spec)
     for epoch in range(1, num_epochs + 1):
         store.epoch(spec, tiny.record(epoch))

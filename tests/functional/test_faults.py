@@ -22,6 +22,7 @@ from server import Server
 
 from ablations.errors import TrackingError
 from ablations.tracking.recorder import Recorder
+from ablations.tracking.store import Store
 
 LONG = {"seeds": 5, "base": tiny.base(train__epochs=25)}
 """Long enough for a server to die in, several times."""
@@ -124,12 +125,12 @@ def test_a_pruned_study_goes_on_without_the_server_that_knows_its_trials(
     plan = tiny.plan(tuning={"trials": 2, "rerun_best": 1, "rerun_seeds": 1, "pruner": "median"})
     spec = plan.trial("two", "tune", 0, {"train.lr": 0.05}, 0)
     server.start()
-    first = Recorder(server.uri, plan, "the study's text")
+    first = Recorder(Store(server.uri), plan, "the study's text")
     first.start(spec)
     first.end(spec, tiny.result(spec))
     first.close(complete=False)
     assert first.waiting is None
-    second = Recorder(server.uri, plan, "the study's text")
+    second = Recorder(Store(server.uri), plan, "the study's text")
     server.kill()
     assert second.claim(spec) == tiny.result(spec)
     second.close(complete=False)
@@ -140,7 +141,7 @@ def test_a_pruned_study_goes_on_without_the_server_that_knows_its_trials(
     with pytest.raises(
         TrackingError, match=r"trial\.json is damaged .*Delete its run in MLflow, and run the study again"
     ):
-        Recorder(server.uri, plan, "the study's text")
+        Recorder(Store(server.uri), plan, "the study's text")
 
 
 def test_a_study_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, migrated_database: Path) -> None:

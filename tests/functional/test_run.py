@@ -22,6 +22,7 @@ from mlflow import MlflowClient
 from places import ROOT
 
 from ablations.tracking.reader import read_study
+from ablations.tracking.store import Address, Store
 
 
 @dataclass(frozen=True)
@@ -183,7 +184,7 @@ def test_a_key_is_searched_only_where_its_condition_holds(tmp_path: Path, migrat
     assert "train.momentum 0 to 0.95 where train.optimizer is sgd" in " ".join(folder.call("plan", "tiny.yaml").split())
 
     said = folder.call("run", "tiny.yaml")
-    trials = read_study(folder.uri, "tiny", "starter").trials
+    trials = read_study(Address("tiny", "starter", Store(folder.uri))).trials
     assert f"trained {len(trials)} trials" in said
     assert {trial.hyperparameters["train.optimizer"] for trial in trials} == {"sgd", "adamw"}
     for trial in trials:

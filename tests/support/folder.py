@@ -15,6 +15,7 @@ import tiny
 from places import ROOT
 
 from ablations.tracking.reader import read_study
+from ablations.tracking.store import Address, Store
 
 SEVERAL = {"train__epochs": 6}
 NUM_TRIALS = 2 * 2 + 2 * 1 + 2 * 2  # searched, run again, confirmed
@@ -62,7 +63,7 @@ class Folder:
 
     def bits(self) -> dict[tuple[str, int], bytes | None]:
         """Every confirmation's correctness, image by image."""
-        trials = read_study(self.uri, "tiny", "starter").trials
+        trials = read_study(Address("tiny", "starter", Store(self.uri))).trials
         return {(t.variant, t.seed): t.result.test_correct for t in trials if t.phase == "confirm"}
 
 

@@ -14,6 +14,7 @@ import pytest
 from ablations import cli, datasets, doctor, networks
 from ablations.datasets import DATASETS
 from ablations.doctor import Finding, examine
+from ablations.tracking.store import Store
 
 
 @pytest.fixture(autouse=True)
@@ -27,13 +28,13 @@ def found(
     about: str, level: str, *, data_dir: str = "data", uri: str | None = None, output: str = "reports"
 ) -> Finding:
     """The one finding of this level about something."""
-    findings = list(examine(Path(data_dir), uri, Path(output)))
+    findings = list(examine(Path(data_dir), Store.at(uri), Path(output)))
     (finding,) = [each for each in findings if about in each.text and each.level == level]
     return finding
 
 
 def test_in_an_empty_folder_nothing_is_wrong_and_nothing_is_made() -> None:
-    findings = list(examine(Path("data"), None, Path("reports")))
+    findings = list(examine(Path("data"), Store.at(None), Path("reports")))
     assert not [each for each in findings if each.level == "problem"]
     assert [each.text.split(":")[0] for each in findings if each.level == "warning"] == [
         "data set fashion_mnist",
@@ -60,7 +61,7 @@ def test_what_packages_register(site: Path) -> None:
     assert found("data set rings: of my-networks 1.0", "ok")
     assert found("network broken: broken cannot be imported: other 2 registers nowhere:X", "warning").remedy
     assert found("data set gone: gone cannot be imported", "warning").remedy
-    assert found("network lenet: the suite has one of this name, which studies get", "warning").remedy
+    assert found("network lenet: the suite has a network of this name, which studies use", "warning").remedy
 
 
 def test_a_store(migrated_database: Path) -> None:
@@ -101,4 +102,4 @@ def test_a_torch_that_cannot_use_the_device_ends_in_exit_code_2(
     out, err = capsys.readouterr()
     assert caught.value.code == 2
     assert "problem  torch is broken\n         Mend it.\n" in out
-    assert err == "error: 1 of these must be put right before a study can run\n"
+    assert err == "error: 1 of these must be fixed before a study can run\n"

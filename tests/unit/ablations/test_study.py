@@ -24,6 +24,7 @@ from ablations.errors import SetupError, StudyFileError
 from ablations.execution.dry import DryExecutor
 from ablations.study import Study
 from ablations.tracking.recorder import Recorder
+from ablations.tracking.store import Store
 from ablations.trial import Ended, TrialResult
 from nin.config import ConfigError
 
@@ -37,7 +38,7 @@ def test_what_the_page_shows_works(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     study = ablations.load("one_by_one")
     plan = study.plan("starter")
-    recorder = Recorder(uri, plan, study.file.text)
+    recorder = Recorder(Store(uri), plan, study.file.text)
     for seed in plan.seeds[:2]:
         for rank, variant in enumerate(plan.variants):
             spec = plan.trial(variant.name, "confirm", seed, {"train.lr": 0.05})

@@ -10,6 +10,7 @@ from mlflow.exceptions import MlflowException
 from ablations.errors import StoreAwayError
 from ablations.tracking import database
 from ablations.tracking.database import make_database, store_errors
+from ablations.tracking.store import Store
 
 
 class Client:
@@ -36,10 +37,10 @@ def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(Client, "is_killed", True)
     for _ in range(2):
         with pytest.raises(KeyboardInterrupt):
-            make_database(f"sqlite:///{file}")
+            make_database(Store(f"sqlite:///{file}"))
         assert not file.exists()
     monkeypatch.setattr(Client, "is_killed", False)
-    make_database(f"sqlite:///{file}")
+    make_database(Store(f"sqlite:///{file}"))
     with closing(sqlite3.connect(file)) as made:
         assert made.execute("select name from sqlite_master").fetchall() == [("experiments",), ("runs",)]
     assert not list(tmp_path.glob(".ablations/*.part*"))
@@ -48,8 +49,8 @@ def test_a_database_is_made_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 def test_a_database_that_is_there_and_a_server_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "MlflowClient", None)
     (tmp_path / "mlflow.db").write_bytes(b"mine")
-    make_database(f"sqlite:///{tmp_path / 'mlflow.db'}")
-    make_database("http://127.0.0.1:1")
+    make_database(Store(f"sqlite:///{tmp_path / 'mlflow.db'}"))
+    make_database(Store("http://127.0.0.1:1"))
     assert [path.name for path in tmp_path.iterdir()] == ["mlflow.db"]
 
 
@@ -58,6 +59,6 @@ def test_a_database_that_is_there_and_a_server_are_left_alone(tmp_path: Path, mo
 )
 def test_a_server_that_is_away_is_told_with_the_last_of_its_reasons(reason: str) -> None:
     chain = f"request failed with exception Pool(host='api'): Max retries (Caused by Error(\"Connection(port=80): {reason}\"))"
-    with pytest.raises(StoreAwayError) as caught, store_errors("http://api:80"):
+    with pytest.raises(StoreAwayError) as caught, store_errors(Store("http://api:80")):
         raise MlflowException(chain)
     assert str(caught.value) == f"the MLflow server at http://api:80 does not answer ({reason})"

@@ -24,7 +24,7 @@ from ablations.reporting.render import write_report
 from ablations.tracking import layout
 from ablations.tracking.lock import hold
 from ablations.tracking.reader import read_progress, read_study, recorded_studies
-from ablations.tracking.store import shown_uri
+from ablations.tracking.store import Address, Store, without_passwords
 from ablations.trial import content_hash
 
 PLAN = tiny.plan()
@@ -32,13 +32,13 @@ SESSION_FILE = layout.session_file(content_hash({}))
 BAD = '"><img src=x onerror=alert(1)><script>alert(2)</script> {{ 7 * 7 }} \\input{/etc/passwd} [a](javascript:b)'
 
 
-class Store:
+class Tampered:
     """A store with the tiny study and one of its confirmation trials, and ways to tamper with it."""
 
     def __init__(self, uri: str) -> None:
         self.uri = uri
         self.client = MlflowClient(uri)
-        recorder = Recorder(uri, PLAN, "text")
+        recorder = Recorder(Store(uri), PLAN, "text")
         for variant in ("two", "one"):
             spec = PLAN.trial(variant, "confirm", 0, {"train.lr": 0.05})
             recorder.start(spec)
@@ -65,42 +65,42 @@ class Store:
 
     def refusal(self) -> str:
         with pytest.raises(TrackingError) as caught:
-            read_study(self.uri, "tiny", "starter")
+            read_study(Address("tiny", "starter", Store(self.uri)))
         return str(caught.value)
 
 
 @pytest.fixture
-def store(new_store: Callable[[], str]) -> Store:
-    return Store(new_store())
+def store(new_store: Callable[[], str]) -> Tampered:
+    return Tampered(new_store())
 
 
-def test_what_was_not_tampered_with_is_read(store: Store) -> None:
-    assert len(read_study(store.uri, "tiny", "starter").trials) == 2
+def test_what_was_not_tampered_with_is_read(store: Tampered) -> None:
+    assert len(read_study(Address("tiny", "starter", Store(store.uri))).trials) == 2
     store.edit_plan(question="Another one?")
-    assert read_study(store.uri, "tiny", "starter").plan.question == "Another one?"
+    assert read_study(Address("tiny", "starter", Store(store.uri))).plan.question == "Another one?"
 
 
 # Names and plans
 
 
-def test_a_study_renamed_under_its_results_is_refused(store: Store) -> None:
+def test_a_study_renamed_under_its_results_is_refused(store: Tampered) -> None:
     store.client.rename_experiment(store.experiment_id, "other/starter")
-    assert recorded_studies(store.uri) == [("other", "starter")]
+    assert recorded_studies(Store(store.uri)) == [Address("other", "starter", Store(store.uri))]
     with pytest.raises(TrackingError) as caught:
-        read_study(store.uri, "other", "starter")
+        read_study(Address("other", "starter", Store(store.uri)))
     assert str(caught.value) == (
         "the experiment other/starter holds the study tiny at profile starter: it was renamed in MLflow. Give it its name "
         "tiny/starter back."
     )
     # Nor is it trained again.
     with pytest.raises(TrackingError, match="other/starter holds the study tiny at profile starter: it was renamed"):
-        Recorder(store.uri, PLAN, "text")
+        Recorder(Store(store.uri), PLAN, "text")
     assert [each.name for each in store.client.search_experiments()] == ["other/starter", "Default"]
 
 
 @pytest.mark.parametrize("name", ["../../etc", "/etc", "<b>", "\x1b[31m", "t\u0456ny", "x" * 65, ""])
 @pytest.mark.parametrize("key", ["study", "profile", "baseline", "variant"])
-def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: Store) -> None:
+def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: Tampered) -> None:
     variants = PLAN.to_json()["variants"]
     store.edit_plan(
         **({"variants": [{**variants[0], "name": name}, *variants[1:]]} if key == "variant" else {key: name})
@@ -108,13 +108,13 @@ def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: 
     assert "was recorded by another version of the suite, or edited" in store.refusal()
 
 
-def test_a_plan_on_a_data_set_that_nobody_registers_here_is_refused(store: Store) -> None:
+def test_a_plan_on_a_data_set_that_nobody_registers_here_is_refused(store: Tampered) -> None:
     store.edit_plan(data={**PLAN.to_json()["data"], "name": "somebodys"})
     told = "was trained on the data set 'somebodys', which no package here registers as it should. Install the package that did."
     assert told in store.refusal()
 
 
-def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
+def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Tampered) -> None:
     plan = PLAN.to_json()
     store.write("study", "plan.json", json.dumps({**plan, "decision": {"alpha": 0.4, "margin": 0.001}}))
     assert "was recorded by another version of the suite, or edited" in store.refusal()
@@ -123,19 +123,19 @@ def test_a_plan_that_is_not_the_recorded_one_is_refused(store: Store) -> None:
 # Results
 
 
-def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Store) -> None:
+def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Tampered) -> None:
     store.client.delete_tag(store.run("trial").info.run_id, layout.TRIAL_ID)
     with pytest.raises(
         TrackingError, match=r"the tags of run .* are not as recorded \(KeyError: 'ablations.trial_id'\)"
     ):
-        Recorder(store.uri, PLAN, "text")
+        Recorder(Store(store.uri), PLAN, "text")
 
 
 @pytest.mark.parametrize("value", ["yesterday", "9" * 40, "-1"])
-def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Store) -> None:
+def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Tampered) -> None:
     run = store.run("study")
     store.client.set_tag(run.info.run_id, layout.SINCE, value)
-    assert read_progress(store.uri, "tiny", "starter").since_ms == run.info.start_time
+    assert read_progress(Address("tiny", "starter", Store(store.uri))).since_ms == run.info.start_time
 
 
 @pytest.mark.parametrize(
@@ -153,13 +153,13 @@ def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Store) -> 
         ("seed", "9" * 5000),
     ],
 )
-def test_edited_tags_are_refused(tag: str, value: str, store: Store) -> None:
+def test_edited_tags_are_refused(tag: str, value: str, store: Tampered) -> None:
     store.client.set_tag(store.run("trial").info.run_id, f"ablations.{tag}", value)
     assert "are not as recorded" in store.refusal()
     assert len(store.refusal()) < 500
 
 
-def test_a_metric_that_is_no_count_is_refused(store: Store) -> None:
+def test_a_metric_that_is_no_count_is_refused(store: Tampered) -> None:
     run = store.run("trial")
     run.data.metrics["epoch"] = float("inf")  # a server may say so; a database has a largest number instead
     with pytest.raises(TrackingError, match="are not as recorded"):
@@ -179,13 +179,13 @@ def test_a_metric_that_is_no_count_is_refused(store: Store) -> None:
     ],
     ids=lambda changes: "".join(changes),
 )
-def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str, Any], store: Store) -> None:
+def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str, Any], store: Tampered) -> None:
     store.edit_trial(**changes)
     assert "trial.json is damaged" in store.refusal()
     assert len(store.refusal()) < 500
 
 
-def test_a_trial_that_was_tested_on_other_images_is_refused(store: Store) -> None:
+def test_a_trial_that_was_tested_on_other_images_is_refused(store: Tampered) -> None:
     store.edit_trial(num_test_images=8, test_correct="8A==", test_accuracy_percent=50.0)
     assert re.fullmatch(
         r"run \w+ was tested on \d+ images where others were on \d+\. Delete the run in MLflow, and run the study again\.",
@@ -195,7 +195,7 @@ def test_a_trial_that_was_tested_on_other_images_is_refused(store: Store) -> Non
 
 @pytest.mark.parametrize("file", [SESSION_FILE, "trials.json"])
 @pytest.mark.parametrize("text", ["", "{", "[" * 100_000, "12", '"x"', "null"])
-def test_a_damaged_file_of_the_study_is_refused(file: str, text: str, store: Store) -> None:
+def test_a_damaged_file_of_the_study_is_refused(file: str, text: str, store: Tampered) -> None:
     store.client.set_tag(store.run("study").info.run_id, "ablations.settled_plan_id", PLAN.id)
     store.write("study", file, text)
     assert f"{file} in the study's run is damaged" in store.refusal()
@@ -204,11 +204,11 @@ def test_a_damaged_file_of_the_study_is_refused(file: str, text: str, store: Sto
 # Texts
 
 
-def test_texts_from_the_store_are_only_text_in_a_report(store: Store, tmp_path: Path) -> None:
+def test_texts_from_the_store_are_only_text_in_a_report(store: Tampered, tmp_path: Path) -> None:
     store.edit_plan(question=BAD, source=BAD, profile_description=BAD, profile_cost=BAD, caveats=[BAD])
     store.write("study", SESSION_FILE, json.dumps({BAD: BAD}))
     store.client.set_tag(store.run("trial").info.run_id, "ablations.message", BAD)
-    stored = read_study(store.uri, "tiny", "starter")
+    stored = read_study(Address("tiny", "starter", Store(store.uri)))
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     folder = write_report(summary, tmp_path / "report", created="now").parent
     html = (folder / "index.html").read_text(encoding="utf-8")
@@ -236,7 +236,9 @@ def test_texts_from_the_store_are_only_text_in_a_report(store: Store, tmp_path: 
     ],
 )  # fmt: skip
 def test_no_text_shows_the_password_of_a_uri(text: str, shown: str) -> None:
-    assert shown_uri(text) == shown
+    assert without_passwords(text) == shown
+    assert str(Store(text)) == shown
+    assert text not in repr(Store(text))
 
 
 def test_the_driver_that_holds_a_study_keeps_its_password_to_itself(
@@ -245,11 +247,11 @@ def test_the_driver_that_holds_a_study_keeps_its_password_to_itself(
     monkeypatch.chdir(tmp_path)
     uri = "http://me:secret@127.0.0.1:1"
     monkeypatch.setattr(sys, "argv", ["ablations", "run", "s.yaml", "--tracking-uri", uri])
-    with hold(uri, "tiny", "starter"):
+    with hold(Address("tiny", "starter", Store(uri))):
         written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
         assert "--tracking-uri http://***@127.0.0.1:1" in written
         with pytest.raises(TrackingError) as caught:
-            hold(uri, "tiny", "starter").__enter__()
+            hold(Address("tiny", "starter", Store(uri))).__enter__()
     assert "secret" not in written + str(caught.value)
 
 

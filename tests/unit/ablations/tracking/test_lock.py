@@ -14,11 +14,13 @@ from places import ROOT
 
 from ablations.errors import TrackingError
 from ablations.tracking.lock import hold
+from ablations.tracking.store import Address, Store
 
 HOLD = """
 import sys, time
 from ablations.tracking.lock import hold
-with hold(sys.argv[1], "tiny", "starter"):
+from ablations.tracking.store import Address, Store
+with hold(Address("tiny", "starter", Store(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -46,38 +48,38 @@ def test_the_second_driver_is_told_which_process_holds_the_study(uri: str, other
     with pytest.raises(
         TrackingError, match=rf"^tiny at profile starter is being run already, by process {other.pid} on "
     ):
-        hold(uri, "tiny", "starter").__enter__()
+        hold(Address("tiny", "starter", Store(uri))).__enter__()
 
 
 def test_another_study_or_profile_is_free(uri: str, other: subprocess.Popen[str]) -> None:
-    with hold(uri, "tiny", "laptop"), hold(uri, "other", "starter"):
+    with hold(Address("tiny", "laptop", Store(uri))), hold(Address("other", "starter", Store(uri))):
         pass
 
 
 def test_the_lock_of_a_killed_driver_is_free(uri: str, other: subprocess.Popen[str]) -> None:
     other.send_signal(signal.SIGKILL)
     other.wait()
-    with hold(uri, "tiny", "starter"):
+    with hold(Address("tiny", "starter", Store(uri))):
         pass
 
 
 def test_a_study_is_free_again_after_its_run(uri: str) -> None:
     for _ in range(2):
-        with hold(uri, "tiny", "starter"):
+        with hold(Address("tiny", "starter", Store(uri))):
             pass
-    with pytest.raises(ZeroDivisionError), hold(uri, "tiny", "starter"):
+    with pytest.raises(ZeroDivisionError), hold(Address("tiny", "starter", Store(uri))):
         raise ZeroDivisionError
-    with hold(uri, "tiny", "starter"):
+    with hold(Address("tiny", "starter", Store(uri))):
         pass
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(uri: str, tmp_path: Path) -> None:
     (tmp_path / ".ablations").write_text("a file where the folder should be")
     with pytest.raises(TrackingError, match="cannot be locked in"):
-        hold(uri, "tiny", "starter").__enter__()
+        hold(Address("tiny", "starter", Store(uri))).__enter__()
 
 
 def test_drivers_on_a_server_meet_in_their_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with hold("http://127.0.0.1:1", "tiny", "starter"):
+    with hold(Address("tiny", "starter", Store("http://127.0.0.1:1"))):
         assert (tmp_path / ".ablations" / "locks" / "tiny-starter.lock").exists()

@@ -15,9 +15,9 @@ from mlflow.exceptions import MlflowException
 from waiting import Recorder
 
 from ablations.tracking import recorder as recorder_module
-from ablations.tracking.layout import database
 from ablations.tracking.recorder import sync
-from ablations.tracking.spool import Entry, Spool, spool_path, weights_folder
+from ablations.tracking.spool import Entry, Spool
+from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer
 from ablations.trial import TrialResult
 from nin.model import build
@@ -32,7 +32,7 @@ def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable
     model = build(spec.config.model, in_channels=1, size=16, num_classes=4).eval()
     weights = tmp_path / f"{spec.id}.pt"
     torch.save(model.state_dict(), weights)
-    recorder = Recorder(uri, PLAN, "text", weights_dir=tmp_path)
+    recorder = Recorder(Store(uri), PLAN, "text", weights_dir=tmp_path)
     entries = []
     put = recorder._spool.append
     recorder._spool.append = lambda entry: (entries.append(entry), put(entry))[-1]  # type: ignore[method-assign]
@@ -53,10 +53,10 @@ def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable
         mlflow.pytorch.load_model(f"runs:/{runs[other.id]}/model")
 
     # Killed after all of it was written, and before the spool knew: the record comes again, and its file is gone.
-    spool = Spool(spool_path(uri, "tiny", "starter"))
+    spool = Spool(Address("tiny", "starter", Store(uri)).spool)
     for entry in entries:
         spool.append(entry)
-    assert sync(uri, "tiny", "starter") == len(entries)
+    assert sync(Address("tiny", "starter", Store(uri))) == len(entries)
     torch.testing.assert_close(mlflow.pytorch.load_model(f"runs:/{runs[spec.id]}/model")(images), model(images))
 
 
@@ -66,7 +66,7 @@ def test_weights_that_a_killed_run_has_left_are_no_model_of_a_trial_that_fails(
     spec = PLAN.trial("two", "confirm", 0, {})
     weights = tmp_path / f"{spec.id}.pt"
     weights.touch()
-    recorder = Recorder(new_store(), PLAN, "text", weights_dir=tmp_path)
+    recorder = Recorder(Store(new_store()), PLAN, "text", weights_dir=tmp_path)
     entries: list[Entry] = []
     recorder._spool.append = entries.append  # type: ignore[method-assign]
     recorder.start(spec)
@@ -80,24 +80,24 @@ def test_weights_that_a_killed_run_has_left_are_removed_unless_they_wait(
 ) -> None:
     monkeypatch.setattr(Writer, "write", lambda *given: time.sleep(600))
     uri = new_store()
-    folder = weights_folder(uri, "tiny", "starter")
+    folder = Address("tiny", "starter", Store(uri)).weights_folder
     folder.mkdir(parents=True)
     spec = PLAN.trial("two", "confirm", 0, {})
     for name in (f"{spec.id}.pt", "0123456789abcdef.pt", "0123456789abcdef.part"):
         (folder / name).touch()
-    killed = recorder_module.Recorder(uri, PLAN, "text", weights_dir=folder)
+    killed = recorder_module.Recorder(Store(uri), PLAN, "text", weights_dir=folder)
     assert list(folder.iterdir()) == []
     (folder / f"{spec.id}.pt").touch()
     (folder / "0123456789abcdef.pt").touch()
     killed.start(spec)
     killed.end(spec, tiny.result(spec))
-    recorder_module.Recorder(uri, PLAN, "text")
+    recorder_module.Recorder(Store(uri), PLAN, "text")
     assert [file.name for file in folder.iterdir()] == [f"{spec.id}.pt"]
-    database_file = database(uri)
+    database_file = Store(uri).file
     assert database_file is not None
     link = database_file.parent.with_name("link")
     link.symlink_to(database_file.parent)
-    recorder_module.Recorder(f"sqlite:///{link / database_file.name}", PLAN, "text")
+    recorder_module.Recorder(Store.in_folder(link), PLAN, "text")
     assert [file.name for file in folder.iterdir()] == [f"{spec.id}.pt"]
 
 
@@ -105,7 +105,7 @@ def test_a_network_of_which_no_model_can_be_made_costs_no_trial(new_store: Calla
     uri = new_store()
     spec = PLAN.trial("two", "confirm", 0, {})
     torch.save({}, tmp_path / f"{spec.id}.pt")
-    recorder = Recorder(uri, PLAN, "text", weights_dir=tmp_path)
+    recorder = Recorder(Store(uri), PLAN, "text", weights_dir=tmp_path)
     recorder.start(spec)
     recorder.end(spec, tiny.result(spec))
     recorder.close(True)

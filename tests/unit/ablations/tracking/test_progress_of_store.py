@@ -13,6 +13,7 @@ from waiting import Recorder
 from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.reader import read_progress, study_page
+from ablations.tracking.store import Address, Store
 
 PLAN = tiny.plan()
 
@@ -25,13 +26,13 @@ def uri(new_store: Callable[[], str]) -> str:
 def test_what_runs_is_told_with_its_last_epoch_and_since_when(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", 0.0)
     before_ms = time.time_ns() // 1_000_000
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     done, under_way = (PLAN.trial("two", "tune", 0, {"train.lr": lr}, 0) for lr in (0.02, 0.03))
     recorder.start(done)
     recorder.end(done, tiny.result(done, 81.0))
     recorder.start(under_way)
     recorder.epoch(under_way, tiny.record(2, 87.65))
-    stored = read_progress(uri, "tiny", "starter")
+    stored = read_progress(Address("tiny", "starter", Store(uri)))
     assert stored.state == "RUNNING"
     assert before_ms <= stored.since_ms <= stored.heard_ms
     progress = stored.progress
@@ -47,13 +48,13 @@ def test_what_runs_is_told_with_its_last_epoch_and_since_when(uri: str, monkeypa
 
 def test_what_was_paused_is_to_go_on(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", 0.0)
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     spec = PLAN.trial("two", "confirm", 1, {"train.lr": 0.02})
     recorder.start(spec)
     recorder.epoch(spec, tiny.record(2))
     recorder.end(spec, None)
     recorder.close(False)
-    stored = read_progress(uri, "tiny", "starter")
+    stored = read_progress(Address("tiny", "starter", Store(uri)))
     assert stored.state == "KILLED"
     assert stored.progress.marks("two", "confirm") == ("waiting", "paused")
     assert stored.progress.running == ()
@@ -61,39 +62,39 @@ def test_what_was_paused_is_to_go_on(uri: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_trials_of_other_plans_and_of_an_earlier_tuning_are_left_out(uri: str) -> None:
     other = tiny.plan(variants={"two": {}, "none": {"set": {"model.mixers": 0}}})
-    recorder = Recorder(uri, other, "text")
+    recorder = Recorder(Store(uri), other, "text")
     for variant, lr in (("none", 0.02), ("two", 0.02), ("two", 0.03)):
         spec = other.trial(variant, "tune", 0, {"train.lr": lr}, 0)
         recorder.start(spec)
         recorder.end(spec, tiny.result(spec))
     recorder.close(False)
-    recorder = Recorder(uri, PLAN, "text")
-    assert read_progress(uri, "tiny", "starter").progress.num_done == 2
+    recorder = Recorder(Store(uri), PLAN, "text")
+    assert read_progress(Address("tiny", "starter", Store(uri))).progress.num_done == 2
     recorder.settled([PLAN.trial("two", "tune", 0, {"train.lr": 0.03}, 0).id])
-    progress = read_progress(uri, "tiny", "starter").progress
+    progress = read_progress(Address("tiny", "starter", Store(uri))).progress
     assert progress.marks("two", "tune") == ("finished",)
     assert progress.marks("one", "tune") == ()
 
 
 def test_a_run_that_goes_on_is_running_again_and_keeps_its_description(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True)
-    first = read_progress(uri, "tiny", "starter")
+    Recorder(Store(uri), PLAN, "text").close(True)
+    first = read_progress(Address("tiny", "starter", Store(uri)))
     assert first.state == "FINISHED"
     client = MlflowClient(uri)
     (parent,) = client.search_runs([client.get_experiment_by_name("tiny/starter").experiment_id])
     client.set_tag(parent.info.run_id, "mlflow.note.content", "the answer")
-    Recorder(uri, PLAN, "text")
-    again = read_progress(uri, "tiny", "starter")
+    Recorder(Store(uri), PLAN, "text")
+    again = read_progress(Address("tiny", "starter", Store(uri)))
     assert again.state == "RUNNING"
     assert again.since_ms >= first.since_ms
     assert client.get_run(parent.info.run_id).data.tags["mlflow.note.content"] == "the answer"
 
 
 def test_the_page_of_a_study_is_that_of_its_run(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True)
+    Recorder(Store(uri), PLAN, "text").close(True)
     client = MlflowClient(uri)
     (parent,) = client.search_runs([client.get_experiment_by_name("tiny/starter").experiment_id])
     page = f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}?workflowType=machine_learning"
-    assert study_page(uri, "tiny", "starter") == page
+    assert study_page(Address("tiny", "starter", Store(uri))) == page
     with pytest.raises(TrackingError, match="holds no study 'tiny' at profile 'book'"):
-        study_page(uri, "tiny", "book")
+        study_page(Address("tiny", "book", Store(uri)))

@@ -17,6 +17,7 @@ from ablations.errors import TrackingError
 from ablations.networks import RegisteredModel
 from ablations.session import look
 from ablations.tracking.publish import publish
+from ablations.tracking.store import Address, Store
 
 PLAN = tiny.plan(seeds=3, search_space={})
 
@@ -25,7 +26,7 @@ PLAN = tiny.plan(seeds=3, search_space={})
 def uri(new_store: Callable[[], str]) -> str:
     """A store with a study of two variants, three seeds each."""
     uri = new_store()
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     for variant, accuracies in {"two": (60.0, 62.0, 64.0), "one": (50.0, 53.0, 53.0)}.items():
         for seed, accuracy_percent in enumerate(accuracies):
             spec = PLAN.trial(variant, "confirm", seed, {})
@@ -46,7 +47,7 @@ def report(tmp_path: Path) -> Path:
 
 
 def summary(uri: str) -> StudySummary:
-    return look(uri, "tiny", "starter")
+    return look(Address("tiny", "starter", Store(uri)))
 
 
 def runs(uri: str, kind: str) -> list[Run]:
@@ -60,7 +61,7 @@ def rows(uri: str) -> dict[str, Run]:
 
 
 def test_the_studys_run_has_the_answer_and_the_report(uri: str, report: Path) -> None:
-    publish(uri, summary(uri), "the answer", report)
+    publish(Store(uri), summary(uri), "the answer", report)
     (parent,) = runs(uri, "study")
     assert parent.data.tags["mlflow.note.content"] == "the answer"
     client = MlflowClient(uri)
@@ -79,15 +80,15 @@ def test_the_studys_run_has_the_answer_and_the_report(uri: str, report: Path) ->
 
 
 def test_figures_of_an_earlier_report_are_gone(uri: str, report: Path) -> None:
-    publish(uri, summary(uri), "", report)
+    publish(Store(uri), summary(uri), "", report)
     (report / "figures" / "gap.png").unlink()
-    publish(uri, summary(uri), "", report)
+    publish(Store(uri), summary(uri), "", report)
     (parent,) = runs(uri, "study")
     assert MlflowClient(uri).list_artifacts(parent.info.run_id, "report/figures") == []
 
 
 def test_a_variant_has_a_run_with_its_mean_and_what_it_differs_by(uri: str, report: Path) -> None:
-    publish(uri, summary(uri), "", report)
+    publish(Store(uri), summary(uri), "", report)
     (parent,) = runs(uri, "study")
     one = rows(uri)["one"]
     assert (one.info.run_name, one.info.status) == ("one, mean of 3 seeds", "FINISHED")
@@ -115,14 +116,14 @@ def test_a_registered_network_has_the_dials_that_vary_too(uri: str, report: Path
     whole = summary(uri)
     two = whole["two"]
     own = replace(two, workload=replace(two.workload, model=RegisteredModel("own", "own 1.0", (("mixers", 2),))))
-    publish(uri, replace(whole, variants=(own, *whole.variants[1:])), "", report)
+    publish(Store(uri), replace(whole, variants=(own, *whole.variants[1:])), "", report)
     assert {name: run.data.params["model.mixers"] for name, run in rows(uri).items()} == {"two": "2", "one": "1"}
 
 
 def test_the_same_report_once_more_makes_no_other_run(uri: str, report: Path) -> None:
-    publish(uri, summary(uri), "", report)
+    publish(Store(uri), summary(uri), "", report)
     before = {name: run.info.run_id for name, run in rows(uri).items()}
-    publish(uri, summary(uri), "", report)
+    publish(Store(uri), summary(uri), "", report)
     assert {name: run.info.run_id for name, run in rows(uri).items()} == before
     assert len(runs(uri, "variant")) == 2
     assert summary(uri) == summary(uri)
@@ -130,10 +131,10 @@ def test_the_same_report_once_more_makes_no_other_run(uri: str, report: Path) ->
 
 def test_other_results_replace_the_runs_of_earlier_ones(uri: str, report: Path) -> None:
     whole = summary(uri)
-    publish(uri, whole, "", report)
+    publish(Store(uri), whole, "", report)
     two = rows(uri)["two"].info.run_id
     fewer = tuple(replace(each, mean_accuracy_percent=None) if each.name == "one" else each for each in whole.variants)
-    publish(uri, replace(whole, variants=fewer), "", report)
+    publish(Store(uri), replace(whole, variants=fewer), "", report)
     assert {name: run.info.run_id for name, run in rows(uri).items()} == {"two": two}
 
 
@@ -141,7 +142,7 @@ def test_accuracies_that_are_equal_but_for_rounding_have_no_interval(uri: str, r
     whole = summary(uri)
     accuracy = {0: 90.0, 1: 90.0 + 1e-12, 2: 90.0}
     variants = tuple(replace(each, accuracy_percent=accuracy) for each in whole.variants)
-    publish(uri, replace(whole, variants=variants), "", report)
+    publish(Store(uri), replace(whole, variants=variants), "", report)
     assert (
         not {"mean_test_accuracy_percent_lower", "mean_test_accuracy_percent_upper"}
         & rows(uri)["one"].data.metrics.keys()
@@ -155,8 +156,8 @@ def test_half_a_run_is_replaced_after_a_death(uri: str, report: Path, monkeypatc
     with monkeypatch.context() as patched:
         patched.setattr(MlflowClient, "log_batch", die)
         with pytest.raises(TrackingError, match="killed"):
-            publish(uri, summary(uri), "", report)
+            publish(Store(uri), summary(uri), "", report)
     (half,) = runs(uri, "variant")
-    publish(uri, summary(uri), "", report)
+    publish(Store(uri), summary(uri), "", report)
     assert set(rows(uri)) == {"one", "two"}
     assert half.info.run_id not in {run.info.run_id for run in runs(uri, "variant")}

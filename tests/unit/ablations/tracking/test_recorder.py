@@ -23,10 +23,9 @@ from ablations.errors import TrackingError
 from ablations.planning.plan import Plan
 from ablations.tracking import layout
 from ablations.tracking import recorder as recorder_module
-from ablations.tracking.layout import default_uri
 from ablations.tracking.reader import read_study, recorded_studies
 from ablations.tracking.recorder import record_looks
-from ablations.tracking.store import shown_uri
+from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer
 from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec
 
@@ -73,7 +72,7 @@ def awkward(spec: TrialSpec) -> TrialResult:
 
 def test_trials_are_direct_children_of_one_parent_with_tags_to_find_them_by(uri: str) -> None:
     plan = tiny.plan(variants={"two": {}, "one": {"set": {"model.mixers": 1}, "family": "mixers"}})
-    recorder = Recorder(uri, plan, "text")
+    recorder = Recorder(Store(uri), plan, "text")
     for variant in ("two", "one"):
         tune = plan.trial(variant, "tune", 0, {"train.lr": 0.05}, 0)
         confirm = plan.trial(variant, "confirm", 1, {"train.lr": 0.05})
@@ -107,7 +106,7 @@ def test_trials_are_direct_children_of_one_parent_with_tags_to_find_them_by(uri:
 
 
 def test_the_studys_text_and_plan_are_attached(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "study: tiny  # as written\n")
+    recorder = Recorder(Store(uri), PLAN, "study: tiny  # as written\n")
     recorder.close(True)
     (parent,) = parents(uri)
     assert load_text(f"{parent.info.artifact_uri}/study.yaml") == "study: tiny  # as written\n"
@@ -116,7 +115,7 @@ def test_the_studys_text_and_plan_are_attached(uri: str) -> None:
 
 def test_the_data_set_is_an_input_of_the_study_once(uri: str) -> None:
     for _ in range(2):
-        Recorder(uri, PLAN, "text").close(True)
+        Recorder(Store(uri), PLAN, "text").close(True)
     (parent,) = parents(uri)
     (each,) = MlflowClient(uri).get_run(parent.info.run_id).inputs.dataset_inputs
     assert (each.dataset.name, each.dataset.digest) == ("synthetic", "1")
@@ -125,7 +124,7 @@ def test_the_data_set_is_an_input_of_the_study_once(uri: str) -> None:
 
 def test_a_description_is_text_and_no_markdown(uri: str) -> None:
     plan = tiny.plan(question="Is ![this](http://away/x.png) *one* <b>shown</b>?")
-    Recorder(uri, plan, "text").close(True)
+    Recorder(Store(uri), plan, "text").close(True)
     (parent,) = parents(uri)
     described = parent.data.tags["mlflow.note.content"]
     assert described.startswith(r"Is \!\[this\]\(http\:\/\/away\/x\.png\) \*one\* \<b\>shown\<\/b\>\?")
@@ -143,7 +142,7 @@ def test_a_trials_run_is_called_what_a_person_would_call_it(
     phase: Phase, seed: int, number: int | None, name: str, uri: str
 ) -> None:
     spec = PLAN.trial("two", phase, seed, {"train.lr": 0.08976}, number)
-    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, tiny.result(spec))
     (run,) = trials(uri)
     assert run.info.run_name == name
     assert (run.data.params["phase"], run.data.params["seed"]) == (phase, str(seed))
@@ -154,12 +153,12 @@ def test_what_trained_is_told_of_every_run_that_did(uri: str) -> None:
     first = {"commit": "a", "uncommitted_changes": True, "versions": {"torch": "2", "numpy": "2"}, "command": "run"}
     second = {**first, "commit": "b", "uncommitted_changes": False, "versions": {"torch": "3", "numpy": "2"}}
     for seeds, session in (((0, 1), first), ((2,), second), ((), {"commit": "trained nothing"})):
-        recorder = Recorder(uri, tiny.plan(seeds=3), "text", session=session)
+        recorder = Recorder(Store(uri), tiny.plan(seeds=3), "text", session=session)
         for seed in seeds:
             spec = PLAN.trial("two", "confirm", seed, {})
             record_trial(recorder, spec, tiny.result(spec))
         recorder.close(True)
-    stored = read_study(uri, "tiny", "starter")
+    stored = read_study(Address("tiny", "starter", Store(uri)))
     assert {key: stored.provenance[key] for key in first} == {
         "commit": ["a (2 trials)", "b (1 trial)"],
         "uncommitted_changes": True,
@@ -172,7 +171,7 @@ def test_what_trained_is_told_of_every_run_that_did(uri: str) -> None:
 
 
 def test_artifacts_lie_beside_the_database(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     spec = PLAN.trial("two", "confirm", 0, {})
     record_trial(recorder, spec, tiny.result(spec))
     folder = Path(uri.removeprefix("sqlite:///")).parent
@@ -182,8 +181,8 @@ def test_artifacts_lie_beside_the_database(uri: str) -> None:
 def test_no_trial_is_in_the_store_twice(uri: str) -> None:
     spec = PLAN.trial("two", "confirm", 0, {})
     for result in (tiny.result(spec, status="failed"), None, tiny.result(spec)):
-        record_trial(Recorder(uri, PLAN, "text"), spec, result)
-    Recorder(uri, PLAN, "text")
+        record_trial(Recorder(Store(uri), PLAN, "text"), spec, result)
+    Recorder(Store(uri), PLAN, "text")
     assert len(trials(uri)) == 1
     assert len(parents(uri)) == 1
 
@@ -192,10 +191,10 @@ def test_a_trial_that_is_told_again_stores_nothing_twice(uri: str, monkeypatch: 
     monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", -1.0)  # each epoch is written as it comes
     spec = PLAN.trial("two", "confirm", 0, {})
     result = tiny.result(spec)
-    record_trial(Recorder(uri, PLAN, "text"), spec, None, result.epochs[:2])
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, None, result.epochs[:2])
     (run,) = trials(uri)
     assert run.info.status == "KILLED"
-    record_trial(Recorder(uri, PLAN, "text"), spec, result)
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, result)
     (run,) = trials(uri)
     assert run.info.status == "FINISHED"
     history = MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")
@@ -207,12 +206,12 @@ def test_a_driver_that_died_leaves_a_run_that_the_next_one_goes_on_with(
 ) -> None:
     monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", -1.0)
     spec = PLAN.trial("two", "confirm", 0, {})
-    dead = Recorder(uri, PLAN, "text")
+    dead = Recorder(Store(uri), PLAN, "text")
     dead.start(spec)
     dead.epoch(spec, tiny.record(1))
     (run,) = trials(uri)
     assert run.info.status == "RUNNING"
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     assert recorder.claim(spec) is None
     record_trial(recorder, spec, tiny.result(spec))
     assert [(run.info.status, run.data.tags["ablations.status"]) for run in trials(uri)] == [("FINISHED", "finished")]
@@ -227,15 +226,15 @@ def test_a_trial_counts_once_all_of_it_is_written(uri: str, monkeypatch: pytest.
         keep(writer, run_id, text, file)
 
     spec = PLAN.trial("two", "confirm", 0, {})
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     monkeypatch.setattr(Writer, "_keep", full)
     record_trial(recorder, spec, tiny.result(spec))
     assert len(trials(uri)) == 1
-    assert read_study(uri, "tiny", "starter").trials == ()
+    assert read_study(Address("tiny", "starter", Store(uri))).trials == ()
     recorder.close(False)
     monkeypatch.undo()
-    Recorder(uri, PLAN, "text")
-    (trial,) = read_study(uri, "tiny", "starter").trials
+    Recorder(Store(uri), PLAN, "text")
+    (trial,) = read_study(Address("tiny", "starter", Store(uri))).trials
     assert trial.result == tiny.result(spec)
     assert len(trials(uri)) == 1
 
@@ -244,8 +243,8 @@ def test_a_long_trial_is_written_whole(uri: str) -> None:
     spec = PLAN.trial("two", "confirm", 0, {})
     epochs = tuple(tiny.record(epoch) for epoch in range(1, 251))
     result = TrialResult(spec.id, "finished", epochs, 50.0, b"\xf0", 8)
-    record_trial(Recorder(uri, PLAN, "text"), spec, result)
-    (trial,) = read_study(uri, "tiny", "starter").trials
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, result)
+    (trial,) = read_study(Address("tiny", "starter", Store(uri))).trials
     assert trial.result == result
     (run,) = trials(uri)
     assert len(MlflowClient(uri).get_metric_history(run.info.run_id, "train_loss")) == 250
@@ -255,14 +254,14 @@ def test_a_long_trial_is_written_whole(uri: str) -> None:
 
 
 def test_a_study_reads_back_exactly_as_it_was_recorded(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     values = {"train.lr": (0.1 + 0.2) / 3}
     confirm = PLAN.trial("two", "confirm", 0, values)
     tune = PLAN.trial("one", "tune", 1, {"train.lr": 1 / 7}, 5)
     record_trial(recorder, confirm, awkward(confirm))
     record_trial(recorder, tune, tiny.result(tune, 100 / 7))
     recorder.close(True)
-    stored = read_study(uri, "tiny", "starter")
+    stored = read_study(Address("tiny", "starter", Store(uri)))
     assert stored.plan == PLAN
     assert stored.provenance["plan_id"] == PLAN.id
     tuned, confirmed = stored.trials
@@ -276,29 +275,29 @@ def test_a_study_reads_back_exactly_as_it_was_recorded(uri: str) -> None:
 
 
 def test_a_trial_that_diverged_at_once_reads_back(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     results = []
     for phase in ("tune", "confirm"):
         spec = PLAN.trial("two", phase, 0, {})
         results.append(tiny.result(spec, status="diverged"))
         record_trial(recorder, spec, results[-1])
-    read = {trial.phase: trial.result for trial in read_study(uri, "tiny", "starter").trials}
+    read = {trial.phase: trial.result for trial in read_study(Address("tiny", "starter", Store(uri))).trials}
     assert [read["tune"], read["confirm"]] == results
 
 
 def test_what_another_plan_left_behind_is_not_read(uri: str) -> None:
     spec = PLAN.trial("one", "confirm", 0, {})
-    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
-    Recorder(uri, tiny.plan(variants={"two": {}, "one": {"set": {"model.mixers": 0}}}), "text")
-    assert read_study(uri, "tiny", "starter").trials == ()
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, tiny.result(spec))
+    Recorder(Store(uri), tiny.plan(variants={"two": {}, "one": {"set": {"model.mixers": 0}}}), "text")
+    assert read_study(Address("tiny", "starter", Store(uri))).trials == ()
 
 
 def test_a_renamed_variant_takes_its_trials_with_it(uri: str) -> None:
     spec = PLAN.trial("one", "confirm", 0, {"train.lr": 0.05})
-    record_trial(Recorder(uri, PLAN, "text"), spec, awkward(spec))
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, awkward(spec))
     renamed = tiny.plan(variants={"two": {}, "single": {"set": {"model.mixers": 1}, "family": "mixers"}})
-    Recorder(uri, renamed, "text").claim(renamed.trial("single", "confirm", 0, {"train.lr": 0.05}))
-    (trial,) = read_study(uri, "tiny", "starter").trials
+    Recorder(Store(uri), renamed, "text").claim(renamed.trial("single", "confirm", 0, {"train.lr": 0.05}))
+    (trial,) = read_study(Address("tiny", "starter", Store(uri))).trials
     assert (trial.variant, trial.variant_key) == ("single", renamed["single"].key)
     assert trial.result == awkward(spec)
     (run,) = trials(uri)
@@ -307,28 +306,28 @@ def test_a_renamed_variant_takes_its_trials_with_it(uri: str) -> None:
 
 def test_a_changed_search_space_relabels_the_trials_it_shares(uri: str) -> None:
     spec = PLAN.trial("two", "confirm", 0, {"train.lr": 0.05})
-    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, tiny.result(spec))
     wider = {**tiny.STUDY["search_space"], "train.momentum": {"type": "float", "low": 0.0, "high": 0.95}}
     plan = tiny.plan(search_space=wider)
     values = {"train.lr": 0.05, "train.momentum": 0.9}
     same = plan.trial("two", "confirm", 0, values)
     assert same.id == spec.id
-    Recorder(uri, plan, "text").claim(same)
-    (trial,) = read_study(uri, "tiny", "starter").trials
+    Recorder(Store(uri), plan, "text").claim(same)
+    (trial,) = read_study(Address("tiny", "starter", Store(uri))).trials
     assert trial.hyperparameters == values
 
 
 def test_recorded_studies_are_the_suite_s_own(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert recorded_studies(uri) == []
-    Recorder(uri, PLAN, "text")
-    Recorder(uri, tiny.plan(study="another"), "text")
+    assert recorded_studies(Store(uri)) == []
+    Recorder(Store(uri), PLAN, "text")
+    Recorder(Store(uri), tiny.plan(study="another"), "text")
     client = MlflowClient(uri)
     client.create_run(client.create_experiment("other/program"))
     for name in ("../escape", "a/b/c", "unplanned/starter"):
         tags = {"ablations.kind": "study"} | ({} if name == "unplanned/starter" else {"ablations.plan_id": "x"})
         client.create_run(client.create_experiment(name), tags=tags)
     monkeypatch.setattr(layout, "PAGE", 1)
-    assert recorded_studies(uri) == [("another", "starter"), ("tiny", "starter")]
+    assert recorded_studies(Store(uri)) == [Address(name, "starter", Store(uri)) for name in ("another", "tiny")]
 
 
 # What goes wrong
@@ -336,15 +335,15 @@ def test_recorded_studies_are_the_suite_s_own(uri: str, monkeypatch: pytest.Monk
 
 def test_reading_creates_no_database(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path / 'nothing' / 'mlflow.db'}"
-    assert recorded_studies(uri) == []
+    assert recorded_studies(Store(uri)) == []
     with pytest.raises(TrackingError, match=r"holds no study 'tiny' at profile 'starter'\. Run it first"):
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
     assert not list(tmp_path.iterdir())
 
 
 def test_a_store_without_the_study_says_so(uri: str) -> None:
     with pytest.raises(TrackingError, match="holds no study"):
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
 
 
 def no_database(tmp_path: Path) -> str:
@@ -368,8 +367,8 @@ def test_a_store_that_cannot_be_opened_is_one_clear_error(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = make_uri(tmp_path)
     with pytest.raises(TrackingError, match="cannot be used") as caught:
-        Recorder(uri, PLAN, "text")
-    assert shown_uri(uri) in str(caught.value)
+        Recorder(Store(uri), PLAN, "text")
+    assert str(Store(uri)) in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
@@ -377,9 +376,9 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     monkeypatch.chdir(tmp_path)
     uri = "http://me:secret@127.0.0.1:9/"
     with pytest.raises(TrackingError) as caught:
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
     told: list[str] = []
-    recorder = Recorder(uri, PLAN, "text", told.append)
+    recorder = Recorder(Store(uri), PLAN, "text", told.append)
     recorder.close(False)
     for said in (str(caught.value), *told, str(recorder.waiting), str(recorder.trouble)):
         assert "secret" not in said
@@ -398,36 +397,36 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ],
 )
 def test_a_uri_is_shown_without_its_password(uri: str, shown: str) -> None:
-    assert shown_uri(uri) == shown
+    assert str(Store(uri)) == shown
 
 
 def test_a_deleted_experiment_is_not_written_to(uri: str) -> None:
-    Recorder(uri, PLAN, "text")
+    Recorder(Store(uri), PLAN, "text")
     client = MlflowClient(uri)
     client.delete_experiment(client.get_experiment_by_name("tiny/starter").experiment_id)
     with pytest.raises(TrackingError, match=r"was deleted\. Restore it"):
-        Recorder(uri, PLAN, "text")
+        Recorder(Store(uri), PLAN, "text")
 
 
 def test_the_plan_of_another_version_is_an_error_for_people(uri: str) -> None:
-    Recorder(uri, PLAN, "text")
+    Recorder(Store(uri), PLAN, "text")
     (parent,) = parents(uri)
     MlflowClient(uri).log_text(parent.info.run_id, '{"study": "tiny", "shape": "of the future"}', "plan.json")
     with pytest.raises(TrackingError, match="recorded by another version of the suite"):
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
 
 
 def test_the_default_store_is_the_one_that_mlflow_ui_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.chdir(tmp_path)
-    assert default_uri() == f"sqlite:///{tmp_path / 'mlflow.db'}"
+    assert Store.at(None).uri == f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
-    assert default_uri() == "http://host:5000"
+    assert Store.at(None).uri == "http://host:5000"
 
 
 def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> None:
     spec = PLAN.trial("two", "tune", 0, {})
-    record_trial(Recorder(uri, PLAN, "text"), spec, tiny.result(spec))
+    record_trial(Recorder(Store(uri), PLAN, "text"), spec, tiny.result(spec))
     (run,) = trials(uri)
     fields = set(EpochRecord.__dataclass_fields__) - {"timestamp_ms"}
     assert fields <= set(run.data.metrics)
@@ -436,57 +435,57 @@ def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> No
 
 
 def test_looks_come_back_in_order(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True)
-    stored = read_study(uri, "tiny", "starter")
+    Recorder(Store(uri), PLAN, "text").close(True)
+    stored = read_study(Address("tiny", "starter", Store(uri)))
     assert stored.looks == ()
     looks = (PLAN.this_look, tiny.plan(seeds=3).this_look)
-    record_looks(uri, stored.provenance["parent_run_id"], looks)
-    assert read_study(uri, "tiny", "starter").looks == looks
+    record_looks(Store(uri), stored.provenance["parent_run_id"], looks)
+    assert read_study(Address("tiny", "starter", Store(uri))).looks == looks
 
 
 def test_looks_at_hundreds_of_variants_come_back_whole(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True)
-    parent_run_id = read_study(uri, "tiny", "starter").provenance["parent_run_id"]
+    Recorder(Store(uri), PLAN, "text").close(True)
+    parent_run_id = read_study(Address("tiny", "starter", Store(uri))).provenance["parent_run_id"]
     wide = replace(PLAN.this_look, contrasts=PLAN.this_look.contrasts * 500)
     for looks in ((wide,), (wide, wide)):
-        record_looks(uri, parent_run_id, looks)
-        assert read_study(uri, "tiny", "starter").looks == looks
+        record_looks(Store(uri), parent_run_id, looks)
+        assert read_study(Address("tiny", "starter", Store(uri))).looks == looks
 
 
 def test_looks_of_another_version_are_an_error_in_words(uri: str) -> None:
-    Recorder(uri, PLAN, "text").close(True)
+    Recorder(Store(uri), PLAN, "text").close(True)
     (parent,) = parents(uri)
     MlflowClient(uri).set_tag(parent.info.run_id, "ablations.looks", '[{"x": 1}]')
     with pytest.raises(TrackingError, match=r"the tag ablations\.looks of run .* another version"):
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
 
 
 def test_a_settled_study_is_read_without_the_trials_of_an_earlier_tuning(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     old, new = (PLAN.trial("two", "confirm", 0, {"train.lr": lr}) for lr in (0.02, 0.05))
     for spec in (old, new):
         record_trial(recorder, spec, tiny.result(spec))
-    assert len(read_study(uri, "tiny", "starter").trials) == 2
+    assert len(read_study(Address("tiny", "starter", Store(uri))).trials) == 2
     recorder.settled([new.id])
-    assert [trial.result.trial_id for trial in read_study(uri, "tiny", "starter").trials] == [new.id]
+    assert [trial.result.trial_id for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [new.id]
     # What is settled is settled for a plan; a longer one has trials that are not in the list yet.
     longer = tiny.plan(seeds=3)
-    Recorder(uri, longer, "text")
-    assert len(read_study(uri, "tiny", "starter").trials) == 2
+    Recorder(Store(uri), longer, "text")
+    assert len(read_study(Address("tiny", "starter", Store(uri))).trials) == 2
 
 
 def test_a_trial_that_two_drivers_recorded_counts_once(uri: str) -> None:
     spec = PLAN.trial("two", "confirm", 0, {})
-    first, second = (Recorder(uri, PLAN, "text") for _ in "ab")
+    first, second = (Recorder(Store(uri), PLAN, "text") for _ in "ab")
     for recorder in (first, second):
         record_trial(recorder, spec, tiny.result(spec))
     assert len(trials(uri)) == 2
-    assert len(read_study(uri, "tiny", "starter").trials) == 1
+    assert len(read_study(Address("tiny", "starter", Store(uri))).trials) == 1
 
 
 @pytest.mark.parametrize("damage", [None, "", '{"spec": {}, "resu', '{"result": {"epochs": 1}}'])
 def test_a_damaged_trial_file_is_an_error_in_words(damage: str | None, uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     spec = PLAN.trial("two", "confirm", 0, {})
     record_trial(recorder, spec, tiny.result(spec))
     (run,) = trials(uri)
@@ -495,17 +494,17 @@ def test_a_damaged_trial_file_is_an_error_in_words(damage: str | None, uri: str)
     with pytest.raises(
         TrackingError, match=r"trial\.json is damaged .* Delete its run in MLflow, and run the study again"
     ):
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
 
 
 def test_tags_that_were_edited_are_an_error_in_words(uri: str) -> None:
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     spec = PLAN.trial("two", "confirm", 0, {})
     record_trial(recorder, spec, tiny.result(spec))
     (run,) = trials(uri)
     MlflowClient(uri).set_tag(run.info.run_id, "ablations.seed", "nought")
     with pytest.raises(TrackingError, match=rf"the tags of run {run.info.run_id} .* are not as recorded"):
-        read_study(uri, "tiny", "starter")
+        read_study(Address("tiny", "starter", Store(uri)))
 
 
 # A store that was moved
@@ -514,19 +513,19 @@ def test_tags_that_were_edited_are_an_error_in_words(uri: str) -> None:
 def test_a_store_that_was_moved_is_read_and_gone_on_with_where_it_is(uri: str, tmp_path: Path) -> None:
     old = Path(uri.removeprefix("sqlite:///")).parent
     first, second = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     record_trial(recorder, first, tiny.result(first, 61.0))
     recorder.measured({"a": tiny.measurement()})
     new = old.rename(tmp_path / "elsewhere")
     moved = f"sqlite:///{new / 'mlflow.db'}"
-    stored = read_study(moved, "tiny", "starter")
+    stored = read_study(Address("tiny", "starter", Store(moved)))
     assert [trial.result for trial in stored.trials] == [tiny.result(first, 61.0)]
     assert set(stored.measurements) == {"a"}
 
-    recorder = Recorder(moved, PLAN, "text")
+    recorder = Recorder(Store(moved), PLAN, "text")
     assert recorder.claim(first) is not None
     record_trial(recorder, second, tiny.result(second, 62.0))
-    assert [trial.result for trial in read_study(moved, "tiny", "starter").trials] == [
+    assert [trial.result for trial in read_study(Address("tiny", "starter", Store(moved))).trials] == [
         tiny.result(first, 61.0),
         tiny.result(second, 62.0),
     ]

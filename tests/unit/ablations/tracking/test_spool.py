@@ -22,7 +22,8 @@ from ablations.tracking import recorder as recorder_module
 from ablations.tracking.layout import MEASUREMENTS_FILE
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
-from ablations.tracking.spool import Entry, Spool, num_waiting, spool_path, spools
+from ablations.tracking.spool import Entry, Spool, num_waiting, spools
+from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
 
@@ -83,7 +84,10 @@ def test_only_trials_are_written_together_and_none_with_itself() -> None:
 
 
 def test_a_file_is_given_one_trial_at_a_time_and_a_server_several() -> None:
-    at_once = {uri: Writer(uri, "tiny", "starter").at_once for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9")}
+    at_once = {
+        uri: Writer(Address("tiny", "starter", Store(uri))).at_once
+        for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9")
+    }
     assert at_once["sqlite:///mlflow.db"] == 1
     assert at_once["http://127.0.0.1:9"] > 1
 
@@ -131,9 +135,9 @@ def test_a_line_that_is_json_and_no_entry_is_named_before_any_is_written(
     path.write_bytes(b"".join(lines))
     named = rf"line {number + 1} of .*tiny-starter\.jsonl is damaged"
     with pytest.raises(TrackingError, match=named):
-        sync(uri, "tiny", "starter")
+        sync(Address("tiny", "starter", Store(uri)))
     with pytest.raises(TrackingError, match=named):
-        Recorder(uri, PLAN, "text")
+        Recorder(Store(uri), PLAN, "text")
     assert path.read_bytes() == b"".join(lines)
 
 
@@ -155,7 +159,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_whole_lines(path: Path) -> None:
 def test_measurements_of_another_version_that_wait_are_none(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     Spool(path).append({**note(0, '{"a": {"processor": "abacus"}}'), "file": MEASUREMENTS_FILE})
-    recorder = Recorder(uri, PLAN, "text")
+    recorder = Recorder(Store(uri), PLAN, "text")
     assert recorder.measurements == {}
     recorder.close(False)
 
@@ -183,7 +187,7 @@ def silent_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[s
 
 def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> None:
     told: list[str] = []
-    recorder = Recorder(silent_server, PLAN, "text", told.append)
+    recorder = Recorder(Store(silent_server), PLAN, "text", told.append)
     assert "does not answer" in told[0]
     started = time.monotonic()
     for seed in range(20):
@@ -192,16 +196,16 @@ def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> N
     recorder.close(True)
     assert recorder.waiting is not None
     assert "23 records in" in recorder.waiting  # the study, what trains, its trials, its end
-    assert num_waiting(silent_server, "tiny", "starter") == 23
+    assert num_waiting(Address("tiny", "starter", Store(silent_server))) == 23
 
 
 def test_what_is_in_the_spool_is_known_to_the_next_run(silent_server: str) -> None:
     first, second = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
-    recorder = Recorder(silent_server, PLAN, "text")
+    recorder = Recorder(Store(silent_server), PLAN, "text")
     result = record(recorder, first)
     recorder.measured({"a": tiny.measurement()})
     recorder.close(False)
-    again = Recorder(silent_server, PLAN, "text")
+    again = Recorder(Store(silent_server), PLAN, "text")
     assert again.measurements == {"a": tiny.measurement()}
     known = again.claim(first)
     assert known is not None
@@ -216,11 +220,11 @@ def test_a_locked_database_takes_all_once_it_is_free(
 ) -> None:
     uri = new_store()
     monkeypatch.setattr(recorder_module, "RETRY_SECONDS", 0.1)
-    waiting.Recorder(uri, PLAN, "text").close(False)
+    waiting.Recorder(Store(uri), PLAN, "text").close(False)
     lock = sqlite3.connect(uri.removeprefix("sqlite:///"), isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
     told: list[str] = []
-    recorder = Recorder(uri, PLAN, "text", told.append)  # MLflow itself waits for 20 s
+    recorder = Recorder(Store(uri), PLAN, "text", told.append)  # MLflow itself waits for 20 s
     spec = PLAN.trial("two", "confirm", 0, {})
     result = record(recorder, spec)
     assert ["is locked by another program" in text for text in told] == [True]
@@ -228,7 +232,7 @@ def test_a_locked_database_takes_all_once_it_is_free(
     lock.close()
     recorder.close(True)
     assert recorder.waiting is None
-    assert [trial.result for trial in read_study(uri, "tiny", "starter").trials] == [result]
+    assert [trial.result for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [result]
 
 
 # Once, whatever happens between
@@ -240,12 +244,12 @@ def waiting_spool(new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch)
     uri = new_store()
     with monkeypatch.context() as patched:
         patched.setattr(Recorder, "_write", lambda self: None)
-        recorder = Recorder(uri, PLAN, "text")
+        recorder = Recorder(Store(uri), PLAN, "text")
         for seed in (0, 1):
             record(recorder, PLAN.trial("two", "confirm", seed, {}))
         recorder.settled([PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)])
         recorder.close(True)
-    return uri, spool_path(uri, "tiny", "starter")
+    return uri, Address("tiny", "starter", Store(uri)).spool
 
 
 def state(uri: str) -> list[tuple[object, ...]]:
@@ -270,7 +274,7 @@ def test_a_full_disk_at_the_end_leaves_no_thread_that_writes(
 ) -> None:
     write = Writer.write
     monkeypatch.setattr(Writer, "write", lambda *given: (time.sleep(0.2), write(*given)))
-    recorder = Recorder(new_store(), PLAN, "text")
+    recorder = Recorder(Store(new_store()), PLAN, "text")
 
     def full(entry: Entry) -> None:
         raise OSError(28, "No space left on device")
@@ -285,10 +289,10 @@ def test_a_full_disk_at_the_end_leaves_no_thread_that_writes(
 def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     trials = [entry for entry in Spool(path) if entry["kind"] == "trial"]
-    assert spools(uri) == [("tiny", "starter")]
-    assert sync(uri, "tiny", "starter") == 6
-    assert (spools(uri), sync(uri, "tiny", "starter")) == ([], 0)
-    stored = read_study(uri, "tiny", "starter")
+    assert spools(Store(uri)) == [Address("tiny", "starter", Store(uri))]
+    assert sync(Address("tiny", "starter", Store(uri))) == 6
+    assert (spools(Store(uri)), sync(Address("tiny", "starter", Store(uri)))) == ([], 0)
+    stored = read_study(Address("tiny", "starter", Store(uri)))
     assert [trial.result.to_json() for trial in stored.trials] == [entry["result"] for entry in trials]
     client = MlflowClient(uri)
     for entry, trial in zip(trials, stored.trials, strict=True):
@@ -302,8 +306,8 @@ def test_a_damaged_line_is_told_of_before_any_is_written(waiting_spool: tuple[st
     uri, path = waiting_spool
     path.write_bytes(path.read_bytes().replace(b'{"kind": "end"', b'{"kind: "end"'))
     with pytest.raises(TrackingError, match=r"line 6 of .* is damaged"):
-        sync(uri, "tiny", "starter")
-    assert num_waiting(uri, "tiny", "starter") == 6
+        sync(Address("tiny", "starter", Store(uri)))
+    assert num_waiting(Address("tiny", "starter", Store(uri))) == 6
 
 
 def test_a_study_whose_store_was_deleted_while_its_trials_waited_is_recorded_anew(
@@ -313,11 +317,11 @@ def test_a_study_whose_store_was_deleted_while_its_trials_waited_is_recorded_ane
     lines = path.read_bytes().splitlines(keepends=True)
     assert b'"kind": "study"' in lines[0]
     path.write_bytes(b"".join(lines[1:]))  # it was in the store that is gone
-    assert sync(uri, "tiny", "starter") == 5
+    assert sync(Address("tiny", "starter", Store(uri))) == 5
     with pytest.raises(TrackingError, match="Run it first: python -m ablations run"):
-        read_study(uri, "tiny", "starter")
-    Recorder(uri, PLAN, "text").close(False)
-    assert [trial.seed for trial in read_study(uri, "tiny", "starter").trials] == [0, 1]
+        read_study(Address("tiny", "starter", Store(uri)))
+    Recorder(Store(uri), PLAN, "text").close(False)
+    assert [trial.seed for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [0, 1]
     client = MlflowClient(uri)
     (parent,) = [run for run in client.search_runs(["1"]) if run.data.tags["ablations.kind"] == "study"]
     children = [run for run in client.search_runs(["1"]) if run.info.run_id != parent.info.run_id]
@@ -328,8 +332,8 @@ def test_a_study_whose_store_was_deleted_while_its_trials_waited_is_recorded_ane
 def test_a_spool_that_is_removed_while_a_study_runs_is_named_once(
     silent_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recorder = Recorder(silent_server, PLAN, "text")
-    path = spool_path(silent_server, "tiny", "starter")
+    recorder = Recorder(Store(silent_server), PLAN, "text")
+    path = Address("tiny", "starter", Store(silent_server)).spool
     path.unlink()
     with pytest.raises(FileNotFoundError) as caught:
         record(recorder, PLAN.trial("two", "confirm", 0, {}))
@@ -341,19 +345,21 @@ def test_a_spool_that_is_removed_while_a_study_runs_is_named_once(
 
 def test_labels_of_a_run_that_was_deleted_hold_nothing_up(new_store: Callable[[], str]) -> None:
     uri = new_store()
-    Recorder(uri, PLAN, "text").close(True)
-    Spool(spool_path(uri, "tiny", "starter")).append({"kind": "labels", "trial_id": "0" * 16, "tags": {"a": "b"}})
-    assert sync(uri, "tiny", "starter") == 1
-    assert spools(uri) == []
+    Recorder(Store(uri), PLAN, "text").close(True)
+    Spool(Address("tiny", "starter", Store(uri)).spool).append(
+        {"kind": "labels", "trial_id": "0" * 16, "tags": {"a": "b"}}
+    )
+    assert sync(Address("tiny", "starter", Store(uri))) == 1
+    assert spools(Store(uri)) == []
 
 
 def test_what_is_written_again_after_a_kill_is_there_once(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     whole = path.read_bytes()
-    sync(uri, "tiny", "starter")
+    sync(Address("tiny", "starter", Store(uri)))
     once = state(uri)
     path.write_bytes(whole)
-    sync(uri, "tiny", "starter")
+    sync(Address("tiny", "starter", Store(uri)))
     assert state(uri) == once
 
 
@@ -376,7 +382,7 @@ def test_an_answer_that_is_lost_at_any_call_leaves_all_there_once(
 
     for name in ("create_run", "log_batch", "log_inputs", "set_tag", "set_terminated", "update_run"):
         monkeypatch.setattr(MlflowClient, name, losing(getattr(MlflowClient, name)))
-    spool, writer = Spool(path), Writer(uri, "tiny", "starter")
+    spool, writer = Spool(path), Writer(Address("tiny", "starter", Store(uri)))
     spool.close()
     most = 0
     while (entry := spool.first()) is not None:
@@ -403,18 +409,18 @@ def test_epochs_that_are_trained_again_keep_their_first_record(
     monkeypatch.setattr(recorder_module, "FLUSH_SECONDS", -1.0)
     uri = new_store()
     spec = PLAN.trial("two", "confirm", 0, {})
-    dead = waiting.Recorder(uri, PLAN, "text")
+    dead = waiting.Recorder(Store(uri), PLAN, "text")
     dead.start(spec)
     for epoch in (1, 2):
         dead.epoch(spec, tiny.record(epoch))
     later = replace(
         tiny.result(spec), epochs=tuple(tiny.record(k, epoch_seconds=9.0, timestamp_ms=k) for k in (1, 2, 3))
     )
-    recorder = waiting.Recorder(uri, PLAN, "text")
+    recorder = waiting.Recorder(Store(uri), PLAN, "text")
     recorder.start(spec)
     recorder.end(spec, later)
     client = MlflowClient(uri)
-    (trial,) = read_study(uri, "tiny", "starter").trials
+    (trial,) = read_study(Address("tiny", "starter", Store(uri))).trials
     for metric in ("train_loss", "epoch_seconds"):
         rows = client.get_metric_history(trial.run_id, metric)
         assert sorted((row.step, row.timestamp) for row in rows) == [
@@ -427,7 +433,7 @@ def test_epochs_that_are_trained_again_keep_their_first_record(
 def test_a_trial_trained_again_without_sight_of_the_store_keeps_its_first_record(new_store: Callable[[], str]) -> None:
     uri = new_store()
     spec = PLAN.trial("two", "confirm", 0, {})
-    recorder = waiting.Recorder(uri, PLAN, "text")
+    recorder = waiting.Recorder(Store(uri), PLAN, "text")
     record(recorder, spec)
     before = state(uri)
     result = tiny.result(spec)

@@ -1,0 +1,33 @@
+"""`check`: every key, variant and profile of study files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ablations.commands.studies import open_study, plan_study
+from ablations.errors import StudyFileError
+from ablations.studyfile.loading import shipped_studies
+from ablations.text import plural
+from ablations.trial import Machine
+
+_ANY_MACHINE = Machine("cpu", bf16=False, num_workers=1, description="")
+
+
+def check(names: Sequence[str]) -> None:
+    """Check study files, all that ship if none is named, and print a line per study.
+
+    Raises:
+        StudyFileError: some are wrong; the message has the problems of all of them.
+    """
+    wrong = []
+    for name in names or [str(path) for path in shipped_studies()]:
+        try:
+            file = open_study(name)
+            plans = [plan_study(file, profile, _ANY_MACHINE) for profile in file.spec.profiles]
+        except StudyFileError as error:
+            wrong.append(str(error))
+            continue
+        trials = ", ".join(f"{plan.profile} {plural(len(plan.cells), 'training')}" for plan in plans)
+        print(f"{file.path}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
+    if wrong:
+        raise StudyFileError("\n".join(wrong))

@@ -1,0 +1,71 @@
+"""`plan`: what a run would do, and what it costs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from ablations.commands.costs import costs_json, measure
+from ablations.commands.studies import choose_profile, open_study, plan_study
+
+if TYPE_CHECKING:
+    from ablations.costs import Measurement
+    from ablations.planning.plan import Plan
+
+
+def plan(study: str, profile: str | None, *, extend: bool, measured: bool, as_json: bool) -> None:
+    """Print the plan of a study on this machine.
+
+    Args:
+        study: path or name.
+        profile: one of its profiles; None chooses by the machine.
+        extend: whether to plan the second look.
+        measured: whether to measure each network here, too.
+        as_json: whether to print JSON.
+
+    Raises:
+        AblationsError: the study cannot be planned or measured.
+    """
+    from ablations.execution.environment import detect
+
+    file, machine = open_study(study), detect()
+    name, why = choose_profile(file, profile, machine)
+    planned = plan_study(file, name, machine, extend=extend)
+    workloads = [planned.workload(variant.name) for variant in planned.variants]
+    measurements = measure(workloads, machine) if measured else {}
+    if as_json:
+        print(json.dumps(plan_json(planned, measurements), indent=2))
+        return
+    from ablations.terminal.consoles import plain_console
+    from ablations.terminal.printing import print_plan
+
+    print_plan(planned, machine, why, measurements, plain_console())
+
+
+def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[str, Any]:
+    """A plan as a JSON object; `measurements` by the workload's id."""
+    from ablations.planning.resolution import resolution
+
+    found = resolution(planned)
+    variants = {}
+    for variant in planned.variants:
+        workload = planned.workload(variant.name)
+        variants[variant.name] = {
+            **costs_json(workload, measurements.get(workload.id)),
+            "changes": variant.changes,
+            "config": variant.config.to_json(),
+        }
+    return {
+        "study": planned.study,
+        "profile": planned.profile,
+        "baseline": planned.baseline,
+        "num_trials": len(planned.cells),
+        "resolution": None if found is None else asdict(found),
+        "variants": variants,
+        "trials": [
+            {"phase": cell.phase, "variant": cell.variant, "seed": cell.seed, "number": cell.number}
+            for cell in planned.cells
+        ],
+    }

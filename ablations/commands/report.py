@@ -1,0 +1,105 @@
+"""`report`: reports, from the tracking store alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ablations.analysis.summary import StudySummary
+from ablations.commands.messages import warn
+from ablations.commands.recorded import all_recorded, recorded_study, warn_of_waiting
+from ablations.errors import TrackingError, UserError
+from ablations.reporting.index import Unreadable, write_index
+from ablations.reporting.render import description, write_report
+from ablations.session import look
+from ablations.tracking.publish import publish
+from ablations.tracking.store import Address, Store
+
+
+def report(store: Store, studies: Sequence[str], profile: str | None, output: Path) -> None:
+    """Write the reports of recorded studies.
+
+    Args:
+        store: that holds them.
+        studies: names or files; none: all that are recorded.
+        profile: that they were run at; None: all profiles, or for one study the only one.
+        output: folder of the reports.
+
+    Raises:
+        AblationsError: a named study cannot be reported, or none can.
+    """
+    if len(studies) == 1:
+        address = recorded_study(store, studies[0], profile)
+        print(f"report: {write(store, _summary(address), folder_of(output, address), now())}")
+        return
+    _report_all(all_recorded(store, studies, profile), output, is_named=bool(studies))
+
+
+def folder_of(output: Path, address: Address) -> Path:
+    """Folder of the report of a study."""
+    return output / address.study / address.profile
+
+
+def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Path:
+    """Write a report, and show it in MLflow.
+
+    Args:
+        store: that the summary was read from.
+        summary: of the study.
+        folder: of the report.
+        created: its timestamp.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: it cannot be written. A store that cannot be written to is warned of.
+    """
+    try:
+        page = write_report(summary, folder, created=created)
+    except OSError as error:
+        raise UserError(
+            f"the report cannot be written to {folder}: {error.strerror}. All records are kept; name another folder with --output."
+        ) from error
+    try:
+        publish(store, summary, description(summary), folder)
+    except TrackingError as error:
+        warn(f"{error}; the report is in {folder}, and not in MLflow")
+    return page
+
+
+def now() -> str:
+    """The timestamp of a report."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
+
+
+def _report_all(addresses: Sequence[Address], output: Path, *, is_named: bool) -> None:
+    """Write the reports and, if there are several, their index; it names the studies that cannot be read."""
+    summaries, unreadable = [], []
+    created = now()
+    for address in addresses:
+        try:
+            summary = _summary(address)
+        except TrackingError as error:
+            unreadable.append(Unreadable(address.study, address.profile, str(error)))
+            continue
+        summaries.append(summary)
+        print(f"report: {write(address.store, summary, folder_of(output, address), created)}", flush=True)
+    if len(addresses) > 1:
+        try:
+            print(f"index: {write_index(summaries, unreadable, output, created)}")
+        except OSError as error:
+            raise UserError(
+                f"the index cannot be written to {output}: {error.strerror}. Name another folder with --output."
+            ) from error
+    reasons = [f"no report of {each.study} at profile {each.profile}: {each.reason}" for each in unreadable]
+    if reasons and (is_named or not summaries):
+        raise UserError("\n".join(reasons))
+    for reason in reasons:
+        warn(reason)
+
+
+def _summary(address: Address) -> StudySummary:
+    warn_of_waiting(address)
+    return look(address)

@@ -1,0 +1,284 @@
+"""`run`: train the missing trials, record them, write the report."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablations import session
+from ablations.commands.messages import DONE, INTERRUPTED, STOPPED, fail, warn
+from ablations.commands.studies import choose_profile, open_study, plan_study
+from ablations.doctor import existing_part
+from ablations.errors import FAILED, SetupError, UserError
+from ablations.execution import environment
+from ablations.execution.dry import DryExecutor
+from ablations.terminal.consoles import plain_console
+from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
+from ablations.terminal.printing import headline
+from ablations.text import plural
+from ablations.tracking.store import Address, Store
+
+if TYPE_CHECKING:
+    from ablations.execution.cluster import Cluster
+    from ablations.planning.plan import Plan
+    from ablations.runner import Executor
+    from ablations.session import Ran
+    from ablations.trial import Machine
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """The options of `run`, as they were given.
+
+    Raises:
+        UserError: two of them exclude each other.
+    """
+
+    study: str
+    profile: str | None
+    tracking_uri: str | None
+    data_dir: Path
+    output: Path
+    extend: bool
+    max_minutes: float | None
+    dry_run: bool
+    retry: bool
+    log_models: bool
+    quiet: bool
+    json_lines: bool
+    cluster: str | None
+
+    def __post_init__(self) -> None:
+        """Refuse options that exclude each other."""
+        for both, names in (
+            (self.quiet and self.json_lines, "--quiet and --json-lines"),
+            (self.dry_run and self.cluster is not None, "--dry-run and --cluster"),
+            (self.log_models and self.cluster is not None, "--log-models and --cluster"),
+            # A dry run trains no networks, and would take weights that wait for the user's store for its own.
+            (self.dry_run and self.log_models, "--dry-run and --log-models"),
+        ):
+            if both:
+                raise UserError(f"{names} exclude each other: leave one of them out")
+
+    def command(self, file: str, profile: str, *more: str) -> str:
+        """The command that continues this run.
+
+        Args:
+            file: path of the study file.
+            profile: that it runs at.
+            more: flags to add.
+        """
+        words = ["python", "-m", "ablations", "run", file, "--profile", profile]
+        if self.tracking_uri is not None:
+            words += ["--tracking-uri", str(Store(self.tracking_uri))]
+        if self.data_dir != Path("data"):
+            words += ["--data-dir", str(self.data_dir)]
+        if self.output != Path("reports"):
+            words += ["--output", str(self.output)]
+        if self.cluster is not None:
+            words += ["--cluster", self.cluster]
+        flags = {"--extend": self.extend, "--log-models": self.log_models, "--dry-run": self.dry_run}
+        return shlex.join([*words, *dict.fromkeys([*(flag for flag, given in flags.items() if given), *more])])
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A run with all that is decided before its first trial."""
+
+    options: RunOptions
+    file: str
+    text: str
+    plan: Plan
+    machine: Machine
+    nodes: Cluster | None
+    store: Store
+    output: Path
+    display: QuietProgress
+
+    @property
+    def address(self) -> Address:
+        return Address(self.plan.study, self.plan.profile, self.store)
+
+    @property
+    def given_store(self) -> str:
+        """The option that names the store in other commands; empty if they find it by themselves."""
+        is_given = self.options.tracking_uri is not None or self.options.dry_run
+        return self.store.option if is_given else ""
+
+    def command(self, *more: str) -> str:
+        """The command that continues this run, with flags added."""
+        return self.options.command(self.file, self.plan.profile, *more)
+
+    def say(self, text: str) -> None:
+        """Print a line for people, if they are to see any."""
+        if not (self.options.quiet or self.options.json_lines):
+            print(text)
+
+
+def run(options: RunOptions) -> int:
+    """Run a study.
+
+    Returns:
+        Exit code.
+
+    Raises:
+        AblationsError: it cannot be run; every record that exists is kept.
+    """
+    started = time.monotonic()
+    prepared = _prepare(options)
+    again, kept = prepared.command(), "all records and checkpoints are kept"
+    if isinstance(prepared.display, JsonProgress):
+        prepared.display.planned()
+    try:
+        ran = _train(prepared, started)
+        page = _write_report(prepared, ran)
+    except KeyboardInterrupt:
+        fail(f"interrupted; {kept}. Continue with: {again}", INTERRUPTED)
+    except OSError as error:
+        where = error.filename or "the output"
+        fail(f"{where}: {error.strerror}; {kept}. Fix this, then continue with: {again}", FAILED)
+    exit_code = _exit_code(ran)
+    _tell(prepared, ran, page, exit_code)
+    last = "\n".join(_what_next(prepared, ran))
+    if exit_code == STOPPED:
+        prepared.say(last)
+    elif exit_code != DONE:
+        fail(last, exit_code)
+    return exit_code
+
+
+def _prepare(options: RunOptions) -> _Prepared:
+    """Decide all that can be decided before training, and print what will be done."""
+    file = open_study(options.study)
+    nodes = None if options.cluster is None else _connect(options.cluster)
+    machine = nodes.machine if nodes else environment.detect()
+    profile, why = choose_profile(file, options.profile, machine)
+    planned = plan_study(file, profile, machine, extend=options.extend)
+    store, output = Store.at(options.tracking_uri), options.output
+    display = display_for(planned, machine, quiet=options.quiet, json_lines=options.json_lines)
+    if options.dry_run:
+        # Never the user's store, and a report that nobody takes for a real one.
+        output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
+        store = Store.in_folder(output)
+        planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
+    prepared = _Prepared(options, file.path, file.text, planned, machine, nodes, store, output, display)
+    prepared.say(headline(planned, machine, why))
+    _require_writable(output / planned.study / profile)
+    return prepared
+
+
+def _require_writable(folder: Path) -> None:
+    """Refuse a folder of reports before training rather than after it."""
+    there, usable = existing_part(folder)
+    # If the working folder takes no files either, its checkpoints say so.
+    if not usable and existing_part(Path())[1]:
+        raise UserError(f"the report cannot be written: {there} is no writable folder. Name another with --output.")
+
+
+def _train(prepared: _Prepared, started: float) -> Ran:
+    options, nodes = prepared.options, prepared.nodes
+    weights_dir = prepared.address.weights_folder if options.log_models else None
+    executor: Executor
+    if options.dry_run:
+        executor = DryExecutor(prepared.machine.num_workers)
+    elif nodes:
+        executor = session.cluster_executor(nodes, options.data_dir, prepared.display)
+    else:
+        executor = session.local_executor(prepared.machine, options.data_dir, prepared.display, weights_dir=weights_dir)
+    request = session.RunRequest(
+        prepared.plan,
+        prepared.text,
+        prepared.store,
+        prepared.command(),
+        deadline=None if options.max_minutes is None else started + 60 * options.max_minutes,
+        weights_dir=weights_dir,
+        retry=options.retry,
+        elsewhere={"processor": ", ".join(nodes.processors)} if nodes else {},
+    )
+    return session.run(request, executor, prepared.display)
+
+
+def _write_report(prepared: _Prepared, ran: Ran) -> Path | None:
+    """The page of the report; None while records are queued."""
+    if ran.summary is None:
+        return None
+    from ablations.commands.report import folder_of, now, write
+
+    return write(prepared.store, ran.summary, folder_of(prepared.output, prepared.address), now())
+
+
+def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> None:
+    """Print the outcome, and warn of what went wrong."""
+    plan, outcome = prepared.plan, ran.outcome
+    prepared.say(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
+    if page is not None:
+        prepared.say(f"report: {page}")
+    prepared.say(f"MLflow: python -m ablations ui {plan.study} --profile {plan.profile}{prepared.given_store}")
+    if plan.look < len(plan.looks) and outcome.state == "complete":
+        extended = prepared.command("--extend")
+        prepared.say(f"undecided contrasts may be taken to {plan.looks[-1]} seeds, as planned: {extended}")
+    if isinstance(prepared.display, JsonProgress):
+        prepared.display.tell(
+            "done",
+            exit_code=exit_code,
+            **asdict(outcome),
+            report=page and str(page),
+            waiting=ran.waiting,
+            command=prepared.command(),
+        )
+    for missing in outcome.unmeasured:
+        warn(f"memory and speed could not be measured: {missing}")
+    for failure in outcome.given_up:
+        warn(failure)
+
+
+def _what_next(prepared: _Prepared, ran: Ran) -> Iterator[str]:
+    """The last lines of a run that is not done: the reason, and the command for it."""
+    plan, outcome, store = prepared.plan, ran.outcome, prepared.given_store
+    if outcome.state == "interrupted":
+        yield f"interrupted; all records are kept. Continue with: {prepared.command()}"
+    elif outcome.state == "budget":
+        yield f"stopped by --max-minutes; all records are kept. Continue with: {prepared.command()}"
+    if ran.waiting:
+        yield (
+            f"{(ran.trouble or '').rstrip('.')}. Nothing is lost: {ran.waiting} are queued. Send them with: python -m ablations "
+            f"sync{store}\nand then write the report with: python -m ablations report {plan.study} --profile {plan.profile}{store}"
+        )
+    if outcome.given_up:
+        num_failed = plural(len(outcome.given_up), "trial")
+        were = "was" if len(outcome.given_up) == 1 else "were"
+        yield f"{num_failed} failed and {were} given up. Retry with: {prepared.command('--retry')}"
+
+
+def _exit_code(ran: Ran) -> int:
+    if ran.outcome.state == "interrupted":
+        return INTERRUPTED
+    if ran.outcome.state == "budget":
+        return STOPPED
+    return FAILED if ran.waiting or ran.outcome.given_up else DONE
+
+
+def display_for(plan: Plan, machine: Machine, *, quiet: bool, json_lines: bool) -> QuietProgress:
+    """The display of a run: a grid on a terminal with somebody before it, else lines."""
+    console = plain_console(stderr=quiet)
+    if json_lines:
+        return JsonProgress(plan, machine.num_workers, console)
+    if quiet:
+        return QuietProgress(plan, machine.num_workers, console)
+    # A file is no terminal, also if colour is forced on it.
+    watched = console.is_interactive and sys.stdout.isatty() and os.environ.get("CI", "false") in {"", "0", "false"}
+    return (LiveProgress if watched else PlainProgress)(plan, machine.num_workers, console)
+
+
+def _connect(address: str) -> Cluster:
+    try:
+        return session.connect(address)
+    except SetupError as error:
+        raise UserError(f"--cluster {address}: {error}") from error

@@ -1,0 +1,33 @@
+"""`sync`: queued records, sent to MLflow."""
+
+from __future__ import annotations
+
+from ablations.errors import StoreAwayError
+from ablations.text import plural
+from ablations.tracking import recorder
+from ablations.tracking.lock import hold
+from ablations.tracking.spool import num_waiting, spools
+from ablations.tracking.store import Store
+
+
+def sync(store: Store) -> None:
+    """Send all records to a store that are queued for it on this machine.
+
+    Raises:
+        StoreAwayError: it takes no more; the rest stays queued.
+        TrackingError: a study runs now, or a record is damaged.
+    """
+    waiting = spools(store)
+    for address in waiting:
+        try:
+            with hold(address):
+                count = recorder.sync(address)
+        except StoreAwayError as error:
+            left = sum(map(num_waiting, waiting))
+            away = StoreAwayError(f"{error}; {plural(left, 'record')} still queued for it")
+            # Another store has none of them.
+            away.advice = "Try again later."
+            raise away from error
+        print(f"{address}: {plural(count, 'record')} written to {store}")
+    if not waiting:
+        print(f"no record is queued for {store}")

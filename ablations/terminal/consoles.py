@@ -1,0 +1,15 @@
+"""Consoles that show text as it is written."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+
+def plain_console(*, stderr: bool = False) -> Console:
+    """A console without markup: what a study says is text, so that "[x]" is no style and ":x:" no picture.
+
+    Args:
+        stderr: whether it prints on standard error.
+    """
+    # In a notebook, too, text is printed and no HTML is shown.
+    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, force_jupyter=False)
