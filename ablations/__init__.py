@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ablations.study import Study
 
+__version__ = "0.1.0"
+"""The version, here only: the package's metadata reads it from this line."""
+
 
 def load(study: str | PathLike[str]) -> Study:
     """A study to plan, and to read the results of.
