@@ -16,7 +16,7 @@ def load(study: str | PathLike[str]) -> Study:
     """A study to plan, and to read the results of.
 
     Args:
-        study: a study file, or the name of a study that ships with the suite.
+        study: a study file, or the name of a shipped study.
 
     Raises:
         ablations.errors.StudyFileError: there is none, or it breaks a rule; the message says where.

@@ -1,4 +1,4 @@
-"""Problems of this machine that would stop a run, and their remedies. Nothing is downloaded, and no server is called."""
+"""Obstacles to a run on this machine, and their remedies. Downloads nothing, and calls no server."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Finding:
 
 
 def examine(data_dir: Path, store: Store, output: Path) -> Iterator[Finding]:
-    """Check everything that a run needs, one thing after the other.
+    """Check everything a run needs, one thing after the other.
 
     Args:
         data_dir: folder of the data sets.

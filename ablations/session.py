@@ -29,10 +29,10 @@ CHECKPOINTS = Path(".ablations") / "checkpoints"
 
 
 class Watched(Display, Protocol):
-    """A display that is shown while trials run."""
+    """A display, shown while trials run."""
 
     def warn(self, text: str) -> None:
-        """Warn of a fault that does not stop the study; from any thread."""
+        """Warn of a fault; the study continues. From any thread."""
 
     def say(self, text: str) -> None:
         """Print a finding that changes only how long the study takes."""
@@ -60,7 +60,7 @@ class RunRequest:
     weights_dir: Path | None = None
     """Folder in which the executor leaves weights, to be recorded as models; None records none."""
     retry: bool = False
-    """Whether trials that were given up get as many attempts again."""
+    """Whether given-up trials get as many attempts again."""
     elsewhere: Mapping[str, Any] = field(default_factory=dict)
     """Provenance of the machines that train, if they are not this one."""
 
@@ -76,9 +76,9 @@ class Ran:
 
     outcome: Outcome
     waiting: str | None
-    """Records that the store did not take, and their file; None if it has all."""
+    """Queued records and their file; None if the store has all."""
     trouble: str | None
-    """Why it did not take them."""
+    """Why the store did not take them."""
     summary: StudySummary | None
     """The results in the store, as `look` gives them; None while records are queued."""
 
@@ -208,11 +208,11 @@ def _checkpoints() -> Path:
 
 
 def look(address: Address) -> StudySummary:
-    """Summarize the recorded trials. A summary with verdicts is recorded as a look, which spends some of the error budget.
+    """Summarize the recorded trials. A summary with verdicts is recorded as a look: it spends error budget.
 
     Raises:
-        TrackingError: the store cannot be used or does not hold the study, or a tuned network comes from a package that is not
-            installed here.
+        TrackingError: the store cannot be used or does not hold the study, or the package of a tuned network is not installed
+            here.
     """
     from ablations.analysis.looks import gave_verdicts
     from ablations.analysis.summarize import summarize

@@ -1,4 +1,4 @@
-"""A study for Python: what it would do, running it, and what came of it."""
+"""A study for Python: its plan, its run, its results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Study:
-    """A study file that was read and checked."""
+    """A study file, read and checked."""
 
     file: StudyFile
 
@@ -32,23 +32,23 @@ class Study:
 
     @property
     def name(self) -> str:
-        """Under which its results are recorded."""
+        """Its name in the store."""
         return self.file.spec.study
 
     @property
     def profiles(self) -> tuple[str, ...]:
-        """Scales that it can be run at."""
+        """Its scales."""
         return tuple(self.file.spec.profiles)
 
     def plan(self, profile: str, *, extend: bool = False) -> Plan:
-        """All that a run on this machine would do.
+        """Plan a run on this machine.
 
         Args:
             profile: one of `profiles`.
             extend: for the second of two planned looks.
 
         Raises:
-            ablations.errors.StudyFileError: it cannot be done; the message says what stands where.
+            ablations.errors.StudyFileError: it cannot be planned; the message says why, and where in the file.
         """
         from ablations.errors import SpecError
         from ablations.execution.environment import detect
@@ -69,7 +69,7 @@ class Study:
         max_minutes: float | None = None,
         retry: bool = False,
     ) -> Ran:
-        """Train what is missing, record it in MLflow, and look at the results, as the command `run` does, but for its report.
+        """Train the missing trials, record them in MLflow, and look at the results: the command `run` without its report.
 
         It is called in the main thread, and needs no `if __name__ == "__main__"` around it. An interrupt stops it at the end
         of the epochs under way; the same call then goes on. Checkpoints are kept in this folder's `.ablations`.
@@ -80,17 +80,17 @@ class Study:
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
             data_dir: folder of the data sets; None: $ABLATIONS_DATA, else `data` in this folder.
             max_minutes: stop after this time, between epochs; None trains to the end.
-            retry: try trials again that were given up after three failed attempts.
+            retry: retry trials given up after three failed attempts.
 
         Returns:
-            How it ended, and the summary with its verdicts, which is recorded as a look.
+            The outcome, and the summary with its verdicts. The summary is recorded as a look.
 
         Raises:
-            ablations.errors.StudyFileError: it cannot be done; the message says what stands where.
+            ablations.errors.StudyFileError: it cannot be planned; the message says why, and where in the file.
             ablations.errors.TrackingError: the store cannot be used, or another process runs the study.
             ablations.errors.SetupError: data or device is missing.
             OSError: a disk is full.
-            KeyboardInterrupt: it was interrupted; what is done is kept.
+            KeyboardInterrupt: it was interrupted; all records are kept.
         """
         started = time.monotonic()
         from ablations import session
@@ -112,16 +112,16 @@ class Study:
         )
         ran = session.run(request, session.local_executor(machine, folder, display), display)
         if ran.outcome.state == "interrupted":
-            raise KeyboardInterrupt("what is done is kept, and the same call goes on")
+            raise KeyboardInterrupt("all records are kept, and the same call continues")
         return ran
 
     def summary(self, profile: str, *, tracking_uri: str | None = None) -> StudySummary:
-        """What the recorded trials say: costs, accuracies, contrasts with their verdicts.
+        """Summarize the recorded trials: costs, accuracies, contrasts with their verdicts.
 
-        Verdicts share one error budget. So a summary that gives some is recorded as a look, as a report is.
+        Verdicts share one error budget. So a summary with verdicts is recorded as a look, as a report is.
 
         Args:
-            profile: that it was run at.
+            profile: of the recorded run.
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
         Raises:
@@ -132,12 +132,12 @@ class Study:
         return look(self._address(profile, tracking_uri))
 
     def results(self, profile: str, *, tracking_uri: str | None = None) -> DataFrame:
-        """The recorded trials, one a row, with a column for each hyperparameter that was tuned.
+        """The recorded trials, one per row, with a column for each tuned hyperparameter.
 
-        Verdicts are not among them: `summary` has those, and records that they were looked at.
+        `summary` has the verdicts, and records the look at them.
 
         Args:
-            profile: that it was run at.
+            profile: of the recorded run.
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
         Raises:

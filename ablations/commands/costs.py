@@ -1,4 +1,4 @@
-"""`costs` and `summary`: what networks cost, in all and layer by layer."""
+"""`costs` and `summary`: costs of networks, in all and layer by layer."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Images:
-    """The options that say for which images a network is priced; None where they were not given."""
+    """The options for the images of a network; None where they were not given."""
 
     data: str | None
     size: int | None
@@ -47,12 +47,12 @@ def costs(
     measured: bool,
     as_json: bool,
 ) -> None:
-    """Print what networks, or the variants of studies, cost.
+    """Print the costs of networks, or of the variants of studies.
 
     Args:
         targets: networks, study files or names of studies; none: every preset.
         profile: of the studies; None chooses by the machine.
-        images: that networks are priced for; a study has its own.
+        images: of networks; a study has its own.
         batch_size: of networks; a study has its own.
         measured: whether to measure each network here, too.
         as_json: whether to print JSON.
@@ -88,7 +88,7 @@ def summary(network: str, images: Images, *, as_json: bool) -> None:
 
     Args:
         network: its name.
-        images: that it is priced for.
+        images: to price it for.
         as_json: whether to print JSON.
 
     Raises:
@@ -109,7 +109,7 @@ def summary(network: str, images: Images, *, as_json: bool) -> None:
 
 
 def measure(workloads: Iterable[Workload], machine: Machine) -> dict[str, Measurement]:
-    """Measure each architecture once on this machine; warns of those that cannot be measured.
+    """Measure each architecture once on this machine. Warns if one cannot be measured.
 
     Returns:
         Measurements by the workload's id.

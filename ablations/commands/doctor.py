@@ -1,4 +1,4 @@
-"""`doctor`: problems of this machine that would stop a run."""
+"""`doctor`: obstacles to a run on this machine."""
 
 from __future__ import annotations
 

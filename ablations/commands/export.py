@@ -17,9 +17,9 @@ def export(store: Store, study: str, profile: str | None, output: Path) -> None:
     """Write the trials of a recorded study as tables, and its search as a database.
 
     Args:
-        store: that holds it.
+        store: holds it.
         study: name or file.
-        profile: that it was run at; None if it is recorded at one only.
+        profile: of the run; None if it is recorded at one only.
         output: folder of the exports.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`plan`: what a run would do, and what it costs."""
+"""`plan`: the trainings of a run, and their cost."""
 
 from __future__ import annotations
 

@@ -17,12 +17,12 @@ from ablations.tracking.store import Address, Store
 
 
 def recorded_study(store: Store, study: str, profile: str | None) -> Address:
-    """The one recorded study that is meant.
+    """Find one recorded study.
 
     Args:
-        store: that holds it.
+        store: holds it.
         study: name or file.
-        profile: that it was run at; None if it is recorded at one only.
+        profile: of the run; None if it is recorded at one only.
 
     Raises:
         UserError: it is not recorded, or at several profiles.
@@ -40,12 +40,12 @@ def recorded_study(store: Store, study: str, profile: str | None) -> Address:
 
 
 def all_recorded(store: Store, studies: Sequence[str], profile: str | None) -> list[Address]:
-    """All recorded studies that are meant, in the order in which they are named.
+    """Find recorded studies, in the order of their names in the command.
 
     Args:
-        store: that holds them.
-        studies: names or files; none: all that are recorded.
-        profile: that they were run at; None: all profiles.
+        store: holds them.
+        studies: names or files; none: all of the store.
+        profile: of the runs; None: all profiles.
 
     Raises:
         UserError: one is not recorded, or the store holds none.
@@ -62,7 +62,7 @@ def all_recorded(store: Store, studies: Sequence[str], profile: str | None) -> l
 
 
 def warn_of_waiting(address: Address) -> None:
-    """Warn if records of a study are queued that its store does not have."""
+    """Warn if records of a study are queued: its store does not have them yet."""
     waiting = num_waiting(address)
     if waiting:
         command = f"python -m ablations sync{address.store.option}"
@@ -81,7 +81,7 @@ def _study_name(study: str, recorded: Sequence[Address]) -> str:
 
 
 def _not_recorded(store: Store, studies: Sequence[str], profile: str | None, recorded: Sequence[Address]) -> str:
-    """The message that studies, as they were typed, are not recorded; without any, that the store holds none."""
+    """The message for studies, as they were typed, without a record; without studies: for an empty store."""
     is_file = bool(studies) and _is_file(studies[0])
     if store.file is not None and not store.file.exists():
         return (

@@ -21,9 +21,9 @@ def report(store: Store, studies: Sequence[str], profile: str | None, output: Pa
     """Write the reports of recorded studies.
 
     Args:
-        store: that holds them.
-        studies: names or files; none: all that are recorded.
-        profile: that they were run at; None: all profiles, or for one study the only one.
+        store: holds them.
+        studies: names or files; none: all of the store.
+        profile: of the runs; None: all profiles, or for one study the only one.
         output: folder of the reports.
 
     Raises:
@@ -45,7 +45,7 @@ def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Pa
     """Write a report, and show it in MLflow.
 
     Args:
-        store: that the summary was read from.
+        store: of the summary.
         summary: of the study.
         folder: of the report.
         created: its timestamp.
@@ -54,7 +54,7 @@ def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Pa
         The page.
 
     Raises:
-        UserError: it cannot be written. A store that cannot be written to is warned of.
+        UserError: it cannot be written. If only the store cannot be written to, this warns.
     """
     try:
         page = write_report(summary, folder, created=created)
@@ -75,7 +75,7 @@ def now() -> str:
 
 
 def _report_all(addresses: Sequence[Address], output: Path, *, is_named: bool) -> None:
-    """Write the reports and, if there are several, their index; it names the studies that cannot be read."""
+    """Write the reports and, if there are several, their index; it also names unreadable studies."""
     summaries, unreadable = [], []
     created = now()
     for address in addresses:

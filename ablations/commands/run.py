@@ -61,18 +61,18 @@ class RunOptions:
             (self.quiet and self.json_lines, "--quiet and --json-lines"),
             (self.dry_run and self.cluster is not None, "--dry-run and --cluster"),
             (self.log_models and self.cluster is not None, "--log-models and --cluster"),
-            # A dry run trains no networks, and would take weights that wait for the user's store for its own.
+            # A dry run trains no networks, and would take queued weights of the user's store for its own.
             (self.dry_run and self.log_models, "--dry-run and --log-models"),
         ):
             if both:
                 raise UserError(f"{names} exclude each other: leave one of them out")
 
     def command(self, file: str, profile: str, *more: str) -> str:
-        """The command that continues this run.
+        """The command to continue this run.
 
         Args:
             file: path of the study file.
-            profile: that it runs at.
+            profile: of the run.
             more: flags to add.
         """
         words = ["python", "-m", "ablations", "run", file, "--profile", profile]
@@ -90,7 +90,7 @@ class RunOptions:
 
 @dataclass(frozen=True)
 class _Prepared:
-    """A run with all that is decided before its first trial."""
+    """A run, decided before its first trial."""
 
     options: RunOptions
     file: str
@@ -108,12 +108,12 @@ class _Prepared:
 
     @property
     def given_store(self) -> str:
-        """The option that names the store in other commands; empty if they find it by themselves."""
+        """The option for the store in other commands; empty if they find it without."""
         is_given = self.options.tracking_uri is not None or self.options.dry_run
         return self.store.option if is_given else ""
 
     def command(self, *more: str) -> str:
-        """The command that continues this run, with flags added."""
+        """The command to continue this run, with flags added."""
         return self.options.command(self.file, self.plan.profile, *more)
 
     def say(self, text: str) -> None:
@@ -129,7 +129,7 @@ def run(options: RunOptions) -> int:
         Exit code.
 
     Raises:
-        AblationsError: it cannot be run; every record that exists is kept.
+        AblationsError: it cannot be run; all records are kept.
     """
     started = time.monotonic()
     prepared = _prepare(options)
@@ -155,7 +155,7 @@ def run(options: RunOptions) -> int:
 
 
 def _prepare(options: RunOptions) -> _Prepared:
-    """Decide all that can be decided before training, and print what will be done."""
+    """Decide everything before training, and print the plan in one line."""
     file = open_study(options.study)
     nodes = None if options.cluster is None else _connect(options.cluster)
     machine = nodes.machine if nodes else environment.detect()
@@ -164,7 +164,7 @@ def _prepare(options: RunOptions) -> _Prepared:
     store, output = Store.at(options.tracking_uri), options.output
     display = display_for(planned, machine, quiet=options.quiet, json_lines=options.json_lines)
     if options.dry_run:
-        # Never the user's store, and a report that nobody takes for a real one.
+        # Never the user's store; and nobody may take the report for a real one.
         output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
         store = Store.in_folder(output)
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
@@ -215,7 +215,7 @@ def _write_report(prepared: _Prepared, ran: Ran) -> Path | None:
 
 
 def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> None:
-    """Print the outcome, and warn of what went wrong."""
+    """Print the outcome, and warn of failures."""
     plan, outcome = prepared.plan, ran.outcome
     prepared.say(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
     if page is not None:
@@ -240,7 +240,7 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
 
 
 def _what_next(prepared: _Prepared, ran: Ran) -> Iterator[str]:
-    """The last lines of a run that is not done: the reason, and the command for it."""
+    """The last lines of an unfinished run: the reason, and the command to paste."""
     plan, outcome, store = prepared.plan, ran.outcome, prepared.given_store
     if outcome.state == "interrupted":
         yield f"interrupted; all records are kept. Continue with: {prepared.command()}"

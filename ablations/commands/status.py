@@ -22,9 +22,9 @@ def status(store: Store, study: str, profile: str | None) -> None:
     """Print how far a recorded study is, and the command to continue with.
 
     Args:
-        store: that holds it.
+        store: holds it.
         study: name or file.
-        profile: that it was run at; None if it is recorded at one only.
+        profile: of the run; None if it is recorded at one only.
 
     Raises:
         AblationsError: it is not recorded, or the store cannot be used.
@@ -47,11 +47,11 @@ def status(store: Store, study: str, profile: str | None) -> None:
 
 
 def status_of_all(store: Store, profile: str | None) -> None:
-    """Print a line per recorded study; one that cannot be read stops no other.
+    """Print a line per recorded study; an unreadable one stops no other.
 
     Args:
-        store: that holds them.
-        profile: that they were run at; None: all profiles.
+        store: holds them.
+        profile: of the runs; None: all profiles.
 
     Raises:
         AblationsError: the store cannot be used, or no study can be read.
@@ -101,13 +101,13 @@ def _next_step(study: str, address: Address, stored: StoredProgress, holder: str
 
 
 def _may_run_elsewhere(address: Address, stored: StoredProgress) -> bool:
-    """Whether another machine may run a study that no process here holds."""
+    """Whether another machine may run the study, if no process here holds it."""
     # A run of a study whose store is a file here has its lock.
     return stored.state == "RUNNING" and address.store.file is None
 
 
 def _continue_command(study: str, stored: StoredProgress, at: str) -> str:
-    """The command that continues a recorded study: with the file that was typed, else the recorded command."""
+    """The command to continue a recorded study: with the typed file, else as recorded."""
     try:
         find(study)
     except StudyFileError:

@@ -18,7 +18,7 @@ def open_study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
 
     Args:
         name: path or name of the study.
-        also_known: names of other things that the command takes in its place, for the message.
+        also_known: other names that the command takes in its place, for the message.
 
     Raises:
         StudyFileError: there is no such file, or it breaks a rule.

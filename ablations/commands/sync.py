@@ -11,7 +11,7 @@ from ablations.tracking.store import Store
 
 
 def sync(store: Store) -> None:
-    """Send all records to a store that are queued for it on this machine.
+    """Send all records queued on this machine for a store.
 
     Raises:
         StoreAwayError: it takes no more; the rest stays queued.

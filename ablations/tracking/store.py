@@ -1,4 +1,4 @@
-"""Where a store is, and where this machine keeps what belongs to it. Loads no mlflow."""
+"""Where a store is, and where this machine keeps its locks and queued records. Loads no mlflow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _OPTION = re.compile(r"(?i)((?:pass|pwd|token|secret)\w*(?:=|%3d))(?:(?!%3b)[^&;
 
 
 def without_passwords(text: str) -> str:
-    """A tracking URI, or a text that contains some, without passwords: neither before a host nor among the options."""
+    """Hide the passwords of tracking URIs in a text: before a host, and among the options."""
     return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
 
 
@@ -29,9 +29,9 @@ class Store:
 
     @classmethod
     def at(cls, uri: str | None) -> Store:
-        """The store at a tracking URI; None: the one that `mlflow ui` shows without flags.
+        """The store at a tracking URI; None: the store in MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
-        That is the one in MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+        `mlflow ui` without flags shows the same one.
         """
         return cls(uri or os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri)
 
@@ -50,7 +50,7 @@ class Store:
 
     @property
     def option(self) -> str:
-        """The option that names it in a command, with a space before it; empty for the store of this folder."""
+        """Its option in a command, with a space before it; empty for the store of this folder."""
         return "" if self == Store.in_folder(Path.cwd()) else f" --tracking-uri {shlex.quote(str(self))}"
 
     @property
@@ -60,8 +60,8 @@ class Store:
 
     @property
     def spool_folder(self) -> Path:
-        """Folder of the records that are queued for this store."""
-        # The name tells stores apart. It holds no password, and not the folder, from which a database may be moved.
+        """Folder of the records queued for this store."""
+        # Stores differ in it. It holds no password, and no folder, since a database may be moved.
         name = str(self).rstrip("/") if self.file is None else self.file.name
         return self.state_folder / "spool" / content_hash(name)
 
@@ -89,5 +89,5 @@ class Address:
 
     @property
     def weights_folder(self) -> Path:
-        """Folder in which workers leave the weights that queued records name."""
+        """Folder in which workers leave weights for queued records."""
         return self.spool.with_suffix(".weights")
