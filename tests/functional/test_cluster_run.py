@@ -88,4 +88,4 @@ def test_what_a_cluster_cannot_do_is_refused(option: str, tmp_path: Path, migrat
     process = folder.start("run", "tiny.yaml", option, "--cluster", "auto")
     _, err = finish(process)
     assert process.returncode == 2
-    assert f"{option} and --cluster cannot go together" in err
+    assert f"{option} and --cluster exclude each other" in err

@@ -103,7 +103,7 @@ def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder
         assert process.returncode == 1, out + err
         assert "Traceback" not in out + err
         assert f"trained {trained} trials, found {4 - trained} done before" in out
-        assert f"Write them with: python -m ablations sync --tracking-uri {server.uri}\n" in err
+        assert f"Send them with: python -m ablations sync --tracking-uri {server.uri}\n" in err
     err = finish(folder.start("report", "tiny", "--tracking-uri", server.uri))[1]
     assert "does not answer" in err
     assert not (folder.path / "reports").exists()
@@ -112,7 +112,7 @@ def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder
 
     server.start()
     folder.call("sync", "--tracking-uri", server.uri)
-    assert "nothing waits" in folder.call("sync", "--tracking-uri", server.uri)
+    assert "no record is queued" in folder.call("sync", "--tracking-uri", server.uri)
     folder.call("report", "tiny", "--tracking-uri", server.uri)
     server.kill()
     assert_all_is_there_once(folder, 4, 6)
@@ -198,7 +198,7 @@ def test_trials_that_fail_each_in_its_own_way_stop_no_other(folder: Folder) -> N
     assert "when nothing else runs, each batch in 2 accumulated parts\n" in out
     assert "warning: one, confirm, seed 0: crashed after 3 attempts: the worker process died: signal SIGSEGV\n" in err
     assert (
-        "2 trials failed and given up; tried again only by: python -m ablations run tiny.yaml --profile starter --retry"
+        "2 trials failed and were given up. Retry with: python -m ablations run tiny.yaml --profile starter --retry"
         in err
     )
 

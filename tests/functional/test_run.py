@@ -142,7 +142,7 @@ def test_an_interrupt_leaves_the_terminal_whole(finished: Finished, tmp_path: Pa
             screen += block
     os.close(ours)
     _, err = finish(process)
-    assert (process.returncode, "what is done is kept" in err) == (130, True), err
+    assert (process.returncode, "all records are kept" in err) == (130, True), err
     assert screen.rfind(b"\x1b[?25h") > screen.rfind(b"\x1b[?25l")
     assert b"Traceback" not in screen
     assert "=" in screen.decode().rsplit("variant", 1)[-1]
@@ -166,7 +166,7 @@ def test_a_planned_second_look_trains_its_seeds_only(tmp_path: Path, migrated_da
     folder.write_study(search_space={}, seeds=2, extend_to=3)
     said = folder.call("run", "tiny.yaml")
     again = "python -m ablations run tiny.yaml --profile starter --extend"
-    assert f"what is undecided may be taken to 3 seeds, as planned: {again}" in said
+    assert f"undecided contrasts may be taken to 3 seeds, as planned: {again}" in said
     before = accuracies(folder.summary())
     said = folder.call(*again.split()[3:])
     assert "trained 2 trials, found 4 done before" in said
@@ -204,7 +204,7 @@ def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
 
     said = folder.call("run", "tiny.yaml", "--max-minutes", "0", code=3)
     assert "trained 0 trials" in said
-    assert "Go on with: python -m ablations run tiny.yaml" in said
+    assert "Continue with: python -m ablations run tiny.yaml" in said
 
     # Ctrl-C and a scheduler's SIGTERM go to the workers too. Two trials are done, or found; two are under way.
     for number, seen in ((signal.SIGINT, "[2/"), (signal.SIGTERM, "[5/")):
@@ -216,7 +216,7 @@ def test_a_study_stopped_twice_comes_to_the_results_of_one_that_was_not(
                 break
         out, err = finish(process)
         assert process.returncode == 130, f"{out}\n{err}"
-        assert "what is done is kept" in err
+        assert "all records are kept" in err
         assert "failed" not in out + err
         assert "Traceback" not in err
 
