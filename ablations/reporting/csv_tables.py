@@ -1,4 +1,4 @@
-"""The tables of a report as CSV."""
+"""StudySummary -> the report's tables as CSV."""
 
 from __future__ import annotations
 
@@ -13,42 +13,15 @@ from ablations.analysis.summary import ClassDifference, Contrast, StudySummary, 
 from ablations.costs import Measurement
 from ablations.reporting import words
 from ablations.reporting.summary_json import WORKLOAD_KEYS
-from ablations.reporting.tables import Row
 from ablations.stats.intervals import Interval
 from nin.memory import Memory
 
-
-def csv_tables(summary: StudySummary) -> dict[str, str]:
-    """File name -> CSV text, in full precision; empty cells where there is no number."""
-    return {
-        "variants.csv": _csv([_variant(variant) for variant in summary.variants]),
-        "costs.csv": _csv([_cost_numbers(variant) for variant in summary.variants]),
-        "contrasts.csv": _csv([_contrast(contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
-        "classes.csv": _csv(
-            [_class(contrast, each) for contrast in summary.contrasts for each in contrast.class_differences],
-            CLASS_COLUMNS,
-        ),
-        "without_one_seed.csv": _csv(
-            [_without_seed(contrast, seed) for contrast in summary.contrasts for seed in contrast.without_seed],
-            WITHOUT_SEED_COLUMNS,
-        ),
-        "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
-        "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
-    }
-
+Row = Mapping[str, Any]
 
 ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
-
-
 CLASS_COLUMNS = ("variant", "versus", "class", "num_images", "difference", "lower", "upper", "p_adjusted")
-
-
 WITHOUT_SEED_COLUMNS = ("variant", "versus", "seed", "difference", "lower", "upper", "verdict")
-
-
 TUNING_COLUMNS = ("variant", "number", "seed", "role", "status", "validation_accuracy_percent")
-
-
 CONTRAST_COLUMNS = (
     "variant",
     "versus",
@@ -77,6 +50,25 @@ CONTRAST_COLUMNS = (
     "verdict",
     "sentence",
 )
+
+
+def csv_tables(summary: StudySummary) -> dict[str, str]:
+    """File name -> CSV text, in full precision; a missing number is an empty cell."""
+    return {
+        "variants.csv": _csv([_variant(variant) for variant in summary.variants]),
+        "costs.csv": _csv([_cost_numbers(variant) for variant in summary.variants]),
+        "contrasts.csv": _csv([_contrast(contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
+        "classes.csv": _csv(
+            [_class(contrast, each) for contrast in summary.contrasts for each in contrast.class_differences],
+            CLASS_COLUMNS,
+        ),
+        "without_one_seed.csv": _csv(
+            [_without_seed(contrast, seed) for contrast in summary.contrasts for seed in contrast.without_seed],
+            WITHOUT_SEED_COLUMNS,
+        ),
+        "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
+        "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
+    }
 
 
 def _variant(variant: VariantSummary) -> Row:

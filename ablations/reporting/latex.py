@@ -105,7 +105,7 @@ def _file(
 ) -> str:
     lines = [
         # A comment ends with its line, and no name ends it earlier.
-        f"% {name}.tex: of study {words.printable(summary.study)} at profile {words.printable(summary.profile)}.",
+        f"% {name}.tex: of study {words.on_one_line(summary.study)} at profile {words.on_one_line(summary.profile)}.",
         rf"% Needs \usepackage{{booktabs,array{',rotating' if place == 'sidewaystable' else ''}}}, and is used as in",
         rf"% \begin{{{place}}}\centering\footnotesize\caption{{...}}\input{{{name}}}\end{{{place}}}",
         r"\begingroup\setlength{\tabcolsep}{3.5pt}",
@@ -165,4 +165,4 @@ def escaped_latex(text: str) -> str:
 
     Letters of other scripts stay as they are; they need a document whose fonts have them.
     """
-    return _HYPHENS.sub("-{}", " ".join(words.printable(text).split()).translate(_SIGNS))
+    return _HYPHENS.sub("-{}", " ".join(words.on_one_line(text).split()).translate(_SIGNS))

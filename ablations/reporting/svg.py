@@ -32,7 +32,7 @@ def svg_file(figure: Figure, *, alt_text: str) -> str:
                 parent.remove(child)
     # What the style sheet said: in a page it would speak to the whole page.
     root.attrib.update({"stroke-linejoin": "round", "stroke-linecap": "butt"})
-    root.attrib.update({"role": "img", "aria-label": words.printable(alt_text)})
+    root.attrib.update({"role": "img", "aria-label": words.on_one_line(alt_text)})
     ET.register_namespace("", _SVG.strip("{}"))
     ET.register_namespace("xlink", _XLINK.strip("{}"))
     return ET.tostring(root, encoding="unicode") + "\n"

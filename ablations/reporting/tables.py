@@ -1,18 +1,16 @@
-"""TODO"""
+"""StudySummary -> rows of the report's tables, in words: variants, costs, and the statistics of each contrast."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import correlation
-from typing import Any, Literal
+from typing import Literal
 
 from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK
 from ablations.text import latency, mebibytes
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ def listed(items: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
-def printable(text: str) -> str:
+def on_one_line(text: str) -> str:
     """The text with blanks for line breaks and for characters that stand for nothing on paper."""
     return "".join(character if character.isprintable() else " " for character in text)
 
@@ -68,7 +68,7 @@ def printable(text: str) -> str:
 def wrapped(name: str, width: int, *, lines: int = 4) -> str:
     """A name in lines of at most `width` characters, broken after `_` and blanks; one that is too long ends in `…`."""
     rows = [""]
-    for piece in re.findall(r"\s*[^\s_]*_*", printable(name)):
+    for piece in re.findall(r"\s*[^\s_]*_*", on_one_line(name)):
         for part in (piece[start : start + width] for start in range(0, len(piece), width)):
             if len(rows[-1]) + len(part) <= width:
                 rows[-1] += part

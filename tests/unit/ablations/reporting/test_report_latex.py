@@ -71,7 +71,7 @@ TEX = st.text(alphabet=st.one_of(st.sampled_from("\\{}$&#^_%~*[]-`\"<>|'!?^ \n\r
 def test_escaped_text_prints_as_itself_and_does_nothing(text: str) -> None:
     escaped = escaped_latex(text)
     assert "\n" not in escaped
-    assert printed(escaped) == " ".join(words.printable(text).split())
+    assert printed(escaped) == " ".join(words.on_one_line(text).split())
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,7 @@ def test_every_row_has_every_column(make_study: MakeStudy, study_name: str) -> N
     assert {len(row) for row in tables["variants.tex"]} == {7}
     assert {len(row) for row in tables["contrasts.tex"]} <= {7}
     assert len({len(row) for row in tables["costs.tex"]}) == 1
-    names = [" ".join(words.printable(variant.name).split()) for variant in summary.variants]
+    names = [" ".join(words.on_one_line(variant.name).split()) for variant in summary.variants]
     assert [row[0] for row in tables["variants.tex"]] == names
     assert [row[0] for row in tables["costs.tex"]] == names
     assert len(tables["contrasts.tex"]) == len(summary.contrasts)
