@@ -1,1 +1,1 @@
-"""Pictures and pages made from a `StudySummary`. The only package that imports matplotlib, seaborn and jinja2."""
+"""Figures, tables and pages of a `StudySummary`. No other package imports matplotlib, seaborn or jinja2."""

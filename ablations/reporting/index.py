@@ -1,4 +1,4 @@
-"""Several studies -> a page that leads to their reports."""
+"""Several studies -> a page with links to their reports."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A study that the store has and that cannot be reported."""
+    """A study in the store without a report."""
 
     study: str
     profile: str
@@ -33,7 +33,7 @@ class Row:
     study: str
     profile: str
     folder: str
-    """Of its report, as an address."""
+    """Address of its report, relative to the index."""
     question: str
     answer: str
     seeds: str
@@ -45,13 +45,13 @@ class Row:
 def write_index(
     summaries: Sequence[StudySummary], unreadable: Sequence[Unreadable], folder: Path, created: str
 ) -> Path:
-    """Write `index.html` and `index.md`; the same studies give the same bytes, but for `created`.
+    """Write `index.html` and `index.md`; the same studies give the same bytes, except for `created`.
 
     Args:
-        summaries: of the studies whose reports lie in `folder`.
-        unreadable: what is named with its reason.
-        folder: of all reports; made if need be.
-        created: time stamp to print, as it should appear.
+        summaries: studies with a report in `folder`.
+        unreadable: studies without a report, to be listed with the reason.
+        folder: of all reports; created if necessary.
+        created: timestamp to print, verbatim.
 
     Returns:
         Path of `index.html`.

@@ -1,4 +1,4 @@
-r"""The report's tables for a paper: files to `\input`, each with the conditions that its words hold under."""
+r"""The report's tables for a paper: files to `\input`, each with the conditions of its verdicts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from ablations.reporting import prose, words
 from ablations.reporting.tables import contrast_details, cost_table, main_table
 
 Cell = tuple[str, str]
-"""A cell's first and second line; only numbers and their headings have a second, which else is empty."""
+"""First and second line of a cell. Only numbers and their headings have a second line; else it is empty."""
 
 
 def latex_tables(summary: StudySummary) -> dict[str, str]:
-    """File name -> LaTeX: a `tabular` and its notes, for documents that load booktabs and array."""
+    """File name -> LaTeX: a `tabular` and its notes, for documents with booktabs and array."""
     return {"variants.tex": _variants(summary), "contrasts.tex": _contrasts(summary), "costs.tex": _costs(summary)}
 
 
@@ -79,17 +79,17 @@ def _costs(summary: StudySummary) -> str:
     rows = cost_table(summary)
     columns = {("Variant", ""): _text(6), **{_halved(heading): "r" for heading in rows[0].cells}}
     cells = [[(row.name, ""), *row.cells.values()] for row in rows]
-    # Too wide for a page that stands upright.
+    # Too wide for a portrait page.
     return _file(summary, "costs", columns, cells, [prose.costs_note(summary)], place="sidewaystable")
 
 
 def _text(ems: int) -> str:
-    """A column of words, which may take several lines."""
+    """A column for words, on several lines if necessary."""
     return rf">{{\raggedright\arraybackslash}}p{{{ems}em}}"
 
 
 def _halved(heading: str) -> Cell:
-    """A heading in two lines, so that its column is no wider than its numbers."""
+    """A heading on two lines, to keep its column as narrow as its numbers."""
     first, _, rest = heading.partition(" ")
     return first, rest
 
@@ -104,7 +104,7 @@ def _file(
     place: str = "table",
 ) -> str:
     lines = [
-        # A comment ends with its line, and no name ends it earlier.
+        # A line break in a name would end the comment too early.
         f"% {name}.tex: of study {words.on_one_line(summary.study)} at profile {words.on_one_line(summary.profile)}.",
         rf"% Needs \usepackage{{booktabs,array{',rotating' if place == 'sidewaystable' else ''}}}, and is used as in",
         rf"% \begin{{{place}}}\centering\footnotesize\caption{{...}}\input{{{name}}}\end{{{place}}}",
@@ -119,7 +119,7 @@ def _file(
         *(rf"\par\smallskip{{\footnotesize\raggedright {escaped_latex(note)}\par}}" for note in notes),
         r"\endgroup",
     ]
-    # An empty line, which a table without rows would have, is a paragraph.
+    # A table without rows would leave an empty line here, and LaTeX takes it for a paragraph.
     return "\n".join(filter(None, lines)) + "\n"
 
 
@@ -145,7 +145,7 @@ _SIGNS = str.maketrans(
         # A long name may break there.
         "_": r"\_\allowbreak{}",
         **{sign: f"\\{sign}" for sign in "#$%&{}"},
-        # After the end of a row these would be an argument of it.
+        # After the end of a row, LaTeX would take these for its argument.
         "[": "{[}",
         "*": "{*}",
         words.MINUS: "$-$",
@@ -157,12 +157,12 @@ _SIGNS = str.maketrans(
     }
 )
 _HYPHENS = re.compile(r"-(?=-)")
-"""Two in a row would become a dash."""
+"""LaTeX turns two hyphens in a row into a dash."""
 
 
 def escaped_latex(text: str) -> str:
-    """Text that LaTeX prints as it is, in one line: no command, comment, cell or mathematics in it takes effect.
+    """Escape text for LaTeX, on one line: no command, comment, cell or mathematics in it takes effect.
 
-    Letters of other scripts stay as they are; they need a document whose fonts have them.
+    Letters of other scripts stay as they are; the document needs fonts for them.
     """
     return _HYPHENS.sub("-{}", " ".join(words.on_one_line(text).split()).translate(_SIGNS))

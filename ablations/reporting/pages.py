@@ -1,4 +1,4 @@
-"""Templates -> HTML and Markdown in which no text from outside is markup, and files that are never half a file."""
+"""Templates -> HTML and Markdown with foreign text escaped; files replaced as a whole."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ablations.reporting.theme import DARK, variable
 
 
 def html_page(template: str, context: Mapping[str, Any], *, script: str = "") -> str:
-    """A page that needs no other file, in the report's look; only `script` may run in it.
+    """Render a self-contained page in the report's look; only `script` may run in it.
 
     Args:
-        template: file name of the template, which fills the blocks of `page.html.j2`.
-        context: what the template is given.
+        template: file name of the template; it fills the blocks of `page.html.j2`.
+        context: variables of the template.
         script: file name of the page's script; none if empty.
     """
     code = _source(script) if script else ""
@@ -40,12 +40,12 @@ def html_page(template: str, context: Mapping[str, Any], *, script: str = "") ->
 
 
 def markdown_page(template: str, context: Mapping[str, Any]) -> str:
-    """Markdown for a code host; `link` in the template marks an address of the report's own."""
+    """Render Markdown for a code host. In the template, `link` marks one of the report's own addresses."""
     return _markdown().get_template(template).render(context, link=_Link)
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole, its folder too, so that a reader never meets half of it.
+    """Write a file as a whole, so a reader never sees half of it. Its folder is created if necessary.
 
     Raises:
         OSError: it cannot be written.
@@ -81,7 +81,7 @@ def _html() -> Environment:
 
 
 def breakable(text: str) -> Markup:
-    """A name as HTML that may break after `_` and `.` before it breaks anywhere else."""
+    """A name as HTML; lines break after `_` and `.` rather than anywhere else."""
     return Markup(_JOINT.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704
 
 
@@ -90,25 +90,25 @@ _JOINT = re.compile(r"(?<=\w)(_|\.(?=\D))(?=\w)")
 
 @cache
 def _markdown() -> Environment:
-    # Markdown has no autoescape: whatever a template prints goes through `escaped_markdown`.
+    # Markdown has no autoescape: everything a template prints goes through `escaped_markdown`.
     return _environment(autoescape=False, finalize=escaped_markdown)
 
 
 class _Link(str):
-    """An address of the report's own, which needs no escaping."""
+    """One of the report's own addresses; it needs no escaping."""
 
     __slots__ = ()
 
 
 _SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-"""One that could mean emphasis; inside a word it never does."""
+"""An underscore at the edge of a word, where it could mean emphasis; inside a word it never does."""
 _BLOCK = re.compile(r"^(\d*)([-+#=.)])(?=[-+#=\s]|$)")
 """The start of a list, a heading or a rule."""
 
 
 def escaped_markdown(value: Any) -> str:
-    """Text that Markdown shows as it is, in one line: no markup, HTML, table cell or mathematics in it takes effect."""
+    """Escape text for Markdown, on one line: no markup, HTML, table cell or mathematics in it takes effect."""
     if isinstance(value, _Link):
         return value
     text = " ".join(str(value).split()).translate(_SIGNS)

@@ -1,4 +1,4 @@
-"""The report's paragraphs: what came out, and how it was done."""
+"""The report's paragraphs: results and method."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ablations.studyfile.distributions import CategoricalDistribution, Distribut
 def answer(summary: StudySummary) -> str:
     """The study's verdicts in one paragraph.
 
-    A verdict word never stands without its seeds, interval, margin and scope.
+    Each verdict comes with its seeds, interval, margin and scope.
     """
     if not _has_answer(summary):
         return verdicts(summary)
@@ -23,10 +23,10 @@ def answer(summary: StudySummary) -> str:
 
 
 def verdicts(summary: StudySummary) -> str:
-    """The answer's first sentence: what each variant may be called.
+    """The answer's first sentence: the verdict on each variant.
 
     Raises:
-        ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `verdicts.sentence`.
+        ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `sentences.sentence`.
     """
     if not _has_answer(summary):
         if any(variant.missing_seeds for variant in summary.variants):
@@ -75,7 +75,7 @@ def _has_answer(summary: StudySummary) -> bool:
 
 
 def expectation(summary: StudySummary, contrast: Contrast) -> str:
-    """What was expected of a contrast before the first trial, and what became of it."""
+    """The expectation of a contrast, stated before the first trial, and its outcome."""
     if contrast.expect is None:
         return "No expectation was stated."
     if contrast.expect == "unsure":
@@ -85,16 +85,16 @@ def expectation(summary: StudySummary, contrast: Contrast) -> str:
 
 
 def rests_on(contrast: Contrast) -> str:
-    """What the verdict would be without a single seed, where that is another one; empty where it never is."""
+    """Seeds that change the verdict when left out, with the verdict that remains; empty if there are none."""
     seeds: dict[str, list[str]] = {}
     for seed, judgement in contrast.without_seed.items():
         if judgement.verdict.word != contrast.judgement.verdict.word:
             seeds.setdefault(judgement.verdict.word, []).append(str(seed))
-    told = "; ".join(
+    clauses = "; ".join(
         f"without {_any_one_of(those, len(contrast.without_seed))} the verdict would be “{word}”"
         for word, those in seeds.items()
     )
-    return f"W{told[1:]}." if told else ""
+    return f"W{clauses[1:]}." if clauses else ""
 
 
 def _any_one_of(seeds: Sequence[str], num_seeds: int) -> str:
@@ -104,7 +104,10 @@ def _any_one_of(seeds: Sequence[str], num_seeds: int) -> str:
 
 
 MAX_OPEN_NAMES = 8
-"""Of more variants than this that nothing is claimed of, the answer gives the number; what is claimed is always told whole."""
+"""Largest number of variants to name that share a verdict without a claim; the answer counts them if there are more.
+
+It names every variant with a claim (better, worse or equivalent).
+"""
 
 
 def _clause(verdict: str, names: Sequence[str]) -> str:
@@ -123,21 +126,21 @@ def _expectations(summary: StudySummary) -> Iterator[str]:
         if contrast.expect not in {None, "unsure"}
     )
     if outcomes:
-        told = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
+        parts = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
         among = sum(_is_among_learned(summary, contrast) for contrast in summary.contrasts)
         yield (
-            f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(told)}"
+            f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(parts)}"
             f"{f'; {among} of these among runs that learned only' if among else ''}."
         )
 
 
 def _is_among_learned(summary: StudySummary, contrast: Contrast) -> bool:
-    """Whether an expectation was settled by fewer runs of one of the two than of the other."""
+    """Whether an expectation was settled although one arm has more failed runs than the other."""
     return contrast.expectation in {"as expected", "not as expected"} and bool(words.failed_runs(summary, contrast))
 
 
 def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
-    """Whether what is open may still be answered by a trial that is planned."""
+    """Whether a planned trial may still settle an open expectation."""
     missing = (summary[name].missing_seeds for name in (contrast.variant, contrast.versus))
     return contrast.expectation == "open" and any(missing)
 
@@ -167,26 +170,24 @@ MAIN_TABLE_NOTE = (
     "an error of the mean. A difference is the variant minus what it is compared with, paired by seed. MACs are "
     "multiply-accumulates of one image, forward; 1 MAC = 2 FLOPs."
 )
-"""How the table of variants is to be read."""
-
+"""How to read the table of variants."""
 
 DETAILS_NOTE = (
     "The p-values of no difference and of no equivalence are corrected for all tests of the study; those of sign flips and of failures "
     "are of each contrast by itself. Without one seed: the least and the greatest difference that leaving one of them out gives."
 )
-"""How the table of each contrast's statistics is to be read."""
-
+"""How to read the table with the statistics of each contrast."""
 
 WORDS_AND_INTERVALS = (
     "Words go by tests and not by the intervals: a contrast's own interval may reach beyond the margin under "
     "“equivalent” or “by less”, since each side of the margin is tested by itself, and the interval of all contrasts "
     "together may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
 )
-"""Why a verdict and the intervals beside it may seem to be at odds."""
+"""Why a verdict and the intervals beside it may seem to disagree."""
 
 
 def conditions(summary: StudySummary) -> str:
-    """What verdicts rest on, for tables that leave their report."""
+    """The conditions of the verdicts, for tables outside of the report."""
     return (
         f"Differences are in percentage points, the margin is ±{summary.decision.margin:g}. {_risk(summary)} Every "
         f"conclusion holds {summary.scope}."
@@ -207,7 +208,7 @@ _DEVICES = {"cpu": "the CPU", "cuda": "a CUDA device"}
 
 
 def costs_note(summary: StudySummary) -> str:
-    """What the table of costs counts, and where and how it was measured."""
+    """How the costs in their table were counted, and how and where they were measured."""
     settings = {
         f"a batch of {each.batch_size} images of {each.in_channels}x{each.size}x{each.size} in {each.precision}, "
         f"trained by {_OPTIMIZERS[each.optimizer]} on {_DEVICES[each.device]}"
@@ -236,7 +237,7 @@ def costs_note(summary: StudySummary) -> str:
 
 
 def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
-    """How the study was done, as pairs of a heading and its sentences."""
+    """The method of the study, as pairs of a heading and its sentences."""
     margin = summary.decision.margin
     yield "Data", f"{summary.dataset}; guessing gives {summary.chance_percent:g} %."
     yield (
@@ -332,17 +333,17 @@ def _effort(summary: StudySummary) -> str:
 
 
 def _failures(summary: StudySummary) -> str:
-    """Failed runs and what their rate could be; variants of which as many failed stand together."""
+    """Failed runs with the interval of their rate; variants with the same numbers are grouped."""
     groups: dict[str, list[str]] = {}
     for variant in summary.variants:
         if variant.ran_seeds:
             groups.setdefault(words.failures(variant), []).append(variant.name)
-    told = (f"{words.listed(names)}: {failures}" for failures, names in groups.items())
-    return f" Counted of each, with the 95 % interval of the rate: {'; '.join(told)}." if groups else ""
+    parts = (f"{words.listed(names)}: {failures}" for failures, names in groups.items())
+    return f" Counted of each, with the 95 % interval of the rate: {'; '.join(parts)}." if groups else ""
 
 
 def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:
-    """What the test images have to do with it, where it is known which of them each trial got right."""
+    """The influence of the test images, if the correct ones of each trial are known."""
     judgements = {contrast.variant: contrast.judgement for contrast in summary.contrasts}
     floors = [judgement.image_floor for judgement in judgements.values() if judgement.image_floor is not None]
     wider = [name for name, judgement in judgements.items() if judgement.basis == "seeds and images"]

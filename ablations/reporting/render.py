@@ -30,7 +30,7 @@ PNG_DPI = 160
 
 @dataclass(frozen=True)
 class DrawnFigure:
-    """A figure with its files' contents."""
+    """A figure and the contents of its files."""
 
     spec: FigureSpec
     svg: str
@@ -38,15 +38,15 @@ class DrawnFigure:
 
 
 def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
-    """Write the report of a study; the same summary gives the same bytes, but for `created`.
+    """Write the report of a study; the same summary gives the same bytes, except for `created`.
 
-    Each file is replaced as a whole, `index.html` last, so that a reader never meets half a file. Figures of an earlier
-    report that this one no longer has are removed; files that are not the report's own stay.
+    Each file is replaced as a whole, `index.html` last, so a reader never sees half a file. Figures of an earlier report
+    are removed if this one does not have them. All other files in the folder stay.
 
     Args:
-        summary: what the report shows.
-        folder: made if need be.
-        created: time stamp to print, as it should appear.
+        summary: results of the study.
+        folder: of the report; created if necessary.
+        created: timestamp to print, verbatim.
 
     Returns:
         Path of `index.html`.
@@ -76,18 +76,18 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
 
 
 def html(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
-    """The page: one file that needs no other."""
+    """The page: one self-contained file."""
     inline = {each.spec.name: Markup(svg_element(each.svg, prefix=each.spec.name)) for each in drawn}  # noqa: S704
     return html_page("report.html.j2", {**_context(summary, drawn, created), "inline": inline}, script="table.js")
 
 
 def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
-    """The same report for a code host."""
+    """The same report as Markdown for a code host."""
     return markdown_page("report.md.j2", _context(summary, drawn, created))
 
 
 def description(summary: StudySummary) -> str:
-    """The report in a few lines of Markdown: question, answer, what each contrast shows, and where all of it is."""
+    """The report in a few lines of Markdown: question, answer, a sentence per contrast, and where to find the rest."""
     contrasts = [f"* {escaped_markdown(each.sentence)}" for each in summary.contrasts]
     paragraphs = [
         f"**{escaped_markdown(summary.question)}**",
@@ -102,7 +102,7 @@ def description(summary: StudySummary) -> str:
 def _drawn(figure: FigureSpec) -> DrawnFigure:
     with drawing():
         picture = figure.draw()
-        # One layout for both files. `savefig` would compute it for each, and draw everything twice.
+        # One layout for both files: `savefig` would compute it for each, and draw everything twice.
         picture.draw_without_rendering()
         picture.set_layout_engine("none")
         buffer = io.BytesIO()
@@ -112,7 +112,7 @@ def _drawn(figure: FigureSpec) -> DrawnFigure:
         return DrawnFigure(figure, svg_file(picture, alt_text=figure.alt_text), buffer.getvalue())
 
 
-# What the templates are given
+# Variables of the templates
 
 
 def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> dict[str, Any]:

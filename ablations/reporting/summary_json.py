@@ -1,4 +1,4 @@
-"""StudySummary -> `summary.json`: what other programs read, as `summary.schema.json` describes it."""
+"""StudySummary -> `summary.json`, for other programs; `summary.schema.json` describes it."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from ablations.reporting import words
 from ablations.stats.intervals import Interval
 
 SCHEMA_VERSION = 1
-"""Raised when a key of `summary.json` changes its meaning or goes."""
+"""Incremented when a key of `summary.json` changes its meaning or is removed."""
 SCHEMA_FILE = "summary.schema.json"
-"""Of this package, and of every report: it lies where `$schema` points, however far the report travels."""
+"""File in this package. Every report has a copy for its `$schema`, so it is found wherever the report is moved."""
 
 
 def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
-    """The summary as a JSON object; numbers that are not finite become null.
+    """The summary as a JSON object; NaN and infinity become null.
 
     Args:
-        summary: of the study.
-        created: time stamp of the report, and all that may differ between two reports of the same summary.
+        summary: results of the study.
+        created: timestamp of the report. Two reports of the same summary differ in nothing else.
     """
     document: dict[str, Any] = _plain(
         {
@@ -53,7 +53,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
 
 
 WORKLOAD_KEYS = ("in_channels", "size", "num_classes", "batch_size", "precision", "optimizer", "device")
-"""Of a workload, all but the network's dials."""
+"""Fields of a workload, without the network's dials."""
 
 
 def _variant(variant: VariantSummary) -> dict[str, Any]:
@@ -147,7 +147,7 @@ def _ends(interval: Interval | None) -> list[float] | None:
 
 
 def _plain(value: Any) -> Any:
-    """JSON's own types only: keys as text, no NaN or infinity, anything foreign as text."""
+    """The value in JSON's types: keys and foreign objects become text, NaN and infinity become null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -1,4 +1,4 @@
-"""Matplotlib figures as SVG: a file of its own, or an element to stand in a page beside others."""
+"""Matplotlib figures as SVG: a separate file, or an element of a page with several figures."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ from ablations.reporting.theme import DARK, variable
 _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+(?=\))|(?<=^#).+")
-"""An id that an attribute refers to."""
+"""The id in an attribute that refers to another element."""
 
 
 def svg_file(figure: Figure, *, alt_text: str) -> str:
     """A figure as an SVG document in the light colours."""
     buffer = io.StringIO()
     canvas: Any = FigureCanvasSVG(figure)
-    # No date and no creator: the same figure is the same file.
+    # Without date and creator, the same figure gives the same file.
     canvas.print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     root = _parsed(buffer.getvalue())
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in {f"{_SVG}metadata", f"{_SVG}style"}:
                 parent.remove(child)
-    # What the style sheet said: in a page it would speak to the whole page.
+    # The settings of the style sheet, removed because it would apply to the whole page.
     root.attrib.update({"stroke-linejoin": "round", "stroke-linecap": "butt"})
     root.attrib.update({"role": "img", "aria-label": words.on_one_line(alt_text)})
     ET.register_namespace("", _SVG.strip("{}"))
@@ -39,10 +39,10 @@ def svg_file(figure: Figure, *, alt_text: str) -> str:
 
 
 def svg_element(document: str, *, prefix: str) -> str:
-    """A document of `svg_file` as an element for an HTML page.
+    """Convert a document of `svg_file` to an element of an HTML page.
 
-    Its ids get a prefix, so that several figures can stand in one page, or go where nothing refers to them; its colours
-    become CSS variables (`theme.variable`); its namespaces go, which HTML does not need.
+    Its ids get a prefix, because a page has several figures; ids without a reference are removed. Its colours become CSS
+    variables (`theme.variable`). Its namespaces are removed, because HTML does not need them.
     """
     root = _parsed(document)
     referred = {

@@ -21,28 +21,28 @@ class VariantRow:
     is_baseline: bool
     description: str
     changes: str
-    """Configuration against the base; empty where the description says just that."""
+    """Changes against the base; empty if the description says the same."""
     params: str
     macs: str
     tuned: str
     accuracy: str
     num_learned: int
     troubles: str
-    """Failed and missing seeds; empty where there are none."""
+    """Failed and missing seeds; empty if there are none."""
     difference: str
     interval: str
     against: str
-    """`against one`, where that is not the baseline; else empty."""
+    """`against one`: the reference, if it is not the baseline; else empty."""
     wins: str
-    """Pairs in which the variant is better, of all pairs."""
+    """Pairs won by the variant, of all pairs: `4 of 5`."""
     verdict: str
     tone: str
     sort_keys: Mapping[str, float | str]
-    """By column: what the page's table sorts by; empty where there is no number."""
+    """By column: the sort key in the page's table; empty if there is no number."""
 
 
 def main_table(summary: StudySummary) -> tuple[VariantRow, ...]:
-    """One row a variant, baseline first."""
+    """One row per variant, baseline first."""
     contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
     return tuple(_variant_row(summary, variant, contrasts.get(variant.name)) for variant in summary.variants)
 
@@ -86,15 +86,15 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
 
 @dataclass(frozen=True)
 class CostRow:
-    """What a variant costs, in words."""
+    """The costs of a variant, in words."""
 
     name: str
     cells: Mapping[str, tuple[str, str]]
-    """By heading: the figure, and what is to be added to it in small print; every row has the same headings."""
+    """By heading: the number, and a note in small print. Every row has the same headings."""
 
 
 def cost_table(summary: StudySummary) -> tuple[CostRow, ...]:
-    """What each variant costs, baseline first; speeds only where something was measured."""
+    """The costs of each variant, baseline first; with speeds if any variant was measured."""
     measured = any(variant.measured for variant in summary.variants)
     versus = {contrast.variant: summary[contrast.versus] for contrast in summary.contrasts}
     return tuple(_costs(variant, versus.get(variant.name), with_speeds=measured) for variant in summary.variants)
@@ -123,7 +123,7 @@ def _costs(variant: VariantSummary, versus: VariantSummary | None, *, with_speed
 
 
 def _against(count: int, reference: int) -> str:
-    """How much more or less, in percent of what it is compared with."""
+    """Difference in percent of the reference: `+3.1 %`, `under 0.1 % less` or `the same`."""
     if count == reference:
         return "the same"
     percent = 100 * (count / reference - 1)
@@ -135,7 +135,7 @@ def _against(count: int, reference: int) -> str:
 def _bytes(
     variant: VariantSummary, kind: Literal["saved_bytes", "peak_training_bytes", "peak_prediction_bytes"]
 ) -> tuple[str, str]:
-    """Memory as it is counted, and as it was measured."""
+    """Memory as counted and, if known, as measured."""
     counted = words.DASH if variant.memory is None else mebibytes(getattr(variant.memory, kind))
     return counted, "" if variant.measured is None else f"measured {mebibytes(getattr(variant.measured, kind))}"
 
@@ -150,12 +150,12 @@ class DetailRow:
 
     name: str
     cells: Mapping[str, str]
-    """By heading; the same headings for every contrast."""
+    """By heading. Every contrast has the same headings."""
     notes: str
 
 
 def contrast_details(summary: StudySummary) -> tuple[DetailRow, ...]:
-    """What stands behind each verdict, in the order of the contrasts."""
+    """The statistics behind each verdict, in the order of the contrasts."""
     return tuple(_detail(summary, contrast) for contrast in summary.contrasts)
 
 
@@ -188,7 +188,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
 
 
 def _without_one_seed(contrast: Contrast) -> str:
-    """Between which two values the mean difference lies, whichever seed is left out."""
+    """Range of the mean difference when each seed in turn is left out."""
     means = [each.mean for each in contrast.without_seed.values() if each.mean is not None]
     if not means:
         return words.DASH
@@ -196,7 +196,7 @@ def _without_one_seed(contrast: Contrast) -> str:
 
 
 def _correlation(summary: StudySummary, contrast: Contrast) -> str:
-    """Of the two sides' accuracies over the pairs: how much of a seed's luck both share, and pairing takes away."""
+    """Correlation of the two sides' accuracies: how much luck of a seed both share, and pairing removes."""
     sides = [summary[name].accuracy_percent for name in (contrast.variant, contrast.versus)]
     one, other = ([side[seed] for seed in contrast.differences] for side in sides)
     if len(one) < MIN_PAIRS_TO_LOOK or len(set(one)) == 1 or len(set(other)) == 1:

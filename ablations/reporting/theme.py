@@ -1,7 +1,7 @@
-"""Colours and type of the report: one palette for figures and page, in a light and a dark version.
+"""Colours and type of the report: one palette for figures and page, in light and dark.
 
-Figures are drawn in the light colours. Where a figure stands in the page its colours become CSS variables, so that it
-follows the reader's light or dark setting; the SVG and PNG files keep the light ones on a white ground.
+Figures are drawn in the light colours. The page replaces them by CSS variables, so its figures follow the reader's
+light or dark setting. The SVG and PNG files keep the light colours on a white ground.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SURFACE = "#ffffff"
 _COLORBLIND = [to_hex(colour) for colour in sns.color_palette("colorblind")]
 BLUE, ORANGE, GREEN, VERMILION, PINK, _, _, _, _, SKY = _COLORBLIND
 SERIES = (BLUE, ORANGE, GREEN, PINK, VERMILION, SKY)
-"""Colours of variants, in this order. No more than these six tell apart in every kind of colour vision."""
+"""Colours of variants, in this order. These six differ in every kind of colour vision; more would not."""
 
 DARK: Mapping[str, str] = MappingProxyType(
     {
@@ -43,16 +43,16 @@ DARK: Mapping[str, str] = MappingProxyType(
         SKY: "#8cccf0",
     }
 )
-"""What each colour turns into on a dark page."""
+"""The dark page's colour for each light one."""
 
 
 def variable(colour: str) -> str:
-    """The CSS variable that holds a light colour, or its dark counterpart on a dark page."""
+    """Name of the CSS variable with a light colour, or, on a dark page, with its dark counterpart."""
     return f"--colour-{colour.removeprefix('#')}"
 
 
 def drawing() -> AbstractContextManager[None]:
-    """Matplotlib's settings while a figure is drawn and saved; restored afterwards."""
+    """A context with the settings of matplotlib for drawing and saving a figure; it restores the old ones."""
     seaborns: dict[Any, Any] = {**sns.plotting_context("paper"), **sns.axes_style("ticks")}
     return mpl.rc_context(
         {
@@ -89,7 +89,7 @@ def drawing() -> AbstractContextManager[None]:
             "text.parse_math": False,
             "axes.formatter.use_mathtext": False,
             "axes.unicode_minus": True,
-            # Text stays text: it can be selected, searched and read by the page's own font.
+            # Text stays text: readers can select and search it, and it takes the font of the page.
             "svg.fonttype": "none",
             "svg.hashsalt": "ablations",
         }

@@ -1,4 +1,4 @@
-"""Numbers and names as people read them; the one place that decides digits and signs."""
+"""Numbers and names as people read them. Only this module chooses digits and signs."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def points(value: float, *, signed: bool = False, digits: int = 2) -> str:
 
 
 def end(value: float, margin: float) -> str:
-    """An end of an interval of differences, in as many digits as tell it from 0 and from the margin: `+0.57`, `+0.503`."""
+    """An end of an interval of differences: `+0.57`. It gets enough digits to differ from 0 and from the margin: `+0.503`."""
     limits = (0.0, margin, -margin)
-    # An end that is one of them, but for the last bits, is not told from it.
+    # An end equal to one of them up to its last bits gets two digits.
     digits = (d for d in (2, 3, 4) if all(round(value, d) != round(limit, d) for limit in limits))
     return points(value, signed=True, digits=next(digits, 2))
 
 
 def span(interval: Interval, margin: float) -> str:
-    """An interval of differences, whose ends never round to 0 or to the margin: `−2.41 to −1.43`."""
+    """An interval of differences: `−2.41 to −1.43`. Its ends never round to 0 or to the margin."""
     return f"{end(interval.lower, margin)} to {end(interval.upper, margin)}"
 
 
@@ -45,12 +45,12 @@ def compact(value: float) -> str:
 
 
 def setting(value: Any, *, digits: int = 4) -> str:
-    """A hyperparameter's value: floats in so many significant digits, everything else as written."""
+    """A hyperparameter's value: a float in `digits` significant digits, everything else as written."""
     return f"{value:.{digits}g}" if isinstance(value, float) else str(value)
 
 
 def settings(values: Mapping[str, Any], *, digits: int = 4) -> str:
-    """Hyperparameters in one line: `train.lr = 0.1, train.momentum = 0.9`."""
+    """Hyperparameters on one line: `train.lr = 0.1, train.momentum = 0.9`."""
     return ", ".join(f"{key} = {setting(value, digits=digits)}" for key, value in values.items())
 
 
@@ -61,12 +61,12 @@ def listed(items: Iterable[str]) -> str:
 
 
 def on_one_line(text: str) -> str:
-    """The text with blanks for line breaks and for characters that stand for nothing on paper."""
+    """The text with a blank for each line break and for every other unprintable character."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
 def wrapped(name: str, width: int, *, lines: int = 4) -> str:
-    """A name in lines of at most `width` characters, broken after `_` and blanks; one that is too long ends in `…`."""
+    """Break a name after `_` and blanks into at most `lines` lines of `width` characters; a longer name ends in `…`."""
     rows = [""]
     for piece in re.findall(r"\s*[^\s_]*_*", on_one_line(name)):
         for part in (piece[start : start + width] for start in range(0, len(piece), width)):
@@ -80,7 +80,7 @@ def wrapped(name: str, width: int, *, lines: int = 4) -> str:
 
 
 def mean_and_sd(variant: VariantSummary) -> str:
-    """Test accuracy over the seeds that learned, in percent: `98.12 ± 0.21`, or the mean alone of one seed."""
+    """Test accuracy in percent over the seeds that learned: `98.12 ± 0.21`; without sd if there is only one."""
     if variant.mean_accuracy_percent is None:
         return DASH
     mean = points(variant.mean_accuracy_percent)
@@ -88,12 +88,12 @@ def mean_and_sd(variant: VariantSummary) -> str:
 
 
 def num_learned(variant: VariantSummary) -> int:
-    """Seeds with a test accuracy that learned."""
+    """Number of seeds that learned and have a test accuracy."""
     return len(set(variant.accuracy_percent) - set(variant.failed_seeds))
 
 
 def failed_runs(summary: StudySummary, contrast: Contrast) -> str:
-    """How many runs of a contrast's arms failed, where that differs: `5 of 10 failed, against 0 of 10`; else empty."""
+    """Failed runs of a contrast's two arms: `5 of 10 failed, against 0 of 10`; empty if the arms have equally many."""
     one, other = (summary[name] for name in (contrast.variant, contrast.versus))
     if len(one.failed_seeds) == len(other.failed_seeds):
         return ""
@@ -102,22 +102,22 @@ def failed_runs(summary: StudySummary, contrast: Contrast) -> str:
 
 
 def verdict(summary: StudySummary, contrast: Contrast) -> str:
-    """The verdict's words, and that they are of the runs that learned where the arms differ in how many did not."""
-    told = contrast.judgement.verdict.words
+    """The verdict's words, with `among runs that learned` if the arms differ in their number of failed runs."""
+    text = contrast.judgement.verdict.words
     if contrast.judgement.verdict is Verdict.NO_VERDICT or not failed_runs(summary, contrast):
-        return told
-    word, colon, more = told.partition(": ")
+        return text
+    word, colon, more = text.partition(": ")
     return f"{word} among runs that learned{colon}{more}"
 
 
 def verdict_and_failures(summary: StudySummary, contrast: Contrast) -> str:
-    """The verdict's words, with the failed runs of both arms in brackets where they differ in number."""
+    """The verdict's words, with the failed runs of both arms in brackets if their numbers differ."""
     failed = failed_runs(summary, contrast)
     return verdict(summary, contrast) + (f" ({failed})" if failed else "")
 
 
 def effect(contrast: Contrast, margin: float) -> str:
-    """Difference and interval in brackets, as far as there are any: `−1.92 [−2.41, −1.43]`."""
+    """Difference, and interval in brackets, if there are any: `−1.92 [−2.41, −1.43]`."""
     judgement = contrast.judgement
     if not judgement.num_pairs or judgement.mean is None:
         return "no pair"
@@ -128,13 +128,13 @@ def effect(contrast: Contrast, margin: float) -> str:
 
 
 def interval_name(summary: StudySummary) -> str:
-    """`95 % CI`: what the contrasts' intervals are called."""
+    """Name of the contrasts' intervals: `95 % CI`."""
     levels = [contrast.judgement.interval.level for contrast in summary.contrasts if contrast.judgement.interval]
     return f"{100 * (levels[0] if levels else 0.95):g} % CI"
 
 
 def rate(interval: Interval | None) -> str:
-    """An interval of a rate in percent: `3 to 44 %`, or `up to 31 %` where it begins at 0."""
+    """An interval of a rate in percent: `3 to 44 %`, or `up to 31 %` if it begins at 0."""
     if interval is None:
         return DASH
     upper = f"{100 * interval.upper:.0f} %"
@@ -142,20 +142,20 @@ def rate(interval: Interval | None) -> str:
 
 
 def failures(variant: VariantSummary) -> str:
-    """Seeds that ran and did not learn, and what their rate could be: `0 of 10 (up to 31 %)`."""
+    """Seeds that ran and did not learn, with the interval of their rate: `0 of 10 (up to 31 %)`."""
     if variant.failure_rate is None:
         return DASH
     return f"{len(variant.failed_seeds)} of {len(variant.ran_seeds)} ({rate(variant.failure_rate)})"
 
 
 def p_value(value: float | None) -> str:
-    """Three digits at most, never 0: `0.013`, `< 0.0001`."""
+    """A p-value in two significant digits, never 0: `0.013`, `< 0.0001`."""
     if value is None:
         return DASH
     return "< 0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
 def tone(contrast: Contrast) -> str:
-    """`better`, `worse`, `equivalent` or `open`: what colour the verdict's words have."""
+    """Kind of verdict, for its colour: `better`, `worse`, `equivalent` or `open`."""
     word = contrast.judgement.verdict.words.split(maxsplit=1)[0].rstrip(",:")
     return word if word in {"better", "worse", "equivalent"} else "open"

@@ -1,6 +1,6 @@
 """StudySummary -> figures. Nothing here decides anything: numbers and words come from the summary.
 
-Each figure is drawn on a canvas of its own, with no pyplot state, and looks the same every time.
+Each figure has a separate canvas and no pyplot state, so it always looks the same.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ FIGURES = (
     tuning_landscape,
     best_of_n,
 )
-"""All figures there can be, in the order of the report; each function bears its figure's name."""
+"""All possible figures, in the order of the report; each function has the name of its figure."""
 
 
 def figures(summary: StudySummary) -> tuple[FigureSpec, ...]:
-    """The figures that have something to show, in the order of the report."""
+    """The figures with something to show, in the order of the report."""
     return tuple(spec for figure in FIGURES if (spec := figure(summary)) is not None)

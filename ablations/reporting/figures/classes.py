@@ -1,4 +1,4 @@
-"""Where a difference comes from: the contrasts on the test images of each class."""
+"""Origin of a difference: the contrasts on the test images of each class."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ _FOUND: dict[str, Any] = {"color": BLUE, "markersize": 6, "markeredgewidth": 1.4
 _OPEN: dict[str, Any] = {**_FOUND, "markerfacecolor": SURFACE}
 _NO_SPREAD: dict[str, Any] = {"color": MUTED, "markersize": 6, "markeredgewidth": 1.4}
 MAX_CLASSES = 20
-"""Of more classes, those with the largest differences anywhere are drawn; the table has all."""
+"""If there are more classes, only the ones with the largest differences are drawn; the table has all."""
 
 
 def class_differences(summary: StudySummary) -> FigureSpec | None:
-    """Paired differences class by class, with their intervals; None where the classes of the images are unknown."""
+    """Paired differences by class, with their intervals; None if the classes of the images are unknown."""
     shown = [contrast for contrast in summary.contrasts if contrast.class_differences]
     if not shown:
         return None
@@ -45,7 +45,7 @@ def class_differences(summary: StudySummary) -> FigureSpec | None:
         name="class_differences",
         title="Classes (exploratory)",
         alt_text="Accuracy on the test images of each class, each variant minus what it is compared with. "
-        + " ".join(_told(contrast, alpha) for contrast in shown),
+        + " ".join(_alt_text(contrast, alpha) for contrast in shown),
         caption="Difference in accuracy on the test images of each class, with pointwise 95 % intervals for new seeds and, "
         "where that is wider, new images. Exploratory: no verdict goes by these. Filled dots are found to differ when the "
         f"share of false finds among all finds in this figure is held at {100 * alpha:g} % (Benjamini and Hochberg, over "
@@ -64,7 +64,7 @@ def class_differences(summary: StudySummary) -> FigureSpec | None:
 
 
 def _classes(shown: Sequence[Contrast]) -> list[int]:
-    """Places of the classes to draw, in the order of their labels."""
+    """Indices of the classes to draw, in the order of their labels."""
     places = range(len(shown[0].class_differences))
     largest = sorted(places, key=lambda place: -max(abs(c.class_differences[place].mean) for c in shown))
     return sorted(largest[:MAX_CLASSES])
@@ -75,12 +75,12 @@ def _has_no_spread(shown: Sequence[Contrast]) -> bool:
 
 
 def _is_found(contrast: Contrast, each: ClassDifference, alpha: float) -> bool:
-    # A contrast of so few pairs that it has no verdict has none on its classes either.
+    # A contrast with too few pairs for a verdict has none on its classes either.
     enough = contrast.judgement.num_pairs >= MIN_PAIRS_FOR_VERDICT
     return enough and each.p_adjusted is not None and each.p_adjusted <= alpha
 
 
-def _told(contrast: Contrast, alpha: float) -> str:
+def _alt_text(contrast: Contrast, alpha: float) -> str:
     found = [
         f"{each.name} {words.points(each.mean, signed=True)}"
         for each in contrast.class_differences
@@ -130,7 +130,7 @@ def _draw_class(axes: Axes, height: float, each: ClassDifference, style: Mapping
 
 
 def _limits(shown: Sequence[Contrast], classes: Sequence[int]) -> tuple[float, float]:
-    """Around all differences; an interval that is many times as wide as they are is cut off."""
+    """Limits of the x axis, around all differences; an interval many times as wide is cut off."""
     values = [contrast.class_differences[place] for contrast in shown for place in classes]
     means = [each.mean for each in values]
     reach = max(1.0, 2.5 * max(map(abs, means)))

@@ -1,4 +1,4 @@
-"""Accuracy against what it costs."""
+"""Accuracy against cost."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ablations.reporting.theme import BLUE, FAINT, INK, SURFACE
 from ablations.text import latency, mebibytes
 
 MAX_NAMES = 14
-"""More names than this hide the points."""
+"""More names than this would hide the points."""
 
 
 @dataclass(frozen=True)
@@ -31,17 +31,19 @@ class _Point:
 
 
 def accuracy_against_cost(summary: StudySummary) -> FigureSpec | None:
-    """Mean test accuracy against parameters, multiply-accumulates, training memory and, where measured, latency."""
+    """Mean test accuracy against parameters, multiply-accumulates, training memory and, if measured, latency."""
     shown = [variant for variant in summary.variants if variant.mean_accuracy_percent is not None]
     if not shown:
         return None
     axes = _axes(shown)
-    told = (f"{v.name}: {words.mean_and_sd(v)} % with {words.listed(axis.told(v) for axis in axes)}." for v in shown)
+    points = (
+        f"{v.name}: {words.mean_and_sd(v)} % with {words.listed(axis.in_words(v) for axis in axes)}." for v in shown
+    )
     return FigureSpec(
         name="accuracy_against_cost",
         title="Accuracy against cost",
         alt_text=f"Scatter plots of mean test accuracy against {words.listed(axis.label for axis in axes)}. "
-        + " ".join(told),
+        + " ".join(points),
         caption="Mean over the seeds that learned; whiskers are one standard deviation between seeds, not an interval "
         "of the mean. The diamond is the baseline; up and to the left is better. MACs are of one image, forward; the "
         f"note under the table of costs says how memory and latency are taken.{_unnamed(shown)}"
@@ -61,15 +63,15 @@ def _unnamed(shown: Sequence[VariantSummary]) -> str:
 
 @dataclass(frozen=True)
 class _Axis:
-    """A cost that accuracies are drawn against."""
+    """A cost, on the x axis of a panel."""
 
     label: str
     value: Callable[[VariantSummary], float]
-    told: Callable[[VariantSummary], str]
+    in_words: Callable[[VariantSummary], str]
 
 
 def _axes(shown: Sequence[VariantSummary]) -> list[_Axis]:
-    """The costs that are known of every variant shown."""
+    """The costs known for every variant shown."""
     found = [
         _Axis("parameters", lambda v: v.params, lambda v: f"{v.params:,} params"),
         _Axis("MACs of an image", lambda v: v.macs, lambda v: f"{v.macs:,} MACs"),
@@ -107,7 +109,7 @@ def _draw(baseline: str, shown: Sequence[VariantSummary], costs: Sequence[_Axis]
             ends = [point.mean - point.sd, point.mean + point.sd]
             axes.plot([point.cost] * 2, ends, color=BLUE, linewidth=1.4, alpha=0.6, zorder=2)
             marker, colour = ("D", INK) if point.is_baseline else ("o", BLUE)
-            # Where points coincide, the baseline is the one that is seen.
+            # If points coincide, the baseline is on top.
             height = 4 if point.is_baseline else 3
             axes.plot(point.cost, point.mean, marker, color=colour, markersize=7, mec=SURFACE, mew=0.8, zorder=height)
         axes.set_ylim(*limits_around(end for point in points for end in (point.mean - point.sd, point.mean + point.sd)))
@@ -119,7 +121,7 @@ def _draw(baseline: str, shown: Sequence[VariantSummary], costs: Sequence[_Axis]
             axes.tick_params(axis="y", labelleft=False)
         else:
             axes.set_ylabel("mean test accuracy (%) ± sd")
-    # Names go where there is room, so the frame has to stand first.
+    # Names go where there is room, so the layout must be final first.
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
     for axes, points in zip(cells, panels, strict=True):
@@ -135,12 +137,12 @@ def _points(baseline: str, shown: Sequence[VariantSummary], cost: _Axis) -> list
 
 
 def _log_axis(axes: Axes, costs: Sequence[float]) -> None:
-    """A logarithmic x axis with room for names, and ticks at round numbers, few enough to be read."""
+    """Set up a logarithmic x axis with room for names and a few ticks at round numbers."""
     axes.set_xscale("log")
     low, high = log10(min(costs)), log10(max(costs))
     middle, half = (low + high) / 2, max(0.12, 1.35 * (high - low) / 2)
     axes.set_xlim(10 ** (middle - half), 10 ** (middle + half))
-    # Within half a decade there are too few of 1, 2 and 5; round numbers an equal distance apart serve better.
+    # Half a decade has too few multiples of 1, 2 and 5; evenly spaced round numbers serve better.
     powers = LogLocator(subs=(1.0,) if half > 1.2 else (1.0, 2.0, 5.0), numticks=12)
     axes.xaxis.set_major_locator(powers if half > 0.3 else MaxNLocator(4, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -157,13 +159,13 @@ class _Box:
     top: float
 
     def overlap(self, other: _Box) -> float:
-        """Area that both cover."""
+        """Area of the intersection, in square pixels."""
         width = min(self.right, other.right) - max(self.left, other.left)
         height = min(self.top, other.top) - max(self.bottom, other.bottom)
         return max(0.0, width) * max(0.0, height)
 
     def outside(self, frame: _Box) -> float:
-        """How far it sticks out of `frame`."""
+        """Overhang beyond the four sides of `frame`, summed, in pixels."""
         ends = (frame.left - self.left, self.right - frame.right, frame.bottom - self.bottom, self.top - frame.top)
         return sum(max(0.0, end) for end in ends)
 
@@ -178,13 +180,13 @@ _SIDES = (
     (0, 1, "center", "bottom"),
     (0, -1, "center", "top"),
 )
-"""Directions from a point to its name, and which part of the name is nearest to it; the best first."""
+"""Directions from a point to its name, and the part of the name nearest to the point; the best first."""
 _DISTANCES = (8, 16, 26, 38, 52, 68)
-"""From a point to its name, in typographic points; from the third on a line joins them."""
+"""Distances from a point to its name, in typographic points; from the third on, a line joins them."""
 
 
 def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
-    """Write each point's name at the nearest place that is free of names, points and whiskers."""
+    """Write each point's name at the nearest place free of names, points and whiskers."""
     pixel = figure.dpi / 72
     extent = axes.get_window_extent()
     frame = _Box(extent.x0, extent.y0, extent.x1, extent.y1)
@@ -201,7 +203,7 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
         probe.remove()
         at = axes.transData.transform((point.cost, point.mean))
         places = list(_places((at[0], at[1]), (size.width, size.height), pixel))
-        # Sticking out weighs more than overlapping, and of equally good places the first, nearest one is taken.
+        # Overhang weighs more than overlap; among equally good places, `min` takes the first and so the nearest.
         box, distance, (dx, dy, ha, va) = min(places, key=lambda place: in_the_way(place[0]))
         if len(points) > MAX_NAMES and in_the_way(box):
             continue
@@ -220,7 +222,7 @@ def _write_names(figure: Figure, axes: Axes, points: Sequence[_Point]) -> None:
 
 
 def _named(points: Sequence[_Point]) -> Sequence[_Point]:
-    """All points, or of too many the baseline, and those that no other one beats in both mean and cost."""
+    """The points to name: all, or, if there are too many, the baseline and the Pareto front of mean and cost."""
     if len(points) <= MAX_NAMES:
         return points
     front, highest = [], 0.0
@@ -232,7 +234,7 @@ def _named(points: Sequence[_Point]) -> Sequence[_Point]:
 
 
 def _boxes(axes: Axes, point: _Point, pad: float) -> tuple[_Box, _Box]:
-    """What a marker and its whisker take up."""
+    """Rectangles of a marker and its whisker."""
     x, y = axes.transData.transform((point.cost, point.mean))
     _, bottom = axes.transData.transform((point.cost, point.mean - point.sd))
     _, top = axes.transData.transform((point.cost, point.mean + point.sd))
@@ -242,7 +244,7 @@ def _boxes(axes: Axes, point: _Point, pad: float) -> tuple[_Box, _Box]:
 def _places(
     at: tuple[float, float], size: tuple[float, float], pixel: float
 ) -> Iterator[tuple[_Box, float, tuple[float, float, str, str]]]:
-    """Where a name of that size may stand, nearest first: its box, its distance, its side."""
+    """Possible places for a name of `size` pixels, nearest first: box, distance, side."""
     before = {"left": 0.0, "bottom": 0.0, "center": 0.5, "right": 1.0, "top": 1.0}
     for distance in _DISTANCES:
         for side in _SIDES:

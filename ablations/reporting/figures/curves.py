@@ -31,9 +31,9 @@ from ablations.reporting.theme import BLUE, FAINT, INK, MUTED, SERIES
 from ablations.stats.bands import t_band
 
 MAX_OVERLAID = len(SERIES)
-"""More variants than this get panels of their own."""
+"""More variants than this get separate panels."""
 MIN_SEEDS_OF_BAND = 3
-"""The t interval of two seeds is so wide that it would hide everything else."""
+"""The t interval of two seeds would be wide enough to hide everything else."""
 _DASHED = (0, (4, 2))
 _THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.55}
 _BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0, "zorder": 1}
@@ -54,7 +54,7 @@ _METRICS = (
 
 
 def learning_curves(summary: StudySummary) -> FigureSpec | None:
-    """Loss and validation accuracy of every confirmation trial, epoch by epoch; None where none has two epochs."""
+    """Loss and validation accuracy of every confirmation trial by epoch; None if no trial has two epochs."""
     shown = [variant for variant in summary.variants if any(curve.epochs for curve in variant.curves)]
     curves = [curve for variant in shown for curve in variant.curves]
     if max((len(curve.epochs) for curve in curves), default=0) < 2:
@@ -64,7 +64,7 @@ def learning_curves(summary: StudySummary) -> FigureSpec | None:
         name="learning_curves",
         title="Learning curves",
         alt_text="Training loss, validation loss and validation accuracy by epoch for every confirmation trial. "
-        + " ".join(map(_told, shown)),
+        + " ".join(map(_alt_text, shown)),
         caption="Thin lines are seeds, thick lines the mean over the seeds that learned, bands its pointwise 95 % t interval "
         f"(from {MIN_SEEDS_OF_BAND} seeds on): of one epoch, never of the whole curve."
         + ("" if overlaid else " In grey the baseline's mean, in every panel.")
@@ -87,7 +87,7 @@ def _has_dashes(curves: Sequence[Curve]) -> bool:
     return any(not curve.learned and len(curve.epochs) > 1 for curve in curves)
 
 
-def _told(variant: VariantSummary) -> str:
+def _alt_text(variant: VariantSummary) -> str:
     ends = [c.epochs[-1].validation_accuracy_percent for c in variant.curves if c.learned and c.epochs]
     end = (
         f"ends at {words.points(float(np.mean(ends)))} % mean validation accuracy"
@@ -99,7 +99,7 @@ def _told(variant: VariantSummary) -> str:
 
 
 def _draw_overlaid(shown: Sequence[VariantSummary]) -> Figure:
-    """A row for each metric, all variants in each."""
+    """Draw a row per metric, with all variants in each."""
     figure, cells = new_figure(0.5 + 2.05 * len(_METRICS), len(_METRICS))
     for axes, metric in zip(cells, _METRICS, strict=True):
         ends = []
@@ -118,7 +118,7 @@ def _draw_overlaid(shown: Sequence[VariantSummary]) -> Figure:
 
 
 def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> Figure:
-    """A column for each variant, over several blocks of rows; a block has a row for each metric."""
+    """Draw a column per variant, in several blocks of rows; a block has a row per metric."""
     num_blocks = ceil(len(shown) / MAX_COLUMNS)
     figure, cells = new_figure(
         0.4 + num_blocks * (0.35 + 1.15 * len(_METRICS)), num_blocks * len(_METRICS), MAX_COLUMNS
@@ -156,11 +156,11 @@ def _draw_seeds(axes: Axes, curves: Sequence[Curve], metric: _Metric, colour: st
 
 
 def _draw_mean(axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bool = True, **line: Any) -> float | None:
-    """Draw the mean over the seeds that learned; its last value, or None where there is no mean."""
+    """Draw the mean over the seeds that learned; return its last value, or None if there is no mean."""
     series = [_series(curve, metric) for curve in curves if curve.learned and curve.epochs]
     if not series:
         return None
-    # Seeds that are still being trained stop early; the mean is over all of them.
+    # Seeds still in training have fewer epochs; the mean ends with the shortest.
     num_epochs = min(len(epochs) for epochs, _ in series)
     epochs, values = series[0][0][:num_epochs], np.array([each[:num_epochs] for _, each in series])
     whole = np.isfinite(values).all(axis=0)
@@ -172,7 +172,7 @@ def _draw_mean(axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bo
     mean[whole], lower[whole], upper[whole] = found.mean, found.lower, found.upper
     axes.plot(epochs, mean, **line)
     if band and len(series) >= MIN_SEEDS_OF_BAND:
-        # A wide band can reach below zero, where a logarithm has no place for it.
+        # A wide band can reach below zero, and a logarithmic axis cannot show that.
         lower = np.maximum(lower, mean / 10) if metric.log else lower
         axes.fill_between(epochs, lower, upper, color=line["color"], **_BAND)
     return float(found.mean[-1])
@@ -193,8 +193,9 @@ def _last_value(curves: Sequence[Curve], metric: _Metric) -> float | None:
 
 
 def _frame(metric: _Metric, curves: Sequence[Curve]) -> tuple[float, float, int]:
-    """Least and largest value of all seeds, but of the loss of failed ones, which can be any size, no more than three times
-    the others'; and the last epoch.
+    """Least and greatest value of all seeds, and the last epoch.
+
+    The loss of failed seeds can have any size; it is clipped at three times the greatest of the others.
     """
     values, failed = (
         np.concatenate([np.empty(0), *(_series(curve, metric)[1] for curve in curves if curve.learned is learned)])
@@ -225,10 +226,10 @@ def _set_axes(axes: Axes, metric: _Metric, frame: tuple[float, float, int]) -> N
 
 
 def _stretch(axes: Axes, low: float, high: float) -> None:
-    """Scale accuracies by the logarithm of the error, as good as: 98 to 99 % takes as much room as 96 to 98 %."""
+    """Scale accuracies by almost the logarithm of the error: 98 to 99 % takes as much room as 96 to 98 %."""
 
     def place(accuracy: Floats) -> Floats:
-        # One more keeps 100 % finite.
+        # 101 rather than 100 keeps the place of 100 % finite.
         return -np.log10(np.maximum(101.0 - accuracy, 0.5))
 
     def accuracy(place: Floats) -> Floats:
@@ -247,7 +248,7 @@ def _stretch(axes: Axes, low: float, high: float) -> None:
 
 
 def _write_names(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Write each line's name to the right of its end (value, name, colour), pushed apart where they would overlap."""
+    """Write each line's name to the right of its end (value, name, colour); push names apart if they would overlap."""
     to_axes = axes.transData + axes.transAxes.inverted()
     placed = sorted(
         (float(np.clip(to_axes.transform((1.0, end))[1], 0, 1)), name, colour) for end, name, colour in ends
@@ -268,7 +269,7 @@ def _write_names(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
 
 
 def difference_curves(summary: StudySummary) -> FigureSpec | None:
-    """Paired difference in validation accuracy, epoch by epoch; None where no pair has two epochs."""
+    """Paired difference in validation accuracy by epoch; None if no pair has two epochs."""
     shown = {c.variant: d for c in summary.contrasts if len(d := _by_seed_and_epoch(c)) and d.shape[1] > 1}
     if not shown:
         return None
@@ -312,7 +313,7 @@ def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
         axes.plot(epochs, mean.mean, color=BLUE, linewidth=1.8, zorder=3)
         if len(values) >= MIN_SEEDS_OF_BAND:
             axes.fill_between(epochs, mean.lower, mean.upper, color=BLUE, **_BAND)
-        # Differences begin at tens of points and end at tenths.
+        # Differences start at tens of points and end at tenths.
         axes.set_yscale("symlog", linthresh=1.0)
         axes.set_ylim(low, high)
         ticks = (-30, -10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30)

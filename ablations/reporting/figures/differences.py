@@ -100,9 +100,9 @@ def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict:
 
 
 def _limits(shown: Sequence[Contrast], margin: float) -> Limits:
-    """Where the axis ends: all seeds, zero and the margin in full, intervals for some way beyond them.
+    """Limits of the x axis: around all seeds, zero and the margin, with some room for intervals.
 
-    Intervals from two or three pairs can be fifty times as wide as anything that was seen; they leave as arrows.
+    Intervals from two or three pairs can be fifty times as wide as the data; arrows show where they go on.
     """
     seen = [-1.3 * margin, 1.3 * margin, *(d for c in shown for d in c.differences.values() if np.isfinite(d))]
     both = (interval for c in shown for interval in (c.judgement.interval, c.judgement.simultaneous_interval))

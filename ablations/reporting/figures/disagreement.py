@@ -1,4 +1,4 @@
-"""On how many images a variant and its reference differ."""
+"""Share of test images on which a variant and its reference disagree."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _RESEEDS: dict[str, Any] = {"color": ORANGE, "markersize": 15, "markeredgewidth"
 
 
 def disagreement(summary: StudySummary) -> FigureSpec | None:
-    """Test images that a variant and its reference do not agree on, against what two seeds of the reference do not."""
+    """Disagreement of a variant and its reference, against two seeds of the reference; None if it is unknown."""
     shown = [contrast for contrast in summary.contrasts if contrast.disagreement_percent]
     if not shown:
         return None
@@ -36,7 +36,7 @@ def disagreement(summary: StudySummary) -> FigureSpec | None:
         title="Disagreement on single images",
         alt_text="Share of test images that one of two networks gets right and the other wrong: of a variant and what it is "
         "compared with at the same seed, and of two seeds of the latter. "
-        + " ".join(_told(contrast, reseeds[contrast.variant]) for contrast in shown),
+        + " ".join(_alt_text(contrast, reseeds[contrast.variant]) for contrast in shown),
         caption="Share of test images that one of two networks gets right and the other wrong. Dots are a variant and what "
         "it is compared with at one seed, the diamond is their mean; the upright bar is the mean over pairs of seeds of what "
         "it is compared with. The two of a pair share their seed and those behind the bar do not, so it is a scale and no "
@@ -46,12 +46,12 @@ def disagreement(summary: StudySummary) -> FigureSpec | None:
     )
 
 
-def _told(contrast: Contrast, reseeds: float | None) -> str:
+def _alt_text(contrast: Contrast, reseeds: float | None) -> str:
     values = contrast.disagreement_percent.values()
-    told = f"{contrast.variant} and {contrast.versus}: {words.points(mean(values))} % on average"
+    text = f"{contrast.variant} and {contrast.versus}: {words.points(mean(values))} % on average"
     if len(values) > 1:
-        told += f", {words.points(min(values))} to {words.points(max(values))} % by seed"
-    return told + ("." if reseeds is None else f"; two seeds of {contrast.versus}: {words.points(reseeds)} %.")
+        text += f", {words.points(min(values))} to {words.points(max(values))} % by seed"
+    return text + ("." if reseeds is None else f"; two seeds of {contrast.versus}: {words.points(reseeds)} %.")
 
 
 def _draw(shown: Sequence[Contrast], reseeds: dict[str, float | None], baseline: str) -> Figure:
@@ -59,14 +59,14 @@ def _draw(shown: Sequence[Contrast], reseeds: dict[str, float | None], baseline:
     for row, contrast in enumerate(shown):
         values = list(contrast.disagreement_percent.values())
         among = reseeds[contrast.variant]
-        told = f"{words.points(mean(values))} %"
+        text = f"{words.points(mean(values))} %"
         if among is not None:
             axes.plot([among, mean(values)], [row, row], color=MUTED, linewidth=1.2, zorder=2)
             axes.plot(among, row, "|", **_RESEEDS)
-            told += f", reseeds {words.points(among)} %"
+            text += f", reseeds {words.points(among)} %"
         axes.plot(values, [row + 0.2] * len(values), "o", zorder=3, **_SEED)
         axes.plot(mean(values), row, "D", **_MEAN)
-        axes.text(1.02, row, told, transform=axes.get_yaxis_transform(), va="center", size=8.5, color=MUTED)
+        axes.text(1.02, row, text, transform=axes.get_yaxis_transform(), va="center", size=8.5, color=MUTED)
     names = [c.variant if c.versus == baseline else f"{c.variant}, {c.versus}" for c in shown]
     axes.set_ylim(len(shown) - 0.4, -0.6)
     axes.set_yticks(range(len(shown)), [words.wrapped(name, NAME_WIDTH) for name in names], color=INK, size=9)

@@ -1,4 +1,4 @@
-"""What the figures share: their record, their size, panels, axes and legends."""
+"""Parts shared by the figures: their record, sizes, panels, axes and legends."""
 
 from __future__ import annotations
 
@@ -23,13 +23,12 @@ from ablations.reporting import words
 from ablations.reporting.theme import BAND, VERMILION
 
 WIDTH = 10.0
-"""Of a figure, inches; the page shows it in this size."""
+"""Width of a figure in inches; the page shows it in this size."""
 MAX_COLUMNS = 4
 NAME_WIDTH = 24
-"""Characters of a variant's name in a line."""
-
+"""Characters per line of a variant's name."""
 MAX_LINES = 100
-"""More lines than this in a panel become pixels: nobody can tell them apart, and the page stays small."""
+"""A panel with more lines draws them as pixels: nobody can distinguish them, and the page stays small."""
 
 Floats = npt.NDArray[np.float64]
 Limits = tuple[float, float]
@@ -37,40 +36,40 @@ Limits = tuple[float, float]
 
 @dataclass(frozen=True)
 class FigureSpec:
-    """A figure and what a page needs to show it."""
+    """A figure, and the texts beside it on a page."""
 
     name: str
-    """Stem of its files."""
+    """Stem of its file names."""
     title: str
     alt_text: str
-    """What the figure shows, with its numbers, for those who do not see it."""
+    """The content of the figure with its numbers, for people who do not see it."""
     caption: str
     """How to read it."""
     draw: Callable[[], Figure]
-    """Draws it; to be called within `theme.drawing()`."""
+    """Draws it; call it within `theme.drawing()`."""
 
 
 def new_figure(height: float, rows: int = 1, columns: int = 1, *, width: float = WIDTH) -> tuple[Figure, list[Axes]]:
-    """A figure of that size in inches and its axes, row by row."""
+    """A figure of `width` by `height` inches, and its axes, row by row."""
     layout = ConstrainedLayoutEngine(w_pad=0.06, h_pad=0.06, wspace=0.03, hspace=0.04)
     figure = Figure(figsize=(width, height), layout=layout)
     return figure, figure.subplots(rows, columns, squeeze=False).ravel().tolist()
 
 
 def grid_of(num_panels: int) -> tuple[int, int]:
-    """Rows and columns for panels: three or four columns, whichever leaves fewer gaps in the last row."""
+    """Rows and columns for panels; more than four get three or four columns, with the fewest gaps in the last row."""
     columns = min((MAX_COLUMNS, MAX_COLUMNS - 1), key=lambda each: -num_panels % each)
     columns = min(columns if num_panels > MAX_COLUMNS else MAX_COLUMNS, num_panels)
     return ceil(num_panels / columns), columns
 
 
 def panel_title(name: str, columns: int) -> str:
-    """A variant's name as it fits over one of so many panels in a row."""
+    """A variant's name, wrapped to fit over one of `columns` panels in a row."""
     return words.wrapped(name, NAME_WIDTH if columns >= MAX_COLUMNS else 30)
 
 
 def tidy(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
-    """Grid lines behind the data, and no frame but the line under it."""
+    """Draw grid lines behind the data, and no frame except for the line below."""
     axes.grid(axis=grid)
     axes.set_axisbelow(True)
     axes.tick_params(axis="y", length=0)
@@ -78,8 +77,8 @@ def tidy(axes: Axes, *, grid: Literal["x", "y", "both"] = "y") -> None:
 
 
 def legend(figure: Figure, *handles: Artist) -> None:
-    """Keys under a figure, in one line or as many as they need."""
-    # Inches of a letter, and of a key with the blanks around it.
+    """Draw keys under a figure, on as many lines as they need."""
+    # Inches per letter, and per key with the blanks around it.
     needed = sum(0.068 * len(str(handle.get_label())) + 0.5 for handle in handles)
     ncols = ceil(len(handles) / ceil(needed / figure.get_figwidth()))
     figure.legend(handles=list(handles), loc="outside lower center", ncols=ncols, handletextpad=0.5, columnspacing=1.8)
@@ -91,11 +90,11 @@ def key(marker: str, label: str, **style: Any) -> Line2D:
 
 
 CROSS: dict[str, Any] = {"color": VERMILION, "markersize": 5, "markeredgewidth": 1.4}
-"""Of a run that did not learn."""
+"""Style of a run that did not learn."""
 
 
 def learned(variant: VariantSummary) -> dict[int, float]:
-    """Test accuracy of the seeds that learned."""
+    """Test accuracy in percent of each seed that learned."""
     return {seed: a for seed, a in variant.accuracy_percent.items() if seed not in variant.failed_seeds}
 
 
@@ -112,10 +111,10 @@ def limits_around(values: Iterable[float]) -> Limits:
 
 
 def accuracy_axis(axes: Axes, limits: Limits, *, gutter: bool, num_ticks: int = 5) -> float:
-    """Set the y axis up for accuracies, above a shaded gutter for runs that have none worth a place on it.
+    """Set up the y axis for accuracies; `gutter` adds a shaded strip below it for runs that did not learn.
 
     Returns:
-        Height at which marks in the gutter stand.
+        Height of the marks in the gutter.
     """
     low, high = limits
     bottom = low - 0.16 * (high - low) if gutter else low
@@ -128,5 +127,5 @@ def accuracy_axis(axes: Axes, limits: Limits, *, gutter: bool, num_ticks: int = 
 
 
 def left_out(names: Sequence[str], why: str) -> str:
-    """The sentence of a caption that names what is not drawn; empty where nothing is."""
+    """A caption's sentence with the names of variants that are not drawn; empty if there are none."""
     return f" Not drawn, for want of data ({why}): {words.listed(names)}." if names else ""

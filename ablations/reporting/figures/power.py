@@ -1,4 +1,4 @@
-"""What so many seeds can show."""
+"""Detectable difference against the number of seeds."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _HERE: dict[str, Any] = {"color": INK, "markersize": 7, "markeredgecolor": SURFA
 
 
 def seeds_needed(summary: StudySummary) -> FigureSpec | None:
-    """The true difference that each contrast finds against its number of seeds; None where no spread is known."""
+    """The detectable true difference of each contrast by number of seeds; None if no spread is known."""
     shown = [(contrast, contrast.detectable) for contrast in summary.contrasts if contrast.detectable]
     if not shown:
         return None
@@ -49,7 +49,7 @@ def seeds_needed(summary: StudySummary) -> FigureSpec | None:
         name="seeds_needed",
         title="Seeds needed",
         alt_text=f"True difference found with 80 % power against the number of paired seeds, with the margin of {margin:g} "
-        f"points. {' '.join(_told(*each) for each in shown)}",
+        f"points. {' '.join(_alt_text(*each) for each in shown)}",
         caption="The curve is the true difference that the study finds four times in five, for so many paired seeds, at "
         "the spread between seeds that was seen and never at the difference that was seen; the shading reaches to the 80 % "
         "upper limit of that spread. The diamond is where the study is. Where the curve lies over the dashed line, the "
@@ -59,13 +59,13 @@ def seeds_needed(summary: StudySummary) -> FigureSpec | None:
     )
 
 
-def _told(contrast: Contrast, detectable: Detectable) -> str:
-    told = (
+def _alt_text(contrast: Contrast, detectable: Detectable) -> str:
+    text = (
         f"{contrast.variant} minus {contrast.versus}: {words.points(detectable.now)} points with "
         f"{words.plural(contrast.judgement.num_pairs, 'pair')}, {words.points(detectable.difference[-1])} with "
         f"{detectable.num_seeds[-1]}"
     )
-    return told + ("." if detectable.limit is None else f", never under {words.points(detectable.limit)}.")
+    return text + ("." if detectable.limit is None else f", never under {words.points(detectable.limit)}.")
 
 
 def _draw(shown: _Shown, margin: float) -> Figure:
@@ -89,8 +89,8 @@ def _draw(shown: _Shown, margin: float) -> Figure:
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_title(panel_title(contrast.variant, columns), pad=17)
         pairs = words.plural(contrast.judgement.num_pairs, "pair")
-        told = f"{words.points(detectable.now)} points with {pairs}"
-        axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+        text = f"{words.points(detectable.now)} points with {pairs}"
+        axes.text(0, 1.03, text, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)

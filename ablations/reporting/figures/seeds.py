@@ -1,4 +1,4 @@
-"""Accuracy of every confirmation trial, seed by seed."""
+"""Accuracy of every confirmation trial, by seed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _RING: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": MUTED, "m
 
 
 def accuracy_by_seed(summary: StudySummary) -> FigureSpec | None:
-    """Each seed's way from the baseline to a variant, a panel for each contrast; runs that failed stand in a gutter."""
+    """Each seed's line from the reference to a variant, a panel per contrast; failed runs are in a gutter."""
     if not any(variant.accuracy_percent or variant.failed_seeds for variant in summary.variants):
         return None
     lines = (
@@ -43,14 +43,14 @@ def accuracy_by_seed(summary: StudySummary) -> FigureSpec | None:
     return FigureSpec(
         name="accuracy_by_seed",
         title="Accuracy, seed by seed",
-        alt_text=f"Test accuracy of every confirmation trial. {' '.join(map(_told, summary.variants))}",
+        alt_text=f"Test accuracy of every confirmation trial. {' '.join(map(_alt_text, summary.variants))}",
         caption=(lines if summary.contrasts else "Each dot is one seed; the diamond is their mean.")
         + (gutter if _has_gutter(summary) else ""),
         draw=lambda: _draw(summary),
     )
 
 
-def _told(variant: VariantSummary) -> str:
+def _alt_text(variant: VariantSummary) -> str:
     values = [f"{words.points(accuracy)} %" for accuracy in learned(variant).values()]
     parts = [words.listed(values) if values else "no run that learned"]
     if variant.failed_seeds:
@@ -92,7 +92,7 @@ def _draw(summary: StudySummary) -> Figure:
 
 
 def _draw_lines(axes: Axes, values: Sequence[dict[int, float]]) -> None:
-    """Seeds that both learned as lines, all others that learned as dots; the mean over the pairs."""
+    """Draw each run that learned as a dot, each pair of them as a line, and the mean over the pairs."""
     places = range(len(values))
     pairs = sorted(set.intersection(*(set(each) for each in values)))
     lines = [np.column_stack((places, [each[seed] for each in values])) for seed in pairs]

@@ -1,4 +1,4 @@
-"""What the search of each variant saw."""
+"""Trials of each variant's search."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _CHOSEN: dict[str, Any] = {"color": INK, "linewidth": 1, "linestyle": (0, (1, 1.
 
 
 def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
-    """Validation accuracy of every tuning trial against each searched hyperparameter; None where nothing was tuned."""
+    """Validation accuracy of every tuning trial against each searched hyperparameter; None if nothing was tuned."""
     shown = [variant for variant in summary.variants if variant.tuning]
     if not shown or not summary.search_space:
         return None
@@ -68,7 +68,7 @@ def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
         name="tuning_landscape",
         title="Tuning landscape",
         alt_text=f"Validation accuracy of tuning trials against {words.listed(summary.search_space)}. "
-        + " ".join(_told(summary, variant) for variant in shown),
+        + " ".join(_alt_text(summary, variant) for variant in shown),
         caption="Each dot is a draw of the search, at its validation accuracy after the last epoch: selected for, and so "
         "never a result. Squares are start points, triangles re-runs of the best on fresh seeds, the dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
         "that diverged, failed or stayed under twice the accuracy of guessing." + _conditions(summary),
@@ -84,7 +84,7 @@ def _conditions(summary: StudySummary) -> str:
     )
 
 
-def _told(summary: StudySummary, variant: VariantSummary) -> str:
+def _alt_text(summary: StudySummary, variant: VariantSummary) -> str:
     scores = _scores(summary, variant)
     seen = f"{words.points(min(scores))} to {words.points(max(scores))} %" if scores else "none that learned"
     chosen = f"chosen {words.settings(variant.tuned, digits=3)}" if variant.tuned else "nothing chosen yet"
@@ -92,7 +92,7 @@ def _told(summary: StudySummary, variant: VariantSummary) -> str:
 
 
 def _score(summary: StudySummary, point: TuningPoint) -> float | None:
-    """A trial's accuracy, or None where it did not learn."""
+    """Validation accuracy of a trial in percent; None if it did not learn."""
     accuracy = point.validation_accuracy_percent
     return None if accuracy is None or accuracy < 2 * summary.chance_percent else accuracy
 
@@ -145,7 +145,7 @@ def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
 
 
 def _draw_trials(axes: Axes, trials: Sequence[tuple[float, float | None, Role]], gutter: float) -> None:
-    """Trials as (place, score, role); those without a score stand in the gutter."""
+    """Draw trials, given as (place, score, role); trials without a score go into the gutter."""
     failed = [x for x, score, _ in trials if score is None]
     axes.plot(failed, [gutter] * len(failed), "x", **CROSS)
     for role, style in _STYLES.items():
@@ -162,19 +162,23 @@ def _head(
     with_name: bool,
     columns: int,
 ) -> None:
-    """The variant's name over a panel, under it the chosen value, which is drawn too."""
+    """Write the variant's name over a panel, and below it the chosen value; draw this value, too."""
     title = panel_title(variant.name, columns)
     axes.set_title(title if with_name else "", pad=17)
     chosen = place(variant.tuned.get(name))
-    told = "chosen: without it" if variant.tuned else "nothing chosen yet"
+    text = "chosen: without it" if variant.tuned else "nothing chosen yet"
     if chosen is not None:
-        told = f"chosen: {words.setting(variant.tuned[name], digits=3)}"
+        text = f"chosen: {words.setting(variant.tuned[name], digits=3)}"
         axes.axvline(chosen, **_CHOSEN)
-    axes.text(0, 1.03, told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+    axes.text(0, 1.03, text, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
 
 
 def _search_axis(axes: Axes, distribution: Distribution) -> Callable[[Any], float | None]:
-    """Set an x axis up for a hyperparameter; a function that tells where on it a value lies, None: nowhere."""
+    """Set up the x axis for a hyperparameter.
+
+    Returns:
+        A function from a value to its place on the axis; None if it has no place there.
+    """
     if isinstance(distribution, CategoricalDistribution):
         choices = list(distribution.choices)
         axes.set_xlim(-0.6, len(choices) - 0.4)
@@ -198,9 +202,9 @@ def _search_axis(axes: Axes, distribution: Distribution) -> Callable[[Any], floa
 
 
 def best_of_n(summary: StudySummary) -> FigureSpec | None:
-    """The best validation accuracy to expect of so many draws, a panel for each variant; None without such draws.
+    """Expected best validation accuracy by number of draws, a panel per variant; None without draws.
 
-    Draws that depend on results allow no such expectation: of these it is the best that was seen so far.
+    Draws that depend on results allow no such expectation; for them the figure shows the best accuracy so far.
     """
     if not summary.independent_draws:
         return _best_so_far(summary)
@@ -212,7 +216,7 @@ def best_of_n(summary: StudySummary) -> FigureSpec | None:
         name="best_of_n",
         title="Best of so many draws",
         alt_text="Expected best validation accuracy against the number of draws of the search. "
-        + " ".join(_told_of_draws(*each) for each in shown),
+        + " ".join(_alt_text_of_draws(*each) for each in shown),
         caption="What the best of so many draws of the search is expected to reach on the validation images: a curve that "
         "still rises at its end would gain from more trials, one that is flat would not. It is selected for, and so never "
         "a result. In grey the baseline's, in every panel. Start points and re-runs are no draws; a draw that diverged "
@@ -260,7 +264,7 @@ def _best_so_far(summary: StudySummary) -> FigureSpec | None:
 
 
 def _running_best(summary: StudySummary, variant: VariantSummary) -> Floats:
-    """Best accuracy after each trial of the search, shape (num_trials,), percent; NaN before the first that learned."""
+    """Best accuracy after each trial of the search, shape (num_trials,), percent; NaN until one has learned."""
     searched = sorted((p for p in variant.tuning if p.number is not None), key=lambda p: p.number or 0)
     scores = [_score(summary, point) for point in searched]
     return np.fmax.accumulate(np.array([np.nan if score is None else score for score in scores]))
@@ -268,22 +272,22 @@ def _running_best(summary: StudySummary, variant: VariantSummary) -> Floats:
 
 @dataclass(frozen=True)
 class _Best:
-    """A variant's line of best accuracies, entry n - 1 for n trials."""
+    """A variant's line of best accuracies; entry n - 1 is for n trials."""
 
     variant: VariantSummary
     values: Floats
-    told: str
-    """What is written over its panel."""
+    label: str
+    """Text over its panel."""
     band: Band | None = None
 
 
-def _told_of_draws(variant: VariantSummary, band: Band) -> str:
+def _alt_text_of_draws(variant: VariantSummary, band: Band) -> str:
     states = Counter(point.status for point in variant.tuning if point.role == "draw")
     lost = [f"{states[status]} {status}" for status in ("diverged", "failed") if states[status]]
     first, last = (words.points(float(mean)) for mean in band.mean[[0, -1]])
-    told = f"{variant.name}: {words.plural(states.total(), 'draw')}"
-    told += f" ({words.listed(lost)})" if lost else ""
-    return f"{told}, {first} % expected of one, {last} % of the best of {len(band.mean)}."
+    text = f"{variant.name}: {words.plural(states.total(), 'draw')}"
+    text += f" ({words.listed(lost)})" if lost else ""
+    return f"{text}, {first} % expected of one, {last} % of the best of {len(band.mean)}."
 
 
 def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str, str]) -> Figure:
@@ -291,7 +295,7 @@ def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str,
     figure, cells = new_figure(0.55 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
-    # One draw that diverged pulls the beginning of a curve down by tens of points, and its band with it.
+    # A single diverged draw lowers the start of a curve by tens of points, and its band with it.
     ends = [float(end) for best in shown for end in best.values[[min(1, len(best.values) - 1), -1]]]
     ends += [float(best.band.lower[-1]) for best in shown if best.band]
     limits = limits_around(end for end in ends if end >= 2 * summary.chance_percent)
@@ -307,7 +311,7 @@ def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str,
         accuracy_axis(axes, limits, gutter=False, num_ticks=4)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
         axes.set_title(panel_title(best.variant.name, columns), pad=17)
-        axes.text(0, 1.03, best.told, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+        axes.text(0, 1.03, best.label, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)
