@@ -1,1 +1,1 @@
-"""What people see on a terminal. The only package that imports rich."""
+"""Output on a terminal: displays of a run, grids and tables. The only door to rich."""

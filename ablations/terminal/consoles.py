@@ -1,4 +1,4 @@
-"""Consoles that show text as it is written."""
+"""Consoles for text as it is written."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from rich.console import Console
 
 
 def plain_console(*, stderr: bool = False) -> Console:
-    """A console without markup: what a study says is text, so that "[x]" is no style and ":x:" no picture.
+    """A console without markup: in a study's texts, "[x]" is no style and ":x:" no picture.
 
     Args:
         stderr: whether it prints on standard error.
     """
-    # In a notebook, too, text is printed and no HTML is shown.
+    # In a notebook, too, it prints text rather than HTML.
     return Console(markup=False, emoji=False, highlight=False, stderr=stderr, force_jupyter=False)

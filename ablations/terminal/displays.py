@@ -19,22 +19,22 @@ from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec, in_short
 
 
 class QuietProgress:
-    """Tells warnings only, and counts."""
+    """Shows only warnings, and counts trials."""
 
     def __init__(self, plan: Plan, num_workers: int, console: Console) -> None:
-        """Nothing has happened yet.
+        """A display of a run without any event yet.
 
         Args:
-            plan: what is to be done.
-            num_workers: trials that run side by side.
-            console: takes what is shown.
+            plan: its trials are shown.
+            num_workers: number of trials in parallel.
+            console: receives the output.
         """
         self._progress = Progress(plan, num_workers)
         self._console = console
         self._confirming = False
 
     def found(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial was recorded already."""
+        """A trial was already recorded."""
         self._enter(spec.phase)
         self._progress.found(spec, result)
 
@@ -55,28 +55,28 @@ class QuietProgress:
             self._progress.ended(spec, result)
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried again as `spec` says."""
+        """A trial failed; it will be retried as `spec`."""
         self._progress.left(spec, spec.id)
         parts = spec.accumulated_parts
-        how = f", each batch in {parts} accumulated parts" if parts > 1 else ""
-        self.warn(f"{outcome(spec, result)}; it is tried again when nothing else runs{how}")
+        how = f", with gradients accumulated over {parts} parts of each batch" if parts > 1 else ""
+        self.warn(f"{outcome(spec, result)}; it will be retried when nothing else runs{how}")
 
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
 
     def warn(self, text: str) -> None:
-        """Something goes wrong, and the study goes on; from any thread."""
+        """Report a problem that does not stop the study; from any thread."""
         self._print(f"warning: {text}")
 
     def say(self, text: str) -> None:
-        """Something was found out that changes nothing but how long the study takes."""
+        """Report a finding; it affects only how long the study takes."""
 
     def _print(self, text: str) -> None:
-        # What servers and workers say is shown, not obeyed by the terminal.
+        # Control characters from servers and workers are escaped, or the terminal would obey them.
         self._console.print(printable(text), soft_wrap=True)
 
     def _enter(self, phase: Phase) -> None:
-        # The runner confirms once every search is done.
+        # The runner starts to confirm when every search is done.
         if phase == "confirm" and not self._confirming:
             self._confirming = True
             self._progress.settled()
@@ -91,7 +91,7 @@ class QuietProgress:
 
 
 class PlainProgress(QuietProgress):
-    """A line for each trial that ends."""
+    """Prints a line when a trial ends."""
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
@@ -104,15 +104,15 @@ class PlainProgress(QuietProgress):
         """The costs of an architecture are being measured."""
         if number == 1:
             what = "an architecture" if total == 1 else f"{total} architectures"
-            self._print(f"measuring memory, speed and latency of {what}, one after the other")
+            self._print(f"measuring memory, speed and latency of {what}, one at a time")
 
     def say(self, text: str) -> None:
-        """Something was found out that changes nothing but how long the study takes."""
+        """Report a finding; it affects only how long the study takes."""
         self._print(text)
 
 
 class LiveProgress(PlainProgress):
-    """Variants by trials, as a grid that fills in, and a line for each trial under way; warnings scroll by above."""
+    """Draws a grid of variants by trials, and a line per running trial; warnings scroll by above."""
 
     def __init__(self, plan: Plan, num_workers: int, console: Console) -> None:
         super().__init__(plan, num_workers, console)
@@ -120,7 +120,7 @@ class LiveProgress(PlainProgress):
 
     def __enter__(self) -> Self:
         self._live.start()
-        # It stays where a kill that nobody hears of would leave it hidden.
+        # The cursor stays visible, because SIGKILL would leave it hidden.
         self._console.show_cursor(True)
         return self
 
@@ -137,17 +137,17 @@ class LiveProgress(PlainProgress):
 
     def _drawn(self) -> RenderableType:
         size = self._console.size
-        # Under way on a third of the screen, and the title, a line for the rest, the key, the sum and the cursor.
+        # Running trials get a third of the screen; title, hidden rows, key, total and cursor take a line each.
         under_way = running_lines(self._progress, max(1, size.height // 3))
         num_rows = max(1, size.height - len(under_way) - 5)
         return Group(grid(self._progress, self._console, num_rows), *under_way, total(self._progress))
 
 
 class JsonProgress(QuietProgress):
-    """An object of JSON for each event, on a line of its own; docs/running.md says what its keys mean."""
+    """Writes a JSON object per event, each on one line; docs/running.md explains the keys."""
 
     def planned(self) -> None:
-        """Tell what is to be done: the first event."""
+        """Write the first event: the plan."""
         plan = self._progress.plan
         self.tell(
             "plan",
@@ -166,7 +166,7 @@ class JsonProgress(QuietProgress):
         self.tell("started", **_labels(spec))
 
     def found(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial was recorded already."""
+        """A trial was already recorded."""
         super().found(spec, result)
         self.tell("found", **_labels(spec), **_ending(result), **self._counts())
 
@@ -181,7 +181,7 @@ class JsonProgress(QuietProgress):
         self.tell("ended", **_labels(spec), **_ending(result), **self._counts())
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried again as `spec` says."""
+        """A trial failed; it will be retried as `spec`."""
         self._progress.left(spec, spec.id)
         self.tell("retrying", **_labels(spec), **_ending(result))
 
@@ -190,23 +190,23 @@ class JsonProgress(QuietProgress):
         self.tell("measuring", number=number, num_architectures=total)
 
     def warn(self, text: str) -> None:
-        """Something goes wrong, and the study goes on; from any thread."""
+        """Report a problem that does not stop the study; from any thread."""
         self.tell("warning", text=text)
 
     def say(self, text: str) -> None:
-        """Something was found out that changes nothing but how long the study takes."""
+        """Report a finding; it affects only how long the study takes."""
         self.tell("note", text=text)
 
     def tell(self, event: str, **values: Any) -> None:
         """Write an event.
 
         Args:
-            event: what happened.
-            values: what JSON can hold.
+            event: its name.
+            values: its other keys, with values for JSON.
         """
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         line = json.dumps({"event": event, "time": now, **values}, ensure_ascii=False)
-        # In one piece: warnings come from other threads.
+        # One write per line, because warnings come from other threads.
         self._console.file.write(f"{line}\n")
         self._console.file.flush()
 
@@ -246,7 +246,7 @@ def _ending(result: TrialResult | None) -> dict[str, Any]:
 
 
 def outcome(spec: TrialSpec, result: TrialResult | None) -> str:
-    """How a trial ended, in a line."""
+    """The outcome of a trial, on one line."""
     name = f"{spec.variant}, {spec.phase}, seed {spec.seed}"
     values = ", ".join(in_short(spec.hyperparameters))
     name = f"{name} ({values})" if values else name

@@ -1,4 +1,4 @@
-"""How far a study is: variants by trials, what is under way, and the sum."""
+"""Progress of a study: a grid of variants by trials, a line per running trial, and the total."""
 
 from __future__ import annotations
 
@@ -16,58 +16,54 @@ from ablations.trial import Phase
 
 Sign = Mark | Literal["partly"]
 
-
 SIGNS: Mapping[Sign, tuple[str, str, str, str]] = {
     "finished": ("■", "#", "green", "done"),
-    "partly": ("▪", "+", "green", "in part"),
+    "partly": ("▪", "+", "green", "partly done"),
     "running": (">", ">", "bold cyan", "running"),
     "waiting": ("·", ".", "dim", "to do"),
-    "paused": ("=", "=", "cyan", "to go on"),
+    "paused": ("=", "=", "cyan", "to resume"),
     "pruned": ("-", "-", "dim", "pruned"),
     "diverged": ("!", "!", "yellow", "diverged"),
     "failed": ("x", "x", "bold red", "failed"),
 }
-"""What stands for a trial: its sign, the same for terminals that know ASCII only, its colour, and what it means."""
+"""By state of a trial: its sign, its sign in ASCII, its colour, and its meaning."""
 
-
-_TELLING: Sequence[Mark] = ("running", "failed", "diverged", "paused")
-"""What one sign for several trials says of them first."""
-
+_URGENT: Sequence[Mark] = ("running", "failed", "diverged", "paused")
+"""States with precedence when one sign stands for several trials."""
 
 SILENCE_SECONDS, SILENCE_EPOCHS = 120.0, 10
-"""Beyond both together the silence of a run is a sign: what it trains is recorded epoch by epoch, every ten seconds at most."""
-
+"""A run silent for longer than both together has probably died: a live one records its epochs within ten seconds."""
 
 MIN_WIDTH = 50
-"""Columns of a terminal that has room for accuracies in the grid."""
+"""Least width of a terminal, in columns, for accuracies in the grid."""
 
 
 def print_progress(progress: Progress, console: Console) -> None:
-    """All of the grid, what is under way, and the sum."""
+    """Print the whole grid, the running trials, and the total."""
     console.print(Group(grid(progress, console), *running_lines(progress), total(progress)))
 
 
 def grid(progress: Progress, console: Console, max_rows: int | None = None) -> Group:
-    """Variants by trials, a sign a trial, and what the signs mean; as wide as the console at most.
+    """A grid of variants by trials, with a sign per trial and a key to the signs; it fits the console's width.
 
     Args:
         progress: of the study.
-        console: that it is for.
-        max_rows: variants that there is room for; those under way come first, and a line counts the rest. None: all.
+        console: the one to print on.
+        max_rows: most variants to show. Running ones are preferred, and a line counts the rest. None: all.
     """
     plan = progress.plan
     phases: list[Phase] = ["tune", "confirm"] if plan.tuned else ["confirm"]
-    shown = _most_telling([variant.name for variant in plan.variants], progress.running, max_rows)
-    # Two columns lie between a column and the next.
+    shown = _shown_names([variant.name for variant in plan.variants], progress.running, max_rows)
+    # Two blanks separate columns.
     accuracy_width = 2 + len("mean %") if console.width >= MIN_WIDTH else 0
     lengths = {phase: max(len(progress.marks(each.name, phase)) for each in plan.variants) for phase in phases}
     beside = len(phases) * (2 + accuracy_width)
     all_signs = sum(max(len(phase), length) for phase, length in lengths.items())
-    # Names are shortened to a third, or to what a sign a training leaves of the line.
+    # Names may take a third of the line, or more if each training still has a sign.
     room_for_names = max(console.width // 3, console.width - beside - all_signs)
     name_width = min(max(len("variant"), *map(len, shown)), room_for_names)
     room = console.width - name_width - beside
-    trials_a_sign = _trials_a_sign(lengths, room)
+    trials_per_sign = _trials_per_sign(lengths, room)
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     table.add_column("variant", no_wrap=True)
     for phase in phases:
@@ -78,7 +74,7 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
     for name in shown:
         cells: list[Text | str] = [name if len(name) <= name_width else f"{name[: name_width - 2]}.."]
         for phase in phases:
-            signs = _grouped(progress.marks(name, phase), trials_a_sign)
+            signs = _grouped(progress.marks(name, phase), trials_per_sign)
             seen.update(signs)
             cells.append(_drawn(signs, console))
             if accuracy_width:
@@ -87,10 +83,10 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
         table.add_row(*cells)
     lines: list[RenderableType] = [table]
     if len(shown) < len(plan.variants):
-        lines.append(_line(f"and {plural(len(plan.variants) - len(shown), 'variant')} more"))
+        lines.append(_line(f"and {plural(len(plan.variants) - len(shown), 'more variant')}"))
     key = _line("")
-    if trials_a_sign > 1:
-        key.append(f"a sign for {trials_a_sign}: ")
+    if trials_per_sign > 1:
+        key.append(f"{trials_per_sign} per sign: ")
     for sign in SIGNS:
         if sign in seen:
             key.append_text(_drawn([sign], console)).append(f" {SIGNS[sign][-1]}  ")
@@ -98,71 +94,71 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
 
 
 def running_lines(progress: Progress, max_lines: int | None = None) -> list[Text]:
-    """What is under way, a line a trial; of more than `max_lines` the last line counts the rest."""
+    """A line per running trial; if there are more than `max_lines`, the last line counts the rest."""
     running = progress.running
     shown = running if max_lines is None or len(running) <= max_lines else running[: max_lines - 1]
     lines = []
     for each in shown:
         trial, record = each.trial, each.record
-        told = [f"epoch {record.epoch if record else 0}/{each.num_epochs}"]
+        parts = [f"epoch {record.epoch if record else 0}/{each.num_epochs}"]
         if each.since_ms is not None:
-            told.append(f"since {clock_time(each.since_ms)}")
+            parts.append(f"since {clock_time(each.since_ms)}")
         if record:
-            told.append(f"validation {record.validation_accuracy_percent:.1f} %")
-            told.append(f"{record.train_images_per_second:,.0f} images/s")
-        lines.append(_line(f"> {trial.variant}, {trial.phase}, seed {trial.seed}: {', '.join(told)}"))
+            parts.append(f"validation {record.validation_accuracy_percent:.1f} %")
+            parts.append(f"{record.train_images_per_second:,.0f} images/s")
+        lines.append(_line(f"> {trial.variant}, {trial.phase}, seed {trial.seed}: {', '.join(parts)}"))
     if len(shown) < len(running):
         lines.append(_line(f"> and {len(running) - len(shown)} more"))
     return lines
 
 
 def total(progress: Progress) -> Text:
-    """The study in one line: what is done, how fast it goes, how long it takes."""
+    """The study on one line: trainings done, time left, speed and failures."""
     rate = progress.train_images_per_second
-    told = [f"{progress.num_done:,} of {progress.num_trials:,} trainings done", time_left(progress)]
-    told.append(f"{rate:,.0f} images/s" if rate else "")
-    told += [f"{progress.count(mark)} {mark}" if progress.count(mark) else "" for mark in ("failed", "diverged")]
-    return _line(", ".join(filter(None, told)))
+    parts = [f"{progress.num_done:,} of {progress.num_trials:,} trainings done", time_left(progress)]
+    parts.append(f"{rate:,.0f} images/s" if rate else "")
+    parts += [f"{progress.count(mark)} {mark}" if progress.count(mark) else "" for mark in ("failed", "diverged")]
+    return _line(", ".join(filter(None, parts)))
 
 
 def time_left(progress: Progress) -> str:
-    """How long the rest may take, in words; nothing while that cannot be told."""
+    """Estimated time for the rest, in words; empty while it is unknown."""
     seconds = progress.seconds_left
     return "" if seconds is None else f"about {in_words(seconds)} left"
 
 
 def sign_of_life(progress: Progress, since_ms: int, heard_ms: int, now_ms: int) -> str:
-    """What is known of a run on another machine: since when it runs, for how long it has been silent, and whether that is long.
+    """State of a run on another machine: its start, the age of its last record, and whether this suggests its death.
 
     Args:
-        progress: of the study, as it was recorded.
-        since_ms: wall clock at the start of the run, milliseconds since 1970.
-        heard_ms: the same, of the last thing that was recorded of it.
-        now_ms: the same, now.
+        progress: of the study, as recorded.
+        since_ms: start of the run, milliseconds since 1970.
+        heard_ms: its last record, milliseconds since 1970.
+        now_ms: the current time, milliseconds since 1970.
     """
     silent_seconds = max(0, now_ms - heard_ms) / 1000
     epoch_seconds = max((each.record.epoch_seconds for each in progress.running if each.record), default=None)
-    said = (
-        f"it runs since {clock_time(since_ms)}, elsewhere, and was last heard of {in_words(silent_seconds)} ago, at "
-        f"{clock_time(heard_ms)}"
+    known = (
+        f"it has been running elsewhere since {clock_time(since_ms)}; its last record came {in_words(silent_seconds)} ago, "
+        f"at {clock_time(heard_ms)}"
     )
     if epoch_seconds is None:
-        return f"{said}."
-    said = f"{said}; an epoch of what it trains took {in_words(epoch_seconds)}"
+        return f"{known}."
+    known = f"{known}, and one of its epochs took {in_words(epoch_seconds)}"
     if silent_seconds <= SILENCE_SECONDS + SILENCE_EPOCHS * epoch_seconds:
-        return f"{said}."
-    return f"{said}, so it has probably been killed, or its store is away from it."
+        return f"{known}."
+    return f"{known}. It has probably been killed, or cannot reach the store."
 
 
 def clock_time(time_ms: int) -> str:
-    """A time, milliseconds since 1970, as clocks here show it; with its date unless that is today's."""
+    """A time, given in milliseconds since 1970, in the local time zone; with its date unless it is today."""
     time = datetime.fromtimestamp(time_ms / 1000).astimezone()
     today = time.date() == datetime.now().astimezone().date()
     return time.strftime("%H:%M" if today else "%Y-%m-%d %H:%M")
 
 
-def _trials_a_sign(lengths: Mapping[Phase, int], room: int) -> int:
-    """How many trials a sign must stand for, for rows of these lengths to fit side by side below their titles."""
+def _trials_per_sign(lengths: Mapping[Phase, int], room: int) -> int:
+    """Least number of trials per sign for rows of these lengths to fit side by side in `room` columns, below their titles."""
     for count in range(1, max(lengths.values()) + 1):
         if sum(max(len(phase), -(-length // count)) for phase, length in lengths.items()) <= room:
             return count
@@ -174,8 +170,8 @@ def _grouped(marks: Sequence[Mark], count: int) -> list[Sign]:
 
 
 def one_for(marks: Sequence[Mark]) -> Sign:
-    """What stands for several trials: what needs eyes, else what they have in common, else how far they are."""
-    for mark in _TELLING:
+    """The sign for several trials: an urgent state, else their common state, else their progress."""
+    for mark in _URGENT:
         if mark in marks:
             return mark
     if "waiting" in marks:
@@ -189,12 +185,12 @@ def _drawn(signs: Sequence[Sign], console: Console) -> Text:
 
 
 def _line(text: str) -> Text:
-    # No sign for what is cut off: not every terminal has it.
+    # Cropped without an ellipsis: not every terminal has one.
     return Text(text, no_wrap=True, overflow="crop")
 
 
-def _most_telling(names: Sequence[str], running: Sequence[Running], count: int | None) -> list[str]:
-    """As many of the variants, in their order: those under way before others."""
+def _shown_names(names: Sequence[str], running: Sequence[Running], count: int | None) -> list[str]:
+    """At most `count` of the variants, in their order; running ones are preferred to others."""
     if count is None or len(names) <= count:
         return list(names)
     busy = {each.trial.variant for each in running}

@@ -1,6 +1,6 @@
-"""What the commands print for people: plans, costs, progress so far.
+"""Plans, costs and layers, as the commands print them for people.
 
-The consoles are plain, without markup: what a study says is shown as it is written.
+The consoles are plain, without markup, so texts of a study appear as written.
 """
 
 from __future__ import annotations
@@ -23,43 +23,31 @@ from nin.presets import Input
 T = TypeVar("T")
 
 GAP = 2
-"""Columns of the terminal between two of a table."""
+"""Blanks between two columns of a table."""
 MIN_WORDS = 12
-"""Columns of the terminal in which words can be read that are broken into lines."""
+"""Least width of a column with words broken into lines, in characters."""
 
 
 def headline(plan: Plan, machine: Machine, why: str) -> str:
-    """What will be run, why at this profile, and what it costs: a run's first line."""
+    """A run's first line: its trainings, the reason for its profile, and its cost."""
     tune = sum(cell.phase == "tune" for cell in plan.cells)
     confirm = len(plan.cells) - tune
     cost = f"; {plan.profile_cost}" if plan.profile_cost else ""
+    epochs = plural(plan.variants[0].config.train.epochs, "epoch")
     return (
         f"{plan.study}, profile {plan.profile} ({why}): {plural(len(plan.variants), 'variant')}, {tune} tuning and "
-        f"{plural(confirm, 'confirmation training')} of {plural(plan.variants[0].config.train.epochs, 'epoch')} on {plan.num_train_images:,} images, {machine.num_workers} at a time "
-        f"on {machine.description}{cost}"
+        f"{plural(confirm, 'confirmation training')} of {epochs} on {plan.num_train_images:,} images, "
+        f"{machine.num_workers} at a time on {machine.description}{cost}"
     )
 
 
 def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
-    """The plan as a person reads it; `measured` by the workload's id, as far as there is any."""
+    """Print a plan for people; `measured` has the known measurements by id of their workload."""
     from ablations.planning.resolution import in_sentences, resolution
 
     console.print(headline(plan, machine, why), soft_wrap=True)
     console.print(f"\n{plan.question}\n", soft_wrap=True)
-    rows = []
-    for variant in plan.variants:
-        expected = "baseline" if variant.name == plan.baseline else variant.expect or ""
-        memory = _counted(plan.workload(variant.name), "peak_training_bytes")
-        counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", memory)
-        rows.append((variant.name, variant.description, *counts, expected))
-    titles = ("variant", "what is changed", "params", "MACs", "memory", "expected")
-    _print_table(titles, rows, console, words={"what is changed", "expected"})
-    train = plan.variants[0].config.train
-    console.print(
-        f"\nmemory is the peak of training in closed form, batch {train.batch_size}, {train.precision}; the command "
-        "costs has all of them",
-        soft_wrap=True,
-    )
+    _print_variants(plan, console)
     if measured:
         console.print()
         _print_measured({each.name: plan.workload(each.name) for each in plan.variants}, measured, console)
@@ -75,10 +63,12 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         )
         tuning = plan.tuning
         again = (
-            f", the best {plan.num_rerun} again on {plural(tuning.rerun_seeds, 'fresh seed')}" if plan.num_rerun else ""
+            f", the best {plan.num_rerun} repeated on {plural(tuning.rerun_seeds, 'fresh seed')}"
+            if plan.num_rerun
+            else ""
         )
         console.print(
-            f"\ntuned for each variant alike: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}",
+            f"\ntuned the same way for each variant: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}",
             soft_wrap=True,
         )
     console.print(
@@ -102,13 +92,30 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         console.print(f"caveat: {caveat}", soft_wrap=True)
 
 
+def _print_variants(plan: Plan, console: Console) -> None:
+    rows = []
+    for variant in plan.variants:
+        expected = "baseline" if variant.name == plan.baseline else variant.expect or ""
+        memory = _counted(plan.workload(variant.name), "peak_training_bytes")
+        counts = (f"{variant.costs.params:,}", f"{variant.costs.macs:,}", memory)
+        rows.append((variant.name, variant.description, *counts, expected))
+    titles = ("variant", "changes", "params", "MACs", "memory", "expected")
+    _print_table(titles, rows, console, words={"changes", "expected"})
+    train = plan.variants[0].config.train
+    console.print(
+        f"\nmemory: peak of training, counted in closed form for batch {train.batch_size} in {train.precision}; for more, "
+        "use the command costs",
+        soft_wrap=True,
+    )
+
+
 def _counted(workload: Workload, kind: Literal["saved_bytes", "peak_training_bytes", "peak_prediction_bytes"]) -> str:
-    """Memory in closed form; a dash for a registered network, which has none."""
+    """Memory in closed form; a dash if there is none, as for a registered network."""
     return "–" if workload.memory is None else mebibytes(getattr(workload.memory, kind))
 
 
 def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float | None:
-    """Time that all trainings take one after the other; None where a variant was not measured."""
+    """Time of all trainings, one after the other; None if a variant was not measured."""
     total = 0.0
     for cell in plan.cells:
         measurement = measured.get(plan.workload(cell.variant).id)
@@ -124,7 +131,7 @@ def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float 
 
 
 def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
-    """Costs as a table; `measured` by the workload's id, as far as there is any."""
+    """Print costs as a table; `measured` has the known measurements by id of their workload."""
     columns = {
         "images": lambda each: _images(each.in_channels, each.size),
         "params": lambda each: f"{each.costs.params:,}",
@@ -138,7 +145,8 @@ def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement
     settings = {(each.batch_size, each.precision, each.optimizer, each.device) for each in rows.values()}
     batches = "; ".join(f"batch {b}, {p}, {o}, {d}" for b, p, o, d in sorted(settings))
     console.print(
-        f"\nin closed form; MACs and FLOPs (2 a MAC) of one image, forward; memory of {batches}", soft_wrap=True
+        f"\ncounted in closed form; MACs and FLOPs (2 per MAC) for one image, forward; memory for {batches}",
+        soft_wrap=True,
     )
     if measured:
         console.print()
@@ -158,7 +166,7 @@ def _print_measured(rows: Mapping[str, Workload], measured: Mapping[str, Measure
     first = next(iter(known.values()))
     console.print(
         f"\nmeasured on {first.processor}, {plural(first.num_threads, 'thread')}, "
-        f"torch {first.torch_version}, nothing beside it",
+        f"torch {first.torch_version}, with nothing else running",
         soft_wrap=True,
     )
 
@@ -168,7 +176,7 @@ def _with_iqr(median: float, interquartile_range: float) -> str:
 
 
 def _print_columns(rows: Mapping[str, T], columns: Mapping[str, Callable[[T], str]], console: Console) -> None:
-    """A row for each name, a column for each of its figures."""
+    """Print a row per name, and a column per figure of it."""
     cells = [(name, *(shown(row) for shown in columns.values())) for name, row in rows.items()]
     _print_table(("network", *columns), cells, console)
 
@@ -176,13 +184,13 @@ def _print_columns(rows: Mapping[str, T], columns: Mapping[str, Callable[[T], st
 def _print_table(
     titles: Sequence[str], rows: Sequence[Sequence[str]], console: Console, *, words: Set[str] = frozenset()
 ) -> None:
-    """A table; on a console too narrow for it, several of them in which each row is a column. No figure is ever cut off.
+    """Print a table; on a narrow console, print several with rows and columns swapped. No number is ever cut off.
 
     Args:
-        titles: of the columns, the first one of the rows' names.
+        titles: of the columns; the first column has the names of the rows.
         rows: their cells.
-        console: to print to.
-        words: titles of the columns that may be broken into lines.
+        console: the one to print on.
+        words: titles of the columns with words, to be broken into lines if necessary.
     """
     widths = [
         min(width, MIN_WORDS) if title in words else width
@@ -219,7 +227,7 @@ def _images(channels: int, size: int) -> str:
 
 
 def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console: Console) -> None:
-    """A network's layers as a table, and their sum."""
+    """Print a network's layers as a table, with their sum."""
     console.print(
         f"{preset}, for {_images(made_for['in_channels'], made_for['size'])} images and {made_for['num_classes']} classes",
         soft_wrap=True,
@@ -241,7 +249,8 @@ def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console
     titles = ("layer", "kind", "output shape", "params", "MACs", "output bytes")
     _print_table(titles, cells, console, words={"layer", "kind"})
     console.print(
-        "\none image, forward, fp32; an activation in place or a flattening has no output of its own", soft_wrap=True
+        "\nfor one image, forward, in fp32; an in-place activation or a flattening has no separate output",
+        soft_wrap=True,
     )
 
 

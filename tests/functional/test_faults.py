@@ -192,10 +192,10 @@ def test_trials_that_fail_each_in_its_own_way_stop_no_other(folder: Folder) -> N
     assert process.returncode == 1, out + err
     assert "Traceback" not in out + err
     assert (
-        "one, confirm, seed 0: crashed: the worker process died: signal SIGSEGV; it is tried again when nothing" in out
+        "one, confirm, seed 0: crashed: the worker process died: signal SIGSEGV; it will be retried when nothing" in out
     )
     assert "two, confirm, seed 1: out of memory: " in out
-    assert "when nothing else runs, each batch in 2 accumulated parts\n" in out
+    assert "when nothing else runs, with gradients accumulated over 2 parts of each batch\n" in out
     assert "warning: one, confirm, seed 0: crashed after 3 attempts: the worker process died: signal SIGSEGV\n" in err
     assert (
         "2 trials failed and were given up. Retry with: python -m ablations run tiny.yaml --profile starter --retry"

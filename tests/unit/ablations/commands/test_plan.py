@@ -38,7 +38,10 @@ def test_plan_shows_people_what_it_will_do(command: Command) -> None:
         "tiny, profile starter (no CUDA device is here): 3 variants, 9 tuning and 6 confirmation trainings"
     )
     assert "Does a bar need a 1x1 convolution?" in out
-    assert "tuned for each variant alike: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 again on 1" in out
+    assert (
+        "tuned the same way for each variant: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 repeated on 1"
+        in out
+    )
     assert "caveat: Drawn by the suite for its own tests" in out
 
 

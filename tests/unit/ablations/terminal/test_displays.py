@@ -1,4 +1,4 @@
-"""What people and programs see of a run: a grid, lines, JSON."""
+"""Displays of a run: lines, a grid on a terminal, and JSON for programs."""
 
 from __future__ import annotations
 
@@ -82,12 +82,13 @@ def test_a_trial_that_failed_is_told_at_once_and_not_counted() -> None:
     progress.started(spec)
     progress.retrying(spec, tiny.result(spec, status="failed"))
     assert text(to) == (
-        "warning: two, tune, seed 0 (lr 0.05): failed: made up to be failed; it is tried again when nothing else runs\n"
+        "warning: two, tune, seed 0 (lr 0.05): failed: made up to be failed; it will be retried when nothing else runs\n"
     )
     starved = replace(tiny.result(spec, status="failed"), reason="out_of_memory")
     progress.retrying(replace(spec, accumulated_parts=4), starved)
     assert text(to).endswith(
-        "out of memory: made up to be failed; it is tried again when nothing else runs, each batch in 4 accumulated parts\n"
+        "out of memory: made up to be failed; it will be retried when nothing else runs, with gradients accumulated over 4 "
+        "parts of each batch\n"
     )
     progress.started(spec)
     progress.ended(spec, tiny.result(spec))
@@ -161,7 +162,7 @@ def test_a_big_study_fits_a_narrow_terminal(width: int) -> None:
     if width == 60:
         assert lines[0] == "variant        tune        best %  confirm        mean %"
         assert lines[1] == "two            ■■■■■■■▪▪·   80.00  x············   71.50"
-        assert lines[-1].startswith("a sign for 4: ■ done  ▪ in part  > running  · to do")
+        assert lines[-1].startswith("4 per sign: ■ done  ▪ partly done  > running  · to do")
 
 
 def test_rows_that_find_no_room_are_counted_and_those_under_way_stay() -> None:
@@ -173,7 +174,7 @@ def test_rows_that_find_no_room_are_counted_and_those_under_way_stay() -> None:
     progress.started(spec, spec.id, 3)
     lines = rows(plan, progress, max_rows=3)
     assert [line.split()[0] for line in lines[1:4]] == ["two", "v40", "v48"]
-    assert lines[4] == "and 8 variants more"
+    assert lines[4] == "and 8 more variants"
 
 
 @pytest.mark.parametrize(
@@ -368,12 +369,14 @@ def test_a_run_elsewhere_is_judged_by_how_long_its_epochs_take() -> None:
     plan = planned()
     progress, now_ms = Progress(plan, 2), 1_000_000_000_000
     silent = sign_of_life(progress, now_ms - 7_200_000, now_ms - 1_800_000, now_ms)
-    assert re.fullmatch(r"it runs since .*, elsewhere, and was last heard of 30 min ago, at [-0-9: ]+\.", silent)
+    assert re.fullmatch(
+        r"it has been running elsewhere since .*; its last record came 30 min ago, at [-0-9: ]+\.", silent
+    )
     spec = trials(plan)[0]
     progress.started(spec, spec.id, 3)
     for epoch_seconds, told in (
-        (600.0, "an epoch of what it trains took 10 min."),
-        (5.0, "took 5 s, so it has probably been killed"),
+        (600.0, "and one of its epochs took 10 min."),
+        (5.0, "took 5 s. It has probably been killed, or cannot reach the store."),
     ):
         progress.epoch(spec.id, replace(tiny.record(1), epoch_seconds=epoch_seconds))
         assert told in sign_of_life(progress, now_ms - 7_200_000, now_ms - 1_800_000, now_ms)

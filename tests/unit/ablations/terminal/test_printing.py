@@ -1,4 +1,4 @@
-"""What the commands print for people."""
+"""Plans, costs and layers as the commands print them."""
 
 from __future__ import annotations
 
@@ -54,17 +54,17 @@ def test_a_plan_has_a_row_a_variant() -> None:
 
 def test_a_plan_says_what_is_tuned() -> None:
     space = "train.lr: {type: float, low: 0.01, high: 0.2, log: true}"
-    assert "alike: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 again on 1" in shown(planned())
+    assert "for each variant: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 repeated on 1" in shown(planned())
     assert "the best" not in shown(planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))))
     choices = edited((space, "train.init: {type: categorical, choices: [default, kaiming_normal]}"))
-    assert "alike: train.init one of ['default', 'kaiming_normal'];" in shown(planned(choices))
+    assert "for each variant: train.init one of ['default', 'kaiming_normal'];" in shown(planned(choices))
     conditional = " ".join(shown(planned(CONDITIONAL)).split())
     assert (
         "train.optimizer one of ['sgd', 'adamw'], train.momentum 0 to 0.95 where train.optimizer is sgd, "
         in conditional
     )
     assert "train.nesterov one of [True, False] where train.optimizer is sgd; 2 trials" in conditional
-    assert "alike" not in shown(planned(edited((f"search_space:\n  {space}\n", ""))))
+    assert "for each variant" not in shown(planned(edited((f"search_space:\n  {space}\n", ""))))
 
 
 def test_a_plan_says_how_it_decides_and_under_which_caveats() -> None:
@@ -102,7 +102,7 @@ def test_costs_are_counts_with_separators_and_memory_with_its_unit() -> None:
     counts = [f"{each:,}" for each in (workload.costs.params, workload.costs.macs, 2 * workload.costs.macs)]
     assert row.split()[:5] == ["a", "1x16x16", *counts]
     assert mebibytes(workload.memory.peak_training_bytes) in row
-    assert note.endswith("memory of batch 32, fp32, sgd, cpu")
+    assert note.endswith("memory for batch 32, fp32, sgd, cpu")
 
 
 def test_what_was_measured_stands_below_what_was_counted() -> None:
@@ -113,7 +113,7 @@ def test_what_was_measured_stands_below_what_was_counted() -> None:
     below = text(to).split("\n\n")[2]
     assert below.splitlines()[1].split()[-7:] == ["ms", "(70", "µs)", "11.6", "ms", "(800", "µs)"]
     assert "\nb" not in below
-    assert "measured on an abacus, 1 thread, torch 2.0, nothing beside it" in text(to)
+    assert "measured on an abacus, 1 thread, torch 2.0, with nothing else running" in text(to)
 
 
 def test_a_measured_plan_says_how_long_it_takes() -> None:
