@@ -31,7 +31,7 @@ def text(console: Console) -> str:
 
 
 def trials(plan: Plan) -> list[TrialSpec]:
-    """All of a plan, as if no two draws coincided."""
+    """All trials of a plan, as if no two draws coincided."""
     return [
         plan.trial(cell.variant, cell.phase, cell.seed, {"train.lr": 0.05 + number / 1e6}, cell.number)
         for number, cell in enumerate(plan.cells)
@@ -114,7 +114,7 @@ def rows(plan: Plan, progress: Progress, width: int = 150, **options: Any) -> li
 
 
 def under_way(plan: Plan) -> Progress:
-    """A study of two variants: its search done, of the confirmation one trial each done, running, diverged and failed."""
+    """A study of two variants: tuning is done, and four confirmation trials finished, diverged, failed or run."""
     progress = Progress(plan, num_workers=100)  # too many for a time left
     for cell in (cell for cell in plan.cells if cell.phase == "tune"):
         spec = plan.trial(cell.variant, "tune", cell.seed, {"train.lr": 0.01 * (1 + (cell.number or 0))}, cell.number)
@@ -216,10 +216,10 @@ def test_the_sum_says_what_is_done_and_what_went_wrong() -> None:
 
 
 class Screen(io.StringIO):
-    """Takes what a terminal would, and knows what it would show."""
+    """A terminal with known contents."""
 
     def lines(self) -> list[str]:
-        """The screen, escape codes obeyed as far as the display uses them."""
+        """Lines on the screen; it knows the escape codes of the display."""
         lines, row = [""], 0
         for piece in re.split(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)", self.getvalue()):
             if piece == "\n":
@@ -272,7 +272,7 @@ def test_no_colour_means_none_and_signs_tell_all() -> None:
 
 
 def test_the_cursor_is_there_all_the_time() -> None:
-    """A kill that nobody hears of leaves the terminal as it is at that moment."""
+    """SIGKILL leaves the terminal as it is at this moment."""
     progress, screen = live(planned())
     with progress:
         progress.started(trials(planned())[0])

@@ -1,29 +1,24 @@
-"""What `write_report` leaves behind: the page, Markdown, JSON, figures and tables of each made-up study."""
+"""Files of `write_report`: page, Markdown, JSON, figures and tables of each made-up study."""
 
 from __future__ import annotations
 
 import base64
-import csv
 import hashlib
 import json
 import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-import pytest
+from made_up import MakeStudy, Report
 
-from ablations.analysis.summary import StudySummary
 from ablations.reporting import figures
-from ablations.reporting.pages import breakable, escaped_markdown
+from ablations.reporting.pages import escaped_markdown
 from ablations.reporting.render import write_report
 
-Report = Callable[[str], Path]
-MakeStudy = Callable[[str], StudySummary]
 FIGURES = [figure.__name__ for figure in figures.FIGURES]
 NOT_DRAWN = {
     "unstarted": set(FIGURES),
@@ -175,28 +170,6 @@ def test_texts_from_outside_are_only_text_in_figures_and_tables(report: Report) 
         assert not re.search(r"\\input\{(?!\w+\}\\end)", path.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(
-    ("text", "escaped"),
-    [
-        ("none_wide", "none_wide"),
-        ("_x_ and *y*", r"\_x\_ and \*y\*"),
-        ("a|b `c` $d$", r"a\|b \`c\` \$d\$"),
-        ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
-        ("1. one\n# two", r"1\. one # two"),
-        ("- item", r"\- item"),
-        ("-0.5 to +0.5", "-0.5 to +0.5"),
-        ("98.00 ± 0.07", "98.00 ± 0.07"),
-        (r"\*", r"\\\*"),
-    ],
-)
-def test_escaped_markdown(text: str, escaped: str) -> None:
-    assert escaped_markdown(text) == escaped
-
-
-def test_breakable_names() -> None:
-    assert breakable("train.lr = 0.05, <a_b>") == "train.<wbr>lr = 0.05, &lt;a_<wbr>b&gt;"
-
-
 def test_markdown_links_resolve(report: Report, study_name: str) -> None:
     folder = report(study_name)
     markdown = (folder / "report.md").read_text(encoding="utf-8")
@@ -233,42 +206,6 @@ def test_figures_that_no_longer_exist_are_removed_and_nothing_else(
     (folder / "figures" / "mine.png").touch()
     assert write_report(make_study("unstarted"), folder, created="now") == folder / "index.html"
     assert [path.name for path in (folder / "figures").iterdir()] == ["mine.png"]
-
-
-def test_svg_files_are_well_formed_and_dateless(report: Report, study_name: str) -> None:
-    for path in report(study_name).glob("figures/*.svg"):
-        root = ET.parse(path).getroot()  # noqa: S314
-        assert root.get("aria-label")
-        assert "metadata" not in path.read_text(encoding="utf-8")
-
-
-def test_tables_have_a_row_for_everything(report: Report, make_study: MakeStudy) -> None:
-    summary = make_study("troubled")
-
-    def rows(name: str) -> list[dict[str, str]]:
-        with (report("troubled") / "tables" / name).open(encoding="utf-8", newline="") as file:
-            return list(csv.DictReader(file))
-
-    assert [row["variant"] for row in rows("variants.csv")] == [variant.name for variant in summary.variants]
-    for row, each in zip(rows("costs.csv"), summary.variants, strict=True):
-        assert (row["variant"], int(row["flops"])) == (each.name, 2 * each.macs)
-        assert int(row["peak_training_bytes"]) == each.memory.peak_training_bytes
-        assert row["measured_processor"] == (each.measured.processor if each.measured else "")
-    assert [row["variant"] for row in rows("contrasts.csv")] == [contrast.variant for contrast in summary.contrasts]
-    outcomes = [row["outcome"] for row in rows("accuracy_by_seed.csv")]
-    assert len(outcomes) == 12 * 10
-    assert outcomes.count("did not learn") == 14
-    assert outcomes.count("missing") == 20
-    assert len(rows("tuning.csv")) == sum(len(variant.tuning) for variant in summary.variants)
-    assert all(0.01 <= float(row["train.lr"]) <= 0.3 for row in rows("tuning.csv"))
-
-
-def test_a_key_that_a_trial_did_not_search_is_an_empty_cell(report: Report) -> None:
-    with (report("searched_widely") / "tables" / "tuning.csv").open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert {row["train.optimizer"] for row in rows} == {"sgd", "adamw"}
-    for row in rows:
-        assert (row["train.momentum"] != "") is (row["train.optimizer"] == "sgd")
 
 
 def test_json_on_disk_is_strict(report: Report, study_name: str) -> None:

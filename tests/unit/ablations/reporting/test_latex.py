@@ -1,21 +1,16 @@
-"""The tables for LaTeX: structure, and nothing from outside that TeX would act on."""
+"""Tables for LaTeX: their structure, and no foreign text with an effect on TeX."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from made_up import MakeStudy, Report
 
-from ablations.analysis.summary import StudySummary
 from ablations.reporting import words
 from ablations.reporting.latex import escaped_latex, latex_tables
-
-Report = Callable[[str], Path]
-MakeStudy = Callable[[str], StudySummary]
 
 PRINTED = {
     r"\textbackslash{}": "\\",
@@ -43,12 +38,12 @@ PRINTED = {
     r"$\times$": "×",
     r"$\mu$": "µ",
 }
-"""What LaTeX prints for each thing that an escaped text may hold."""
+"""Text printed by LaTeX for each sequence in an escaped text."""
 _PIECES = re.compile("|".join(map(re.escape, sorted(PRINTED, key=len, reverse=True))))
 
 
 def printed(latex: str) -> str:
-    """The text that LaTeX prints; fails on anything else than plain text that TeX would act on."""
+    """The text printed by LaTeX; fails on commands other than escapes."""
     rest = _PIECES.sub("", latex)
     assert not set(rest) & set(r"\{}$&#^_%~*[")
     assert "--" not in rest
@@ -56,7 +51,7 @@ def printed(latex: str) -> str:
 
 
 def rows(table: str) -> list[list[str]]:
-    """The cells of a table's body, its two-line cells as one line, as LaTeX prints them."""
+    """The printed cells of a table's body; cells with two lines are joined."""
     body = table.partition("\\midrule\n")[2].partition("\\bottomrule")[0]
     lines = [line for line in body.splitlines() if line != r"\addlinespace"]
     assert all(line.endswith(r" \\") for line in lines)

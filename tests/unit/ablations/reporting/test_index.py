@@ -1,27 +1,25 @@
-"""The page that leads to the reports of several studies."""
+"""The page with links to the reports of several studies."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from made_up import MakeStudy
 from markupsafe import escape
 
-from ablations.analysis.summary import StudySummary
 from ablations.reporting import prose
 from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.pages import escaped_markdown
 
-MakeStudy = Callable[[str], StudySummary]
 BAD = "<script>alert(3)</script> | [a](javascript:b)"
 UNREADABLE = [Unreadable("old", "laptop", BAD)]
 
 
 @pytest.fixture
 def index(make_study: MakeStudy, tmp_path: Path) -> Path:
-    """The index of three studies and one that could not be read."""
+    """The index of three studies and an unreadable one."""
     summaries = [make_study(name) for name in ("ordinary", "troubled", "hostile")]
     return write_index(summaries, UNREADABLE, tmp_path / "reports", "now")
 

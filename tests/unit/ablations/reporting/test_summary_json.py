@@ -1,24 +1,20 @@
-"""`summary.json`, which other programs read."""
+"""`summary.json` and its schema."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import replace
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+from made_up import MakeStudy, Report
 
-from ablations.analysis.summary import StudySummary
 from ablations.reporting.summary_json import SCHEMA_FILE, SCHEMA_VERSION, summary_json
 from ablations.stats.judgement import Verdict
-
-MakeStudy = Callable[[str], StudySummary]
-Report = Callable[[str], Path]
 
 SCHEMA = json.loads(files("ablations.reporting").joinpath(SCHEMA_FILE).read_text(encoding="utf-8"))
 
@@ -85,16 +81,13 @@ def test_numbers_that_are_not_finite_are_null(make_study: MakeStudy) -> None:
     json.dumps(summary_json(broken, "now"), allow_nan=False)
 
 
-# Its schema
-
-
 def wrong(document: Any) -> list[str]:
-    """What the schema has against a document."""
+    """Errors of a document by the schema."""
     return [f"{error.json_path}: {error.message}" for error in Draft202012Validator(SCHEMA).iter_errors(document)]
 
 
 def objects(value: Any) -> Iterator[dict[str, Any]]:
-    """The objects in a document that have known keys."""
+    """All objects with fixed keys in a document."""
     yield value
     yield value["decision"]
     for variant in value["variants"].values():

@@ -1,0 +1,52 @@
+"""Forest plot of the paired differences."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from drawings import text_of
+from made_up import MakeStudy
+
+from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.theme import drawing
+from ablations.stats.intervals import Interval
+
+
+def test_forest_plot_shows_seeds_verdicts_and_margin(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    spec = paired_differences(summary)
+    assert spec is not None
+    with drawing():
+        figure = spec.draw()
+    (axes,) = figure.axes
+    text = text_of(figure).replace("\n", " ")
+    dots = np.concatenate([line.get_xdata() for line in axes.lines if line.get_markersize() == 4])
+    assert sorted(dots) == sorted(d for contrast in summary.contrasts for d in contrast.differences.values())
+    assert all(contrast.judgement.verdict.words in text for contrast in summary.contrasts)
+    assert "±0.5 points" in text
+    assert "*" not in text
+
+
+def test_forest_plot_shades_the_margin_and_no_more(make_study: MakeStudy) -> None:
+    spec = paired_differences(make_study("ordinary"))
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    (band,) = axes.patches
+    assert list(band.get_extents().transformed(axes.transData.inverted()).intervalx) == pytest.approx([-0.5, 0.5])
+
+
+def test_forest_plot_cuts_endless_intervals(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    first, *others = summary.contrasts
+    endless = replace(first.judgement, simultaneous_interval=Interval(-90.0, 90.0, 0.9875))
+    spec = paired_differences(replace(summary, contrasts=(replace(first, judgement=endless), *others)))
+    assert spec is not None
+    with drawing():
+        (axes,) = spec.draw().axes
+    low, high = axes.get_xlim()
+    assert -5 < low < -2.4
+    assert 0.6 < high < 5
+    assert {line.get_marker() for line in axes.lines} >= {"<", ">"}
