@@ -1,4 +1,4 @@
-"""A study as a person writes it, and what the suite says of it once it is edited; the lines are numbered from 1."""
+"""A study file as a person writes it, edits of it, and the messages about them; lines count from 1."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ profiles:
 
 
 def edited(*replacements: tuple[str, str], text: str = TEXT) -> str:
-    """A study with pieces of its text replaced, each of which is there exactly once."""
+    """A study with pieces of its text replaced; each piece must occur exactly once."""
     for old, new in replacements:
         assert text.count(old) == 1, f"{old!r} is there {text.count(old)} times"
         text = text.replace(old, new)
@@ -54,16 +54,16 @@ CONDITIONAL = edited(
         "  train.nesterov: {type: categorical, choices: [true, false], when: {train.optimizer: [sgd]}}\n",
     )
 )
-"""The study with two keys, in lines 10 and 11, that are searched only where a third has a certain value."""
+"""The study with two conditional keys of the search space, in lines 10 and 11."""
 
 
 def planned(text: str = TEXT, profile: str = "starter", machine: Machine = CPU) -> Plan:
-    """The plan of a study's text, errors located as the commands locate them."""
+    """The plan of a study's text; errors name its lines, as in the commands."""
     return _plan(parse(text, "s.yaml"), profile, machine)
 
 
 def complaint(text: str) -> str | None:
-    """What a user reads who checks this text; None where it is accepted."""
+    """The message of `check` for this text; None if it is accepted."""
     try:
         file = parse(text, "s.yaml")
         for profile in file.spec.profiles:
@@ -74,7 +74,7 @@ def complaint(text: str) -> str | None:
 
 
 def refusal(text: str) -> str:
-    """What a user reads whose text is refused."""
+    """The message of `check` for this text; fails if the text is accepted."""
     message = complaint(text)
     assert message is not None, "the study was accepted"
     return message

@@ -1,4 +1,4 @@
-"""Any network that the dials allow, as hypothesis draws it."""
+"""Hypothesis strategies for all networks of the dials."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def per_stage(values: st.SearchStrategy[int], count: int) -> st.SearchStrategy[i
 
 @st.composite
 def feature_dials(draw: st.DrawFn, *, extra_stages: int) -> dict[str, object]:
-    """Values of the dials that every network has; `extra_stages` beside the one to three feature stages."""
+    """Values of the dials common to all networks, with `extra_stages` besides the one to three feature stages."""
     num_features = draw(st.integers(1, 3))
     kernels = draw(st.tuples(*[st.integers(1, 5)] * (num_features + extra_stages)))
     return {

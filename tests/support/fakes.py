@@ -13,7 +13,7 @@ Training = Generator[EpochRecord, Order, TrialResult | None]
 
 
 class InProcessExecutor:
-    """Trains in this process, one step of each trial a wait."""
+    """Trains in this process; each wait runs one step of every trial."""
 
     def __init__(self, train: Callable[[TrialSpec], Training], num_workers: int = 2) -> None:
         self.num_workers = num_workers
@@ -61,7 +61,7 @@ class InProcessExecutor:
 
 
 class FakeTraining:
-    """Trains nothing: made-up records, and a memory of paused trials as checkpoints are."""
+    """Makes records up instead of training; remembers paused trials, as checkpoints do."""
 
     def __init__(self, accuracy: Callable[[TrialSpec], float] = lambda spec: 50.0) -> None:
         self.accuracy = accuracy
@@ -94,7 +94,7 @@ class FakeTraining:
 
 
 class MemoryStore:
-    """Remembers results in a dictionary, which outlives it as a database does."""
+    """Stores results in a dictionary; like a database, it outlives the store."""
 
     def __init__(
         self, results: dict[str, TrialResult] | None = None, measurements: dict[str, Measurement] | None = None

@@ -1,4 +1,4 @@
-"""A folder in which a study is run through the real command, as a person does it: in subprocesses."""
+"""A folder for runs of a study with the real command, in subprocesses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NUM_TRIALS = 2 * 2 + 2 * 1 + 2 * 2  # searched, run again, confirmed
 
 
 class Folder:
-    """Where a person works: a study file, and what the command leaves."""
+    """The working folder of a person: a study file, and the files of the command."""
 
     def __init__(self, path: Path, database: Path) -> None:
         self.path = path
@@ -62,13 +62,13 @@ class Folder:
         return f"sqlite:///{self.path / 'mlflow.db'}"
 
     def bits(self) -> dict[tuple[str, int], bytes | None]:
-        """Every confirmation's correctness, image by image."""
+        """Correctness of every confirmation trial, by image."""
         trials = read_study(Address("tiny", "starter", Store(self.uri))).trials
         return {(t.variant, t.seed): t.result.test_correct for t in trials if t.phase == "confirm"}
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[str, str]:
-    """What a command said, once it has ended."""
+    """Output and errors of a command; waits for its end."""
     try:
         return process.communicate(timeout=600)
     except subprocess.TimeoutExpired:

@@ -12,7 +12,7 @@ EXAMPLE = ROOT / "docs" / "example_package"
 
 
 def install(project: Path, site: Path) -> None:
-    """Put a project's package and what its pyproject.toml registers into a folder of packages."""
+    """Install a project's package, with the entry points of its pyproject.toml, into a folder of packages."""
     about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     module = about["name"].replace("-", "_")
     shutil.copytree(project / module, site / module, ignore=shutil.ignore_patterns("__pycache__"))
@@ -20,7 +20,7 @@ def install(project: Path, site: Path) -> None:
 
 
 def register(site: Path, name: str, version: str, groups: dict[str, dict[str, str]]) -> None:
-    """Write down that a package is installed in a folder, and what it registers, by group and name."""
+    """Record a package as installed in a folder, with its entry points by group and name."""
     info = site / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")

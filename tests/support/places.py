@@ -1,4 +1,4 @@
-"""Where things are in the checkout."""
+"""Places in the checkout."""
 
 from pathlib import Path
 
@@ -6,6 +6,6 @@ ROOT = Path(__file__).parents[2]
 SUPPORT = ROOT / "tests" / "support"
 """This folder, on PYTHONPATH of processes that import from it."""
 FAULTY = SUPPORT / "faulty"
-"""On PYTHONPATH it causes the faults that FAULTS names."""
+"""Folder for PYTHONPATH, to cause the faults in FAULTS."""
 SHARED_FASHION_MNIST = ROOT.parent / "shared" / "datasets" / "FashionMNIST" / "raw"
-"""The published archives, beside some checkouts."""
+"""Folder with the published archives; only some checkouts have it."""

@@ -21,7 +21,7 @@ def free_port() -> int:
 
 
 class Server:
-    """A server on a free port, whose database outlives it."""
+    """A server on a free port; its database outlives it."""
 
     def __init__(self, folder: Path, database: str = "sqlite:///mlflow.db") -> None:
         self._folder = folder

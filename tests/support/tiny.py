@@ -1,4 +1,4 @@
-"""The smallest study there is: synthetic images, a network of a few thousand parameters, tenths of a second a trial."""
+"""The smallest study: synthetic images, a few thousand parameters, tenths of a second per trial."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CONDITIONAL: dict[str, Any] = {
     "train.optimizer": {"type": "categorical", "choices": ["sgd", "adamw"]},
     **STUDY["search_space"],
 }
-"""A search space with a key that is searched only where another has a certain value."""
+"""A search space with a conditional key."""
 
 
 def plan(machine: Machine = CPU, **changes: Any) -> Plan:
@@ -79,7 +79,7 @@ def record(epoch: int, accuracy_percent: float = 50.0, **changes: Any) -> EpochR
 
 
 def result(spec: TrialSpec, accuracy_percent: float = 50.0, status: str = "finished") -> TrialResult:
-    """A made-up result of a trial, with every epoch if it finished and none if it did not; of 10,000 test images."""
+    """A made-up result of a trial on 10,000 test images; with every epoch if it finished, else with none."""
     if status != "finished":
         return TrialResult(spec.id, status, message=f"made up to be {status}")  # type: ignore[arg-type]
     epochs = tuple(record(epoch, accuracy_percent) for epoch in range(1, spec.config.train.epochs + 1))
@@ -123,7 +123,7 @@ def finish(
 
 
 def timeless(outcome: TrialResult | None) -> dict[str, Any]:
-    """All of a result that must repeat itself: everything but times."""
+    """The reproducible part of a result: everything but times."""
     assert outcome is not None
     values = outcome.to_json()
     for epoch in values["epochs"]:

@@ -1,4 +1,4 @@
-"""The real recorder, but one whose records are in MLflow when a call returns."""
+"""The real recorder, with all records in MLflow when a call returns."""
 
 from __future__ import annotations
 

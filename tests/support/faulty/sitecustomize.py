@@ -1,6 +1,6 @@
-"""Causes faults for real: Python imports this file by itself wherever its folder is on PYTHONPATH.
+"""Causes real faults. Python imports this file at its start if the folder is on PYTHONPATH.
 
-FAULTS is a JSON object: names of faults, each with the trials that they befall, as `<variant> <seed>`, or with a number.
+FAULTS is a JSON object: by name of a fault, the affected trials as `<variant> <seed>`, or a number.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IS_WORKER = "--multiprocessing-fork" in sys.orig_argv
 
 
 def limit_memory(num_bytes: int) -> None:
-    """Let this process have so much more memory than it has now."""
+    """Limit this process to its present memory plus `num_bytes`."""
     pages = int(Path("/proc/self/statm").read_text().split()[0])
     limit = pages * resource.getpagesize() + num_bytes
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
@@ -51,7 +51,7 @@ def befall_trials() -> None:
 
 
 def set_clock_back(signal: str) -> None:
-    """An hour, once there is a file of this name."""
+    """Set the clock back by an hour once there is a file of this name."""
     now, now_ns = time.time, time.time_ns
     back = lambda: 3600 * os.path.exists(signal)  # noqa: E731, PTH110
     time.time = lambda: now() - back()
