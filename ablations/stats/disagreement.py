@@ -1,4 +1,4 @@
-"""How often two networks differ in the images that they get right."""
+"""How often two networks differ in the images they classify correctly."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from ablations.stats.intervals import Array
 
 
 def disagreement(first: Array, second: Array) -> float:
-    """Share of images on which one network is right and the other wrong, percent, averaged over pairs.
+    """Share of images with one network right and the other wrong, percent, averaged over pairs.
 
     Args:
         first: right (1) or wrong (0), shape (num_pairs, num_images) or (num_images,).
-        second: the same for the networks it is paired with.
+        second: the same for the other network of each pair.
 
     Raises:
         ValueError: the shapes differ or are empty.
@@ -24,13 +24,13 @@ def disagreement(first: Array, second: Array) -> float:
 
 
 def disagreement_between_reseeds(correct: Array) -> float:
-    """Share of images on which one network is right and its reseed wrong, percent, averaged over all pairs of seeds.
+    """Share of images with one network right and its reseed wrong, percent, averaged over all pairs of seeds.
 
     Args:
         correct: right (1) or wrong (0) of one variant, shape (num_seeds, num_images), at least 2 seeds.
 
     Raises:
-        ValueError: under 2 seeds, or no images.
+        ValueError: fewer than 2 seeds, or no images.
     """
     right = np.asarray(correct, dtype=bool)
     if right.ndim != 2 or len(right) < 2 or right.shape[1] == 0:

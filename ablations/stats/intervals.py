@@ -1,4 +1,4 @@
-"""TODO"""
+"""Paired differences -> confidence intervals, over seeds alone or over seeds and test images."""
 
 from __future__ import annotations
 
@@ -11,13 +11,11 @@ from scipy.special import betaincinv, stdtrit
 
 Array = npt.NDArray[Any]
 
-
 SMALLEST_STEP = 1e-4
-"""Points; one image in a million. Differences closer than this are equal, and their distance is rounding."""
-
+"""Points; one image in a million. Two differences closer than this are equal up to rounding."""
 
 MIN_PAIRS_TO_LOOK = 3
-"""Under this many pairs a spread is a guess, and nothing is said."""
+"""With fewer pairs the spread is a guess, so the report shows no estimate."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,17 @@ class Estimate:
 
 @dataclass(frozen=True)
 class CrossedVariance:
-    """What the variance of a mean difference over seeds and images is made of; squared points, none below zero.
+    """The parts of the variance of a mean difference over seeds and images; squared points, none below zero.
 
     `images`, `seeds` and `flips` are mean squares, each already divided down to the variance of the mean.
     """
 
     images: float
-    """Of images, each averaged over the seeds."""
+    """Between images, each averaged over the seeds."""
     seeds: float
-    """Of seeds, each averaged over the images."""
+    """Between seeds, each averaged over the images."""
     flips: float
-    """What single images that change from seed to seed put into both of the above."""
+    """Share of single images in both fields above: they change from right to wrong between seeds."""
     num_seeds: int
     num_images: int
 
@@ -71,22 +69,19 @@ class CrossedVariance:
 
     @property
     def spread(self) -> float:
-        """Standard deviation from seed to seed, no less than what flips alone make of it; points.
+        """Standard deviation from seed to seed, never below the value that flips alone would cause; points.
 
-        Over few seeds it can come out small by luck, where flips are an average over all images.
+        Over few seeds the standard deviation can be small by luck. Flips are averaged over all images.
         """
         return float(np.sqrt(self.num_seeds * max(self.seeds, self.flips)))
 
     @property
     def df(self) -> float:
-        """Satterthwaite's degrees of freedom of the three mean squares, and no less than the least of the three."""
+        """Satterthwaite's degrees of freedom of the three mean squares, never below the smallest of the three."""
         n, s = self.num_images - 1, self.num_seeds - 1
         df = self.standard_error**4 / (self.images**2 / n + self.seeds**2 / s + self.flips**2 / (n * s))
-        # Flips are subtracted, which can bring Satterthwaite's formula, made for sums, down to 0.
+        # Satterthwaite's formula is for sums. Flips are subtracted, so it can reach 0.
         return max(df, float(min(n, s)))
-
-
-# Intervals
 
 
 def paired_interval(differences: Array, *, level: float = 0.95) -> Interval:
@@ -100,25 +95,30 @@ def paired_interval(differences: Array, *, level: float = 0.95) -> Interval:
         ValueError: `differences` is not one-dimensional, has under 2 or non-finite entries, or does not vary.
 
     Source:
-        Student (1908); chosen over bootstraps of percentiles, which cover 75 to 90 % at 3 to 10 seeds (docs/statistics.md).
+        Student (1908). Percentile bootstraps cover only 75 to 90 % at 3 to 10 seeds (docs/statistics.md).
     """
     return seeds_estimate(differences).interval(require_fraction("level", level))
 
 
 def seeds_estimate(differences: Array) -> Estimate:
-    """Mean difference with the error that new seeds on the same images would have; arguments as `paired_interval`."""
+    """Mean difference with its standard error for new seeds on the same images.
+
+    Args:
+        differences: as for `paired_interval`.
+
+    Raises:
+        ValueError: as for `paired_interval`.
+    """
     values = np.asarray(differences, dtype=np.float64)
     if values.ndim != 1 or values.size < 2 or not np.isfinite(values).all():
         raise ValueError(f"differences must be one-dimensional with at least 2 entries, all finite: {differences!r}")
     if identical(values):
-        raise ValueError(
-            f"differences must not be the same at every seed, for then their spread is unknown: {differences!r}"
-        )
+        raise ValueError(f"differences must vary from seed to seed, otherwise their spread is unknown: {differences!r}")
     return Estimate(float(values.mean()), float(values.std(ddof=1) / np.sqrt(values.size)), values.size - 1)
 
 
 def crossed_interval(correct: Array, *, level: float = 0.95) -> Interval:
-    """Interval for the mean paired difference that holds for new seeds and new images alike.
+    """Interval for the mean paired difference over both new seeds and new images.
 
     Args:
         correct: right (1) or wrong (0), variant minus reference, shape (num_pairs, num_images), values -1, 0 and 1.
@@ -131,7 +131,14 @@ def crossed_interval(correct: Array, *, level: float = 0.95) -> Interval:
 
 
 def crossed_estimate(correct: Array) -> Estimate:
-    """Mean difference with the error that new seeds and new images would have; arguments as `crossed_interval`."""
+    """Mean difference with its standard error for new seeds and new images.
+
+    Args:
+        correct: as for `crossed_interval`.
+
+    Raises:
+        ValueError: as for `crossed_interval`, or flips explain all of the variance.
+    """
     variance = crossed_variance(correct)
     if variance.standard_error == 0:
         raise ValueError("correct must vary from image to image or from seed to seed by more than its flips")
@@ -139,9 +146,13 @@ def crossed_estimate(correct: Array) -> Estimate:
 
 
 def crossed_variance(correct: Array) -> CrossedVariance:
-    """Split the variance of the mean difference into that of images, of seeds, and of images that flip with the seed.
+    """Split the variance of the mean difference into parts for images, seeds, and images that flip with the seed.
 
-    Arguments and errors as `crossed_interval`.
+    Args:
+        correct: as for `crossed_interval`.
+
+    Raises:
+        ValueError: as for `crossed_interval`.
 
     Source:
         Two-way crossed random effects by mean squares; Satterthwaite (1946) for the degrees of freedom.
@@ -170,14 +181,14 @@ def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Est
         labels: class of each image, shape (num_images,).
 
     Returns:
-        By class: points, and None for the estimate where the differences do not vary from seed to seed.
+        By class: the mean in points, and its estimate. The estimate is None if the differences do not vary from seed to seed.
 
     Raises:
         ValueError: the shapes do not agree, or there are no pairs.
     """
     correct, labels = np.asarray(correct), np.asarray(labels)
     if correct.ndim != 2 or len(correct) == 0 or labels.shape != correct.shape[1:]:
-        raise ValueError(f"correct must be pairs by images, and labels one an image: {correct.shape}, {labels.shape}")
+        raise ValueError(f"correct must be pairs by images, and labels one per image: {correct.shape}, {labels.shape}")
     estimates: dict[int, tuple[float, Estimate | None]] = {}
     for label in np.unique(labels).tolist():
         among = correct[:, labels == label]
@@ -189,7 +200,13 @@ def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Est
 
 
 def wider_estimate(over_seeds: Estimate, variance: CrossedVariance | None, *, level: float) -> Estimate:
-    """Of the estimate over seeds and that over seeds and images, where there is one, the one of the wider interval."""
+    """Choose the estimate with the wider interval: over seeds alone, or over seeds and images.
+
+    Args:
+        over_seeds: estimate over seeds alone.
+        variance: over seeds and images; None if the right images are unknown.
+        level: coverage of the two intervals, in (0, 1).
+    """
     if variance is None:
         return over_seeds
     crossed = replace(over_seeds, standard_error=variance.standard_error, df=variance.df)
@@ -225,14 +242,22 @@ def identical(values: Array) -> bool:
 
 
 def require_fraction(name: str, value: float) -> float:
-    """`value`, or ValueError where it does not lie between 0 and 1."""
+    """Return `value`.
+
+    Raises:
+        ValueError: it is not between 0 and 1.
+    """
     if not 0 < value < 1:
-        raise ValueError(f"{name} must lie between 0 and 1, not {value}")
+        raise ValueError(f"{name} must be between 0 and 1, not {value}")
     return value
 
 
 def require_margin(margin: float) -> float:
-    """`margin`, or ValueError where it is not a positive number of points."""
+    """Return `margin`.
+
+    Raises:
+        ValueError: it is not a positive number of points.
+    """
     if not 0 < margin < np.inf:
         raise ValueError(f"margin must be above 0 points and finite, not {margin}")
     return margin

@@ -1,4 +1,4 @@
-"""Paired runs -> p-values, and their correction for many comparisons."""
+"""Paired runs -> p-values, and their correction for multiple comparisons."""
 
 from __future__ import annotations
 
@@ -10,15 +10,13 @@ from scipy.special import bdtr, stdtr
 from ablations.stats.intervals import SMALLEST_STEP, Array, Estimate, require_margin
 
 SMALLEST_P = float(np.finfo(np.float64).tiny)
-
+"""Lower bound of every p-value."""
 
 MAX_EXACT_PAIRS = 13
-
+"""Up to here `sign_flip_p` tries all sign flips; 13 pairs have 4,096, not counting mirror images."""
 
 NUM_RANDOM_FLIPS = 10_000
-
-
-# Tests
+"""Sign flips in `sign_flip_p` for more pairs than `MAX_EXACT_PAIRS`."""
 
 
 def difference_p(estimate: Estimate) -> float:
@@ -27,11 +25,11 @@ def difference_p(estimate: Estimate) -> float:
 
 
 def tost_p(estimate: Estimate, *, margin: float) -> float:
-    """p-value of a true difference of `margin` or more on either side, in (0, 1]: a small one proves equivalence.
+    """p-value of a true difference of `margin` or more on either side, in (0, 1]. A small value proves equivalence.
 
     Args:
         estimate: the mean difference, points.
-        margin: the least difference that matters, points, above zero.
+        margin: smallest difference that matters, points, above zero.
 
     Source:
         Two one-sided tests, Schuirmann (1987).
@@ -40,10 +38,10 @@ def tost_p(estimate: Estimate, *, margin: float) -> float:
 
 
 def sign_flip_p(differences: Array) -> float:
-    """Two-sided permutation p-value of differences that are symmetric about 0, in (0, 1].
+    """Two-sided permutation p-value of differences symmetric about 0, in (0, 1].
 
-    Exact up to `MAX_EXACT_PAIRS` pairs; above, from a fixed draw of flips. Reordering the pairs, or swapping variant
-    and reference, changes nothing.
+    It is exact up to `MAX_EXACT_PAIRS` pairs, and uses a fixed draw of flips above. Reordering the pairs does not change
+    it, nor does swapping variant and reference.
 
     Args:
         differences: shape (num_pairs,), points.
@@ -61,16 +59,16 @@ def sign_flip_p(differences: Array) -> float:
     observed = abs(float(values.sum())) - SMALLEST_STEP / 2
     num_pairs = values.size
     if num_pairs <= MAX_EXACT_PAIRS:
-        # Flipping all signs leaves the size of the sum, so the last sign may stay as it is.
+        # Flipping all signs keeps the absolute sum, so the last sign can stay fixed.
         signs = 1 - 2 * (np.arange(2 ** (num_pairs - 1))[:, None] >> np.arange(num_pairs) & 1)
         return float(np.mean(np.abs(signs @ sizes) >= observed))
     signs = np.random.default_rng(0).choice((-1.0, 1.0), size=(NUM_RANDOM_FLIPS - 2, num_pairs))
-    # The two left out are the observed signs and their mirror image, which always count.
+    # The observed signs and their mirror image always count; the draw leaves room for these two.
     return float((2 + np.sum(np.abs(signs @ sizes) >= observed)) / NUM_RANDOM_FLIPS)
 
 
 def smallest_sign_flip_p(num_pairs: int) -> float:
-    """Least value that `sign_flip_p` can take: .0625 with 5 pairs, .002 with 10.
+    """Smallest possible value of `sign_flip_p`: .0625 with 5 pairs, .002 with 10.
 
     Raises:
         ValueError: `num_pairs` is under 1.
@@ -81,7 +79,7 @@ def smallest_sign_flip_p(num_pairs: int) -> float:
 
 
 def mcnemar_exact(num_only_first: int, num_only_second: int) -> float:
-    """Two-sided p-value of two equal rates, from the pairs in which only one of the two happened; in (0, 1].
+    """Two-sided p-value of two equal rates, from the pairs with only one of the two events; in (0, 1].
 
     Raises:
         ValueError: a count is negative.
@@ -96,15 +94,14 @@ def mcnemar_exact(num_only_first: int, num_only_second: int) -> float:
 
 
 def step_down(p_values: Array, *, num_comparisons: int) -> Array:
-    """Adjusted p-values of all words of a study under one error budget; compare them with alpha.
+    """Adjusted p-values of all verdicts of a study under one error budget; compare them with alpha.
 
-    Each of K comparisons has two nulls, "no difference at all" and "a difference of the margin or more", of which at
-    most one is true. So with j - 1 nulls rejected at most min(K, 2K - j + 1) of the others are true, and the j-th
-    smallest p-value is multiplied by that.
+    Each of K comparisons has two nulls: "no difference at all" and "a difference of the margin or more". At most one of
+    the two is true. So after j - 1 rejections at most min(K, 2K - j + 1) of the other nulls are true. The j-th smallest
+    p-value is multiplied by this number.
 
     Args:
-        p_values: shape (at most 2K,), in (0, 1]; those of comparisons that could not be tested are left out, and K
-            still counts them.
+        p_values: shape (at most 2K,), in (0, 1]. Comparisons without a test have no entry, but K counts them.
         num_comparisons: K, planned.
 
     Returns:
@@ -114,7 +111,7 @@ def step_down(p_values: Array, *, num_comparisons: int) -> Array:
         ValueError: more than 2K p-values, or one outside (0, 1].
 
     Source:
-        Shaffer (1986), for logically related nulls. Holm on either family by itself leaks to .066 at alpha .05.
+        Shaffer (1986), for logically related nulls. Holm on each family alone leaks to .066 at alpha .05.
     """
     p = np.asarray(p_values, dtype=np.float64)
     if p.ndim != 1 or p.size > 2 * num_comparisons or not ((p > 0) & (p <= 1)).all():
@@ -127,13 +124,13 @@ def step_down(p_values: Array, *, num_comparisons: int) -> Array:
 
 
 def false_discovery(p_values: Sequence[float]) -> list[float]:
-    """Adjusted p-values that bound the share of false finds among all finds, for exploration: no verdict goes by them.
+    """Adjusted p-values to bound the false discovery rate. They are for exploration; verdicts ignore them.
 
     Args:
         p_values: of one family, in (0, 1]; a family may be empty.
 
     Raises:
-        ValueError: a value lies outside (0, 1] or is NaN.
+        ValueError: a value is outside (0, 1] or is NaN.
 
     Source:
         Benjamini and Hochberg (1995).
@@ -148,5 +145,5 @@ def false_discovery(p_values: Sequence[float]) -> list[float]:
 
 
 def _p(value: float) -> float:
-    """Rounding can take a p-value to 0 or past 1; certainty is not on offer."""
+    """Clip to (0, 1]: rounding can take a p-value to 0 or past 1."""
     return min(1.0, max(SMALLEST_P, value))
