@@ -77,9 +77,6 @@ def shown(value: object) -> str:
 
 
 def points(value: float) -> str:
+    """Size of a difference in percentage points, without its sign: `0.62`, `under 0.01`."""
     size = abs(value)
     return "under 0.01" if 0 < size < 0.005 else f"{size:.2f}"
-
-
-def _count(number: float, thing: str) -> str:
-    return f"{number:g} {thing}" + ("" if number == 1 else "s")

@@ -1,9 +1,8 @@
-"""What became of each contrast."""
+"""Each variant against its reference -> Contrast: samples, judgements and sentences."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -12,11 +11,12 @@ from ablations.analysis.summary import ClassDifference, Contrast, Detectable, Va
 from ablations.analysis.variants import right_images
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan, PlannedContrast
+from ablations.stats.budget import Budget
 from ablations.stats.disagreement import disagreement
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, class_estimates
 from ablations.stats.judgement import Judgement, PairedSample, Verdict
 from ablations.stats.p_values import difference_p, false_discovery, mcnemar_exact
-from ablations.stats.power import MAX_SEEDS, detectable_difference, smallest_detectable_difference, spread_limit
+from ablations.stats.power import MAX_PAIRS, detectable_difference, smallest_detectable_difference, spread_limit
 from ablations.stats.sentences import sentence
 from ablations.stats.verdicts import judge, judge_without_each_seed
 from ablations.studyfile.spec import Expectation
@@ -27,60 +27,63 @@ def judged_contrasts(
     plan: Plan,
     variants: Sequence[VariantSummary],
     trials: Mapping[str, Sequence[RecordedTrial]],
+    *,
     scope: str,
     overspent: str | None,
     planned: Sequence[PlannedContrast],
 ) -> tuple[Contrast, ...]:
-    others = variants[1:]
-    if not others:
+    """Judge every variant against its reference, all under one error budget.
+
+    Args:
+        plan: of this look.
+        variants: baseline first.
+        trials: by variant.
+        scope: condition of every conclusion, for the sentences.
+        overspent: the reason if no contrast may have a verdict; None otherwise.
+        planned: contrasts of the first look, which share the budget.
+    """
+    if len(variants) < 2:
         return ()
     by_name = {each.name: each for each in variants}
-    references = {each.name: by_name[plan[each.name].versus] for each in others}
-    samples = {each.name: _sample(plan, each, references[each.name], trials) for each in others}
-    num_planned = len(planned)
+    sides = {each.name: (each, by_name[plan[each.name].versus]) for each in variants[1:]}
+    keys = {name: (plan[name].key, plan[reference.name].key) for name, (_, reference) in sides.items()}
     expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
-    pairs = {each.name: (plan[each.name].key, plan[plan[each.name].versus].key) for each in others}
-    unplanned = {name: overspent or ADDED for name, pair in pairs.items() if overspent or pair not in expected}
-    expects = {each.name: expected.get(pairs[each.name], each.expect) for each in others}
-    budget: dict[str, Any] = {"alpha": plan.look_alpha, "margin": plan.decision.margin, "num_planned": num_planned}
-    judgements = judge(samples, unplanned=unplanned, **budget)
-    without_seed = judge_without_each_seed(samples, judgements, **budget)
+    expects = {name: expected.get(keys[name], variant.expect) for name, (variant, _) in sides.items()}
+    unplanned = {name: overspent or ADDED for name, key in keys.items() if overspent or key not in expected}
+    samples = {name: _sample(plan, *pair, trials) for name, pair in sides.items()}
+    budget = Budget(
+        alpha=plan.decision.alpha,
+        margin=plan.decision.margin,
+        num_comparisons=len(planned),
+        num_looks=len(plan.looks),
+    )
+    judgements = judge(samples, budget, unplanned=unplanned)
+    without_seed = judge_without_each_seed(samples, judgements, budget)
     classes = _class_differences(plan, samples, _labels(plan, trials))
     return tuple(
         Contrast(
-            variant=each.name,
-            versus=references[each.name].name,
-            expect=expects[each.name],
-            expectation=_outcome(expects[each.name], judgements[each.name]),
-            differences=dict(samples[each.name].differences),
-            curve_differences=curve_differences(each, references[each.name]),
-            disagreement_percent=_disagreement(
-                samples[each.name].differences, trials[each.name], trials[references[each.name].name]
-            ),
-            class_differences=classes.get(each.name, ()),
-            p_failures=p_failures(each, references[each.name]),
-            judgement=judgements[each.name],
-            without_seed=without_seed.get(each.name, {}),
-            detectable=detectable(judgements[each.name], alpha=plan.look_alpha, num_comparisons=num_planned),
-            sentence=sentence(
-                judgements[each.name],
-                variant=each.name,
-                reference=references[each.name].name,
-                alpha=plan.decision.alpha,
-                num_comparisons=num_planned,
-                num_looks=len(plan.looks),
-                margin=plan.decision.margin,
-                scope=scope,
-            ),
+            variant=name,
+            versus=reference.name,
+            expect=expects[name],
+            expectation=_outcome(expects[name], judgements[name]),
+            differences=dict(samples[name].differences),
+            curve_differences=curve_differences(variant, reference),
+            disagreement_percent=_disagreement(samples[name].differences, trials[name], trials[reference.name]),
+            class_differences=classes.get(name, ()),
+            p_failures=p_failures(variant, reference),
+            judgement=judgements[name],
+            without_seed=without_seed.get(name, {}),
+            detectable=detectable(judgements[name], budget),
+            sentence=sentence(judgements[name], budget, variant=name, reference=reference.name, scope=scope),
         )
-        for each in others
+        for name, (variant, reference) in sides.items()
     )
 
 
 def _class_differences(
     plan: Plan, samples: Mapping[str, PairedSample], labels: np.ndarray | None
 ) -> dict[str, tuple[ClassDifference, ...]]:
-    """By contrast; one family of tests, since whoever looks for a class that differs looks at all of them."""
+    """By contrast. All classes form one family of tests, because a search for a differing class looks at all of them."""
     estimates = {
         (contrast, label): estimate
         for contrast, sample in samples.items()
@@ -106,30 +109,29 @@ def _class_differences(
 
 
 def _labels(plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]]) -> np.ndarray | None:
-    """Classes of the test images; None where no trial has recorded them."""
+    """Classes of the test images; None if no trial has recorded them."""
     recorded = (t.result.test_labels for each in trials.values() for t in each if t.result.test_labels)
     labels = np.frombuffer(next(recorded, b""), dtype=np.uint8)
     return labels if labels.size and labels.max() < DATASETS[plan.data.name].num_classes else None
 
 
-def detectable(judgement: Judgement, *, alpha: float, num_comparisons: int) -> Detectable | None:
-    """What true difference so many seeds would find, given a contrast's spread; None where there is none to go by."""
-    num_pairs, spread = judgement.num_pairs, judgement.spread
-    if num_pairs < MIN_PAIRS_TO_LOOK or spread is None:
+def detectable(judgement: Judgement, budget: Budget) -> Detectable | None:
+    """True difference that each number of seeds would detect, given the spread of a contrast; None without a spread."""
+    num_pairs, evidence = judgement.num_pairs, judgement.evidence
+    if num_pairs < MIN_PAIRS_TO_LOOK or evidence is None:
         return None
-    budget: dict[str, Any] = {"alpha": alpha, "num_comparisons": num_comparisons}
-    floor, highest = judgement.image_floor, spread_limit(spread, num_pairs)
-    counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_SEEDS, 20).round().astype(int).tolist()})
+    floor, highest = evidence.image_floor, spread_limit(evidence.spread, num_pairs)
+    counts = sorted({num_pairs, *np.geomspace(MIN_PAIRS_TO_LOOK, MAX_PAIRS, 20).round().astype(int).tolist()})
     found, at_most = (
-        tuple(detectable_difference(each, count, image_floor=floor or 0.0, **budget) for count in counts)
-        for each in (spread, highest)
+        tuple(detectable_difference(each, count, budget, image_floor=floor or 0.0) for count in counts)
+        for each in (evidence.spread, highest)
     )
     return Detectable(
         num_seeds=tuple(counts),
         difference=found,
         difference_at_most=at_most,
         now=found[counts.index(num_pairs)],
-        limit=smallest_detectable_difference(floor, **budget) if floor else None,
+        limit=smallest_detectable_difference(floor, budget) if floor else None,
     )
 
 
@@ -155,7 +157,7 @@ def _sample(
 
 
 def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dict[int, tuple[float, ...]]:
-    """By seed that learned on both sides: variant minus reference in validation accuracy, as far as both were trained."""
+    """By seed with both sides learned: variant minus reference in validation accuracy, over epochs trained on both sides."""
     curves, others = ({curve.seed: curve.epochs for curve in v.curves if curve.learned} for v in (variant, reference))
     return {
         seed: tuple(
@@ -167,7 +169,7 @@ def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dic
 
 
 def p_failures(variant: VariantSummary, reference: VariantSummary) -> float | None:
-    """Exact McNemar p-value of equal failure rates over the seeds that ran on both sides; None where there are none."""
+    """Exact McNemar p-value of equal failure rates over seeds with an outcome on both sides; None without such seeds."""
     both = variant.ran_seeds & reference.ran_seeds
     failed, failed_reference = (both & set(each.failed_seeds) for each in (variant, reference))
     return mcnemar_exact(len(failed - failed_reference), len(failed_reference - failed)) if both else None
@@ -185,7 +187,7 @@ _FITS: Mapping[str, frozenset[Verdict]] = {
     "worse": frozenset({Verdict.WORSE, Verdict.WORSE_BY_MORE, Verdict.WORSE_BY_LESS}),
     "equivalent": frozenset({Verdict.EQUIVALENT, Verdict.BETTER_BY_LESS, Verdict.WORSE_BY_LESS}),
 }
-"""Verdicts that meet an expectation; a difference that is real but within the margin is equivalent, too."""
+"""Verdicts in line with an expectation. A real difference within the margin counts as equivalent, too."""
 
 
 _DECIDED = frozenset().union(*_FITS.values())

@@ -1,4 +1,4 @@
-"""Plan + recorded trials -> StudySummary: all numbers and words of a report, before anything is drawn."""
+"""Plan + recorded trials -> StudySummary: all numbers and words of a report, before any drawing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from ablations.analysis.contrasts import judged_contrasts
 from ablations.analysis.looks import changed_expectations, why_unplanned
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
 from ablations.analysis.variants import chance_percent, has_independent_draws, learned, variant_summary
-from ablations.analysis.warnings import in_parts, incomplete_aa, seeds_only, troubles_of, variant_warnings
+from ablations.analysis.warnings import (
+    in_parts,
+    incomplete_aa,
+    mixed_provenance,
+    seeds_only,
+    troubles_of,
+    variant_warnings,
+)
 from ablations.costs import Measurement
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Look, Plan
@@ -26,34 +33,26 @@ def summarize(
     measurements: Mapping[str, Measurement],
     looks: Iterable[Look] = (),
 ) -> StudySummary:
-    """Turn what was recorded into numbers, intervals and words.
+    """Turn recorded trials into numbers, intervals and words.
 
     Args:
-        plan: what was to be done.
-        trials: what the store holds; trials of other plans (another `variant_key`, or a seed not planned) are left out.
+        plan: of this look.
+        trials: all trials in the store. Trials of other plans (another `variant_key`, or an unplanned seed) are left out.
         provenance: passed through to the report.
         measurements: of architectures, by the workload's id.
-        looks: reports of this study that gave verdicts, the first one first, this one or not.
+        looks: earlier reports of this study with verdicts, the first one first. This report may be among them.
     """
-    by_variant: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
-    keys = {variant.name: variant.key for variant in plan.variants}
-    # The store gives trials in any order; one order makes one report.
-    for trial in sorted(trials, key=_order):
-        if keys.get(trial.variant) == trial.variant_key:
-            by_variant[trial.variant].append(trial)
+    by_variant = _by_variant(plan, trials)
     variants = tuple(
         variant_summary(plan, variant, by_variant[variant.name], measurements) for variant in plan.variants
     )
-    scope = (
-        f"for the tuned configurations, on {DATASETS[plan.data.name].title}"
-        if plan.tuned
-        else f"for these fixed configurations, on {DATASETS[plan.data.name].title}"
-    )
+    dataset = DATASETS[plan.data.name].title
+    scope = f"for {'the tuned' if plan.tuned else 'these fixed'} configurations, on {dataset}"
     looks = [look for look in looks if look.is_of(plan.this_look)]
-    # What was planned when the results were first looked at: nobody can plan for results that he knows.
+    # The contrasts of the first look: nobody can plan a contrast after seeing its results.
     planned = (looks or [plan.this_look])[0].contrasts
     overspent = why_unplanned(plan, looks)
-    contrasts = judged_contrasts(plan, variants, by_variant, scope, overspent, planned)
+    contrasts = judged_contrasts(plan, variants, by_variant, scope=scope, overspent=overspent, planned=planned)
     ended = [trial for each in by_variant.values() for trial in each]
     troubles = tuple(troubles_of(ended))
     return StudySummary(
@@ -62,7 +61,7 @@ def summarize(
         source=plan.source,
         profile=plan.profile,
         profile_description=plan.profile_description,
-        dataset=DATASETS[plan.data.name].title,
+        dataset=dataset,
         chance_percent=chance_percent(plan),
         baseline=plan.baseline,
         variants=variants,
@@ -81,7 +80,8 @@ def summarize(
             *changed_expectations(plan, planned),
             *incomplete_aa(plan, by_variant[plan.baseline]),
             *seeds_only(contrasts),
-            *variant_warnings(plan, variants, provenance),
+            *mixed_provenance(provenance),
+            *variant_warnings(plan, variants),
             *(trouble.sentence for trouble in troubles),
             *in_parts(ended),
         ),
@@ -89,6 +89,16 @@ def summarize(
         provenance=dict(provenance),
         troubles=troubles,
     )
+
+
+def _by_variant(plan: Plan, trials: Iterable[RecordedTrial]) -> dict[str, list[RecordedTrial]]:
+    """Trials of the plan by variant. The store returns them in any order; a fixed order makes reports reproducible."""
+    found: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
+    keys = {variant.name: variant.key for variant in plan.variants}
+    for trial in sorted(trials, key=_order):
+        if keys.get(trial.variant) == trial.variant_key:
+            found[trial.variant].append(trial)
+    return found
 
 
 def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -> AACheck | None:
@@ -114,6 +124,6 @@ def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -
 
 
 def _order(trial: RecordedTrial) -> tuple[Any, ...]:
-    """Search trials by number, then re-runs and confirmation by seed."""
+    """Confirmation by seed, then search trials by number, then re-runs by seed."""
     number = -1 if trial.number is None else trial.number
     return (trial.phase, trial.seed, number, sorted(map(str, trial.hyperparameters.items())), trial.run_id)

@@ -1,4 +1,4 @@
-"""What a reader of a report must know before the verdicts."""
+"""Warnings: facts a reader of a report must know before the verdicts."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from ablations.text import plural
 from ablations.trial import RecordedTrial
 
 DEGRADED_POINTS = 5.0
-"""A run this far under its variant's median is flagged, and kept."""
+"""A run this far below the median of its variant is flagged and kept."""
 
 
 def incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
-    """What is missing of the A/A arm, or did not learn in it."""
+    """Warn if trials of the A/A arm are missing or did not learn."""
     ran = [t for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds and t.result.status != "failed"]
     if len(ran) < len(plan.aa_seeds):
         yield f"A/A arm: {len(plan.aa_seeds) - len(ran)} of {len(plan.aa_seeds)} trials have no outcome yet."
@@ -29,10 +29,10 @@ def incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
 
 
 def seeds_only(contrasts: Sequence[Contrast]) -> Iterable[str]:
-    """Contrasts whose interval cannot reckon with the choice of the test images."""
+    """Warn if an interval ignores the choice of the test images, because the right images are unknown."""
     for contrast in contrasts:
-        judgement = contrast.judgement
-        if judgement.interval is not None and judgement.image_floor is None:
+        evidence = contrast.judgement.evidence
+        if evidence is not None and evidence.image_floor is None:
             yield (
                 f"{contrast.variant}: the interval holds for new seeds only, not for new images, since it is not recorded for "
                 "every seed which test images were right."
@@ -48,16 +48,15 @@ _WHAT_HAPPENED = {
     "failed": "failed",
 }
 
-
 MAX_NAMED = 5
-"""Of more failed trials than this the rest is counted only."""
+"""At most this many failed trials are named; the rest are only counted."""
 
 
 def troubles_of(trials: Sequence[RecordedTrial]) -> Iterator[Trouble]:
-    """How trials ended that neither finished nor were pruned, each way that there was.
+    """Count trials other than finished and pruned, with one record for each way they ended.
 
     Args:
-        trials: all that have ended, in whichever way.
+        trials: all ended trials, finished ones included.
     """
     for outcome, what in _WHAT_HAPPENED.items():
         those = [t for t in trials if t.result.outcome == outcome]
@@ -80,7 +79,7 @@ def troubles_of(trials: Sequence[RecordedTrial]) -> Iterator[Trouble]:
 
 
 def _named(failed: Sequence[RecordedTrial]) -> str:
-    """Which trials failed, and why; those of a search are on one seed, and told apart by their number."""
+    """Failed trials and their reasons. Trials of a search share one seed, so their number identifies them."""
     named = []
     for t in failed[:MAX_NAMED]:
         trial = "" if t.number is None else f"trial {t.number}, "
@@ -90,7 +89,7 @@ def _named(failed: Sequence[RecordedTrial]) -> str:
 
 
 def in_parts(trials: Iterable[RecordedTrial]) -> Iterator[str]:
-    """What was trained with its batches in parts."""
+    """Warn if trials used gradient accumulation."""
     those = [t for t in trials if t.result.accumulated_parts > 1 and t.result.status != "failed"]
     if those:
         which = "; ".join(
@@ -103,21 +102,22 @@ def in_parts(trials: Iterable[RecordedTrial]) -> Iterator[str]:
         )
 
 
-def variant_warnings(plan: Plan, variants: Sequence[VariantSummary], provenance: Mapping[str, Any]) -> Iterable[str]:
+def mixed_provenance(provenance: Mapping[str, Any]) -> Iterable[str]:
+    """Warn about code without a commit, and about trials of differing commits, processors or versions."""
     if provenance.get("uncommitted_changes"):
         yield "trainings ran from a checkout with uncommitted changes: its commit does not name the code that ran."
     for key in ("commit", "processor", "versions"):
         value = provenance.get(key)
         if isinstance(value, list) or (isinstance(value, Mapping) and any(isinstance(v, list) for v in value.values())):
             yield f"trials were trained by runs that differ in {key}: see Provenance."
+
+
+def variant_warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable[str]:
+    """Warnings on each variant, baseline first, and on differences in tuning effort between them."""
     references = {plan[v.name].versus for v in variants[1:]}
     for v in variants:
-        highest = v.mean_accuracy_percent
-        if highest is not None and 100 - highest < plan.decision.margin and v.name in references:
-            yield (
-                f"{v.name}: nothing can be better by the margin of {plural(plan.decision.margin, 'point')} than {highest:.2f} %; a harder "
-                "data set would tell more."
-            )
+        if v.name in references:
+            yield from _no_room_above(plan, v)
         if v.missing_seeds:
             yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
         if v.failed_seeds:
@@ -128,11 +128,7 @@ def variant_warnings(plan: Plan, variants: Sequence[VariantSummary], provenance:
         dead = {seed: n for seed, n in v.dead_classes.items() if n}
         if dead:
             yield f"{v.name}: in {len(dead)} of {len(v.dead_classes)} confirmation trials at least one class is never predicted right."
-        good = [a for seed, a in v.accuracy_percent.items() if seed not in v.failed_seeds]
-        low = [a for a in good if a < median(good) - DEGRADED_POINTS]
-        if low:
-            lie = "1 run lies" if len(low) == 1 else f"{len(low)} runs lie"
-            yield f"{v.name}: {lie} more than {DEGRADED_POINTS:g} points under the variant's median; kept, like every run that learned."
+        yield from _degraded(v)
         states = Counter(point.status for point in v.tuning)
         if states["diverged"] or states["failed"]:
             yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
@@ -141,3 +137,20 @@ def variant_warnings(plan: Plan, variants: Sequence[VariantSummary], provenance:
             f"{v.name} {plural(v.num_tune_done, 'trial')} in {plural(v.num_tune_epochs, 'epoch')}" for v in variants
         )
         yield f"tuning effort is unequal: {counts}."
+
+
+def _no_room_above(plan: Plan, reference: VariantSummary) -> Iterable[str]:
+    highest, margin = reference.mean_accuracy_percent, plan.decision.margin
+    if highest is not None and 100 - highest < margin:
+        yield (
+            f"{reference.name}: nothing can be better by the margin of {plural(margin, 'point')} than {highest:.2f} %; a harder "
+            "data set would tell more."
+        )
+
+
+def _degraded(variant: VariantSummary) -> Iterable[str]:
+    good = [a for seed, a in variant.accuracy_percent.items() if seed not in variant.failed_seeds]
+    low = [a for a in good if a < median(good) - DEGRADED_POINTS]
+    if low:
+        lie = "1 run lies" if len(low) == 1 else f"{len(low)} runs lie"
+        yield f"{variant.name}: {lie} more than {DEGRADED_POINTS:g} points under the variant's median; kept, like every run that learned."

@@ -1,4 +1,4 @@
-"""Plan -> Resolution: what a study can and cannot decide, before anything is trained."""
+"""Plan -> Resolution: the questions a study can and cannot decide, before any training."""
 
 from __future__ import annotations
 
@@ -6,20 +6,22 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ablations.planning.plan import Plan
+from ablations.stats.budget import Budget
 from ablations.stats.p_values import smallest_sign_flip_p
 from ablations.stats.power import POWER, detectable_difference, expected_image_floor, smallest_provable_margin
 from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
 from ablations.text import plural
 
 SPREADS = (0.25, 0.5, 1.0)
-"""Standard deviations of paired differences to reckon with, points: a steady, a usual and an unsteady training."""
+"""Assumed standard deviations of paired differences, points: a steady, a usual and an unsteady training."""
+
 ACCURACIES_PERCENT = (90.0, 98.0)
-"""Of the networks to be compared, for what the test set alone can tell apart."""
+"""Assumed accuracies of the networks, for the limits of the test set."""
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """What a plan's seeds and test images can tell apart. Differences in percentage points of accuracy."""
+    """Differences that the seeds and test images of a plan can resolve, in percentage points of accuracy."""
 
     num_pairs: int
     """Paired seeds of each contrast."""
@@ -27,48 +29,48 @@ class Resolution:
     margin: float
     num_test: int
     carries_verdicts: bool
-    """Whether there are pairs enough for a verdict; with fewer every contrast is exploratory."""
+    """Whether there are enough pairs for a verdict; with fewer every contrast is exploratory."""
     smallest_sign_flip_p: float
-    """The least p that the sign-flip check can give with so many pairs."""
+    """Smallest possible p of the sign-flip check with this number of pairs."""
     sign_flip_can_confirm: bool
-    """Whether that is below the level at which the first of the words is judged."""
+    """Whether this p can reach the level of the first step of the step-down."""
     detectable: dict[float, float]
-    """Spread of the differences -> true difference that is found with 80 % power."""
+    """Spread of the differences -> true difference detected with 80 % power."""
     image_floor: dict[float, float]
-    """Accuracy in percent -> standard error that infinitely many seeds would leave."""
+    """Accuracy in percent -> standard error with infinitely many seeds."""
     provable_margin: dict[float, float]
-    """Accuracy in percent -> least margin within which infinitely many seeds would prove equivalence."""
+    """Accuracy in percent -> smallest margin for a proof of equivalence with infinitely many seeds."""
 
 
 def resolution(plan: Plan) -> Resolution | None:
-    """What the plan can decide; None where there is nothing to compare, or one seed only."""
+    """The resolution of a plan; None with nothing to compare, or with one seed only."""
     num_pairs, num_comparisons = len(plan.seeds), len(plan.variants) - 1
     if not num_comparisons or num_pairs < 2:
         return None
-    alpha, margin = plan.look_alpha, plan.decision.margin
+    budget = Budget(
+        alpha=plan.decision.alpha,
+        margin=plan.decision.margin,
+        num_comparisons=num_comparisons,
+        num_looks=len(plan.looks),
+    )
     floors = {accuracy: expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT}
     floor_p = smallest_sign_flip_p(num_pairs)
     return Resolution(
         num_pairs=num_pairs,
         num_comparisons=num_comparisons,
-        margin=margin,
+        margin=budget.margin,
         num_test=plan.num_test,
         carries_verdicts=num_pairs >= MIN_PAIRS_FOR_VERDICT,
         smallest_sign_flip_p=floor_p,
-        sign_flip_can_confirm=floor_p <= alpha / num_comparisons,
-        detectable={
-            sd: detectable_difference(sd, num_pairs, alpha=alpha, num_comparisons=num_comparisons) for sd in SPREADS
-        },
+        sign_flip_can_confirm=floor_p <= budget.step_alpha,
+        detectable={sd: detectable_difference(sd, num_pairs, budget) for sd in SPREADS},
         image_floor=floors,
-        provable_margin={
-            accuracy: smallest_provable_margin(floor, alpha=alpha, num_comparisons=num_comparisons)
-            for accuracy, floor in floors.items()
-        },
+        provable_margin={accuracy: smallest_provable_margin(floor, budget) for accuracy, floor in floors.items()},
     )
 
 
 def in_sentences(found: Resolution) -> Iterator[str]:
-    """The resolution as a person reads it."""
+    """The resolution in plain sentences, one each."""
     if not found.carries_verdicts:
         yield (
             f"{plural(found.num_pairs, 'seed')} can carry no verdict: every contrast will be exploratory; a verdict takes "

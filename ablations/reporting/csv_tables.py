@@ -14,6 +14,7 @@ from ablations.costs import Measurement
 from ablations.reporting import words
 from ablations.reporting.summary_json import WORKLOAD_KEYS
 from ablations.stats.intervals import Interval
+from ablations.stats.judgement import Evidence
 from nin.memory import Memory
 
 Row = Mapping[str, Any]
@@ -123,15 +124,7 @@ def _contrast(contrast: Contrast) -> Row:
         "num_pairs": judgement.num_pairs,
         "difference": judgement.mean,
         "sd": judgement.sd,
-        "level": None if judgement.interval is None else judgement.interval.level,
-        **_ends("", judgement.interval),
-        **_ends("simultaneous_", judgement.simultaneous_interval),
-        "basis": judgement.basis,
-        "p_difference": judgement.p_difference,
-        "p_difference_adjusted": judgement.p_difference_adjusted,
-        "p_equivalence": judgement.p_equivalence,
-        "p_equivalence_adjusted": judgement.p_equivalence_adjusted,
-        "p_sign_flip": judgement.p_sign_flip,
+        **_evidence(judgement.evidence),
         "wins": judgement.wins,
         "losses": judgement.losses,
         "ties": judgement.ties,
@@ -139,6 +132,22 @@ def _contrast(contrast: Contrast) -> Row:
         "p_failures": contrast.p_failures,
         "verdict": judgement.verdict.value,
         "sentence": contrast.sentence,
+    }
+
+
+def _evidence(evidence: Evidence | None) -> Row:
+    if evidence is None:
+        return {}
+    return {
+        "level": evidence.interval.level,
+        **_ends("", evidence.interval),
+        **_ends("simultaneous_", evidence.simultaneous_interval),
+        "basis": evidence.basis,
+        "p_difference": evidence.p_difference,
+        "p_difference_adjusted": evidence.p_difference_adjusted,
+        "p_equivalence": evidence.p_equivalence,
+        "p_equivalence_adjusted": evidence.p_equivalence_adjusted,
+        "p_sign_flip": evidence.p_sign_flip,
     }
 
 

@@ -65,7 +65,7 @@ def _require_evidence(summary: StudySummary) -> None:
         raise ValueError("a verdict needs its scope")
     for contrast in summary.contrasts:
         judgement = contrast.judgement
-        has_evidence = None not in (judgement.mean, judgement.interval) and judgement.num_pairs >= MIN_PAIRS_TO_LOOK
+        has_evidence = None not in (judgement.mean, judgement.evidence) and judgement.num_pairs >= MIN_PAIRS_TO_LOOK
         if judgement.verdict is not Verdict.NO_VERDICT and not has_evidence:
             raise ValueError(f"the verdict on {contrast.variant} needs its mean, interval and number of pairs")
 
@@ -344,9 +344,9 @@ def _failures(summary: StudySummary) -> str:
 
 def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:
     """The influence of the test images, if the correct ones of each trial are known."""
-    judgements = {contrast.variant: contrast.judgement for contrast in summary.contrasts}
-    floors = [judgement.image_floor for judgement in judgements.values() if judgement.image_floor is not None]
-    wider = [name for name, judgement in judgements.items() if judgement.basis == "seeds and images"]
+    found = {contrast.variant: contrast.judgement.evidence for contrast in summary.contrasts}
+    floors = [evidence.image_floor for evidence in found.values() if evidence and evidence.image_floor is not None]
+    wider = [name for name, evidence in found.items() if evidence and evidence.basis == "seeds and images"]
     if not floors:
         return
     covers = f"for new seeds and new test images where that is the wider one: {words.listed(wider)}" if wider else ""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
 from ablations.analysis.summary import Contrast, StudySummary, Trouble, VariantSummary
 from ablations.reporting import words
 from ablations.stats.intervals import Interval
+from ablations.stats.judgement import Evidence
 
 SCHEMA_VERSION = 1
 """Incremented when a key of `summary.json` changes its meaning or is removed."""
@@ -99,14 +100,16 @@ def _trouble(trouble: Trouble) -> dict[str, Any]:
 
 def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
     judgement = contrast.judgement
+    # Every field of the evidence, all None without evidence.
+    evidence = {field.name: getattr(judgement.evidence, field.name, None) for field in fields(Evidence)}
     return {
         "versus": contrast.versus,
         "difference": judgement.mean,
         "sd": judgement.sd,
         "interval": _ends(judgement.interval),
         "interval_level": None if judgement.interval is None else judgement.interval.level,
-        "simultaneous_interval": _ends(judgement.simultaneous_interval),
-        "basis": judgement.basis,
+        "simultaneous_interval": _ends(evidence["simultaneous_interval"]),
+        "basis": evidence["basis"],
         "num_pairs": judgement.num_pairs,
         "differences": contrast.differences,
         "disagreement_percent": contrast.disagreement_percent,
@@ -118,14 +121,14 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "ties": judgement.ties,
         "probability_of_improvement_interval": _ends(judgement.probability_of_improvement),
         "p_failures": contrast.p_failures,
-        "p_difference": judgement.p_difference,
-        "p_difference_adjusted": judgement.p_difference_adjusted,
-        "p_equivalence": judgement.p_equivalence,
-        "p_equivalence_adjusted": judgement.p_equivalence_adjusted,
-        "p_sign_flip": judgement.p_sign_flip,
-        "p_sign_flip_floor": judgement.p_sign_flip_floor,
-        "fragile": judgement.fragile,
-        "image_floor": judgement.image_floor,
+        "p_difference": evidence["p_difference"],
+        "p_difference_adjusted": evidence["p_difference_adjusted"],
+        "p_equivalence": evidence["p_equivalence"],
+        "p_equivalence_adjusted": evidence["p_equivalence_adjusted"],
+        "p_sign_flip": evidence["p_sign_flip"],
+        "p_sign_flip_floor": evidence["p_sign_flip_floor"],
+        "fragile": bool(evidence["fragile"]),
+        "image_floor": evidence["image_floor"],
         "verdict": judgement.verdict.value,
         "without_seed": {
             seed: {"difference": each.mean, "interval": _ends(each.interval), "verdict": each.verdict.value}

@@ -161,7 +161,8 @@ def contrast_details(summary: StudySummary) -> tuple[DetailRow, ...]:
 
 def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
     judgement = contrast.judgement
-    wide, needed = judgement.simultaneous_interval, judgement.seeds_needed
+    evidence, needed = judgement.evidence, judgement.seeds_needed
+    wide = evidence.simultaneous_interval if evidence else None
     return DetailRow(
         name=f"{contrast.variant} {words.MINUS} {contrast.versus}",
         cells={
@@ -173,12 +174,12 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
             "Without one seed": _without_one_seed(contrast),
             "Simultaneous interval": words.DASH if wide is None else words.span(wide, summary.decision.margin),
-            "Basis": judgement.basis or words.DASH,
-            "p, no difference": words.p_value(judgement.p_difference_adjusted),
-            "p, not equivalent": words.p_value(judgement.p_equivalence_adjusted),
-            "p, sign flips (least possible)": words.DASH
-            if judgement.p_sign_flip is None
-            else f"{words.p_value(judgement.p_sign_flip)} ({words.p_value(judgement.p_sign_flip_floor)})",
+            "Basis": evidence.basis if evidence else words.DASH,
+            "p, no difference": words.p_value(evidence.p_difference_adjusted if evidence else None),
+            "p, not equivalent": words.p_value(evidence.p_equivalence_adjusted if evidence else None),
+            "p, sign flips (least possible)": f"{words.p_value(evidence.p_sign_flip)} ({words.p_value(evidence.p_sign_flip_floor)})"
+            if evidence
+            else words.DASH,
             "More seeds needed": words.DASH if needed is None else f"{needed.num} ({needed.low} to {needed.high})",
             "Did not learn": words.failures(summary[contrast.variant]),
             "p, failures": words.p_value(contrast.p_failures),

@@ -1,4 +1,4 @@
-"""What a paired sample holds, and what it may be called: the records of `verdicts`."""
+"""The records of `verdicts`: a paired sample, the evidence in it, and the judgement on it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Literal
 
 import numpy as np
 
-from ablations.stats.intervals import Array, Interval
+from ablations.stats.intervals import Array, Estimate, Interval
 from ablations.stats.power import SeedsNeeded
 
 
 class Verdict(StrEnum):
-    """What a contrast may be called; better and worse are the variant's."""
+    """The verdict on a contrast; better and worse refer to the variant."""
 
     BETTER = auto()
     WORSE = auto()
@@ -30,17 +30,17 @@ class Verdict(StrEnum):
 
     @property
     def words(self) -> str:
-        """The verdict as a table shows it."""
+        """Wording of the verdict in tables."""
         return _WORDS[self]
 
     @property
     def word(self) -> str:
-        """The words without what follows from them: undecided is undecided, whether or not more seeds may decide."""
+        """The words up to a colon: "undecided" is the same, whether or not more seeds may decide."""
         return self.words.partition(":")[0]
 
     @property
     def is_withheld(self) -> bool:
-        """Whether it is none: nothing is claimed, and nothing of the error budget spent."""
+        """Whether it claims nothing and spends nothing of the error budget."""
         return self in {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
 
 
@@ -64,18 +64,18 @@ class PairedSample:
     """One planned contrast: outcomes of a variant and its reference by seed.
 
     Raises:
-        ValueError: a count is negative or more failed than ran; `correct` does not have the shape, the values or the
-            row means that `differences` call for.
+        ValueError: a count is negative, or more runs failed than ran. Or the shape, values or row means of `correct` do
+            not agree with `differences`.
     """
 
     differences: Mapping[int, float]
-    """Seed -> variant minus reference, points; pairs where both learned."""
+    """Seed -> variant minus reference, points; pairs with a network that learned on both sides."""
     num_planned: int
     """Planned pairs."""
     num_missing: int
     """Planned pairs with a missing run (crash, budget)."""
     num_failed: int
-    """Runs of the variant that ran and did not learn, of `num_ran`."""
+    """Runs of the variant that ended without learning, of `num_ran`."""
     num_failed_reference: int
     num_ran: int
     num_ran_reference: int
@@ -83,7 +83,7 @@ class PairedSample:
     """Right (1) or wrong (0), variant minus reference: -1, 0 or 1; shape (num_pairs, num_images), by sorted seeds."""
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be."""
+        """Check that the fields agree."""
         counts = (self.num_planned, self.num_missing, self.num_failed, self.num_failed_reference)
         if min(counts) < 0 or self.num_failed > self.num_ran or self.num_failed_reference > self.num_ran_reference:
             raise ValueError(f"counts must be at least 0 and no more may fail than ran: {self}")
@@ -99,7 +99,7 @@ class PairedSample:
             raise ValueError(
                 f"correct must hold -1, 0 or 1 in shape ({len(values)}, at least 2 images), not shape {correct.shape}"
             )
-        # Half an image: rounded percentages pass, rows in another order than the seeds do not.
+        # Half an image: rounded percentages pass, rows in the wrong order of seeds do not.
         if np.any(np.abs(100 * correct.mean(axis=1) - values) > 50 / correct.shape[1]):
             raise ValueError("correct does not average to differences: are its rows in the order of the sorted seeds?")
 
@@ -109,7 +109,7 @@ class PairedSample:
         return np.array([self.differences[seed] for seed in sorted(self.differences)], dtype=np.float64)
 
     def without(self, seed: int) -> PairedSample:
-        """The sample as if a seed had been neither planned nor run; itself where there is no pair of that seed."""
+        """The sample as if `seed` had been neither planned nor run. Without a pair of `seed` it stays as it is."""
         if seed not in self.differences:
             return self
         row = sorted(self.differences).index(seed)
@@ -124,45 +124,60 @@ class PairedSample:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """An estimate of the mean difference and its tests. It exists if the differences vary from seed to seed."""
+
+    estimate: Estimate
+    """By the wider of the two intervals: over seeds, or over seeds and images."""
+    basis: Literal["seeds", "seeds and images"]
+    """Scope of the intervals and p-values: new seeds on these images, or new seeds and new images."""
+    interval: Interval
+    """Pointwise, 95 %, or 1 - alpha if lower, so that interval and verdict agree."""
+    simultaneous_interval: Interval | None
+    """At 1 - alpha / K: the intervals of all K planned contrasts cover together with probability 1 - alpha. None if unplanned."""
+    spread: float
+    """Standard deviation for the number of seeds needed, points: `sd`, or `CrossedVariance.spread` if known and larger."""
+    image_floor: float | None
+    """Standard error with infinitely many seeds, points: the resolution of the test set. None if the right images are unknown."""
+    p_difference: float
+    """Of a true difference of 0."""
+    p_equivalence: float
+    """Of a true difference of the margin or more, on either side."""
+    p_sign_flip: float
+    """A check on the t test that assumes only symmetry; over seeds."""
+    p_sign_flip_floor: float
+    """Smallest possible `p_sign_flip` with this number of pairs."""
+    fragile: bool
+    """Whether the t test over seeds and the sign flips are on different sides of alpha."""
+    p_difference_adjusted: float | None = None
+    """Over all verdicts of the study; compare with alpha. None if no verdict was at stake."""
+    p_equivalence_adjusted: float | None = None
+
+
+@dataclass(frozen=True)
 class Judgement:
-    """What a paired sample shows, and the word for it. None wherever the sample does not carry the number."""
+    """The verdict on a paired sample, and the numbers behind it."""
 
     num_pairs: int
     mean: float | None
-    """Mean difference, points."""
+    """Mean difference, points. None without pairs, or if a difference is not finite."""
     sd: float | None
-    """Standard deviation of the differences (never of the mean), points."""
-    spread: float | None
-    """`sd`, or `CrossedVariance.spread` where the images are known and that is larger: what more seeds find goes by it."""
-    interval: Interval | None
-    """Pointwise, 95 % (or 1 - alpha where that is less, so that interval and word agree)."""
-    simultaneous_interval: Interval | None
-    """At 1 - alpha / K: all K planned contrasts together cover with probability 1 - alpha."""
-    basis: Literal["seeds", "seeds and images"] | None
-    """What the intervals and p-values are for: new seeds on these images, or new seeds and new images."""
-    p_difference: float | None
-    """Of a true difference of 0."""
-    p_equivalence: float | None
-    """Of a true difference of the margin or more, on either side."""
-    p_difference_adjusted: float | None
-    """Over all words of the study; compare with alpha. None where no word was at stake."""
-    p_equivalence_adjusted: float | None
-    p_sign_flip: float | None
-    """A check on t that assumes symmetry only; over seeds."""
-    p_sign_flip_floor: float | None
-    """The least that `p_sign_flip` can be with so many pairs."""
-    fragile: bool
-    """The t test over seeds and the sign flips fall on different sides of alpha."""
+    """Standard deviation of the differences (never of the mean), points. None with fewer than two pairs."""
     wins: int
-    """Pairs in which the variant is better."""
+    """Pairs with the variant ahead."""
     losses: int
     ties: int
     probability_of_improvement: Interval | None
-    """95 % interval for the chance that the variant wins a fresh pair that is not tied, in [0, 1]."""
-    image_floor: float | None
-    """Standard error that infinitely many seeds would leave, points: the resolution of the test set."""
+    """95 % interval for the chance that the variant wins a fresh pair without a tie, in [0, 1]. None if all pairs are tied."""
+    evidence: Evidence | None
+    """None if the differences do not vary, or there are fewer than two."""
     verdict: Verdict
-    seeds_needed: SeedsNeeded | None
-    """With `UNDECIDED_MORE_SEEDS` only."""
     notes: tuple[str, ...]
-    """Clauses that qualify the verdict or say why there is none."""
+    """Clauses that qualify the verdict or give the reason for its absence."""
+    seeds_needed: SeedsNeeded | None = None
+    """With `UNDECIDED_MORE_SEEDS` only."""
+
+    @property
+    def interval(self) -> Interval | None:
+        """Pointwise interval of the mean difference; None without evidence."""
+        return None if self.evidence is None else self.evidence.interval

@@ -23,6 +23,7 @@ from ablations.analysis.summary import (
 )
 from ablations.analysis.variants import best_of_n
 from ablations.costs import Workload
+from ablations.stats.budget import Budget
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import PairedSample
 from ablations.stats.sentences import sentence
@@ -116,9 +117,10 @@ def study(
     decision = Decision(alpha=0.05, margin=0.5)
     seeds = tuple(sorted({*reference.accuracy_percent, *reference.missing_seeds, *reference.failed_seeds}))
     samples = {each.name: _sample(each, reference, len(seeds)) for each in others}
-    budget: dict[str, Any] = {"alpha": decision.alpha, "margin": decision.margin, "num_planned": len(others)}
-    judgements = judge(samples, **budget)
-    without_seed = judge_without_each_seed(samples, judgements, **budget)
+    # A baseline alone has no contrast; a budget has at least one.
+    budget = Budget(alpha=decision.alpha, margin=decision.margin, num_comparisons=max(1, len(others)))
+    judgements = judge(samples, budget)
+    without_seed = judge_without_each_seed(samples, judgements, budget)
     return StudySummary(
         study=name,
         question="How many 1x1 convolutions should follow each spatial convolution of a NiN block?",
@@ -146,15 +148,9 @@ def study(
                 p_failures=p_failures(each, reference),
                 judgement=judgements[each.name],
                 without_seed=without_seed.get(each.name, {}),
-                detectable=detectable(judgements[each.name], alpha=decision.alpha, num_comparisons=len(others)),
+                detectable=detectable(judgements[each.name], budget),
                 sentence=sentence(
-                    judgements[each.name],
-                    variant=each.name,
-                    reference=reference.name,
-                    alpha=decision.alpha,
-                    num_comparisons=len(others),
-                    margin=decision.margin,
-                    scope=SCOPE,
+                    judgements[each.name], budget, variant=each.name, reference=reference.name, scope=SCOPE
                 ),
             )
             for each in others

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
+from ablations.stats.budget import Budget
 from ablations.stats.judgement import Judgement, PairedSample
 from ablations.stats.sentences import sentence
 from ablations.stats.verdicts import judge
@@ -28,20 +31,23 @@ def sample(
     return PairedSample(dict(enumerate(values)), planned, missing, failed, failed_reference, ran, ran, correct)
 
 
+def budget(num_comparisons: int = 1, *, alpha: float = 0.05, margin: float = 0.5, num_looks: int = 1) -> Budget:
+    """A budget with the default decision, and only one comparison and look."""
+    return Budget(alpha=alpha, margin=margin, num_comparisons=num_comparisons, num_looks=num_looks)
+
+
 def judge_one(each: PairedSample, *, alpha: float = 0.05, margin: float = 0.5, num_comparisons: int = 1) -> Judgement:
-    return judge({"one": each}, alpha=alpha, margin=margin, num_planned=num_comparisons)["one"]
+    return judge({"one": each}, budget(num_comparisons, alpha=alpha, margin=margin))["one"]
 
 
 def word(judgement: Judgement, *, margin: float = 0.5, scope: str = SCOPE, num_comparisons: int = 5) -> str:
-    return sentence(
-        judgement,
-        variant="one",
-        reference="two",
-        alpha=0.05,
-        num_comparisons=num_comparisons,
-        margin=margin,
-        scope=scope,
-    )
+    return sentence(judgement, budget(num_comparisons, margin=margin), variant="one", reference="two", scope=scope)
+
+
+def with_evidence(judgement: Judgement, **changes: Any) -> Judgement:
+    """The judgement with other numbers in its evidence."""
+    assert judgement.evidence is not None
+    return replace(judgement, evidence=replace(judgement.evidence, **changes))
 
 
 def spread(mean: float, sd: float, num: int = 10) -> np.ndarray:

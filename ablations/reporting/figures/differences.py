@@ -80,8 +80,9 @@ def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict:
     judgement, colour = contrast.judgement, TONES[words.tone(contrast)]
     differences = list(contrast.differences.values())
     axes.plot(differences, [row + 0.2] * len(differences), "o", zorder=3, **_SEED)
-    _draw_interval(axes, judgement.simultaneous_interval, row, limits, color=colour, linewidth=1.2)
-    _draw_interval(axes, judgement.interval, row, limits, color=colour, linewidth=5)
+    if judgement.evidence is not None:
+        _draw_interval(axes, judgement.evidence.simultaneous_interval, row, limits, color=colour, linewidth=1.2)
+        _draw_interval(axes, judgement.evidence.interval, row, limits, color=colour, linewidth=5)
     if judgement.mean is not None:
         edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.6}
         axes.plot(judgement.mean, row, "D", color=SURFACE, markersize=6.5, zorder=5, **edge)
@@ -105,7 +106,8 @@ def _limits(shown: Sequence[Contrast], margin: float) -> Limits:
     Intervals from two or three pairs can be fifty times as wide as the data; arrows show where they go on.
     """
     seen = [-1.3 * margin, 1.3 * margin, *(d for c in shown for d in c.differences.values() if np.isfinite(d))]
-    both = (interval for c in shown for interval in (c.judgement.interval, c.judgement.simultaneous_interval))
+    found = [contrast.judgement.evidence for contrast in shown if contrast.judgement.evidence]
+    both = (interval for each in found for interval in (each.interval, each.simultaneous_interval))
     intervals = [interval for interval in both if interval is not None]
     reach = 0.6 * (max(seen) - min(seen))
     low = max(min(seen) - reach, min([*seen, *(interval.lower for interval in intervals)]))

@@ -10,6 +10,7 @@ import pytest
 import tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from paired import budget
 
 from ablations.analysis.looks import gave_verdicts
 from ablations.analysis.summarize import summarize
@@ -19,10 +20,10 @@ from ablations.datasets import DATASETS
 from ablations.planning.plan import Look, Plan, PlannedContrast
 from ablations.planning.planner import make_plan
 from ablations.stats.bands import expected_best_of_n
-from ablations.stats.intervals import class_estimates, clopper_pearson
+from ablations.stats.intervals import Interval, class_estimates, clopper_pearson
 from ablations.stats.judgement import Verdict
 from ablations.stats.p_values import difference_p, false_discovery, mcnemar_exact
-from ablations.stats.power import MAX_SEEDS, detectable_difference
+from ablations.stats.power import MAX_PAIRS, detectable_difference
 from ablations.studyfile.spec import Expectation, StudySpec
 from ablations.trial import Reason, RecordedTrial, TrialResult
 
@@ -305,10 +306,11 @@ def test_what_a_contrast_can_find_follows_from_its_spread_and_the_images() -> No
     judgement, found = contrast(p, confirmed(p)).judgement, contrast(p, confirmed(p)).detectable
     assert found is not None
     assert judgement.sd is not None
-    floor = judgement.image_floor or 0.0
-    assert found.now == pytest.approx(detectable_difference(judgement.sd, 5, image_floor=floor))
+    assert judgement.evidence is not None
+    floor = judgement.evidence.image_floor or 0.0
+    assert found.now == pytest.approx(detectable_difference(judgement.sd, 5, budget(), image_floor=floor))
     assert found.now == found.difference[found.num_seeds.index(5)]
-    assert (found.num_seeds[0], found.num_seeds[-1]) == (3, MAX_SEEDS)
+    assert (found.num_seeds[0], found.num_seeds[-1]) == (3, MAX_PAIRS)
     assert list(found.difference) == sorted(found.difference, reverse=True)
     assert all(most > least for most, least in zip(found.difference_at_most, found.difference, strict=True))
     assert found.limit == pytest.approx(2.8 * floor, rel=0.01)
@@ -537,6 +539,13 @@ def looked(plan: Plan, *looks: Look) -> StudySummary:
     return summarize(plan, confirmed(plan), {}, {}, looks)
 
 
+def simultaneous(contrast: Contrast) -> Interval:
+    evidence = contrast.judgement.evidence
+    assert evidence is not None
+    assert evidence.simultaneous_interval is not None
+    return evidence.simultaneous_interval
+
+
 def test_the_look_itself_and_looks_at_another_experiment_take_nothing() -> None:
     p = plan()
     verdicts = [each.judgement.verdict for each in looked(p).contrasts]
@@ -578,9 +587,7 @@ def test_a_contrast_dropped_after_a_look_has_had_its_share() -> None:
     others = tuple(PlannedContrast(f"key {n}", p["two"].key, None) for n in range(4))
     (dropped,) = looked(p, replace(p.this_look, contrasts=(*p.this_look.contrasts, *others))).contrasts
     assert "after correcting for 5 comparisons" in dropped.sentence
-    assert alone.judgement.simultaneous_interval is not None
-    assert dropped.judgement.simultaneous_interval is not None
-    assert dropped.judgement.simultaneous_interval.lower < alone.judgement.simultaneous_interval.lower
+    assert simultaneous(dropped).lower < simultaneous(alone).lower
 
 
 def test_a_contrast_added_after_a_look_is_exploratory_and_costs_the_planned_ones_nothing() -> None:
@@ -658,10 +665,7 @@ def test_a_planned_second_look_is_held_against_its_share() -> None:
     (only,) = looked(second, p.this_look).contrasts
     assert only.judgement.verdict is Verdict.WORSE_BY_MORE
     assert "after correcting for 1 comparison and 2 planned looks at a 5 % risk of any wrong word" in only.sentence
-    one_look = plan()
-    assert only.judgement.simultaneous_interval is not None
-    wide, narrow = only.judgement.simultaneous_interval, looked(one_look).contrasts[0].judgement.simultaneous_interval
-    assert narrow is not None
+    wide, narrow = simultaneous(only), simultaneous(looked(plan()).contrasts[0])
     assert wide.lower < narrow.lower < narrow.upper < wide.upper
 
 

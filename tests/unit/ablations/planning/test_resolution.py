@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
+from paired import budget
 
 from ablations.planning.plan import Plan
 from ablations.planning.resolution import Resolution, in_sentences, resolution
@@ -92,7 +93,7 @@ def test_the_limit_is_the_one_the_report_will_meet() -> None:
         num_ran_reference=10,
         correct=first - second,
     )
-    verdict = judge({"one": sample}, alpha=0.05, margin=0.5, num_planned=2)["one"].verdict
+    verdict = judge({"one": sample}, budget(2))["one"].verdict
     assert verdict in {Verdict.UNDECIDED_MORE_SEEDS, Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP}
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from paired import with_evidence
 from made_up import MakeStudy
 
 from ablations.analysis.summary import AACheck, Contrast
@@ -39,7 +40,7 @@ def test_answer_says_seeds_interval_margin_and_scope_with_the_verdicts(make_stud
     assert summary.scope in sentence
 
 
-@pytest.mark.parametrize("lacking", [{"interval": None}, {"mean": None}, {"num_pairs": 2}])
+@pytest.mark.parametrize("lacking", [{"evidence": None}, {"mean": None}, {"num_pairs": 2}])
 def test_no_verdict_is_told_without_what_it_rests_on(make_study: MakeStudy, lacking: dict[str, Any]) -> None:
     summary = make_study("ordinary")
     first, *others = summary.contrasts
@@ -136,7 +137,7 @@ def test_method_tells_the_resolution_of_the_test_set_where_it_is_known(make_stud
     summary = make_study("ordinary")
     assert "Resolution" not in dict(prose.method(summary))
     first, *others = summary.contrasts
-    known = replace(first, judgement=replace(first.judgement, image_floor=0.1, basis="seeds and images"))
+    known = replace(first, judgement=with_evidence(first.judgement, image_floor=0.1, basis="seeds and images"))
     told = dict(prose.method(replace(summary, contrasts=(known, *others))))["Resolution"]
     assert "new test images" in told
     assert "±0.20 points" in told

@@ -132,7 +132,8 @@ def test_the_wider_interval_is_chosen_by_width_not_by_standard_error() -> None:
         assert judgement.interval is not None
         assert judgement.interval.upper - judgement.interval.lower == pytest.approx(max(widths))
         if over_seeds.standard_error < crossed.standard_error and widths[0] > widths[1]:
-            assert judgement.basis == "seeds"
+            assert judgement.evidence is not None
+            assert judgement.evidence.basis == "seeds"
             return
     pytest.fail("no sample told the two rules apart")
 
@@ -248,7 +249,7 @@ def test_class_estimates_are_those_of_each_class_alone() -> None:
         widths = [np.ptp([i.lower, i.upper]) for i in (crossed_interval(among), estimate.interval(0.95))]
         assert widths[1] >= widths[0]
     assert found[2] == (100.0, None), "no spread"
-    with pytest.raises(ValueError, match="one an image"):
+    with pytest.raises(ValueError, match="one per image"):
         class_estimates(correct, labels[:-1])
 
 

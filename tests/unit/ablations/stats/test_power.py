@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from paired import judge_one, sample, spread
+from paired import budget, judge_one, sample, spread
 from scipy import stats as reference
 
 from ablations.stats.judgement import Verdict
@@ -30,26 +30,26 @@ def power_of(difference: float, sd: float, num_pairs: int, level: float) -> floa
 @pytest.mark.parametrize("num_comparisons", [1, 5])
 @pytest.mark.parametrize("num_pairs", [3, 5, 10, 20, 100])
 def test_detectable_difference_has_the_power_it_claims(num_pairs: int, num_comparisons: int) -> None:
-    difference = detectable_difference(0.5, num_pairs, num_comparisons=num_comparisons)
+    difference = detectable_difference(0.5, num_pairs, budget(num_comparisons))
     assert power_of(difference, 0.5, num_pairs, 0.05 / num_comparisons) == pytest.approx(0.8, abs=1e-3)
 
 
 def test_power_of_the_default_design() -> None:
     # Half a point at a spread of half a point: 80 % with 10 seeds, 50 % among five; 99 and 93 % with 20.
     for num_pairs, num_comparisons, claimed in ((10, 1, 0.80), (10, 5, 0.50), (20, 1, 0.988), (20, 5, 0.93)):
-        got = detectable_difference(0.5, num_pairs, num_comparisons=num_comparisons, power=claimed)
+        got = detectable_difference(0.5, num_pairs, budget(num_comparisons), power=claimed)
         assert got == pytest.approx(0.5, abs=0.005)
 
 
 @pytest.mark.parametrize(("rho", "num_pairs"), [(0, 10), (0.25, 8), (0.5, 7), (0.75, 5)])
 def test_pairing_saves_the_pairs_it_should(rho: float, num_pairs: int) -> None:
     sd = 0.35 * math.sqrt(2 * (1 - rho))
-    assert detectable_difference(sd, num_pairs) <= 0.5 < detectable_difference(sd, num_pairs - 1)
+    assert detectable_difference(sd, num_pairs, budget()) <= 0.5 < detectable_difference(sd, num_pairs - 1, budget())
 
 
 def test_large_effects_have_power_where_the_noncentral_t_is_nan() -> None:
     assert 1 / 0.28 * math.sqrt(10) > 11  # the library's nan
-    assert detectable_difference(0.28, 10, power=0.999999) < 1
+    assert detectable_difference(0.28, 10, budget(), power=0.999999) < 1
 
 
 def test_detectable_difference_refuses_what_makes_no_sense() -> None:
@@ -58,17 +58,16 @@ def test_detectable_difference_refuses_what_makes_no_sense() -> None:
         (math.nan, 10, {}),
         (0.5, 1, {}),
         (0.5, 10, {"power": 1.0}),
-        (0.5, 10, {"alpha": 1.0}),
-        (0.5, 10, {"num_comparisons": 0}),
+        (0.5, 10, {"power": 0.05}),
         (0.5, 10, {"image_floor": -1.0}),
     ):
-        with pytest.raises(ValueError, match=r"need|alpha"):
-            detectable_difference(sd, num_pairs, **options)
+        with pytest.raises(ValueError, match="need"):
+            detectable_difference(sd, num_pairs, budget(), **options)
 
 
 @pytest.mark.parametrize(("sd", "num_comparisons"), [(0.1, 1), (0.15, 5), (0.4, 1), (0.5, 5), (0.8, 1), (0.8, 5)])
 def test_seeds_needed_have_the_power_they_claim(sd: float, num_comparisons: int) -> None:
-    needed = seeds_needed(sd, 2, alpha=0.05, margin=0.5, num_comparisons=num_comparisons)
+    needed = seeds_needed(sd, 2, budget(num_comparisons))
     assert needed is not None
     rng = np.random.default_rng(0)
     level = 0.05 / num_comparisons
@@ -86,9 +85,9 @@ def test_seeds_needed_have_the_power_they_claim(sd: float, num_comparisons: int)
 @pytest.mark.parametrize(("num_pairs", "factor"), [(3, 2.12), (5, 1.56), (10, 1.29), (20, 1.18)])
 def test_seeds_needed_range_to_the_upper_limit_of_the_spread(num_pairs: int, factor: float) -> None:
     sd = 0.6
-    needed = seeds_needed(sd, num_pairs, alpha=0.05, margin=0.5)
+    needed = seeds_needed(sd, num_pairs, budget())
     # Told apart by df, so that the factor on the page is met to its two decimals: same search at the inflated spread.
-    inflated = seeds_needed(factor * sd, num_pairs, alpha=0.05, margin=0.5)
+    inflated = seeds_needed(factor * sd, num_pairs, budget())
     assert needed is not None
     assert inflated is not None
     assert needed.low <= needed.num <= needed.high
@@ -109,10 +108,10 @@ def test_a_study_with_power_that_is_undecided_is_told_when_every_mean_would_get_
 
 @pytest.mark.parametrize(("image_floor", "margin"), [(0.105, 0.31), (0.084, 0.25), (0.026, 0.08)])
 def test_the_test_set_limits_the_margin(image_floor: float, margin: float) -> None:
-    assert smallest_provable_margin(1.0) == pytest.approx(2.9, abs=0.05)
-    assert smallest_provable_margin(image_floor) == pytest.approx(margin, abs=0.005)
-    assert seeds_needed(0.01, 5, alpha=0.05, margin=0.9 * margin, image_floor=image_floor) is None
-    assert seeds_needed(0.01, 5, alpha=0.05, margin=1.3 * margin, image_floor=image_floor) is not None
+    assert smallest_provable_margin(1.0, budget()) == pytest.approx(2.9, abs=0.05)
+    assert smallest_provable_margin(image_floor, budget()) == pytest.approx(margin, abs=0.005)
+    assert seeds_needed(0.01, 5, budget(margin=0.9 * margin), image_floor=image_floor) is None
+    assert seeds_needed(0.01, 5, budget(margin=1.3 * margin), image_floor=image_floor) is not None
 
 
 @pytest.mark.parametrize(("accuracy", "image_floor"), [(90, 0.105), (93, 0.084), (99.4, 0.026)])
@@ -123,12 +122,10 @@ def test_image_floor_before_training(accuracy: float, image_floor: float) -> Non
 
 
 def test_no_number_of_seeds_finds_less_than_the_images_allow() -> None:
-    limit = smallest_detectable_difference(0.1, num_comparisons=4)
-    assert detectable_difference(0.5, 200, num_comparisons=4, image_floor=0.1) > limit
-    many = detectable_difference(0.5, 1_000_000, num_comparisons=4, image_floor=0.1)
+    limit = smallest_detectable_difference(0.1, budget(4))
+    assert detectable_difference(0.5, 200, budget(4), image_floor=0.1) > limit
+    many = detectable_difference(0.5, 1_000_000, budget(4), image_floor=0.1)
     assert many == pytest.approx(limit, rel=1e-3)
-    with pytest.raises(ValueError, match="alpha"):
-        smallest_detectable_difference(0.1, alpha=0.0)
 
 
 @pytest.mark.parametrize(("num_pairs", "factor"), [(3, 2.12), (5, 1.56), (10, 1.29), (20, 1.18)])
@@ -142,3 +139,9 @@ def test_seeds_needed_never_looks_at_the_effect() -> None:
     near, far = (judge_one(sample(spread(mean, 0.5)), num_comparisons=5) for mean in (0.1, 0.3))
     assert near.verdict is far.verdict is Verdict.UNDECIDED_MORE_SEEDS
     assert near.seeds_needed == far.seeds_needed
+
+
+def test_looks_share_the_level_as_comparisons_do() -> None:
+    assert detectable_difference(0.5, 10, budget(2, num_looks=2)) == detectable_difference(0.5, 10, budget(4))
+    assert seeds_needed(0.5, 10, budget(2, num_looks=2)) == seeds_needed(0.5, 10, budget(4))
+    assert smallest_provable_margin(0.1, budget(2, num_looks=2)) == smallest_provable_margin(0.1, budget(4))

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields, replace
+from dataclasses import replace
 from itertools import permutations
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from paired import SCOPE, images, judge_one, sample, spread, with_images, word
+from paired import SCOPE, budget, images, judge_one, sample, spread, with_evidence, with_images, word
 
 from ablations.stats import verdicts
 from ablations.stats.intervals import Interval, paired_interval
-from ablations.stats.judgement import Judgement, PairedSample, Verdict
+from ablations.stats.judgement import Evidence, Judgement, PairedSample, Verdict
 from ablations.stats.power import seeds_needed
 from ablations.stats.verdicts import judge, judge_without_each_seed
 
@@ -62,17 +62,22 @@ DEGENERATE: dict[str, tuple[PairedSample, Verdict, str]] = {
 
 def assert_sound(judgement: Judgement) -> None:
     """No p of 0 or 1+, no zero-width interval, nothing that is not a number."""
-    for each in fields(judgement):
-        value = getattr(judgement, each.name)
+    shown = vars(judgement) | ({} if judgement.evidence is None else vars(judgement.evidence))
+    for name, value in shown.items():
         if isinstance(value, Interval):
-            assert value.lower < value.upper, each.name
-            assert math.isfinite(value.lower), each.name
-            assert math.isfinite(value.upper), each.name
+            assert value.lower < value.upper, name
+            assert math.isfinite(value.lower), name
+            assert math.isfinite(value.upper), name
         elif isinstance(value, float):
-            assert math.isfinite(value), each.name
-        if each.name.startswith("p_") and value is not None:
-            assert 0 < value <= 1, each.name
+            assert math.isfinite(value), name
+        if name.startswith("p_") and value is not None:
+            assert 0 < value <= 1, name
     assert judgement.verdict in Verdict
+
+
+def evidence_of(judgement: Judgement) -> Evidence:
+    assert judgement.evidence is not None
+    return judgement.evidence
 
 
 @pytest.mark.parametrize("case", DEGENERATE)
@@ -82,8 +87,9 @@ def test_every_degenerate_case_has_a_word_and_says_why(case: str) -> None:
     assert_sound(judgement)
     assert judgement.verdict is verdict
     assert why in " ".join(judgement.notes)
-    assert judgement.p_difference_adjusted is None
-    assert judgement.p_equivalence_adjusted is None
+    if judgement.evidence is not None:
+        assert judgement.evidence.p_difference_adjusted is None
+        assert judgement.evidence.p_equivalence_adjusted is None
     assert judgement.seeds_needed is None
     text = word(judgement)
     assert why in text
@@ -94,13 +100,10 @@ def test_every_degenerate_case_has_a_word_and_says_why(case: str) -> None:
 @pytest.mark.parametrize(
     "case", ["no pairs", "one pair", "constant", "all zero", "the same images right", "NaN", "inf"]
 )
-def test_without_a_spread_there_is_no_interval_and_no_p(case: str) -> None:
+def test_without_a_spread_there_is_no_evidence(case: str) -> None:
     judgement = judge_one(DEGENERATE[case][0])
+    assert judgement.evidence is None
     assert judgement.interval is None
-    assert judgement.simultaneous_interval is None
-    assert judgement.p_difference is None
-    assert judgement.p_equivalence is None
-    assert judgement.p_sign_flip is None
 
 
 def test_two_to_four_pairs_have_an_interval_and_carry_no_word() -> None:
@@ -126,10 +129,9 @@ def test_nearly_constant_differences_give_neither_p_of_zero_nor_certainty() -> N
 
 
 def test_one_comparison_uses_the_whole_budget_for_both_words() -> None:
-    judgement = judge_one(sample(spread(0.3, 0.4)))
-    assert judgement.p_difference is not None
-    assert judgement.p_difference_adjusted == pytest.approx(min(judgement.p_difference, judgement.p_equivalence or 1))
-    assert judgement.simultaneous_interval == judgement.interval
+    evidence = evidence_of(judge_one(sample(spread(0.3, 0.4))))
+    assert evidence.p_difference_adjusted == pytest.approx(min(evidence.p_difference, evidence.p_equivalence))
+    assert evidence.simultaneous_interval == evidence.interval
 
 
 def test_failures_are_told_in_the_notes_and_in_the_sentence() -> None:
@@ -164,7 +166,7 @@ def wrong_share(truths: tuple[float, ...], sd: float, *, num_studies: int, seed:
     for _ in range(num_studies):
         baseline, variants = rng.normal(0, sd, 10), rng.normal(0, sd, (5, 10))
         samples = {str(k): sample(truth + variants[k] - baseline) for k, truth in enumerate(truths)}
-        judged = judge(samples, alpha=0.05, margin=0.5)
+        judged = judge(samples, budget(len(samples)))
         wrong += any(is_wrong(judged[str(k)].verdict, truth, 0.5) for k, truth in enumerate(truths))
     return wrong / num_studies
 
@@ -184,7 +186,7 @@ def test_real_differences_and_real_equivalences_are_found() -> None:
     for _ in range(100):
         baseline, variants = rng.normal(0, 0.15, 10), rng.normal(0, 0.15, (3, 10))
         samples = {str(t): sample(t + v - baseline) for t, v in zip((0.0, 0.5, -1.2), variants, strict=True)}
-        found.append([each.verdict for each in judge(samples, alpha=0.05, margin=0.5).values()])
+        found.append([each.verdict for each in judge(samples, budget(len(samples))).values()])
     none, at_margin, far = zip(*found, strict=True)
     assert none.count(Verdict.EQUIVALENT) > 85
     assert at_margin.count(Verdict.BETTER) > 85
@@ -219,9 +221,9 @@ POOL = {
 
 
 def test_order_of_variants_changes_nothing() -> None:
-    expected = judge(POOL, alpha=0.05, margin=0.5)
+    expected = judge(POOL, budget(len(POOL)))
     for order in permutations(POOL):
-        assert judge({name: POOL[name] for name in order}, alpha=0.05, margin=0.5) == expected
+        assert judge({name: POOL[name] for name in order}, budget(len(POOL))) == expected
 
 
 def test_order_of_seeds_changes_nothing() -> None:
@@ -234,8 +236,8 @@ def test_which_seed_had_which_difference_changes_nothing() -> None:
     values = spread(0.35, 0.4, 16)
     first, second = judge_one(sample(values)), judge_one(sample(np.random.default_rng(0).permutation(values)))
     assert first.verdict is second.verdict
-    assert first.p_sign_flip == second.p_sign_flip
-    assert first.p_difference == pytest.approx(second.p_difference)
+    assert evidence_of(first).p_sign_flip == evidence_of(second).p_sign_flip
+    assert evidence_of(first).p_difference == pytest.approx(evidence_of(second).p_difference)
 
 
 @pytest.mark.parametrize("num", [10, 16])
@@ -249,7 +251,7 @@ def test_swapping_variant_and_reference_flips_sign_and_word(mean: float, num: in
     assert other.verdict is MIRROR.get(one.verdict, one.verdict)
     assert (other.wins, other.losses) == (one.losses, one.wins)
     same = ("p_difference", "p_equivalence", "p_sign_flip", "p_difference_adjusted", "p_equivalence_adjusted")
-    assert all(getattr(one, name) == getattr(other, name) for name in same)
+    assert all(getattr(one.evidence, name) == getattr(other.evidence, name) for name in same)
     assert one.seeds_needed == other.seeds_needed
     swap = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
     assert sorted(swap.get(w.strip(",).("), w) for w in word(one).split()) == sorted(
@@ -267,7 +269,7 @@ def test_a_sentence_refuses_a_verdict_without_pairs_interval_margin_or_scope() -
     with pytest.raises(ValueError, match="pairs"):
         word(replace(good, num_pairs=0))
     with pytest.raises(ValueError, match="interval"):
-        word(replace(good, interval=None))
+        word(replace(good, evidence=None))
     with pytest.raises(ValueError, match="mean"):
         word(replace(good, mean=None))
     for margin in (0.0, -0.5, math.nan, math.inf):
@@ -339,7 +341,7 @@ def test_sentences(mean: float, sd: float, expected: str) -> None:
 
 
 def test_an_interval_end_that_rounds_to_zero_is_not_called_zero() -> None:
-    judgement = replace(judge_one(sample(spread(0.62, 0.4))), interval=Interval(0.001, 0.3, 0.95))
+    judgement = with_evidence(judge_one(sample(spread(0.62, 0.4))), interval=Interval(0.001, 0.3, 0.95))
     assert "under 0.01 to 0.30 points higher" in word(judgement)
 
 
@@ -354,17 +356,16 @@ def test_ties_and_a_single_comparison_are_worded() -> None:
 
 def test_basis_is_named_where_images_count() -> None:
     judgement = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
-    assert judgement.basis == "seeds and images"
+    assert evidence_of(judgement).basis == "seeds and images"
     assert "95 % CI over seeds and images" in word(judgement)
 
 
 def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:
     few_images = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
     assert few_images.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
-    assert few_images.image_floor is not None
-    assert f"more seeds will not help: the test images alone leave ±{1.96 * few_images.image_floor:.2f} points" in word(
-        few_images
-    )
+    floor = evidence_of(few_images).image_floor
+    assert floor is not None
+    assert f"more seeds will not help: the test images alone leave ±{1.96 * floor:.2f} points" in word(few_images)
     noisy = judge_one(sample(spread(0.1, 4.0)))
     assert noisy.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
     assert "more seeds will not help: it would take more than 200" in word(noisy)
@@ -378,14 +379,13 @@ def test_seeds_that_agree_by_luck_do_not_promise_an_early_word() -> None:
     for row, (up, down) in zip(correct, [(33, 27), (34, 26), (32, 28), (33, 26), (32, 27)], strict=True):
         chosen = rng.permutation(400)
         row[chosen[:up]], row[chosen[up : up + down]] = 1, -1
-    judgement = judge({"one": with_images(correct)}, alpha=0.05, margin=1.5)["one"]
+    judgement = judge_one(with_images(correct), margin=1.5)
     assert judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS
-    assert (judgement.sd, judgement.spread) == (pytest.approx(0.40, abs=0.05), pytest.approx(1.9, abs=0.1))
-    assert judgement.spread is not None
-    assert judgement.seeds_needed == seeds_needed(
-        judgement.spread, 5, alpha=0.05, margin=1.5, image_floor=judgement.image_floor or 0.0
-    )
-    assert judge_one(sample(spread(0.3, 0.4))).spread == pytest.approx(0.4)
+    evidence = evidence_of(judgement)
+    assert (judgement.sd, evidence.spread) == (pytest.approx(0.40, abs=0.05), pytest.approx(1.9, abs=0.1))
+    floor = evidence.image_floor or 0.0
+    assert judgement.seeds_needed == seeds_needed(evidence.spread, 5, budget(margin=1.5), image_floor=floor)
+    assert evidence_of(judge_one(sample(spread(0.3, 0.4)))).spread == pytest.approx(0.4)
 
 
 # Verdicts
@@ -393,11 +393,10 @@ def test_seeds_that_agree_by_luck_do_not_promise_an_early_word() -> None:
 
 def test_unplanned_contrasts_are_exploratory_and_cost_nothing() -> None:
     samples = {"late": sample(spread(2.0, 0.1)), "one": sample(spread(2.0, 0.1))}
-    judgement, one = judge(samples, alpha=0.05, margin=0.5, unplanned={"late": "not in the plan"}).values()
+    judgement, one = judge(samples, budget(), unplanned={"late": "not in the plan"}).values()
     assert one == judge_one(samples["one"])
     assert judgement.verdict is Verdict.EXPLORATORY
-    assert judgement.interval is not None
-    assert judgement.simultaneous_interval is None
+    assert evidence_of(judgement).simultaneous_interval is None
     assert "not in the plan" in word(judgement)
 
 
@@ -406,32 +405,29 @@ def test_planned_contrasts_that_cannot_be_judged_still_count() -> None:
     each = sample(spread(0.45, 0.55))
     alone = judge_one(each)
     among = judge_one(each, num_comparisons=5)
-    assert alone.p_difference is not None
-    assert 0.01 < alone.p_difference < 0.05
+    assert 0.01 < evidence_of(alone).p_difference < 0.05
     assert alone.verdict is Verdict.BETTER
     assert among.verdict is Verdict.UNDECIDED_MORE_SEEDS
     crowd = {"each": each} | {str(k): sample([]) for k in range(4)}
-    assert judge(crowd, alpha=0.05, margin=0.5)["each"] == among
+    assert judge(crowd, budget(5))["each"] == among
 
 
 def test_a_settled_neighbour_pays_for_an_open_one_as_the_step_down_says() -> None:
     # Two comparisons, one with both nulls rejected: the other is tested at alpha / min(2, 4 - 3 + 1) = alpha / 2,
     # and with three rejected at alpha.
     each = sample(spread(0.40, 0.40))
-    both = judge({"near": sample(spread(0.2, 0.01)), "each": each}, alpha=0.05, margin=0.5)["each"]
-    assert both.p_difference is not None
-    assert both.p_equivalence is not None
-    assert both.p_difference_adjusted == pytest.approx(2 * both.p_difference)
-    assert both.p_equivalence_adjusted == pytest.approx(max(both.p_equivalence, 2 * both.p_difference))
+    both = judge({"near": sample(spread(0.2, 0.01)), "each": each}, budget(2))["each"]
+    evidence = evidence_of(both)
+    assert evidence.p_difference_adjusted == pytest.approx(2 * evidence.p_difference)
+    assert evidence.p_equivalence_adjusted == pytest.approx(max(evidence.p_equivalence, 2 * evidence.p_difference))
 
 
 def test_a_word_that_only_the_step_down_allows() -> None:
     # The last of four nulls is tested at alpha itself, while the simultaneous interval stays at 1 - alpha / 2.
-    each = judge({"near": sample(spread(0.2, 0.01)), "each": sample(spread(0.076, 0.1))}, alpha=0.05, margin=0.5)[
-        "each"
-    ]
-    assert each.simultaneous_interval is not None
-    assert each.simultaneous_interval.lower < 0
+    each = judge({"near": sample(spread(0.2, 0.01)), "each": sample(spread(0.076, 0.1))}, budget(2))["each"]
+    simultaneous = evidence_of(each).simultaneous_interval
+    assert simultaneous is not None
+    assert simultaneous.lower < 0
     assert each.verdict is Verdict.BETTER_BY_LESS
     assert judge_one(sample(spread(0.076, 0.1)), num_comparisons=2).verdict is Verdict.EQUIVALENT
 
@@ -441,9 +437,10 @@ def test_by_more_needs_the_simultaneous_interval_outside_the_margin() -> None:
     assert judge_one(each).verdict is Verdict.BETTER_BY_MORE
     among = judge_one(each, num_comparisons=5)
     assert among.verdict is Verdict.BETTER
-    assert among.simultaneous_interval is not None
-    assert among.simultaneous_interval.level == pytest.approx(0.99)
-    assert among.simultaneous_interval.lower < 0.5 < (among.interval or Interval(0, 0, 0)).lower
+    evidence = evidence_of(among)
+    assert evidence.simultaneous_interval is not None
+    assert evidence.simultaneous_interval.level == pytest.approx(0.99)
+    assert evidence.simultaneous_interval.lower < 0.5 < evidence.interval.lower
 
 
 def test_the_interval_never_contradicts_the_word_at_a_large_alpha() -> None:
@@ -456,10 +453,12 @@ def test_the_interval_never_contradicts_the_word_at_a_large_alpha() -> None:
 
 def test_fragile_where_one_pair_makes_the_t_test_and_sign_flips_disagree() -> None:
     outlier = judge_one(sample([0.02] * 5 + [0.03, 0.05, 0.04, 0.03, 8.0]))
-    assert outlier.fragile
+    assert evidence_of(outlier).fragile
     assert any("fragile" in note for note in outlier.notes)
-    assert not judge_one(sample(spread(1.0, 0.3))).fragile
-    assert not judge_one(sample([0.3, 0.31, 0.32, 0.33, 0.34])).fragile  # sign flips cannot reach .05 with 5
+    assert not evidence_of(judge_one(sample(spread(1.0, 0.3)))).fragile
+    assert not evidence_of(
+        judge_one(sample([0.3, 0.31, 0.32, 0.33, 0.34]))
+    ).fragile  # sign flips cannot reach .05 with 5
 
 
 def test_sign_flips_over_seeds_are_not_held_against_a_test_over_images() -> None:
@@ -467,23 +466,17 @@ def test_sign_flips_over_seeds_are_not_held_against_a_test_over_images() -> None
     correct = np.zeros((10, 400), np.int8)
     correct[:, :22], correct[:, 22:40] = 1, -1
     correct[np.arange(10), 40 + np.arange(10)] = np.arange(10) % 2
-    judgement = judge_one(with_images(correct))
-    assert judgement.basis == "seeds and images"
-    assert judgement.p_difference is not None
-    assert judgement.p_sign_flip is not None
-    assert judgement.p_sign_flip < 0.05 < judgement.p_difference
-    assert not judgement.fragile
+    evidence = evidence_of(judge_one(with_images(correct)))
+    assert evidence.basis == "seeds and images"
+    assert evidence.p_sign_flip < 0.05 < evidence.p_difference
+    assert not evidence.fragile
 
 
 def test_judge_refuses_what_makes_no_sense() -> None:
     each = {"one": sample(spread(0.1, 0.2))}
-    with pytest.raises(ValueError, match="alpha"):
-        judge(each, alpha=0, margin=0.5)
-    with pytest.raises(ValueError, match="margin"):
-        judge(each, alpha=0.05, margin=0)
-    with pytest.raises(ValueError, match="num_planned"):
-        judge(each | {"two": each["one"]}, alpha=0.05, margin=0.5, num_planned=1)
-    assert judge({}, alpha=0.05, margin=0.5) == {}
+    with pytest.raises(ValueError, match="num_comparisons"):
+        judge(each | {"two": each["one"]}, budget(1))
+    assert judge({}, budget()) == {}
 
 
 def test_a_sample_refuses_images_that_do_not_belong_to_its_differences() -> None:
@@ -512,16 +505,15 @@ def test_images_balanced_to_the_last_flip_fall_back_on_seeds() -> None:
     correct[np.r_[np.repeat(np.arange(5), [18, 19, 20, 21, 22])], np.arange(100)] = 1
     judgement = judge_one(with_images(correct))
     assert_sound(judgement)
-    assert judgement.basis == "seeds"
-    assert judgement.image_floor == 0
+    assert evidence_of(judgement).basis == "seeds"
+    assert evidence_of(judgement).image_floor == 0
 
 
 # Without one seed
 
 
 def without_each_seed(samples: dict[str, PairedSample], *, num_planned: int) -> dict[str, dict[int, Judgement]]:
-    judgements = judge(samples, alpha=0.05, margin=0.5, num_planned=num_planned)
-    return judge_without_each_seed(samples, judgements, alpha=0.05, margin=0.5, num_planned=num_planned)
+    return judge_without_each_seed(samples, judge(samples, budget(num_planned)), budget(num_planned))
 
 
 def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> None:
@@ -537,7 +529,7 @@ def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> Non
             )
             for name, each in correct.items()
         }
-        judged = judge(left, alpha=0.05, margin=0.5, num_planned=3)
+        judged = judge(left, budget(3))
         assert {name: each[seed] for name, each in found.items()} == judged
 
 
@@ -576,7 +568,7 @@ def test_what_has_no_verdict_is_not_judged_without_a_seed() -> None:
     found = without_each_seed(samples, num_planned=3)
     assert list(found) == ["fine"]
     assert list(found["fine"]) == list(range(10))
-    assert without_each_seed({}, num_planned=0) == {}
+    assert without_each_seed({}, num_planned=1) == {}
 
 
 def test_a_seed_with_which_one_of_the_two_failed_is_no_pair_to_leave_out() -> None:
@@ -604,16 +596,16 @@ def test_any_study_has_a_word_a_sentence_and_sound_numbers(
     studies: list[list[float]], failed: int, missing: int
 ) -> None:
     samples = {str(k): sample(values, failed=failed, missing=missing) for k, values in enumerate(studies)}
-    for judgement in judge(samples, alpha=0.05, margin=0.5).values():
+    for judgement in judge(samples, budget(len(samples))).values():
         assert_sound(judgement)
         text = word(judgement, num_comparisons=len(samples))
         assert SCOPE in text
         assert not any(banned in text for banned in BANNED)
         if judgement.verdict in CARRIES_A_WORD:
             assert judgement.num_pairs >= 5
-            assert judgement.interval is not None
-            assert judgement.simultaneous_interval is not None
-            assert judgement.simultaneous_interval.lower <= judgement.interval.lower
+            evidence = evidence_of(judgement)
+            assert evidence.simultaneous_interval is not None
+            assert evidence.simultaneous_interval.lower <= evidence.interval.lower
         better, worse = (judgement.verdict.value.startswith(side) for side in ("better", "worse"))
         if better or worse:
             assert judgement.interval is not None
@@ -624,8 +616,8 @@ def test_any_study_has_a_word_a_sentence_and_sound_numbers(
 @given(st.floats(-3, 3), st.floats(0.05, 2), st.integers(5, 20), st.floats(0.2, 5), st.integers(1, 6))
 def test_units_do_not_matter(mean: float, sd: float, num: int, unit: float, num_comparisons: int) -> None:
     values = spread(mean, sd, num)
-    one = judge_one(sample(values), num_comparisons=num_comparisons)
-    other = judge_one(sample(unit * values), margin=0.5 * unit, num_comparisons=num_comparisons)
+    one = evidence_of(judge_one(sample(values), num_comparisons=num_comparisons))
+    other = evidence_of(judge_one(sample(unit * values), margin=0.5 * unit, num_comparisons=num_comparisons))
     assert one.p_difference == pytest.approx(other.p_difference, rel=1e-6)
     assert one.p_equivalence == pytest.approx(other.p_equivalence, rel=1e-6)
 

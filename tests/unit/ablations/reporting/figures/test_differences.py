@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from drawings import text_of
 from made_up import MakeStudy
+from paired import with_evidence
 
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.theme import drawing
@@ -41,7 +42,7 @@ def test_forest_plot_shades_the_margin_and_no_more(make_study: MakeStudy) -> Non
 def test_forest_plot_cuts_endless_intervals(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     first, *others = summary.contrasts
-    endless = replace(first.judgement, simultaneous_interval=Interval(-90.0, 90.0, 0.9875))
+    endless = with_evidence(first.judgement, simultaneous_interval=Interval(-90.0, 90.0, 0.9875))
     spec = paired_differences(replace(summary, contrasts=(replace(first, judgement=endless), *others)))
     assert spec is not None
     with drawing():

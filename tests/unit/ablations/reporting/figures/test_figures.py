@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 from made_up import MakeStudy
+from paired import budget, with_evidence
 
 from ablations.analysis.contrasts import detectable
 from ablations.reporting.figures import FIGURES, figures
@@ -45,7 +46,7 @@ def test_alternative_texts_and_captions_name_the_gaps(make_study: MakeStudy) -> 
 def test_legends_are_within_their_figure(make_study: MakeStudy, num_contrasts: int) -> None:
     summary = make_study("ordinary")
     limited = [
-        replace(c, detectable=detectable(replace(c.judgement, image_floor=0.1), alpha=0.05, num_comparisons=4))
+        replace(c, detectable=detectable(with_evidence(c.judgement, image_floor=0.1), budget(4)))
         for c in summary.contrasts[:num_contrasts]
     ]
     few = replace(summary, contrasts=tuple(limited), variants=summary.variants[: num_contrasts + 1])

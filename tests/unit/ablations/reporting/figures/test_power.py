@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from made_up import MakeStudy
+from paired import budget, with_evidence
 
 from ablations.analysis.contrasts import detectable
 from ablations.reporting.figures.power import seeds_needed
@@ -29,8 +30,8 @@ def test_seeds_needed_marks_where_the_study_is(make_study: MakeStudy) -> None:
 def test_seeds_needed_draws_the_limit_of_the_images_where_it_is_known(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     first, *others = summary.contrasts
-    judgement = replace(first.judgement, image_floor=0.1)
-    limited = replace(first, judgement=judgement, detectable=detectable(judgement, alpha=0.05, num_comparisons=4))
+    judgement = with_evidence(first.judgement, image_floor=0.1)
+    limited = replace(first, judgement=judgement, detectable=detectable(judgement, budget(4)))
     spec = seeds_needed(replace(summary, contrasts=(limited, *others)))
     assert spec is not None
     assert limited.detectable is not None
