@@ -1,4 +1,4 @@
-"""What earlier looks leave of the error budget."""
+"""The share of the error budget that earlier looks have left."""
 
 from __future__ import annotations
 
@@ -8,13 +8,18 @@ from ablations.analysis.summary import StudySummary
 from ablations.planning.plan import Look, Plan, PlannedContrast
 
 ADDED = "added after the results were first looked at; fresh seeds (first_seed) give it a verdict of its own"
-"""Why a contrast is exploratory that was not among those of the first look."""
+"""Reason why a contrast missing from the first look is exploratory."""
 
 
 def why_unplanned(plan: Plan, looks: Iterable[Look]) -> str | None:
-    """Why this look was not planned, if earlier ones at the same results have left too little of the budget for it.
+    """The reason why this look was not planned, if earlier looks at the same results left too little of the budget.
 
-    Adding seeds until a word comes out gives a wrong one far more often than alpha says; two looks at alpha each do.
+    If one adds seeds until a verdict appears, the verdict is wrong far more often than alpha. Two looks at alpha each
+    are enough for it.
+
+    Args:
+        plan: of this look.
+        looks: recorded reports with verdicts on the same results, the first one first.
     """
     this = plan.this_look
     spent: dict[int, float] = {}
@@ -24,7 +29,7 @@ def why_unplanned(plan: Plan, looks: Iterable[Look]) -> str | None:
         if look.seeds == this.seeds:
             if this.alpha > look.alpha * (1 + 1e-9):
                 return f"alpha was {look.alpha:g} when the results were first looked at"
-            break  # this look itself; what came after it has no say in it
+            break  # this look itself; later looks do not count
         num_seeds = len(look.seeds)
         spent[num_seeds] = max(look.alpha, spent.get(num_seeds, 0.0))
     if sum(spent.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
@@ -34,7 +39,12 @@ def why_unplanned(plan: Plan, looks: Iterable[Look]) -> str | None:
 
 
 def changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Iterable[str]:
-    """Expectations that the study file has changed since; the report goes by the first."""
+    """A warning for each expectation changed since the first look; the report keeps the first one.
+
+    Args:
+        plan: of this look.
+        planned: contrasts of the first look.
+    """
     expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
     for variant in plan.variants:
         contrast = plan.contrast(variant.name)
@@ -47,5 +57,5 @@ def changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Iter
 
 
 def gave_verdicts(summary: StudySummary) -> bool:
-    """Whether a report of this has spent some of the error budget."""
+    """Whether a report of this summary spends some of the error budget."""
     return not all(contrast.judgement.verdict.is_withheld for contrast in summary.contrasts)

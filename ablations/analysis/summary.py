@@ -15,12 +15,12 @@ from ablations.trial import EpochRecord, Status
 from nin.memory import Memory
 
 Role = Literal["start point", "draw", "re-run"]
-"""Of a tuning trial: given beforehand, drawn by the sampler, or one of the best again on a fresh seed."""
+"""Of a tuning trial: given beforehand, drawn by the sampler, or one of the best repeated on a fresh seed."""
 
 
 @dataclass(frozen=True)
 class TuningPoint:
-    """One tuning trial: accuracies are of validation images, and selected for; never a result."""
+    """One tuning trial. Its accuracy is of validation images and was selected for, so it is never a result."""
 
     number: int | None
     seed: int
@@ -28,7 +28,7 @@ class TuningPoint:
     hyperparameters: dict[str, Any]
     status: Status
     validation_accuracy_percent: float | None
-    """At the last epoch; None where the trial diverged or failed."""
+    """At the last epoch; None if the trial diverged, failed or was pruned."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class VariantSummary:
-    """What became of one variant. Accuracies are of the test split after the last epoch, in percent."""
+    """The results of one variant. Accuracies are of the test split after the last epoch, in percent."""
 
     name: str
     description: str
@@ -53,33 +53,33 @@ class VariantSummary:
     macs: int
     activations: int
     workload: Workload
-    """What memory and speed are counted and measured for."""
+    """Memory and speed are counted and measured for it."""
     memory: Memory | None
-    """In closed form; None for a registered network, which has none."""
+    """In closed form; None for a registered network."""
     measured: Measurement | None
-    """Of this architecture, once; None where it has not been measured."""
+    """Of this architecture, once; None if it has not been measured."""
     tuned: dict[str, Any]
-    """Values that tuning chose; empty where there was nothing to tune or tuning is not done."""
+    """Values chosen by tuning; empty without a search space, or until tuning is done."""
     at_edge: tuple[str, ...]
-    """Searched keys whose chosen value lies at the edge of the search space."""
+    """Searched keys with a chosen value at the edge of the search space."""
     accuracy_percent: dict[int, float]
-    """By seed; every confirmation trial that reached its last epoch, whether it learned or not."""
+    """By seed: every confirmation trial trained to its last epoch, even if it did not learn."""
     failed_seeds: tuple[int, ...]
-    """Seeds that ran and did not learn: diverged, or final validation accuracy under twice chance."""
+    """Seeds that ran without learning: diverged, or final validation accuracy under twice chance."""
     missing_seeds: tuple[int, ...]
-    """Planned seeds with no outcome: not run yet, or crashed."""
+    """Planned seeds without an outcome: not run yet, or failed."""
     mean_accuracy_percent: float | None
-    """Over the seeds that learned."""
+    """Over seeds that learned; None without one."""
     sd_accuracy_percent: float | None
-    """Standard deviation over the seeds that learned; None under two."""
+    """Standard deviation over seeds that learned; None under two."""
     reseed_disagreement_percent: float | None
-    """Share of test images that one seed gets right and another wrong, over all pairs that learned; None under two."""
+    """Share of test images with one seed right and another wrong, over all pairs of seeds that learned; None under two."""
     learning_onset_steps: dict[int, int | None]
-    """By seed: first step with the smoothed loss under the onset threshold; None: it never was."""
+    """By seed: first step with the smoothed loss under the onset threshold; None if it never was."""
     dead_classes: dict[int, int]
     """By seed: classes with zero recall on validation images after the last epoch."""
     train_images_per_second: float | None
-    """Median over confirmation trials, each in its own process beside the others."""
+    """Median over confirmation trials, each measured in its own process while others ran in parallel."""
     trial_seconds: float | None
     """Median over confirmation trials."""
     num_tune_planned: int
@@ -88,114 +88,115 @@ class VariantSummary:
     num_tune_epochs: int
     tuning: tuple[TuningPoint, ...]
     best_of_n: Band | None = field(compare=False)
-    """Best validation accuracy to expect of 1, 2, … draws of `tuning`, from which it follows; None: see `best_of_n`."""
+    """Expected best validation accuracy of 1, 2, … draws, computed from `tuning`; None: see `variants.best_of_n`."""
     curves: tuple[Curve, ...]
     run_ids: dict[int, str]
-    """MLflow run behind each seed's accuracy."""
+    """By seed: MLflow run of the confirmation trial."""
 
     @property
     def ran_seeds(self) -> frozenset[int]:
-        """Seeds that have an outcome, whether they learned or not."""
+        """Seeds with an outcome, including seeds that did not learn."""
         return frozenset(self.accuracy_percent) | frozenset(self.failed_seeds)
 
     @property
     def failure_rate(self) -> Interval | None:
-        """95 % interval for the chance that a fresh seed does not learn, in [0, 1]; None where none ran."""
+        """95 % interval for the chance that a fresh seed does not learn, in [0, 1]; None if none ran."""
         return clopper_pearson(len(self.failed_seeds), len(self.ran_seeds)) if self.ran_seeds else None
 
 
 @dataclass(frozen=True)
 class Detectable:
-    """The true difference that a contrast finds with 80 % power, against its number of paired seeds; points.
+    """The true difference that a contrast detects with 80 % power, against its number of paired seeds; points.
 
-    At the first step of the step-down, alpha / K, and never from the difference that was seen.
+    The test is at the first step of the step-down, alpha / K. The observed difference has no part in it.
     """
 
     num_seeds: tuple[int, ...]
-    """From `MIN_PAIRS_TO_LOOK` to `MAX_SEEDS`, evenly on a log scale, and the pairs there are."""
+    """From `MIN_PAIRS_TO_LOOK` to `MAX_PAIRS`, evenly on a log scale, and the current number of pairs."""
     difference: tuple[float, ...]
-    """At the spread that was seen."""
+    """At the observed spread."""
     difference_at_most: tuple[float, ...]
-    """At the 80 % upper limit of that spread."""
+    """At the 80 % upper limit of the observed spread."""
     now: float
-    """With the pairs there are."""
+    """With the current number of pairs."""
     limit: float | None
-    """What infinitely many seeds would leave; None where the images set no limit that is known."""
+    """With infinitely many seeds; None if the right images are unknown or set no limit."""
 
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """A contrast on the test images of one class, percentage points. For exploration: no verdict goes by it."""
+    """A contrast on the test images of one class, percentage points. It is for exploration; verdicts ignore it."""
 
     name: str
     num_images: int
     mean: float
     interval: Interval | None
-    """95 %, pointwise, the wider of seeds and seeds x images; None where there is no spread, or under three pairs."""
+    """95 %, pointwise, the wider of seeds and seeds x images; None if the differences do not vary."""
     p_adjusted: float | None
     """Of no difference, after Benjamini and Hochberg over all classes of all contrasts."""
 
 
 @dataclass(frozen=True)
 class Contrast:
-    """A variant minus what it is compared with, paired by seed, in percentage points of accuracy."""
+    """A variant minus its reference, paired by seed, in percentage points of accuracy."""
 
     variant: str
     versus: str
+    """Name of the reference."""
     expect: Expectation | None
     expectation: str
-    """What became of it: "as expected", "not as expected", "open", or "none stated"."""
+    """Outcome of the expectation: "as expected", "not as expected", "open", or "none stated"."""
     differences: dict[int, float]
-    """By seed; pairs where both learned."""
+    """By seed; pairs with both sides learned."""
     curve_differences: dict[int, tuple[float, ...]]
-    """By seed: difference in validation accuracy after each epoch, points; pairs where both learned."""
+    """By seed: difference in validation accuracy after each epoch, points; pairs with both sides learned."""
     disagreement_percent: dict[int, float]
-    """By seed: share of test images that one of the two gets right and the other wrong; pairs where both learned."""
+    """By seed: share of test images with one side right and the other wrong; pairs with both sides learned."""
     class_differences: tuple[ClassDifference, ...]
-    """In the order of the labels, among pairs where both learned; empty where the right images or the labels are unknown."""
+    """In the order of the labels, over pairs with both sides learned. Empty if the right images or labels are unknown, or under three pairs."""
     p_failures: float | None
-    """Of equal failure rates, by the seeds on which only one of the two learned; None where none ran on both sides."""
+    """Of equal failure rates, from seeds with only one side learned; None if no seed ran on both sides."""
     judgement: Judgement
     without_seed: dict[int, Judgement]
-    """By seed: what would be judged without it, a check and no verdict; empty where there is no verdict to check."""
+    """Leave-one-out, by seed: the judgement without it. A check and not a verdict; empty without a verdict to check."""
     detectable: Detectable | None
-    """None where there is no spread, or too few pairs to guess it."""
+    """None if the differences do not vary, or there are too few pairs."""
     sentence: str
 
 
 @dataclass(frozen=True)
 class AACheck:
-    """The baseline against itself on other seeds: how far apart seeds alone are. Accuracies in percentage points."""
+    """The baseline against itself on other seeds: how much seeds alone change. Accuracies in percentage points."""
 
     num_pairs: int
-    """Seeds of either kind that learned, put in pairs by their order."""
+    """Pairs of a seed of the A/A arm and one of the study, in their order, of seeds that learned."""
     num_planned: int
     mean: float
     sd: float
-    """Standard deviation of the differences; the seeds are not paired in fact, so it is sqrt(2) times the baseline's."""
+    """Standard deviation of the differences. The two seeds share nothing, so it is about sqrt(2) times the baseline's."""
     interval: Interval
     """95 %, Student's t."""
     num_failed: int
-    """Runs on the A/A arm's seeds that did not learn."""
+    """Runs of the A/A arm without learning."""
 
 
 @dataclass(frozen=True)
 class Trouble:
-    """Trials of one kind that did not come to an end of their training."""
+    """Trials that ended in one way other than finished or pruned."""
 
     outcome: str
-    """`diverged`, or why they failed: `crashed`, `hung`, `out of memory`, `error`; `failed` where that is not recorded."""
+    """`diverged`, or the reason of the failure: `crashed`, `hung`, `out of memory`, `error`; `failed` without a recorded reason."""
     num_trials: int
     num_given_up: int
-    """Those of them that have failed too often to be tried again."""
+    """Trials out of attempts; only `run --retry` runs them again."""
     rate: Interval
-    """95 %, of their share of all trials, in [0, 1]."""
+    """95 %, of the share of all ended trials, in [0, 1]."""
     sentence: str
 
 
 @dataclass(frozen=True)
 class StudySummary:
-    """All that a report shows."""
+    """Everything in a report."""
 
     study: str
     question: str
@@ -211,31 +212,31 @@ class StudySummary:
     contrasts: tuple[Contrast, ...]
     decision: Decision
     scope: str
-    """What every conclusion is conditional on, in one sentence."""
+    """The condition of every conclusion, in one sentence."""
     search_space: SearchSpace
     independent_draws: bool
-    """Whether tuning draws did not depend on results."""
+    """Whether tuning draws were independent of results."""
     num_seeds: int
     seeds: tuple[int, ...]
     looks: tuple[int, ...]
-    """Numbers of seeds at which looks at the results are planned; `num_seeds` is one of them."""
+    """Number of seeds at each planned look; `num_seeds` is one of them."""
     num_planned: int
-    """Contrasts that share the error budget: those that were planned when the results were first looked at."""
+    """Number of contrasts that share the error budget: all contrasts planned at the first look."""
     unplanned: str | None
-    """Why no contrast may have a verdict, whatever the numbers; None: they may."""
+    """The reason if no contrast may have a verdict, whatever the numbers; None otherwise."""
     aa: AACheck | None
-    """None where there is no A/A arm, or under two pairs."""
+    """None without an A/A arm, with under two pairs, or if the differences do not vary."""
     warnings: tuple[str, ...]
     caveats: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
     troubles: tuple[Trouble, ...] = ()
-    """How trials ended that did not finish, each way once; what was pruned is no trouble."""
+    """Every way trials ended other than finished or pruned, each once."""
 
     def __getitem__(self, name: str) -> VariantSummary:
-        """The variant of that name.
+        """The variant with this name.
 
         Raises:
-            KeyError: there is none.
+            KeyError: there is no such variant.
         """
         for variant in self.variants:
             if variant.name == name:

@@ -1,4 +1,4 @@
-"""What became of each variant."""
+"""One variant's recorded trials -> VariantSummary."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from ablations.studyfile.distributions import CategoricalDistribution, SearchSpa
 from ablations.trial import RecordedTrial, TrialResult
 
 MIN_DRAWS = 8
-"""Under this many draws what to expect of their best is told of three at most, and with a band as wide as the axis."""
+"""With fewer draws `best_of_n` would cover three draws at most, with a band as wide as the axis."""
 
 
 def learned(plan: Plan, result: TrialResult) -> bool:
-    """Whether a trial learned: it finished, and its last validation accuracy is at least twice chance."""
+    """Whether a trial learned: it finished with a validation accuracy of at least twice chance."""
     last = result.last
     if result.status != "finished" or last is None:
         return False
@@ -30,10 +30,12 @@ def learned(plan: Plan, result: TrialResult) -> bool:
 
 
 def chance_percent(plan: Plan) -> float:
+    """Accuracy of guessing among equally likely classes, percent."""
     return 100 / DATASETS[plan.data.name].num_classes
 
 
 def has_independent_draws(plan: Plan) -> bool:
+    """Whether the sampler draws without regard to earlier results."""
     return plan.tuning.sampler != "tpe"
 
 
@@ -43,23 +45,30 @@ def variant_summary(
     trials: Sequence[RecordedTrial],
     measurements: Mapping[str, Measurement],
 ) -> VariantSummary:
-    confirm = {
-        t.seed: t for t in trials if t.phase == "confirm" and t.seed in plan.seeds and t.result.status != "failed"
-    }
+    """Turn one variant's trials into its numbers.
+
+    Args:
+        plan: of the study.
+        variant: one of `plan.variants`.
+        trials: of this variant and its key, in a fixed order.
+        measurements: of architectures, by the workload's id.
+    """
+    confirmed = _confirmed(plan, trials)
     tune = [t for t in trials if t.phase == "tune"]
-    good = {seed: t for seed, t in confirm.items() if learned(plan, t.result)}
+    good = {seed for seed, t in confirmed.items() if learned(plan, t.result)}
+    last = {seed: t.result.last for seed, t in confirmed.items() if t.result.last is not None}
     accuracy = {
         seed: t.result.test_accuracy_percent
-        for seed, t in sorted(confirm.items())
+        for seed, t in confirmed.items()
         if t.result.test_accuracy_percent is not None
     }
-    values = [accuracy[seed] for seed in good if seed in accuracy]
-    tuned = next((t.hyperparameters for t in confirm.values()), {})
-    workload = plan.workload(variant.name, tuned)
-    # Counted again only where dials were tuned: a registered network cannot be counted without its package.
-    costs = variant.costs if workload.model == variant.config.model else workload.costs
-    tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
+    values = [percent for seed, percent in accuracy.items() if seed in good]
     right = [bits for seed, bits in right_images(trials).items() if seed in good]
+    tuned = next((t.hyperparameters for t in confirmed.values()), {})
+    tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
+    workload = plan.workload(variant.name, tuned)
+    # Count again only if dials were tuned: a registered network cannot be counted without its package.
+    costs = variant.costs if workload.model == variant.config.model else workload.costs
     return VariantSummary(
         name=variant.name,
         description=variant.description,
@@ -75,34 +84,36 @@ def variant_summary(
         tuned=tuned,
         at_edge=tuple(_at_edge(plan.search_space, tuned)),
         accuracy_percent=accuracy,
-        failed_seeds=tuple(sorted(set(confirm) - set(good))),
-        missing_seeds=tuple(seed for seed in plan.seeds if seed not in confirm),
+        failed_seeds=tuple(sorted(set(confirmed) - good)),
+        missing_seeds=tuple(seed for seed in plan.seeds if seed not in confirmed),
         mean_accuracy_percent=mean(values) if values else None,
         sd_accuracy_percent=stdev(values) if len(values) > 1 else None,
         reseed_disagreement_percent=disagreement_between_reseeds(np.stack(right)) if len(right) > 1 else None,
-        learning_onset_steps={
-            seed: t.result.last.learning_onset_step for seed, t in sorted(confirm.items()) if t.result.last is not None
-        },
-        dead_classes={
-            seed: t.result.last.num_dead_classes for seed, t in sorted(confirm.items()) if t.result.last is not None
-        },
-        train_images_per_second=_median(e.train_images_per_second for t in confirm.values() for e in t.result.epochs),
-        trial_seconds=_median(t.result.train_seconds for t in confirm.values()),
+        learning_onset_steps={seed: epoch.learning_onset_step for seed, epoch in last.items()},
+        dead_classes={seed: epoch.num_dead_classes for seed, epoch in last.items()},
+        train_images_per_second=_median(e.train_images_per_second for t in confirmed.values() for e in t.result.epochs),
+        trial_seconds=_median(t.result.train_seconds for t in confirmed.values()),
         num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
         num_tune_done=sum(t.count for t in tune if t.result.status != "failed"),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
         tuning=tuning,
         best_of_n=best_of_n(tuning, chance_percent=chance_percent(plan)) if has_independent_draws(plan) else None,
-        curves=tuple(
-            Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in sorted(confirm.items())
-        ),
-        run_ids={seed: t.run_id for seed, t in sorted(confirm.items())},
+        curves=tuple(Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in confirmed.items()),
+        run_ids={seed: t.run_id for seed, t in confirmed.items()},
     )
+
+
+def _confirmed(plan: Plan, trials: Iterable[RecordedTrial]) -> dict[int, RecordedTrial]:
+    """Confirmation trials with an outcome, by seed in ascending order."""
+    confirmed = {
+        t.seed: t for t in trials if t.phase == "confirm" and t.seed in plan.seeds and t.result.status != "failed"
+    }
+    return dict(sorted(confirmed.items()))
 
 
 def _tuning_point(plan: Plan, trial: RecordedTrial) -> TuningPoint:
     result = trial.result
-    # The tuner tries the start points first, so that their numbers come before all others.
+    # The tuner tries the start points first, so they have the lowest numbers.
     is_start = trial.number is not None and trial.number < len(plan.tuning.start_points or [])
     return TuningPoint(
         number=trial.number,
@@ -117,14 +128,18 @@ def _tuning_point(plan: Plan, trial: RecordedTrial) -> TuningPoint:
 
 
 def best_of_n(tuning: Sequence[TuningPoint], *, chance_percent: float) -> Band | None:
-    """Best validation accuracy to expect of 1, 2, … of the sampler's draws, which must not depend on results.
+    """Expected best validation accuracy of 1, 2, … draws of the sampler.
 
-    Start points were chosen and re-runs selected, so neither is a draw. A draw that diverged counts as guessing, which is
-    what its network does: without it, a search space half of which diverges would look as good as one that never does.
-    A draw that failed says something of the machine, and is left out.
+    Start points were chosen and re-runs selected, so neither is a draw. A diverged draw counts as guessing, because its
+    network guesses. Without it a search space with half of its draws diverging would look as good as one without any.
+    A failed draw only says something about the machine, so it is left out.
+
+    Args:
+        tuning: all tuning trials, of a sampler whose draws do not depend on results.
+        chance_percent: accuracy of guessing, percent.
 
     Returns:
-        None with under `MIN_DRAWS` draws, or where one was pruned: its accuracy is that of a shorter training.
+        None with fewer than `MIN_DRAWS` draws, or if one was pruned: its accuracy belongs to a shorter training.
     """
     draws = [point for point in tuning if point.role == "draw" and point.status != "failed"]
     if len(draws) < MIN_DRAWS or any(point.status == "pruned" for point in draws):
@@ -154,6 +169,7 @@ def _at_edge(search_space: SearchSpace, tuned: Mapping[str, Any]) -> Iterable[st
 
 
 def right_images(trials: Sequence[RecordedTrial]) -> dict[int, np.ndarray]:
+    """By seed of a confirmation trial: right (1) or wrong (0), shape (num_test_images,). Unrecorded ones are left out."""
     return {
         t.seed: np.unpackbits(np.frombuffer(t.result.test_correct, dtype=np.uint8), count=t.result.num_test_images)
         for t in trials
