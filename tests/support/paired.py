@@ -9,11 +9,14 @@ from typing import Any
 import numpy as np
 
 from ablations.stats.budget import Budget
-from ablations.stats.judgement import Judgement, PairedSample
+from ablations.stats.judgement import Evidence, Judgement, PairedSample, Verdict
 from ablations.stats.sentences import sentence
 from ablations.stats.verdicts import judge
 
 SCOPE = "for the tuned configurations, on this data set"
+BANNED = ("significan", "no effect", "no difference", "trend", "nan", "None")
+"""Never in a sentence."""
+CARRIES_A_WORD = set(Verdict) - {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
 
 
 def sample(
@@ -46,8 +49,12 @@ def word(judgement: Judgement, *, margin: float = 0.5, scope: str = SCOPE, num_c
 
 def with_evidence(judgement: Judgement, **changes: Any) -> Judgement:
     """The judgement with other numbers in its evidence."""
+    return replace(judgement, evidence=replace(evidence_of(judgement), **changes))
+
+
+def evidence_of(judgement: Judgement) -> Evidence:
     assert judgement.evidence is not None
-    return replace(judgement, evidence=replace(judgement.evidence, **changes))
+    return judgement.evidence
 
 
 def spread(mean: float, sd: float, num: int = 10) -> np.ndarray:

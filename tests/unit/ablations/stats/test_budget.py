@@ -1,0 +1,50 @@
+"""What a budget accepts, and how comparisons and looks share it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import FrozenInstanceError
+
+import pytest
+from paired import budget, judge_one, sample, spread
+
+from ablations.stats.budget import Budget
+from ablations.stats.verdicts import judge
+
+
+def test_looks_share_alpha_and_comparisons_share_that_of_a_look() -> None:
+    shared = Budget(alpha=0.06, margin=0.5, num_comparisons=3, num_looks=2)
+    assert shared.look_alpha == 0.06 / 2
+    assert shared.step_alpha == 0.06 / 2 / 3
+    alone = Budget(alpha=0.05, margin=0.5, num_comparisons=1)
+    assert alone.look_alpha == alone.step_alpha == 0.05
+
+
+@pytest.mark.parametrize("alpha", [0, 1, -0.05, 1.5, math.nan])
+def test_alpha_is_a_fraction(alpha: float) -> None:
+    with pytest.raises(ValueError, match="alpha must be between 0 and 1"):
+        budget(alpha=alpha)
+
+
+@pytest.mark.parametrize("margin", [0, -0.5, math.nan, math.inf])
+def test_a_margin_is_above_zero_and_finite(margin: float) -> None:
+    with pytest.raises(ValueError, match="margin must be above 0 points and finite"):
+        budget(margin=margin)
+
+
+def test_there_is_at_least_one_comparison_and_one_look() -> None:
+    with pytest.raises(ValueError, match="num_comparisons >= 1"):
+        budget(0)
+    with pytest.raises(ValueError, match="num_looks >= 1"):
+        budget(num_looks=0)
+
+
+def test_a_budget_does_not_change() -> None:
+    with pytest.raises(FrozenInstanceError):
+        budget().alpha = 0.5  # type: ignore[misc]
+
+
+def test_a_look_is_judged_at_its_share() -> None:
+    each = sample(spread(0.45, 0.55))
+    (shared,) = judge({"one": each}, budget(num_looks=2)).values()
+    assert shared == judge_one(each, alpha=0.025)
