@@ -65,7 +65,7 @@ def spread(mean: float, sd: float, num: int = 10) -> np.ndarray:
 
 
 def images(num_seeds: int, num_images: int, *, fixed: float, flips: float, seed: int = 0) -> np.ndarray:
-    """-1, 0 or 1 with a share of images on which the two networks always differ, and a share of coin flips."""
+    """-1, 0 or 1: the two networks always differ on a share `fixed` of images, and by coin flips on a share `flips`."""
     rng = np.random.default_rng(seed)
     always = rng.choice([-1, 0, 1], size=num_images, p=[fixed / 2, 1 - fixed, fixed / 2])
     sometimes = rng.choice([-1, 0, 1], size=(num_seeds, num_images), p=[flips / 2, 1 - flips, flips / 2])

@@ -25,7 +25,7 @@ def plan(**changes: Any) -> Plan:
 def confirm(
     plan: Plan, variant: str, seed: int, accuracy: float = 90.0, *, validation: float | None = None, **changes: Any
 ) -> RecordedTrial:
-    """A confirmation trial that finished with these accuracies; the test split has 1,000 images."""
+    """A finished confirmation trial with these accuracies; the test split has 1,000 images."""
     spec = plan.trial(variant, "confirm", seed, changes.pop("hyperparameters", {"train.lr": 0.05}))
     epochs = tuple(tiny.record(epoch, accuracy if validation is None else validation) for epoch in (1, 2, 3))
     right = np.arange(1000) < round(10 * accuracy)
@@ -55,7 +55,7 @@ def recorded(
 
 
 def confirmed(plan: Plan, difference: float = -20.0, spread: float = 0.5, **only: range) -> list[RecordedTrial]:
-    """Every variant on every seed; `difference` is what the variants have against the baseline, varied by seed."""
+    """Every variant on every seed. Each differs from the baseline by `difference` points, give or take `spread` by seed."""
     trials = []
     for variant in plan.variants:
         for seed in only.get(variant.name, range(SEEDS)):

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from paired import with_evidence
 from made_up import MakeStudy
+from paired import with_evidence
 
 from ablations.analysis.summary import AACheck, Contrast
 from ablations.reporting import prose, words
