@@ -1,21 +1,33 @@
-"""TODO"""
+"""Costs of an architecture: its images, its workload on a device, and measurements of it."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, NonNegativeInt, PositiveInt, TypeAdapter
 
-from ablations.datasets import DATASETS
+from ablations.datasets import DATASETS, Dataset
 from ablations.networks import Model, RegisteredModel, costs
-from ablations.trial import TRAINING_VERSION, Device, Precision, TrainConfig, TrialConfig, content_hash
+from ablations.trial import TRAINING_VERSION, DataConfig, Device, Precision, TrainConfig, TrialConfig, content_hash
 from nin.architecture import layers
 from nin.complexity import Costs
+from nin.images import Input
 from nin.layers import BatchNorm2d
 from nin.memory import Memory, Optimizer, memory
-from nin.presets import INPUTS, Input
+from nin.presets import INPUTS
+
+
+def images_of(data: DataConfig) -> Input:
+    """Images of a data set as a trial sees them, resized if the study says so.
+
+    Raises:
+        KeyError: there is no such data set.
+        RegistrationError: a package registers an unusable data set under this name.
+    """
+    images = _unresized(DATASETS[data.name])
+    return replace(images, size=data.resize or images.size)
 
 
 def images_for(preset: str, dataset: str | None = None, size: int | None = None) -> Input:
@@ -30,12 +42,13 @@ def images_for(preset: str, dataset: str | None = None, size: int | None = None)
         KeyError: there is no such data set.
         RegistrationError: what a package registers under its name cannot be used.
     """
-    if dataset is None and preset in INPUTS:
-        images = INPUTS[preset]
-    else:
-        data = DATASETS[dataset or "fashion_mnist"]
-        images = Input(in_channels=data.channels, size=data.size, num_classes=data.num_classes)
-    return images if size is None else Input(**{**images, "size": size})
+    made_for = INPUTS.get(preset) if dataset is None else None
+    images = made_for or _unresized(DATASETS[dataset or "fashion_mnist"])
+    return images if size is None else replace(images, size=size)
+
+
+def _unresized(dataset: Dataset) -> Input:
+    return Input(in_channels=dataset.channels, size=dataset.size, num_classes=dataset.num_classes)
 
 
 @dataclass(frozen=True)
@@ -75,19 +88,21 @@ class Workload:
         Raises:
             ValueError: the precision is still "auto".
         """
-        dataset = DATASETS[config.data.name]
         if config.train.precision == "auto":
             raise ValueError("the precision is to be resolved first")
         return cls(
             model=config.model,
-            in_channels=dataset.channels,
-            size=config.data.resize or dataset.size,
-            num_classes=dataset.num_classes,
+            **asdict(images_of(config.data)),
             batch_size=config.train.batch_size,
             precision=config.train.precision,
             optimizer=_optimizer(config.train),
             device=device,
         )
+
+    @property
+    def images(self) -> Input:
+        """The images, as networks are priced and built for them."""
+        return Input(in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
 
     @cached_property
     def id(self) -> str:
@@ -101,7 +116,7 @@ class Workload:
         Raises:
             ConfigError: the network cannot exist at this size.
         """
-        return costs(self.model, in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
+        return costs(self.model, self.images)
 
     @cached_property
     def memory(self) -> Memory | None:
@@ -114,9 +129,7 @@ class Workload:
             return None
         return memory(
             self.model,
-            in_channels=self.in_channels,
-            size=self.size,
-            num_classes=self.num_classes,
+            self.images,
             batch_size=self.batch_size,
             precision=self.precision,
             optimizer=self.optimizer,
@@ -134,8 +147,7 @@ class Workload:
         """
         if isinstance(self.model, RegisteredModel):
             return True
-        named = layers(self.model, in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
-        return any(isinstance(each.layer, BatchNorm2d) for each in named)
+        return any(isinstance(each.layer, BatchNorm2d) for each in layers(self.model, self.images))
 
 
 def _optimizer(train: TrainConfig) -> Optimizer:

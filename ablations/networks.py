@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from math import isfinite
 from typing import Annotated, Any, Protocol, cast, runtime_checkable
@@ -20,6 +20,7 @@ from ablations.text import raised
 from nin import complexity, presets
 from nin.complexity import Costs, LayerRow
 from nin.config import Config, ConfigError
+from nin.images import Input
 
 GROUP: registry.Group = "ablations.models"
 RESERVED = frozenset({"kind", "preset", "version"})
@@ -147,34 +148,34 @@ def at_width(model: Model, width: float) -> Model:
     return with_dial(model, "width", width) if isinstance(model, RegisteredModel) else model.at_width(width)
 
 
-def costs(model: Model, *, in_channels: int, size: int, num_classes: int) -> Costs:
+def costs(model: Model, images: Input) -> Costs:
     """What one image costs: in closed form, or as the registered network counts it.
 
     Raises:
         ConfigError: the network cannot exist at this size, or cannot be built.
     """
     if isinstance(model, RegisteredModel):
-        return _counted(model, in_channels, size, num_classes)
-    return complexity.costs(model, in_channels=in_channels, size=size, num_classes=num_classes)
+        return _counted(model, images)
+    return complexity.costs(model, images)
 
 
-def layer_table(model: Model, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
+def layer_table(model: Model, images: Input) -> tuple[LayerRow, ...]:
     """Output shape and costs of each layer, from the image to the logits: in closed form, or as torch counts them.
 
     Raises:
         ConfigError: the network cannot exist at this size, or cannot be built.
     """
     if not isinstance(model, RegisteredModel):
-        return complexity.layer_table(model, in_channels=in_channels, size=size, num_classes=num_classes)
+        return complexity.layer_table(model, images)
     with _building(model):
-        return model.network.layer_table(in_channels=in_channels, size=size, num_classes=num_classes)
+        return model.network.layer_table(**asdict(images))
 
 
 # Once: planning asks again and again, and torch counts slowly.
 @cache
-def _counted(model: RegisteredModel, in_channels: int, size: int, num_classes: int) -> Costs:
+def _counted(model: RegisteredModel, images: Input) -> Costs:
     with _building(model):
-        counted = model.network.costs(in_channels=in_channels, size=size, num_classes=num_classes)
+        counted = model.network.costs(**asdict(images))
     # Costs are compared as ratios.
     if not isinstance(counted, Costs) or min(counted.params, counted.macs) < 1:
         raise ConfigError("costs", f"{model.preset} must have params and MACs; counted are {counted!a:.80}")

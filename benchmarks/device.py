@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
@@ -100,7 +101,7 @@ def _workload(preset: str, precision: Precision, device: Device) -> Workload:
     batch_size = 128 if device == "cuda" else 8
     return Workload(
         PRESETS[preset],
-        **INPUTS[preset],
+        **asdict(INPUTS[preset]),
         batch_size=batch_size,
         precision=precision,
         optimizer="sgd_momentum",

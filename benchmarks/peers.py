@@ -22,7 +22,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ablations.datasets import DATASETS
+from ablations.costs import images_for
 from ablations.execution.environment import num_cores
 from nin.config import Config
 from nin.model import build
@@ -66,8 +66,8 @@ def main() -> None:
     parser.add_argument("--steps", type=int, required=True)
     chosen = parser.parse_args()
     on_step = Segments(chosen.steps, torch.device(chosen.device))
-    network, dataset = NETWORKS[chosen.network], DATASETS["fashion_mnist"]
-    model = build(network.config, in_channels=dataset.channels, size=network.size, num_classes=dataset.num_classes)
+    network = NETWORKS[chosen.network]
+    model = build(network.config, images_for(chosen.network, "fashion_mnist", network.size))
     train = {"d2l": _d2l, "lightning": _lightning, "plain loop": _plain}[chosen.peer]
     train(model, network.size, chosen.precision, chosen.device, chosen.data_dir.resolve(), on_step)
 

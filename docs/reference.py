@@ -147,9 +147,8 @@ def _example(keys: tuple[str, ...]) -> str:
 def _presets() -> str:
     rows = []
     for name, config in PRESETS.items():
-        made_for = INPUTS[name]
-        priced = costs(config, **made_for)
-        images = f"{made_for['in_channels']}x{made_for['size']}x{made_for['size']}"
+        priced = costs(config, INPUTS[name])
+        images = "x".join(map(str, INPUTS[name].shape))
         rows.append(f"| `{name}` | {images} | {priced.params:,} | {priced.macs:,} |")
     return "\n".join(["| preset | images | params | MACs |", "| --- | --- | ---: | ---: |", *rows])
 

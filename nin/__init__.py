@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,10 +39,7 @@ def create(
     from nin.model import build
     from nin.presets import INPUTS, configure
 
-    config, made_for = configure(preset, dials), INPUTS[preset]
-    return build(
-        config,
-        num_classes=made_for["num_classes"] if num_classes is None else num_classes,
-        in_channels=made_for["in_channels"] if in_channels is None else in_channels,
-        size=made_for["size"] if size is None else size,
-    )
+    config = configure(preset, dials)
+    asked = {"num_classes": num_classes, "in_channels": in_channels, "size": size}
+    images = replace(INPUTS[preset], **{name: value for name, value in asked.items() if value is not None})
+    return build(config, images)

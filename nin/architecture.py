@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from string import ascii_lowercase
 
 from nin.blocks import POOLS, Part, Style, convolutions
 from nin.config import ClassicConfig, Config, ConfigError, FeatureConfig, NinConfig, spread
 from nin.heads import HEADS, hidden_layers
+from nin.images import Input
 from nin.layers import Activation, Dropout, Layer, Shape
 
 CLASS_BLOCK = "class_block"
@@ -32,29 +33,27 @@ class NamedLayer:
     out_shape: Shape
 
 
-def layers(config: Config, *, in_channels: int, size: int, num_classes: int) -> tuple[NamedLayer, ...]:
+def layers(config: Config, images: Input) -> tuple[NamedLayer, ...]:
     """The network's layers, from the image to the logits.
 
     Args:
         config: the dials.
-        in_channels: of the images, at least 1.
-        size: height and width of the images in pixels, at least 1.
-        num_classes: number of logits, at least 1.
+        images: their shape, and the number of logits.
 
     Raises:
         ConfigError: a convolution or a pool has a window larger than its padded input; the message names the layer,
-            the size it has and the size it needs. Or an argument is below 1.
+            the size it has and the size it needs. Or a number in `images` is below 1.
     """
-    for field, value in (("in_channels", in_channels), ("size", size), ("num_classes", num_classes)):
+    for field, value in asdict(images).items():
         if value < 1:
             raise ConfigError(field, f"must be at least 1, it is {value}")
-    stack = _Stack((in_channels, size, size))
+    stack = _Stack(images.shape)
     config = config.at_width(config.width)
     match config:
         case NinConfig():
-            _nin(stack, config, num_classes)
+            _nin(stack, config, images.num_classes)
         case ClassicConfig():
-            _classic(stack, config, num_classes)
+            _classic(stack, config, images.num_classes)
     return tuple(stack.layers)
 
 

@@ -7,6 +7,7 @@ from math import prod
 
 from nin.architecture import NamedLayer, layers
 from nin.config import Config
+from nin.images import Input
 from nin.layers import Conv2d, Linear, Shape
 
 
@@ -48,19 +49,17 @@ class LayerRow(Costs):
     out_bytes: int
 
 
-def costs(config: Config, *, in_channels: int, size: int, num_classes: int) -> Costs:
+def costs(config: Config, images: Input) -> Costs:
     """Costs of the whole network.
 
     Args:
         config: the dials.
-        in_channels: of the images.
-        size: height and width of the images in pixels.
-        num_classes: number of logits.
+        images: their shape, and the number of logits.
 
     Raises:
         ConfigError: the network cannot exist at this size.
     """
-    network = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    network = layers(config, images)
     return Costs(
         params=sum(named.layer.params for named in network),
         macs=sum(named.layer.macs(named.in_shape) for named in network),
@@ -68,19 +67,17 @@ def costs(config: Config, *, in_channels: int, size: int, num_classes: int) -> C
     )
 
 
-def layer_table(config: Config, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
+def layer_table(config: Config, images: Input) -> tuple[LayerRow, ...]:
     """Output shape and costs of each layer, from the image to the logits.
 
     Args:
         config: the dials.
-        in_channels: of the images.
-        size: height and width of the images in pixels.
-        num_classes: number of logits.
+        images: their shape, and the number of logits.
 
     Raises:
         ConfigError: the network cannot exist at this size.
     """
-    named_layers = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    named_layers = layers(config, images)
     return tuple(_row(named) for named in named_layers)
 
 

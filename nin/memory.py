@@ -13,6 +13,7 @@ from typing import Literal
 
 from nin.architecture import NamedLayer, layers
 from nin.config import Config
+from nin.images import Input
 from nin.layers import Dropout, Shape, Storage
 
 Precision = Literal["fp32", "bf16"]
@@ -68,10 +69,8 @@ class Memory:
 
 def memory(
     config: Config,
+    images: Input,
     *,
-    in_channels: int,
-    size: int,
-    num_classes: int,
     batch_size: int,
     precision: Precision,
     optimizer: Optimizer,
@@ -81,9 +80,7 @@ def memory(
 
     Args:
         config: the dials.
-        in_channels: of the images.
-        size: height and width of the images in pixels.
-        num_classes: number of logits.
+        images: their shape, and the number of logits.
         batch_size: images in the batch.
         precision: of the computation; weights, gradients and optimizer state are fp32 in both.
         optimizer: what trains it.
@@ -92,7 +89,7 @@ def memory(
     Raises:
         ConfigError: the network cannot exist at this size.
     """
-    network = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    network = layers(config, images)
     gradient_bytes = _FP32 * sum(named.layer.params for named in network)
     weight_bytes = gradient_bytes + sum(named.layer.buffer_bytes for named in network)
     optimizer_bytes = STATE_COPIES[optimizer] * gradient_bytes

@@ -15,10 +15,11 @@ from torch import nn
 from nin.architecture import layers
 from nin.complexity import Costs, LayerRow
 from nin.config import Config, ConfigError, Scheme
+from nin.images import Input
 from nin.layers import Activation, BatchNorm2d, Conv2d, Dropout, Flatten, GlobalPool, Layer, Linear, Pool2d
 
 
-def build(config: Config, *, in_channels: int, size: int, num_classes: int) -> nn.Sequential:
+def build(config: Config, images: Input) -> nn.Sequential:
     """The network as a torch module, from images (batch, in_channels, size, size) to logits (batch, num_classes).
 
     Its children have the layers' names with `_` for the dot: `block1.spatial` has the weights `block1_spatial.weight`.
@@ -26,14 +27,12 @@ def build(config: Config, *, in_channels: int, size: int, num_classes: int) -> n
 
     Args:
         config: the dials.
-        in_channels: of the images.
-        size: height and width of the images in pixels.
-        num_classes: number of logits.
+        images: their shape, and the number of logits.
 
     Raises:
         ConfigError: the network cannot exist at this size.
     """
-    named_layers = layers(config, in_channels=in_channels, size=size, num_classes=num_classes)
+    named_layers = layers(config, images)
     return nn.Sequential(
         OrderedDict((named.name.replace(".", "_"), torch_module(named.layer)) for named in named_layers)
     )

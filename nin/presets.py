@@ -7,9 +7,10 @@ from dataclasses import fields, replace
 from difflib import get_close_matches
 from functools import cache
 from types import NoneType, UnionType
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from nin.config import ClassicConfig, Config, ConfigError, NinConfig
+from nin.images import Input
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -138,21 +139,13 @@ PRESETS: Mapping[str, Config] = {
 """The named networks."""
 
 
-class Input(TypedDict):
-    """Shape of the images that a network is made for, and its number of classes."""
-
-    in_channels: int
-    size: int
-    num_classes: int
-
-
 _SMALL_INPUTS: Mapping[str, Input] = {
-    "lenet": {"in_channels": 1, "size": 28, "num_classes": 10},
-    "nin_cifar10": {"in_channels": 3, "size": 32, "num_classes": 10},
+    "lenet": Input(in_channels=1, size=28, num_classes=10),
+    "nin_cifar10": Input(in_channels=3, size=32, num_classes=10),
 }
 
 INPUTS: Mapping[str, Input] = {
-    name: _SMALL_INPUTS.get(name, {"in_channels": 1, "size": 28 if name.endswith("_small") else 224, "num_classes": 10})
+    name: _SMALL_INPUTS.get(name, Input(in_channels=1, size=28 if name.endswith("_small") else 224, num_classes=10))
     for name in PRESETS
 }
 """The images that each preset is made for: what its costs are quoted at."""

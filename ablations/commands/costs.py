@@ -19,7 +19,8 @@ from ablations.networks import Model
 from ablations.text import nearest, shown
 from ablations.trial import Machine
 from nin.config import ConfigError
-from nin.presets import PRESETS, Input
+from nin.images import Input
+from nin.presets import PRESETS
 
 if TYPE_CHECKING:
     from ablations.planning.plan import Plan
@@ -98,7 +99,7 @@ def summary(network: str, images: Images, *, as_json: bool) -> None:
         raise UserError(f"no network {shown(network)}; {nearest(network, networks.names())}")
     model, priced_for = _network(network, images)
     with _priced(network, priced_for):
-        rows = networks.layer_table(model, **priced_for)
+        rows = networks.layer_table(model, priced_for)
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
         return
@@ -156,7 +157,7 @@ def _network_workload(name: str, images: Images, batch_size: int, machine: Machi
     model, priced_for = _network(name, images)
     workload = Workload(
         model,
-        **priced_for,
+        **asdict(priced_for),
         batch_size=batch_size,
         precision="bf16" if machine.bf16 else "fp32",
         optimizer="sgd",
@@ -193,8 +194,8 @@ def _priced(network: str, images: Input) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        shape = f"{images['in_channels']}x{images['size']}x{images['size']}"
+        shape = "x".join(map(str, images.shape))
         raise UserError(
-            f"{network} cannot be priced for {shape} images and {images['num_classes']} classes: {error.message}. Choose others "
+            f"{network} cannot be priced for {shape} images and {images.num_classes} classes: {error.message}. Choose others "
             "with --data and --size."
         ) from error

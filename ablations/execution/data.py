@@ -9,7 +9,7 @@ from pathlib import Path
 import filelock
 import torch
 
-from ablations.datasets import DATASETS
+from ablations.costs import images_of
 from ablations.errors import DataError
 from ablations.execution.loaders import read_split
 from ablations.execution.splits import Split, exact_in_two_passes, resize, stratified_order
@@ -69,8 +69,7 @@ class DataSource:
         return self._load(spec.config.data, train=False)
 
     def _load(self, data: DataConfig, *, train: bool) -> Split:
-        size = data.resize or DATASETS[data.name].size
-        key = (data.name, size, train)
+        key = (data.name, images_of(data).size, train)
         if key not in self._read:
             shared = self._shared_dir
             split = self._mapped(*key, shared) if shared else self._prepared(*key)

@@ -19,6 +19,7 @@ from ablations.execution.probe import train_for_a_moment
 from ablations.execution.recipe import autocast, make_optimizer, recipe
 from ablations.torch_networks import build
 from ablations.trial import Precision
+from nin.images import Input
 from nin.memory import Optimizer
 
 NUM_WARM_UPS = 2
@@ -42,11 +43,10 @@ def measure(workload: Workload, *, seconds: float = 0.5) -> Measurement:
         RuntimeError: torch's, such as for want of memory.
     """
     on = torch.device(workload.device)
-    channels, size = workload.in_channels, workload.size
-    model = build(workload.model, in_channels=channels, size=size, num_classes=workload.num_classes)
+    model = build(workload.model, workload.images)
     model = model.to(device=on, memory_format=torch.channels_last)  # type: ignore[call-overload]
     run = Run(model, workload.precision, workload.optimizer)
-    images, one_image, many_images = (_images(count, channels, size, on) for count in (workload.batch_size, 1, 128))
+    images, one_image, many_images = (_images(count, workload.images, on) for count in (workload.batch_size, 1, 128))
     labels = torch.zeros(workload.batch_size, dtype=torch.int64, device=on)
 
     if on.type == "cuda":
@@ -193,9 +193,9 @@ def _interquartile_range(values: list[float]) -> float:
     return third - first
 
 
-def _images(count: int, in_channels: int, size: int, device: torch.device) -> torch.Tensor:
+def _images(count: int, made_for: Input, device: torch.device) -> torch.Tensor:
     """Random images, channels last, as the trainer prepares them."""
-    images = torch.rand(count, in_channels, size, size, device=device)
+    images = torch.rand(count, *made_for.shape, device=device)
     return images.contiguous(memory_format=torch.channels_last)
 
 

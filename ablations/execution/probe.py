@@ -77,13 +77,13 @@ def _rate(workload: Workload, wait: Callable[[], None], seconds: float) -> float
     from ablations.torch_networks import build
 
     device = torch.device(workload.device)
-    batch_size, channels, size = workload.batch_size, workload.in_channels, workload.size
+    batch_size = workload.batch_size
     train = recipe(workload.precision, workload.optimizer, batch_size)
-    model = build(workload.model, in_channels=channels, size=size, num_classes=workload.num_classes)
+    model = build(workload.model, workload.images)
     model = model.train().to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    images = torch.randint(0, 256, (batch_size, channels, size, size), dtype=torch.uint8, device=device)
+    images = torch.randint(0, 256, (batch_size, *workload.images.shape), dtype=torch.uint8, device=device)
     labels = torch.zeros(batch_size, dtype=torch.int64, device=device)
-    step = make_step(model, make_optimizer(model, train), Split(images, labels), train, size)
+    step = make_step(model, make_optimizer(model, train), Split(images, labels), train, workload.size)
     places = torch.arange(batch_size, device=device)
     step(places)[0].item()
     wait()

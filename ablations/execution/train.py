@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from ablations.datasets import DATASETS
+from ablations.costs import images_of
 from ablations.execution.capture import CapturedStep
 from ablations.execution.checkpoints import TrialState, keep_weights, restore, save
 from ablations.execution.data import DataSource
@@ -21,6 +21,7 @@ from ablations.execution.recipe import autocast, learning_rate, make_optimizer, 
 from ablations.execution.splits import Split, resize, resize_in_two_passes
 from ablations.torch_networks import build
 from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
+from nin.images import Input
 from nin.model import initialize
 
 CHECKPOINT_SECONDS = 5.0
@@ -71,23 +72,22 @@ def run_trial(
         DataError: the data is not there, or altered.
     """
     config, train = spec.config, spec.config.train
-    dataset = DATASETS[config.data.name]
-    size = config.data.resize or dataset.size
+    images = images_of(config.data)
     device = torch.device(spec.device)
     data = source.training(spec)
     training, validation = _to_device(data.train, device), _to_device(data.validation, device)
 
-    state = _at_the_start(spec, size, device)
+    state = _at_the_start(spec, images, device)
     if checkpoint is not None and checkpoint.exists() and not restore(state, checkpoint, spec):
         # What there was of it may be half restored.
-        state = _at_the_start(spec, size, device)
+        state = _at_the_start(spec, images, device)
     model, parts = state.model, state.accumulated_parts
-    step = make_step(model, state.optimizer, training, train, size, parts)
+    step = make_step(model, state.optimizer, training, train, images.size, parts)
     saved_at = time.monotonic()
 
     for epoch in range(1, train.epochs + 1):
         if epoch > len(state.epochs):
-            trouble = _next_epoch(state, step, training, validation, spec, size)
+            trouble = _next_epoch(state, step, training, validation, spec, images)
             if trouble is not None:
                 return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble, accumulated_parts=parts)
         order = yield state.epochs[epoch - 1]
@@ -104,7 +104,7 @@ def run_trial(
     test: dict[str, Any] = {}
     if spec.phase == "confirm":
         split = _to_device(source.test(spec), device)
-        _, correct = evaluate(model, split, size, train, parts)
+        _, correct = evaluate(model, split, images.size, train, parts)
         test = {
             "test_accuracy_percent": 100 * float(correct.mean()),
             "test_correct": np.packbits(correct).tobytes(),
@@ -116,23 +116,23 @@ def run_trial(
     return TrialResult(spec.id, "finished", tuple(state.epochs), **test, accumulated_parts=parts)
 
 
-def _at_the_start(spec: TrialSpec, size: int, device: torch.device) -> TrialState:
+def _at_the_start(spec: TrialSpec, images: Input, device: torch.device) -> TrialState:
     """A trial that has not trained yet."""
-    dataset, train = DATASETS[spec.config.data.name], spec.config.train
+    train = spec.config.train
     weights_seed = derive(spec.phase, spec.seed, "weights")
     # For what a registered network has that `initialize` does not know, and so leaves as it was drawn.
     torch.manual_seed(weights_seed)
-    model = build(spec.config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
+    model = build(spec.config.model, images)
     initialize(model, train.init, seed=weights_seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TrialState(model, make_optimizer(model, train), [], spec.accumulated_parts)
 
 
 def _next_epoch(
-    state: TrialState, step: Step, training: Split, validation: Split, spec: TrialSpec, size: int
+    state: TrialState, step: Step, training: Split, validation: Split, spec: TrialSpec, images: Input
 ) -> str | None:
     """Train and validate once, and append the record; where the loss was not finite there is none, but a message."""
-    train, dataset = spec.config.train, DATASETS[spec.config.data.name]
+    train = spec.config.train
     epoch = len(state.epochs) + 1
     num_batches = len(list(_batches(len(training), train.batch_size)))
     started = time.perf_counter()
@@ -141,8 +141,8 @@ def _next_epoch(
     if not np.isfinite(losses).all():
         first = (epoch - 1) * num_batches + int(np.argmin(np.isfinite(losses))) + 1
         return f"the loss was not finite at step {first}"
-    _watch_onset(state, losses, (epoch - 1) * num_batches, dataset.num_classes)
-    validation_loss, correct = evaluate(state.model, validation, size, train, state.accumulated_parts)
+    _watch_onset(state, losses, (epoch - 1) * num_batches, images.num_classes)
+    validation_loss, correct = evaluate(state.model, validation, images.size, train, state.accumulated_parts)
     if not math.isfinite(validation_loss):
         return f"the validation loss was not finite after epoch {epoch}"
     state.epochs.append(

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from functools import cache
 
 from ablations import networks
-from ablations.datasets import DATASETS, Dataset
+from ablations.costs import images_of
 from ablations.errors import KeyPath, SpecError
 from ablations.planning.plan import PlannedVariant, with_value
 from ablations.studyfile.spec import Match
 from ablations.text import nearest, shown
-from ablations.trial import DataConfig, TrialConfig
+from ablations.trial import TrialConfig
 from nin.complexity import Costs
 from nin.config import ConfigError
 
@@ -19,17 +19,12 @@ MAX_PARAMS = 10**10
 """Of one network; more fits no GPU."""
 
 
-def _size(data: DataConfig) -> int:
-    return data.resize or DATASETS[data.name].size
-
-
-def price(config: TrialConfig, dataset: Dataset, path: KeyPath) -> Costs:
+def price(config: TrialConfig, path: KeyPath) -> Costs:
+    images = images_of(config.data)
     try:
-        priced = networks.costs(
-            config.model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
-        )
+        priced = networks.costs(config.model, images)
     except ConfigError as error:
-        raise SpecError(path, f"{error}; images have {_size(config.data)} pixels a side.", at_key=True) from error
+        raise SpecError(path, f"{error}; images have {images.size} pixels a side.", at_key=True) from error
     except OverflowError:
         priced = None
     if priced is None or priced.params > MAX_PARAMS:
@@ -40,7 +35,6 @@ def price(config: TrialConfig, dataset: Dataset, path: KeyPath) -> Costs:
 def matched(
     match: Match,
     config: TrialConfig,
-    dataset: Dataset,
     done: Mapping[str, PlannedVariant],
     path: KeyPath,
 ) -> tuple[TrialConfig, float]:
@@ -56,12 +50,12 @@ def matched(
     if not isinstance(networks.dials(config.model).get("width"), float):
         raise SpecError((*path, "match", "by"), "this network has no dial 'width' that is a float, to solve for.")
 
+    images = images_of(config.data)
+
     # Most of the widths tried below round to the channels of one that was tried before.
     @cache
     def priced(model: networks.Model) -> Costs:
-        return networks.costs(
-            model, in_channels=dataset.channels, size=_size(config.data), num_classes=dataset.num_classes
-        )
+        return networks.costs(model, images)
 
     def cost(width: float) -> int:
         value: int = getattr(priced(networks.at_width(config.model, width)), match.cost)

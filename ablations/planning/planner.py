@@ -84,16 +84,16 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         config = settings.resolve((variant.set, path))
         changes = dict(variant.set)
         if variant.match is not None:
-            config, width = matched(variant.match, config, dataset, variants, ("variants", name))
+            config, width = matched(variant.match, config, variants, ("variants", name))
             changes[variant.match.by] = width
         if config in names:
             _refuse_twin(candidate, names[config])
             continue
         names[config] = name
-        priced = price(config, dataset, path)
+        priced = price(config, path)
         for key, point in tried:
             searched = settings.resolve((changes, path), (point, at))
-            price(searched, dataset, (*at, key))
+            price(searched, (*at, key))
         variants[name] = PlannedVariant(
             name=name,
             changes=changes,

@@ -18,7 +18,8 @@ from ablations.studyfile.distributions import where_clause
 from ablations.text import in_words, latency, mebibytes, plural
 from ablations.trial import Machine
 from nin.complexity import LayerRow
-from nin.presets import Input
+from nin.images import Input
+from nin.layers import Shape
 
 T = TypeVar("T")
 
@@ -133,7 +134,7 @@ def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float 
 def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement], console: Console) -> None:
     """Print costs as a table; `measured` has the known measurements by id of their workload."""
     columns = {
-        "images": lambda each: _images(each.in_channels, each.size),
+        "images": lambda each: _shape(each.images.shape),
         "params": lambda each: f"{each.costs.params:,}",
         "MACs": lambda each: f"{each.costs.macs:,}",
         "FLOPs": lambda each: f"{each.costs.flops:,}",
@@ -222,21 +223,21 @@ def _print_table(
         console.print(table)
 
 
-def _images(channels: int, size: int) -> str:
-    return f"{channels}x{size}x{size}"
+def _shape(shape: Shape) -> str:
+    return "x".join(map(str, shape))
 
 
-def print_layers(preset: str, made_for: Input, rows: Sequence[LayerRow], console: Console) -> None:
+def print_layers(preset: str, images: Input, rows: Sequence[LayerRow], console: Console) -> None:
     """Print a network's layers as a table, with their sum."""
     console.print(
-        f"{preset}, for {_images(made_for['in_channels'], made_for['size'])} images and {made_for['num_classes']} classes",
+        f"{preset}, for {_shape(images.shape)} images and {images.num_classes} classes",
         soft_wrap=True,
     )
     cells = [
         (
             row.name,
             row.kind,
-            "x".join(map(str, row.out_shape)),
+            _shape(row.out_shape),
             f"{row.params:,}",
             f"{row.macs:,}",
             f"{row.out_bytes:,}",

@@ -14,7 +14,7 @@ import numpy as np
 from mlflow import MlflowClient
 from pydantic import TypeAdapter
 
-from ablations.datasets import DATASETS
+from ablations.costs import images_of
 from ablations.tracking import layout
 from ablations.trial import TrialConfig
 
@@ -59,11 +59,9 @@ def _save(weights: Path, config: TrialConfig, path: Path) -> None:
     from ablations.torch_networks import build
     from nin.model import load_weights
 
-    dataset = DATASETS[config.data.name]
-    size = config.data.resize or dataset.size
-    model = build(config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes).eval()
+    images = images_of(config.data)
+    model = build(config.model, images).eval()
     load_weights(model, weights)
-    shape = (dataset.channels, size, size)
     with warnings.catch_warnings():
         # MLflow's advice is for who calls it by hand, and would stand in the midst of what a run shows.
         warnings.simplefilter("ignore")
@@ -73,12 +71,12 @@ def _save(weights: Path, config: TrialConfig, path: Path) -> None:
             # A graph, which runs without this package, and is loaded without running any code of the file's. Traced with
             # two images: one would make it a graph for one.
             serialization_format="pt2",
-            input_example=np.zeros((2, *shape), np.float32),
+            input_example=np.zeros((2, *images.shape), np.float32),
             signature=ModelSignature(
-                Schema([TensorSpec(np.dtype(np.float32), (-1, *shape))]),
-                Schema([TensorSpec(np.dtype(np.float32), (-1, dataset.num_classes))]),
+                Schema([TensorSpec(np.dtype(np.float32), (-1, *images.shape))]),
+                Schema([TensorSpec(np.dtype(np.float32), (-1, images.num_classes))]),
             ),
             # Not looked for: MLflow would load the model in another process for that.
             pip_requirements=[f"{each}=={importlib.metadata.version(each)}" for each in ("mlflow", "torch")],
-            metadata={"images": f"float32 in [0, 1], shape (batch, {', '.join(map(str, shape))})"},
+            metadata={"images": f"float32 in [0, 1], shape (batch, {', '.join(map(str, images.shape))})"},
         )

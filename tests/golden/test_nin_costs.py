@@ -19,10 +19,10 @@ GOLDEN = Path(__file__).with_name("nin_costs.json")
 def summary(preset: str) -> dict[str, object]:
     """Costs of the preset at the size it is made for, 10 classes, and the output shape of each block and head."""
     images = INPUTS[preset]
-    rows = layer_table(PRESETS[preset], **images)
+    rows = layer_table(PRESETS[preset], images)
     shapes = {row.name.split(".")[0]: "x".join(map(str, row.out_shape)) for row in rows}
     return {
-        "input": "{in_channels}x{size}x{size}".format(**images),
+        "input": "x".join(map(str, images.shape)),
         "params": sum(row.params for row in rows),
         "macs": sum(row.macs for row in rows),
         "activations": sum(row.activations for row in rows),

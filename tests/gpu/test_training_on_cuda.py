@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -23,6 +24,7 @@ from ablations.execution.local import LocalExecutor
 from ablations.execution.measure import Run, measure, peak_prediction_bytes, peak_training_bytes, saved_bytes
 from ablations.execution.splits import resize, resize_in_two_passes
 from ablations.trial import EpochRecord, Machine, Order, TrialResult, TrialSpec
+from nin.images import Input
 from nin.memory import Precision, memory
 from nin.model import build
 from nin.presets import INPUTS, PRESETS
@@ -117,7 +119,7 @@ def test_an_epoch_waits_for_the_device_at_its_end_only(recipe: str, tmp_path: Pa
     spec = trial(data__train_size=7 * 32, **RECIPES[recipe])
     split = DataSource(tmp_path, "cuda").training(spec).train
     on_device = train._to_device(split, torch.device("cuda"))
-    model = build(spec.config.model, in_channels=1, size=16, num_classes=4).to("cuda")
+    model = build(spec.config.model, Input(in_channels=1, size=16, num_classes=4)).to("cuda")
     optimizer = train.make_optimizer(model, spec.config.train)
     step = train.make_step(model, optimizer, on_device, spec.config.train, 16)
     places = torch.arange(32, device="cuda")
@@ -188,16 +190,15 @@ def test_memory_is_the_closed_form_and_workspaces(preset: str, batch_size: int, 
     made_for = INPUTS[preset]
     closed = memory(
         PRESETS[preset],
-        **made_for,
+        made_for,
         batch_size=batch_size,
         precision=precision,
         optimizer="sgd_momentum",
         device="cuda",
     )
-    shape = batch_size, made_for["in_channels"], made_for["size"], made_for["size"]
-    images = torch.rand(shape, device="cuda").contiguous(memory_format=torch.channels_last)
+    images = torch.rand(batch_size, *made_for.shape, device="cuda").contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch_size, dtype=torch.int64, device="cuda")
-    model = build(PRESETS[preset], **made_for).to(device="cuda", memory_format=torch.channels_last)
+    model = build(PRESETS[preset], made_for).to(device="cuda", memory_format=torch.channels_last)
     run = Run(model, precision, "sgd_momentum")
     # cuDNN may keep a little for itself where it normalises a batch.
     assert 0 <= saved_bytes(run, images) - closed.saved_bytes <= 2**20
@@ -212,7 +213,7 @@ def test_memory_is_the_closed_form_and_workspaces(preset: str, batch_size: int, 
 def test_what_is_measured_does_not_depend_on_what_was_measured_before() -> None:
     # The first to multiply matrices finds cuBLAS without its workspace; this network's last layer does.
     workload = Workload(
-        PRESETS["lenet"], **INPUTS["lenet"], batch_size=128, precision="bf16", optimizer="adamw", device="cuda"
+        PRESETS["lenet"], **asdict(INPUTS["lenet"]), batch_size=128, precision="bf16", optimizer="adamw", device="cuda"
     )
     first, second = measure(workload, seconds=0.1), measure(workload, seconds=0.1)
     assert first.peak_training_bytes == second.peak_training_bytes

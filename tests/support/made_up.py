@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,12 @@ from ablations.trial import EpochRecord
 from nin.presets import INPUTS, PRESETS
 
 WORKLOAD = Workload(
-    PRESETS["nin_small"], **INPUTS["nin_small"], batch_size=32, precision="bf16", optimizer="sgd_momentum", device="cpu"
+    PRESETS["nin_small"],
+    **asdict(INPUTS["nin_small"]),
+    batch_size=32,
+    precision="bf16",
+    optimizer="sgd_momentum",
+    device="cpu",
 )
 SCOPE = "for the tuned configurations, on scikit-learn's handwritten digits"
 LEARNING_RATE: SearchSpace = {"train.lr": FloatDistribution(type="float", low=0.01, high=0.3, log=True)}

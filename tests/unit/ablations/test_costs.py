@@ -7,10 +7,11 @@ from dataclasses import asdict, fields, replace
 import pytest
 import tiny
 
-from ablations.costs import MEASUREMENTS, Workload
+from ablations.costs import MEASUREMENTS, Workload, images_for, images_of
 from ablations.networks import RegisteredModel
 from ablations.trial import TrialConfig
 from nin.complexity import costs
+from nin.images import Input
 from nin.memory import memory
 
 
@@ -21,10 +22,11 @@ def config(**changes: object) -> TrialConfig:
 def test_a_workload_is_what_a_trial_puts_on_the_device() -> None:
     workload = Workload.of(config(), "cpu")
     assert (workload.in_channels, workload.size, workload.num_classes) == (1, 16, 4)
+    assert workload.images == images_of(config().data) == Input(in_channels=1, size=16, num_classes=4)
     assert (workload.batch_size, workload.precision, workload.device) == (32, "fp32", "cpu")
-    assert workload.costs == costs(workload.model, in_channels=1, size=16, num_classes=4)
+    assert workload.costs == costs(workload.model, workload.images)
     how = {"batch_size": 32, "precision": "fp32", "optimizer": "sgd_momentum", "device": "cpu"}
-    assert workload.memory == memory(workload.model, in_channels=1, size=16, num_classes=4, **how)  # type: ignore[arg-type]
+    assert workload.memory == memory(workload.model, workload.images, **how)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,24 @@ def test_the_optimizer_is_told_by_what_it_keeps(optimizer: str, momentum: float,
 
 
 def test_images_at_their_own_size_have_it() -> None:
-    assert Workload.of(config(data__resize=None, model__pools=False), "cpu").size == 8
+    unresized = config(data__resize=None, model__pools=False)
+    assert images_of(unresized.data).size == Workload.of(unresized, "cpu").size == 8
+
+
+@pytest.mark.parametrize(
+    ("preset", "dataset", "size", "expected"),
+    [
+        ("lenet", None, None, Input(in_channels=1, size=28, num_classes=10)),
+        ("lenet", None, 32, Input(in_channels=1, size=32, num_classes=10)),
+        ("lenet", "cifar10", None, Input(in_channels=3, size=32, num_classes=10)),
+        ("lenet", "cifar10", 24, Input(in_channels=3, size=24, num_classes=10)),
+        ("a registered network", None, None, Input(in_channels=1, size=28, num_classes=10)),
+    ],
+)
+def test_a_network_is_priced_for_the_images_it_is_made_for_or_for_others(
+    preset: str, dataset: str | None, size: int | None, expected: Input
+) -> None:
+    assert images_for(preset, dataset, size) == expected
 
 
 def test_a_precision_still_open_is_refused() -> None:

@@ -17,6 +17,7 @@ from ablations.networks import RegisteredModel
 from ablations.planning.plan import Plan
 from nin import complexity, presets
 from nin.config import ConfigError
+from nin.images import Input
 
 OWN = """
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def register(site: Path, name: str = "own-package", version: str = "1.0", **entr
 def test_a_study_plans_with_it_as_with_one_of_the_suites_own(own: Path) -> None:
     plan = planned(STUDY)
     assert plan["two"].costs == complexity.costs(
-        presets.configure("nin_small", {"width": 0.25}), in_channels=1, size=16, num_classes=4
+        presets.configure("nin_small", {"width": 0.25}), Input(in_channels=1, size=16, num_classes=4)
     )
     model = plan["one"].config.model
     assert isinstance(model, RegisteredModel)
@@ -165,7 +166,7 @@ def test_a_network_whose_package_is_gone_names_the_package() -> None:
     with pytest.raises(
         ConfigError, match=r"gone of own-package 1.0 was planned, and no package here registers it; install"
     ):
-        networks.costs(gone, in_channels=1, size=8, num_classes=4)
+        networks.costs(gone, Input(in_channels=1, size=8, num_classes=4))
 
 
 def test_nothing_is_imported_that_no_study_names(own: Path) -> None:
@@ -264,7 +265,7 @@ def test_it_is_priced_by_its_name(
     monkeypatch.setenv("COLUMNS", "200")
     code, out, err = command(capsys, monkeypatch, "summary", "own", "--data", "digits", "--size", "16")
     assert (code, err, out.splitlines()[0]) == (0, "", "own, for 1x16x16 images and 10 classes")
-    counted = networks.costs(networks.configure("own", {}), in_channels=1, size=16, num_classes=10)
+    counted = networks.costs(networks.configure("own", {}), Input(in_channels=1, size=16, num_classes=10))
     assert out.split("all ")[1].split()[:2] == [f"{counted.params:,}", f"{counted.macs:,}"]
     code, out, err = command(capsys, monkeypatch, "costs", "own", "lenet", "--json")
     values = json.loads(out)

@@ -9,6 +9,7 @@ import pytest
 
 from nin.architecture import NamedLayer, layers
 from nin.config import Config, ConfigError
+from nin.images import Input
 from nin.layers import Activation, BatchNorm2d, Conv2d, Dropout
 from nin.presets import PRESETS, configure
 
@@ -17,7 +18,7 @@ SMALL = PRESETS["nin_small"]
 
 
 def lower(config: Config, size: int = 28) -> dict[str, NamedLayer]:
-    return {named.name: named for named in layers(config, in_channels=1, size=size, num_classes=10)}
+    return {named.name: named for named in layers(config, Input(in_channels=1, size=size, num_classes=10))}
 
 
 def convolutions(config: Config, size: int = 28) -> list[str]:
@@ -61,7 +62,7 @@ def test_the_book_s_order_of_layers() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_layer_stands_on_the_one_below_and_has_a_name_of_its_own(preset: str) -> None:
-    network = layers(PRESETS[preset], in_channels=3, size=224, num_classes=10)
+    network = layers(PRESETS[preset], Input(in_channels=3, size=224, num_classes=10))
     assert network[0].in_shape == (3, 224, 224)
     assert all(above.in_shape == below.out_shape for below, above in pairwise(network))
     assert network[-1].out_shape == (10,)
@@ -208,5 +209,5 @@ def test_a_dense_head_takes_the_place_of_the_pooling(head: str) -> None:
 )
 def test_a_network_that_cannot_exist_is_refused(config: Config, size: int, dial: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        layers(config, in_channels=1, size=size, num_classes=10)
+        layers(config, Input(in_channels=1, size=size, num_classes=10))
     assert (caught.value.field, caught.value.message) == (dial, says)

@@ -12,22 +12,25 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from nin.complexity import Costs, costs, layer_table
 from nin.config import Config, ConfigError
+from nin.images import Input
 from nin.model import build
-from nin.presets import PRESETS, configure
+from nin.presets import INPUTS, PRESETS, configure
+
+BOOK = INPUTS["nin_book"]
 
 
-def counted_by_torch(config: Config, *, in_channels: int, size: int, num_classes: int) -> Costs:
+def counted_by_torch(config: Config, images: Input) -> Costs:
     """What torch counts when the network looks at one image; on the meta device, so that nothing is computed."""
     with torch.device("meta"):
-        model = build(config, in_channels=in_channels, size=size, num_classes=num_classes).eval()
-        image = torch.empty(1, in_channels, size, size)
+        model = build(config, images).eval()
+        image = torch.empty(1, *images.shape)
     activations = []
     for module in model:
         if isinstance(module, nn.Conv2d | nn.Linear):
             module.register_forward_hook(lambda module, inputs, output: activations.append(output.numel()))
     with FlopCounterMode(display=False) as counter:
         logits = model(image)
-    assert logits.shape == (1, num_classes)
+    assert logits.shape == (1, images.num_classes)
     params = sum(parameter.numel() for parameter in model.parameters())
     return Costs(params=params, macs=counter.get_total_flops() // 2, activations=sum(activations))
 
@@ -35,22 +38,23 @@ def counted_by_torch(config: Config, *, in_channels: int, size: int, num_classes
 @settings(max_examples=60, deadline=None)
 @given(config=nin_configs() | classic_configs(), in_channels=st.integers(1, 3), num_classes=st.integers(1, 12))
 def test_closed_form_is_what_torch_counts_for_any_dials(config: Config, in_channels: int, num_classes: int) -> None:
+    images = Input(in_channels=in_channels, size=20, num_classes=num_classes)
     try:
-        expected = costs(config, in_channels=in_channels, size=20, num_classes=num_classes)
+        expected = costs(config, images)
     except ConfigError:
         assume(False)
-    assert counted_by_torch(config, in_channels=in_channels, size=20, num_classes=num_classes) == expected
+    assert counted_by_torch(config, images) == expected
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_closed_form_is_what_torch_counts_for_every_preset(preset: str) -> None:
     size = 32 if preset.endswith("_small") or preset in ("nin_cifar10", "lenet") else 224
-    closed = costs(PRESETS[preset], in_channels=1, size=size, num_classes=10)
-    assert counted_by_torch(PRESETS[preset], in_channels=1, size=size, num_classes=10) == closed
+    images = Input(in_channels=1, size=size, num_classes=10)
+    assert counted_by_torch(PRESETS[preset], images) == costs(PRESETS[preset], images)
 
 
 def test_the_book_s_network() -> None:
-    book = costs(PRESETS["nin_book"], in_channels=1, size=224, num_classes=10)
+    book = costs(PRESETS["nin_book"], BOOK)
     assert book.params == 1_992_166
     assert book.macs == 762_297_352
     assert book.flops == 2 * 762_297_352
@@ -75,7 +79,7 @@ def test_torchvision_s_networks(preset: str, dials: dict[str, object], params: i
     with FlopCounterMode(display=False) as counter:
         model(image)
 
-    ours = costs(configure(preset, dials), in_channels=3, size=224, num_classes=1000)
+    ours = costs(configure(preset, dials), Input(in_channels=3, size=224, num_classes=1000))
     assert ours.params == sum(parameter.numel() for parameter in model.parameters()) == params
     assert ours.flops == counter.get_total_flops()
     assert macs is None or ours.macs == macs
@@ -83,14 +87,14 @@ def test_torchvision_s_networks(preset: str, dials: dict[str, object], params: i
 
 @pytest.mark.parametrize("preset", ["nin_book", "nin_vgg11", "alexnet"])
 def test_the_rows_of_the_layer_table_add_up(preset: str) -> None:
-    rows = layer_table(PRESETS[preset], in_channels=1, size=224, num_classes=10)
-    whole = costs(PRESETS[preset], in_channels=1, size=224, num_classes=10)
+    rows = layer_table(PRESETS[preset], BOOK)
+    whole = costs(PRESETS[preset], BOOK)
     assert sum(row.params for row in rows) == whole.params
     assert sum(row.macs for row in rows) == whole.macs
     assert sum(row.activations for row in rows) == whole.activations
 
 
 def test_a_row_of_the_layer_table() -> None:
-    row = layer_table(PRESETS["nin_book"], in_channels=1, size=224, num_classes=10)[0]
+    row = layer_table(PRESETS["nin_book"], BOOK)[0]
     assert (row.name, row.kind, row.out_shape) == ("block1.spatial", "Conv2d", (96, 54, 54))
     assert (row.params, row.macs, row.activations) == (11_712, 33_872_256, 279_936)

@@ -19,12 +19,13 @@ from ablations.execution.measure import Run, saved_bytes
 from nin.architecture import layers
 from nin.complexity import costs
 from nin.config import Config, ConfigError
+from nin.images import Input
 from nin.layers import BatchNorm2d, Conv2d
 from nin.memory import Memory, Optimizer, Precision, memory
 from nin.model import build
-from nin.presets import INPUTS, PRESETS, Input, configure
+from nin.presets import INPUTS, PRESETS, configure
 
-SMALL = [name for name, made_for in INPUTS.items() if made_for["size"] < 224]
+SMALL = [name for name, made_for in INPUTS.items() if made_for.size < 224]
 PRECISIONS = get_args(Precision)
 OPTIMIZERS = get_args(Optimizer)
 
@@ -74,17 +75,17 @@ class TensorTracker(TorchDispatchMode):
 def closed(preset: str, **changes: Any) -> Memory:
     """Memory of a preset with the images it is made for: 8 of them, fp32, SGD, on a CPU, but for `changes`."""
     how = {"batch_size": 8, "precision": "fp32", "optimizer": "sgd", "device": "cpu", **changes}
-    return memory(PRESETS[preset], **INPUTS[preset], **how)
+    return memory(PRESETS[preset], INPUTS[preset], **how)
 
 
 def counted_by_torch(
     config: Config, made_for: Input, batch_size: int, precision: Precision, optimizer: Optimizer
 ) -> Memory:
     """The same numbers from a step on the CPU; those that torch cannot tell apart are summed in the first."""
-    images = torch.rand(batch_size, made_for["in_channels"], made_for["size"], made_for["size"])
+    images = torch.rand(batch_size, *made_for.shape)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch_size, dtype=torch.int64)
-    run = Run(build(config, **made_for).to(memory_format=torch.channels_last), precision, optimizer)
+    run = Run(build(config, made_for).to(memory_format=torch.channels_last), precision, optimizer)
     weights = [*run.model.parameters(), *run.model.buffers()]
 
     prediction = TensorTracker([*weights, images])
@@ -114,14 +115,14 @@ def counted_by_torch(
 
 def check(config: Config, made_for: Input, precision: Precision, optimizer: Optimizer, batch_size: int = 2) -> None:
     counted = counted_by_torch(config, made_for, batch_size, precision, optimizer)
-    ours = memory(config, **made_for, batch_size=batch_size, precision=precision, optimizer=optimizer, device="cpu")
+    ours = memory(config, made_for, batch_size=batch_size, precision=precision, optimizer=optimizer, device="cpu")
     assert ours.weight_bytes == counted.weight_bytes
     assert ours.gradient_bytes == counted.gradient_bytes
     assert ours.optimizer_bytes == counted.optimizer_bytes
     assert ours.saved_bytes == counted.saved_bytes
     assert ours.peak_prediction_bytes == counted.peak_prediction_bytes
     # What the loss adds: logits in fp32, their logarithms of probabilities, their gradient, and three numbers.
-    loss_bytes = 3 * 4 * batch_size * made_for["num_classes"] + 3 * 4
+    loss_bytes = 3 * 4 * batch_size * made_for.num_classes + 3 * 4
     assert ours.peak_training_bytes <= counted.peak_training_bytes <= ours.peak_training_bytes + loss_bytes
 
 
@@ -145,7 +146,7 @@ def test_closed_form_is_what_torch_keeps_for_any_dials(
 ) -> None:
     made_for = Input(in_channels=in_channels, size=size, num_classes=10)
     try:
-        convs = [named.layer for named in layers(config, **made_for) if isinstance(named.layer, Conv2d)]
+        convs = [named.layer for named in layers(config, made_for) if isinstance(named.layer, Conv2d)]
     except ConfigError:
         assume(False)
     # Weights of 1x1 on one channel have no memory format, so that torch may lay the activations out either way.
@@ -157,7 +158,7 @@ def test_closed_form_is_what_torch_keeps_for_any_dials(
 @pytest.mark.parametrize("preset", PRESETS)
 def test_the_parts_of_every_preset_fit_together(preset: str, precision: Precision) -> None:
     plain, momentum, adamw = (closed(preset, precision=precision, optimizer=each) for each in OPTIMIZERS)
-    params = costs(PRESETS[preset], **INPUTS[preset]).params
+    params = costs(PRESETS[preset], INPUTS[preset]).params
     assert plain.gradient_bytes == 4 * params
     assert (plain.optimizer_bytes, momentum.optimizer_bytes, adamw.optimizer_bytes) == (0, 4 * params, 8 * params)
     for more in (momentum, adamw):
@@ -171,7 +172,7 @@ def test_the_parts_of_every_preset_fit_together(preset: str, precision: Precisio
 @pytest.mark.parametrize("preset", PRESETS)
 def test_activations_grow_with_the_batch_and_nothing_else_does(preset: str) -> None:
     one, two, three = (closed(preset, batch_size=count, precision="bf16") for count in (1, 2, 3))
-    network = layers(PRESETS[preset], **INPUTS[preset])
+    network = layers(PRESETS[preset], INPUTS[preset])
     statistics = sum(2 * 4 * named.layer.channels for named in network if isinstance(named.layer, BatchNorm2d))
     assert three.saved_activation_bytes == 3 * (one.saved_activation_bytes - statistics) + statistics
     assert three.peak_activation_bytes == 3 * one.peak_activation_bytes
@@ -185,7 +186,7 @@ def test_masks_of_dropout_are_bytes_on_cuda(device: str) -> None:
     with_masks = closed("alexnet", device=device).saved_activation_bytes
     without = memory(
         replace(PRESETS["alexnet"], dropout=0.0),
-        **INPUTS["alexnet"],
+        INPUTS["alexnet"],
         batch_size=8,
         precision="fp32",
         optimizer="sgd",
@@ -200,7 +201,7 @@ def test_masks_of_dropout_are_bytes_on_cuda(device: str) -> None:
 def test_predicting_knows_no_dropout(precision: Precision) -> None:
     how: Any = {"batch_size": 8, "precision": precision, "optimizer": "sgd", "device": "cpu"}
     with_dropout, without = (
-        memory(configure("lenet", {"dense": [9999], "activation": "relu", "dropout": rate}), **INPUTS["lenet"], **how)
+        memory(configure("lenet", {"dense": [9999], "activation": "relu", "dropout": rate}), INPUTS["lenet"], **how)
         for rate in (0.5, 0)
     )
     assert with_dropout.peak_activation_bytes == without.peak_activation_bytes

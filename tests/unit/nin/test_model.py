@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from types import MappingProxyType
 from typing import get_args
@@ -15,6 +15,7 @@ from torch import nn
 from nin.architecture import layers
 from nin.complexity import Costs, costs, layer_table
 from nin.config import Config, ConfigError, Scheme
+from nin.images import Input
 from nin.model import Network, build, initialize
 from nin.presets import PRESETS, configure
 
@@ -24,7 +25,7 @@ SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
 def small(
     scheme: Scheme = "kaiming_normal", *, seed: int = 0, dials: Mapping[str, object] = MappingProxyType({})
 ) -> nn.Sequential:
-    model = build(configure("nin_small", dials), in_channels=1, size=28, num_classes=10)
+    model = build(configure("nin_small", dials), Input(in_channels=1, size=28, num_classes=10))
     initialize(model, scheme, seed=seed)
     return model
 
@@ -88,7 +89,7 @@ def test_the_book_s_weights_give_the_book_s_logits(
     preset: str, peer: Callable[[], nn.Module], size: int, training: bool
 ) -> None:
     theirs = peer().train(training)
-    ours = build(PRESETS[preset], in_channels=1, size=size, num_classes=10).train(training)
+    ours = build(PRESETS[preset], Input(in_channels=1, size=size, num_classes=10)).train(training)
     initialize(theirs, "xavier_uniform", seed=0)
     copy_parameters(theirs, ours)
     images = torch.rand(2, 1, size, size, generator=torch.Generator().manual_seed(0))
@@ -104,7 +105,7 @@ def test_torchvision_s_weights_give_torchvision_s_logits() -> None:
     models = pytest.importorskip("torchvision.models")
     theirs = models.alexnet(num_classes=10).eval()
     config = configure("alexnet", {"channels": [64, 192, 384, 256, 256], "paddings": [2, 2, 1, 1, 1]})
-    ours = build(config, in_channels=3, size=224, num_classes=10).eval()
+    ours = build(config, Input(in_channels=3, size=224, num_classes=10)).eval()
     copy_parameters(theirs, ours)
     images = torch.rand(1, 3, 224, 224)
     torch.testing.assert_close(ours(images), theirs(images))
@@ -113,9 +114,9 @@ def test_torchvision_s_weights_give_torchvision_s_logits() -> None:
 @pytest.mark.parametrize("preset", PRESETS)
 def test_each_module_has_its_layer_s_name_and_output_shape(preset: str) -> None:
     with torch.device("meta"):
-        model = build(PRESETS[preset], in_channels=1, size=224, num_classes=10)
+        model = build(PRESETS[preset], Input(in_channels=1, size=224, num_classes=10))
         out = torch.empty(2, 1, 224, 224)
-    named_layers = layers(PRESETS[preset], in_channels=1, size=224, num_classes=10)
+    named_layers = layers(PRESETS[preset], Input(in_channels=1, size=224, num_classes=10))
     for (name, module), named in zip(model.named_children(), named_layers, strict=True):
         out = module(out)
         assert name == named.name.replace(".", "_")
@@ -140,7 +141,7 @@ def test_every_parameter_has_a_gradient(dials: dict[str, object]) -> None:
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("preset", ["nin_small", "lenet"])
 def test_every_parameter_is_drawn(preset: str, scheme: Scheme) -> None:
-    model = build(PRESETS[preset], in_channels=1, size=28, num_classes=10)
+    model = build(PRESETS[preset], Input(in_channels=1, size=28, num_classes=10))
     with torch.no_grad():
         for parameter in model.parameters():
             parameter.fill_(float("nan"))
@@ -264,19 +265,19 @@ def test_an_unknown_scheme_is_refused() -> None:
 def test_a_network_that_cannot_exist_is_not_built() -> None:
     config: Config = PRESETS["nin_book"]
     with pytest.raises(ConfigError, match=r"block2\.pool"):
-        build(config, in_channels=1, size=28, num_classes=10)
+        build(config, Input(in_channels=1, size=28, num_classes=10))
 
 
 def test_what_torch_counts_is_what_is_counted_in_closed_form() -> None:
     @dataclass(frozen=True)
     class Wrapped(Network):
         def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
-            return build(PRESETS["nin_small"], in_channels=in_channels, size=size, num_classes=num_classes)
+            return build(PRESETS["nin_small"], Input(in_channels=in_channels, size=size, num_classes=num_classes))
 
-    images = {"in_channels": 3, "size": 32, "num_classes": 7}
-    assert Wrapped().costs(**images) == costs(PRESETS["nin_small"], **images)
-    table = layer_table(PRESETS["nin_small"], **images)
-    assert [replace(row, name="", kind="") for row in Wrapped().layer_table(**images)] == [
+    images = Input(in_channels=3, size=32, num_classes=7)
+    assert Wrapped().costs(**asdict(images)) == costs(PRESETS["nin_small"], images)
+    table = layer_table(PRESETS["nin_small"], images)
+    assert [replace(row, name="", kind="") for row in Wrapped().layer_table(**asdict(images))] == [
         replace(row, name="", kind="") for row in table
     ]
 

@@ -8,6 +8,7 @@ import pytest
 
 from nin.architecture import layers
 from nin.config import ConfigError, NinConfig
+from nin.images import Input
 from nin.presets import PRESETS, configure, dial_names
 
 
@@ -21,7 +22,7 @@ def test_the_issue_s_networks_are_there() -> None:
 @pytest.mark.parametrize("size", [28, 32])
 @pytest.mark.parametrize("preset", [name for name in PRESETS if name.endswith("_small")])
 def test_small_networks_fit_small_images(preset: str, size: int) -> None:
-    assert layers(PRESETS[preset], in_channels=1, size=size, num_classes=10)
+    assert layers(PRESETS[preset], Input(in_channels=1, size=size, num_classes=10))
 
 
 def test_the_families_differ_in_depth_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 
 @pytest.mark.parametrize(
-    "module", ["config", "layers", "blocks", "heads", "architecture", "complexity", "memory", "presets"]
+    "module", ["config", "images", "layers", "blocks", "heads", "architecture", "complexity", "memory", "presets"]
 )
 def test_no_torch_is_loaded(module: str) -> None:
     code = f"import sys, nin.{module}; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"

@@ -10,6 +10,7 @@ from builders import edited, planned
 from commandline import Command
 
 from nin.complexity import costs
+from nin.images import Input
 from nin.presets import PRESETS
 
 
@@ -65,7 +66,7 @@ def test_costs_are_a_table_for_people(command: Command) -> None:
 def test_costs_are_for_the_images_that_are_asked_for(command: Command) -> None:
     values = json.loads(command("costs", "nin_small", "lenet", "--data", "cifar10", "--size", "24", "--json")[1])
     assert {(each["in_channels"], each["size"], each["num_classes"]) for each in values.values()} == {(3, 24, 10)}
-    assert values["lenet"]["params"] == costs(PRESETS["lenet"], in_channels=3, size=24, num_classes=10).params
+    assert values["lenet"]["params"] == costs(PRESETS["lenet"], Input(in_channels=3, size=24, num_classes=10)).params
     code, out, err = command("costs", "lenet", "--data", "cifr10")
     assert (code, out, err) == (2, "", "error: --data: no data set 'cifr10'; did you mean 'cifar10'?\n")
     told = "error: --data and --size are for networks; the study tiny says what its images are\n"
@@ -84,7 +85,10 @@ def test_summary_is_a_row_a_layer_and_their_sum(command: Command) -> None:
 
 def test_summary_json_has_the_layer_table(command: Command) -> None:
     rows = json.loads(command("summary", "lenet", "--size", "32", "--json")[1])
-    assert sum(row["params"] for row in rows) == costs(PRESETS["lenet"], in_channels=1, size=32, num_classes=10).params
+    assert (
+        sum(row["params"] for row in rows)
+        == costs(PRESETS["lenet"], Input(in_channels=1, size=32, num_classes=10)).params
+    )
     assert rows[0]["out_shape"] == [6, 32, 32]
 
 

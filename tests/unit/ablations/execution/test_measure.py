@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import get_args
 
 import pytest
@@ -18,7 +18,7 @@ from nin.memory import Optimizer, Precision, memory
 from nin.model import build
 from nin.presets import INPUTS, PRESETS
 
-SMALL = [name for name, made_for in INPUTS.items() if made_for["size"] < 224]
+SMALL = [name for name, made_for in INPUTS.items() if made_for.size < 224]
 
 # The most that a measured peak may be beyond the closed form: the workspaces of the convolutions' kernels, which depend on
 # the processor and hardly on the batch. Seen: training 3 % and 8 % (book), prediction 5 % and 37 % (book: its 11x11).
@@ -33,17 +33,17 @@ BOOK_BOUNDS = {"training": 1.20, "prediction": 1.60}
 def test_measured_peaks_are_the_closed_form_and_workspaces(
     preset: str, batch_size: int, bounds: dict[str, float], precision: Precision
 ) -> None:
-    images = torch.rand(batch_size, INPUTS[preset]["in_channels"], *2 * [INPUTS[preset]["size"]])
+    images = torch.rand(batch_size, *INPUTS[preset].shape)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(batch_size, dtype=torch.int64)
-    model = build(PRESETS[preset], **INPUTS[preset]).to(memory_format=torch.channels_last)
+    model = build(PRESETS[preset], INPUTS[preset]).to(memory_format=torch.channels_last)
     run = Run(model, precision, "sgd_momentum")
     training = peak_training_bytes(run, images, labels)
     prediction = peak_prediction_bytes(run, images)
 
     closed = memory(
         PRESETS[preset],
-        **INPUTS[preset],
+        INPUTS[preset],
         batch_size=batch_size,
         precision=precision,
         optimizer="sgd_momentum",
@@ -56,7 +56,7 @@ def test_measured_peaks_are_the_closed_form_and_workspaces(
 @pytest.mark.parametrize("optimizer", get_args(Optimizer))
 def test_a_measurement_is_whole_and_can_be_stored(optimizer: Optimizer) -> None:
     workload = Workload(
-        PRESETS["lenet"], **INPUTS["lenet"], batch_size=4, precision="bf16", optimizer=optimizer, device="cpu"
+        PRESETS["lenet"], **asdict(INPUTS["lenet"]), batch_size=4, precision="bf16", optimizer=optimizer, device="cpu"
     )
     measured, closed = measure(workload, seconds=0.0), workload.memory
 
@@ -71,7 +71,7 @@ def test_a_measurement_is_whole_and_can_be_stored(optimizer: Optimizer) -> None:
 
 
 def test_a_network_that_cannot_exist_is_refused() -> None:
-    made_for = {**INPUTS["nin_book"], "size": 28}
+    made_for = asdict(INPUTS["nin_book"]) | {"size": 28}
     workload = Workload(PRESETS["nin_book"], **made_for, batch_size=4, precision="fp32", optimizer="sgd", device="cpu")
     with pytest.raises(ConfigError, match=r"block2\.pool"):
         measure(workload)
@@ -102,12 +102,10 @@ SHIPPED = _shipped_workloads()
 @pytest.mark.parametrize("name", SHIPPED)
 def test_closed_form_and_measurement_agree_for_every_variant_of_every_study(name: str) -> None:
     workload = SHIPPED[name]
-    images = torch.rand(workload.batch_size, workload.in_channels, workload.size, workload.size)
+    images = torch.rand(workload.batch_size, *workload.images.shape)
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.zeros(workload.batch_size, dtype=torch.int64)
-    model = build(
-        workload.model, in_channels=workload.in_channels, size=workload.size, num_classes=workload.num_classes
-    ).to(memory_format=torch.channels_last)
+    model = build(workload.model, workload.images).to(memory_format=torch.channels_last)
     run = Run(model, workload.precision, workload.optimizer)
     assert saved_bytes(run, images) == workload.memory.saved_bytes
     bounds = BOOK_BOUNDS if workload.size >= 224 else SMALL_BOUNDS

@@ -23,6 +23,7 @@ from ablations.execution.recipe import learning_rate
 from ablations.execution.splits import Split
 from ablations.execution.train import evaluate, run_trial
 from ablations.trial import TrainConfig, TrialResult, TrialSpec
+from nin.images import Input
 from nin.memory import memory
 from nin.model import build, initialize, load_weights
 from nin.presets import INPUTS, PRESETS
@@ -51,7 +52,7 @@ def test_a_batch_in_parts_makes_the_step_of_the_whole_one(parts: int, num_images
     config = tiny.trial(model__normalization="none").config
     stepped = []
     for number in (1, parts):
-        model = build(config.model, in_channels=1, size=16, num_classes=4)
+        model = build(config.model, Input(in_channels=1, size=16, num_classes=4))
         initialize(model, "kaiming_normal", seed=1)
         model.train()
         step = train.make_step(model, train.make_optimizer(model, config.train), split, config.train, 16, number)
@@ -112,7 +113,7 @@ def test_the_weights_of_a_confirmation_are_left_where_they_are_asked_for(source:
     spec, weights = tiny.trial(), tmp_path / "weights" / "trial.pt"
     result = tiny.finish(run_trial(spec, source, None, weights))
     assert [path.name for path in weights.parent.iterdir()] == ["trial.pt"]
-    model = build(spec.config.model, in_channels=1, size=16, num_classes=4)
+    model = build(spec.config.model, Input(in_channels=1, size=16, num_classes=4))
     load_weights(model, weights)
     _, correct = evaluate(model, source.test(spec), 16, spec.config.train)
     assert result is not None
@@ -505,8 +506,8 @@ def test_a_batch_that_is_evaluated_on_cuda_leaves_room_for_other_trials(preset: 
     made_for = INPUTS[preset]
     peaks = memory(
         PRESETS[preset],
-        **made_for,
-        batch_size=train.EVALUATION_PIXELS["cuda"] // made_for["size"] ** 2,
+        made_for,
+        batch_size=train.EVALUATION_PIXELS["cuda"] // made_for.size**2,
         precision="bf16",
         optimizer="sgd",
         device="cuda",
@@ -543,16 +544,16 @@ def test_nesterov_without_momentum_is_plain_descent(source: DataSource) -> None:
 def test_weights_that_the_recipe_does_not_draw_are_drawn_from_the_seed(
     source: DataSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def with_a_shift(model: object, *, num_classes: int, **images: int) -> torch.nn.Module:
+    def with_a_shift(model: object, images: Input) -> torch.nn.Module:
         class Shift(torch.nn.Module):
             def __init__(self) -> None:
                 super().__init__()
-                self.shift = torch.nn.Parameter(torch.rand(num_classes))
+                self.shift = torch.nn.Parameter(torch.rand(images.num_classes))
 
             def forward(self, logits: torch.Tensor) -> torch.Tensor:
                 return logits + self.shift
 
-        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * 16, num_classes), Shift())
+        return torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(16 * 16, images.num_classes), Shift())
 
     monkeypatch.setattr(train, "build", with_a_shift)
     torch.manual_seed(1)

@@ -25,6 +25,7 @@ from ablations.studyfile.loading import parse, read_file, shipped_studies
 from ablations.studyfile.spec import StudySpec
 from nin.complexity import Costs, costs
 from nin.config import ClassicConfig, Config, NinConfig
+from nin.images import Input
 from nin.model import build
 from nin.presets import INPUTS, PRESETS
 
@@ -446,7 +447,7 @@ def test_closed_form_costs_are_what_torch_counts(path: Path, profile: str) -> No
         size = variant.config.data.resize or dataset.size
         with torch.device("meta"):
             model = build(
-                variant.config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes
+                variant.config.model, Input(in_channels=dataset.channels, size=size, num_classes=dataset.num_classes)
             ).eval()
             image = torch.empty(1, dataset.channels, size, size)
         with FlopCounterMode(display=False) as counter:
@@ -477,7 +478,7 @@ def test_a_match_finds_the_nearest_width_there_is() -> None:
     wide, wanted = plan["wide"].config.model, plan["two"].costs.params
 
     def off(width: float) -> int:
-        return abs(costs(replace(wide, width=width), in_channels=1, size=16, num_classes=4).params - wanted)
+        return abs(costs(replace(wide, width=width), Input(in_channels=1, size=16, num_classes=4)).params - wanted)
 
     assert off(wide.width) == min(off(width / 1000) for width in range(1, 2000))
 
@@ -485,9 +486,9 @@ def test_a_match_finds_the_nearest_width_there_is() -> None:
 def test_a_match_prices_few_networks_and_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     priced: list[Config] = []
 
-    def counted(model: Config, **images: int) -> Costs:
+    def counted(model: Config, images: Input) -> Costs:
         priced.append(model)
-        return costs(model, **images)
+        return costs(model, images)
 
     monkeypatch.setattr("ablations.networks.costs", counted)
     planned()
@@ -618,7 +619,7 @@ def test_a_shipped_plan_survives_json(path: Path, profile: str) -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_plan_of_any_preset_survives_json(preset: str) -> None:
-    size = INPUTS[preset]["size"]
+    size = INPUTS[preset].size
     text = edited(
         ("name: synthetic, validation: 64, resize: 16", f"name: fashion_mnist, validation: 6000, resize: {size}"),
         ("preset: nin_small, width: 0.25", f"preset: {preset}"),

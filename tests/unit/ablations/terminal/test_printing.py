@@ -143,7 +143,7 @@ def test_no_figure_is_cut_off_however_narrow_the_terminal(width: int) -> None:
     plan, to = planned(), console(width)
     workloads = {f"a_network_{number}": Workload.of(plan["two"].config, "cpu") for number in range(5)}
     print_costs(workloads, {next(iter(workloads.values())).id: tiny.measurement()}, to)
-    print_layers("vgg11", INPUTS["vgg11"], layer_table(PRESETS["vgg11"], **INPUTS["vgg11"]), to)
+    print_layers("vgg11", INPUTS["vgg11"], layer_table(PRESETS["vgg11"], INPUTS["vgg11"]), to)
     print_plan(plan, CPU, "asked for", {}, to)
     said = text(to)
     whole = [f"{each:,}" for each in (plan["two"].costs.macs, 2 * plan["two"].costs.macs, 128_806_154, 7_547_232_256)]

@@ -20,6 +20,7 @@ from ablations.tracking.spool import Entry, Spool
 from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer
 from ablations.trial import TrialResult
+from nin.images import Input
 from nin.model import build
 
 PLAN = tiny.plan(search_space={})
@@ -29,7 +30,7 @@ PLAN = tiny.plan(search_space={})
 def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable[[], str], tmp_path: Path) -> None:
     uri = new_store()
     spec, other = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
-    model = build(spec.config.model, in_channels=1, size=16, num_classes=4).eval()
+    model = build(spec.config.model, Input(in_channels=1, size=16, num_classes=4)).eval()
     weights = tmp_path / f"{spec.id}.pt"
     torch.save(model.state_dict(), weights)
     recorder = Recorder(Store(uri), PLAN, "text", weights_dir=tmp_path)
