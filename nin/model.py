@@ -157,63 +157,12 @@ class Network(ABC):
         Raises:
             ConfigError: the network cannot exist at this size, or does not give logits.
         """
-        from torch.utils.flop_counter import FlopCounterMode  # a tenth of a second, which workers do without
+        from nin.counting import layer_table  # imports for a tenth of a second, and workers never count
 
-        outputs: dict[str, list[tuple[torch.Tensor, bool]]] = {}
-
-        def keep(name: str, inputs: tuple[object, ...], output: object) -> None:
-            if isinstance(output, torch.Tensor):
-                is_new = not any(isinstance(each, torch.Tensor) and _share_memory(each, output) for each in inputs)
-                outputs.setdefault(name, []).append((output, is_new))
-
+        images = Input(in_channels=in_channels, size=size, num_classes=num_classes)
         with torch.device("meta"), torch.no_grad():
-            # As it predicts: there is no batch to normalise by.
-            model = self.build(in_channels=in_channels, size=size, num_classes=num_classes).to("meta").eval()
-            multiplying = [module for module in model.modules() if isinstance(module, _MULTIPLYING)]
-            # Of a convolution whose weights are normalised, say: how it comes by them is its own affair.
-            inner = {part for module in multiplying for part in module.modules() if part is not module}
-            for name, module in model.named_modules():
-                if module not in inner and (module in multiplying or not any(module.children())):
-                    module.register_forward_hook(lambda _, inputs, output, name=name: keep(name, inputs, output))
-            with FlopCounterMode(display=False) as counter:
-                logits = model(torch.empty(1, in_channels, size, size))
-        if logits.shape != (1, num_classes):
-            rule = f"must give logits of shape (batch, {num_classes})"
-            raise ConfigError("build", f"{rule}; of one image it gives {tuple(logits.shape)}")
-        operations, modules = counter.get_flop_counts(), dict(model.named_modules())
-        left = set(filter(lambda weight: weight.requires_grad, model.parameters()))
-        rows = []
-        for name, given in outputs.items():
-            module, last = modules[name], given[-1][0]
-            own = left & set(module.parameters())
-            left -= own
-            counted = operations.get(".".join(filter(None, (type(model).__name__, name))), {})
-            rows.append(
-                LayerRow(
-                    name=name or "model",
-                    kind=type(module).__name__,
-                    out_shape=tuple(last.shape[1:]),
-                    out_bytes=sum(4 * output.numel() for output, is_new in given if is_new),
-                    params=sum(weight.numel() for weight in own),
-                    # torch counts two operations a multiply-accumulate, those of convolutions and matrix products only.
-                    macs=sum(counted.values()) // 2,
-                    activations=sum(output.numel() for output, _ in given) if isinstance(module, _MULTIPLYING) else 0,
-                )
-            )
-        macs = counter.get_total_flops() // 2 - sum(row.macs for row in rows)
-        if left or macs:
-            params = sum(weight.numel() for weight in left)
-            rows.append(LayerRow(params, macs, 0, name="elsewhere", kind="", out_shape=(), out_bytes=0))
-        return tuple(rows)
-
-
-_MULTIPLYING = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear)
-"""Modules whose outputs count as activations."""
-
-
-def _share_memory(one: torch.Tensor, other: torch.Tensor) -> bool:
-    """Whether one is a view of the other, or the other itself; on any device."""
-    return bool(one.untyped_storage()._cdata == other.untyped_storage()._cdata)
+            model = self.build(in_channels=in_channels, size=size, num_classes=num_classes)
+        return layer_table(model, images)
 
 
 def torch_module(layer: Layer) -> nn.Module:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
 from math import sqrt
 from types import MappingProxyType
 from typing import get_args
@@ -13,10 +12,9 @@ import torch
 from torch import nn
 
 from nin.architecture import layers
-from nin.complexity import Costs, costs, layer_table
 from nin.config import Config, ConfigError, Scheme
 from nin.images import Input
-from nin.model import Network, build, initialize
+from nin.model import build, initialize
 from nin.presets import PRESETS, configure
 
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
@@ -266,64 +264,3 @@ def test_a_network_that_cannot_exist_is_not_built() -> None:
     config: Config = PRESETS["nin_book"]
     with pytest.raises(ConfigError, match=r"block2\.pool"):
         build(config, Input(in_channels=1, size=28, num_classes=10))
-
-
-def test_what_torch_counts_is_what_is_counted_in_closed_form() -> None:
-    @dataclass(frozen=True)
-    class Wrapped(Network):
-        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
-            return build(PRESETS["nin_small"], Input(in_channels=in_channels, size=size, num_classes=num_classes))
-
-    images = Input(in_channels=3, size=32, num_classes=7)
-    assert Wrapped().costs(**asdict(images)) == costs(PRESETS["nin_small"], images)
-    table = layer_table(PRESETS["nin_small"], images)
-    assert [replace(row, name="", kind="") for row in Wrapped().layer_table(**asdict(images))] == [
-        replace(row, name="", kind="") for row in table
-    ]
-
-
-def test_what_no_module_of_a_network_computes_is_a_row_of_its_own() -> None:
-    class Module(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.twice = nn.Conv2d(1, 1, 3, padding=1)
-            self.again = self.twice
-            self.weights = nn.Parameter(torch.zeros(64, 4))
-            self.frozen = nn.Parameter(torch.zeros(5), requires_grad=False)
-
-        def forward(self, images: torch.Tensor) -> torch.Tensor:
-            return self.again(self.twice(images)).flatten(1) @ self.weights
-
-    @dataclass(frozen=True)
-    class Functional(Network):
-        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
-            return Module()
-
-    images = {"in_channels": 1, "size": 8, "num_classes": 4}
-    twice, elsewhere = Functional().layer_table(**images)
-    assert (twice.name, twice.params, twice.macs, twice.activations, twice.out_bytes) == ("twice", 10, 1152, 128, 512)
-    assert (elsewhere.name, elsewhere.params, elsewhere.macs) == ("elsewhere", 256, 256)
-    assert Functional().costs(**images) == Costs(params=266, macs=1408, activations=128)
-
-
-def test_a_convolution_whose_weights_are_normalised_is_one_layer() -> None:
-    normalised = nn.utils.parametrizations.weight_norm
-
-    @dataclass(frozen=True)
-    class Normalised(Network):
-        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
-            return nn.Sequential(
-                normalised(nn.Conv2d(in_channels, 4, 3, padding=1)),
-                nn.Flatten(),
-                normalised(nn.Linear(4 * size * size, num_classes)),
-            )
-
-    images = {"in_channels": 1, "size": 8, "num_classes": 4}
-    convolution, flatten, linear = Normalised().layer_table(**images)
-    # A direction for each weight, a length for each of 4 channels and 4 classes, and biases.
-    assert [(row.name, row.params, row.macs, row.activations) for row in (convolution, flatten, linear)] == [
-        ("0", 36 + 4 + 4, 36 * 64, 256),
-        ("1", 0, 0, 0),
-        ("2", 1024 + 4 + 4, 1024, 4),
-    ]
-    assert Normalised().costs(**images) == Costs(params=1076, macs=3328, activations=260)
