@@ -1,4 +1,4 @@
-"""Costs of an architecture: its images, its workload on a device, and measurements of it."""
+"""Costs of an architecture: the images it is priced for, its workload on a device, and measurements."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nin.presets import INPUTS
 
 
 def images_of(data: DataConfig) -> Input:
-    """Images of a data set as a trial sees them, resized if the study says so.
+    """The images of a trial, resized if its study says so.
 
     Raises:
         KeyError: there is no such data set.
@@ -31,16 +31,16 @@ def images_of(data: DataConfig) -> Input:
 
 
 def images_for(preset: str, dataset: str | None = None, size: int | None = None) -> Input:
-    """Images and number of classes to price a network for, where no study says.
+    """The images to price a network for, outside of a study.
 
     Args:
         preset: the network's name.
-        dataset: whose images; None: those that the network is made for, Fashion-MNIST's for one that a package registers.
-        size: side in pixels that they are resized to; None leaves them as they are.
+        dataset: name of a data set. None takes the images that a preset is made for, or Fashion-MNIST's for a package's network.
+        size: side in pixels after resizing; None keeps the images' own.
 
     Raises:
         KeyError: there is no such data set.
-        RegistrationError: what a package registers under its name cannot be used.
+        RegistrationError: a package registers an unusable data set under this name.
     """
     made_for = INPUTS.get(preset) if dataset is None else None
     images = made_for or _unresized(DATASETS[dataset or "fashion_mnist"])
@@ -53,19 +53,19 @@ def _unresized(dataset: Dataset) -> Input:
 
 @dataclass(frozen=True)
 class Workload:
-    """An architecture with all that its memory and speed depend on, but for the machine; no seed and no learning rate.
+    """An architecture and everything its memory and speed depend on, except the machine. No seed, no learning rate.
 
-    Variants that differ in nothing of it cost the same, and are counted and measured once.
+    Variants with equal workloads cost the same, and are counted and measured once.
 
     Attributes:
-        model: the dials.
-        in_channels: of the images.
+        model: the network's dials.
+        in_channels: channels of the images.
         size: height and width of the images in pixels.
         num_classes: number of logits.
-        batch_size: images of a training step.
-        precision: of the computation.
-        optimizer: what trains it.
-        device: where.
+        batch_size: images per training step.
+        precision: precision of the computation.
+        optimizer: kind of optimizer, for the size of its state.
+        device: kind of device.
     """
 
     model: Model
@@ -79,17 +79,17 @@ class Workload:
 
     @classmethod
     def of(cls, config: TrialConfig, device: Device) -> Workload:
-        """What a trial of this configuration puts on the device.
+        """The workload of a trial.
 
         Args:
-            config: with its precision resolved.
-            device: where it runs.
+            config: the trial's configuration, with its precision resolved.
+            device: kind of device that the trial runs on.
 
         Raises:
             ValueError: the precision is still "auto".
         """
         if config.train.precision == "auto":
-            raise ValueError("the precision is to be resolved first")
+            raise ValueError('resolve the precision first: a workload cannot have "auto"')
         return cls(
             model=config.model,
             **asdict(images_of(config.data)),
@@ -101,17 +101,17 @@ class Workload:
 
     @property
     def images(self) -> Input:
-        """The images, as networks are priced and built for them."""
+        """The images, as one record."""
         return Input(in_channels=self.in_channels, size=self.size, num_classes=self.num_classes)
 
     @cached_property
     def id(self) -> str:
-        """Hash of all of it and of the trainer's version: 16 hexadecimal digits."""
+        """Hash of all fields and of the training code's version: 16 hexadecimal digits."""
         return content_hash({**asdict(self), "kind": type(self.model).__name__, "training_version": TRAINING_VERSION})
 
     @cached_property
     def costs(self) -> Costs:
-        """Params and MACs, in closed form or as a registered network counts them.
+        """Params and MACs, in closed form, or as a registered network counts them.
 
         Raises:
             ConfigError: the network cannot exist at this size.
@@ -138,9 +138,9 @@ class Workload:
 
     @cached_property
     def has_batch_statistics(self) -> bool:
-        """Whether what training makes of an image depends on the others in its batch, as batch normalisation does.
+        """Whether an image's effect in training depends on the rest of its batch, as with batch normalisation.
 
-        Of a registered network that is not known: it may.
+        A registered network is assumed to have batch statistics.
 
         Raises:
             ConfigError: the network cannot exist at this size.
@@ -157,34 +157,32 @@ def _optimizer(train: TrainConfig) -> Optimizer:
 
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-
-
 _NotNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one workload took of one machine, its images random.
+    """Memory and speed of one workload on one machine, measured with random images.
 
     Attributes:
-        processor: what ran it: the name of the CPU or of the CUDA device.
-        num_threads: of torch on the CPU.
-        torch_version: which torch.
-        saved_bytes: what autograd keeps from the forward to the backward pass, each storage once, parameters, buffers
-            and loss left out; `nin.memory.Memory.saved_bytes` in closed form.
-        peak_training_bytes: most that torch has allocated at once in the second training step, weights and images and
-            its kernels' workspaces included; on CUDA as asked of its allocator, whose blocks are rounded up.
-        peak_prediction_bytes: likewise while it predicts a batch of the training's size.
-        train_images_per_second: of whole steps (forward, loss, backward, optimizer) on one batch that is already on
-            the device; from the median step.
+        processor: name of the CPU or of the CUDA device.
+        num_threads: torch's number of threads on the CPU.
+        torch_version: version of torch.
+        saved_bytes: memory that autograd keeps from the forward to the backward pass, each storage counted once, without
+            parameters, buffers and loss; `nin.memory.Memory.saved_bytes` is its closed form.
+        peak_training_bytes: most memory that torch allocated at once in the second training step, including weights,
+            images and the kernels' workspaces. On CUDA: as requested from the allocator, before it rounds blocks up.
+        peak_prediction_bytes: the same while predicting a batch of the training's size.
+        train_images_per_second: rate of whole training steps (forward, loss, backward, optimizer) on one batch that is
+            already on the device; from the median step.
         latency_1_seconds: median time to predict one image that is already on the device.
-        latency_1_iqr_seconds: its interquartile range, third quartile minus first.
-        latency_128_seconds: likewise for a batch of 128 images, the whole batch.
-        latency_128_iqr_seconds: likewise.
+        latency_1_iqr_seconds: interquartile range of that time, third quartile minus first.
+        latency_128_seconds: median time to predict a whole batch of 128 images that is already on the device.
+        latency_128_iqr_seconds: interquartile range of that time.
     """
 
     processor: str
-    # Held where stored measurements are read: a latency of 0 has no place on a logarithmic axis, and was never measured.
+    # Checked when stored measurements are read: a latency of 0 cannot be measured, nor drawn on a logarithmic axis.
     num_threads: PositiveInt
     torch_version: str
     saved_bytes: NonNegativeInt

@@ -1,8 +1,13 @@
-"""Network-in-Network and the networks it is compared with: dials, layers, costs (no torch), and the torch modules.
+"""Network in Network and the networks it is compared with: dials, layers, costs (no torch), and torch modules.
 
-`create` gives a network by name. For all else import from the modules, in this order to read: `config` (the dials), `presets`
-(named networks), `blocks` and `heads` (their parts), `architecture` (dials -> layers), then `complexity` (layers -> counts) and
-`model` (layers -> torch). This file imports none of them, so that those without torch load without it.
+`create` builds a network by name. Everything else is imported from its module:
+
+* `config`: the dials; `images`: the images that a network is built for; `presets`: networks by name, with their images
+* `layers`: the kinds of layers; `blocks` and `heads`: the parts of a network; `architecture`: from dials to layers
+* `complexity`: params, MACs and layer tables; `memory`: memory of training and prediction
+* `model`: torch modules, initial weights, and `Network`, the base class for a package's network; `counting`: its costs
+
+Only the last two import torch; `import nin` does not.
 """
 
 from __future__ import annotations
@@ -24,14 +29,14 @@ def create(
 ) -> nn.Sequential:
     """A network by name, as a torch module from images (batch, in_channels, size, size) to logits (batch, num_classes).
 
-    Its first weights are torch's own draw; `nin.model.initialize` draws others.
+    Its weights are torch's default draw; `nin.model.initialize` draws others.
 
     Args:
         preset: a key of `nin.presets.PRESETS`.
-        num_classes: number of logits. None: what the preset is made for, as for the next two.
-        in_channels: of the images.
+        num_classes: number of logits. None, here and below: as in `nin.presets.INPUTS`.
+        in_channels: channels of the images.
         size: height and width of the images in pixels.
-        dials: what is turned of the preset, such as `mixers=1`; `nin.config` has them.
+        dials: dials to turn, such as `mixers=1`; `nin.config` describes them.
 
     Raises:
         nin.config.ConfigError: the preset or a dial is unknown, or the network cannot exist.

@@ -1,4 +1,4 @@
-"""From dials to layers: the one lowering that both the costs and the torch module are made from."""
+"""From dials to layers; the costs and the torch module are both made from these layers."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ CLASS_BLOCK = "class_block"
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """A layer in its place.
+    """A layer at its place in a network.
 
     Attributes:
         name: `<block>.<part>`, such as `block1.mixer2`: the first block of stage 3 is `block3`, further ones
-            `block3b`, `block3c`, so that a layer keeps its name when another stage, or its own, gets deeper.
-        layer: what stands there.
-        in_shape: of one image, (channels, height, width) or (features,).
-        out_shape: likewise.
+            `block3b`, `block3c`, so that a layer keeps its name when any stage gets deeper.
+        layer: the layer itself.
+        in_shape: its input's shape for one image, (channels, height, width) or (features,).
+        out_shape: its output's shape for one image.
     """
 
     name: str
@@ -58,14 +58,14 @@ def layers(config: Config, images: Input) -> tuple[NamedLayer, ...]:
 
 
 class _Stack:
-    """Layers put one on the other, each checked against the shape it stands on."""
+    """Layers put one on the other, each checked against the output shape of the one below."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         self.layers: list[NamedLayer] = []
 
     def put(self, block: str, parts: Iterable[Part]) -> None:
-        """Adds parts of a block, the block's name in front of theirs."""
+        """Adds the parts of a block, with the block's name in front of theirs."""
         for part, layer in parts:
             name = f"{block}.{part}"
             side = min(self.shape[1:], default=1)
@@ -100,7 +100,7 @@ def _nin(stack: _Stack, config: NinConfig, num_classes: int) -> None:
     )
     for hidden_name, conv in hidden:
         stack.put(CLASS_BLOCK, style.convolution(hidden_name, conv))
-    # The last convolution keeps its bias and is not normalised, which would fix the scale of the logits.
+    # The last convolution keeps its bias and is not normalised: that would fix the scale of the logits.
     stack.put(CLASS_BLOCK, [(name, logits)])
     if config.logits_relu:
         stack.put(CLASS_BLOCK, [(f"{name}_activation", Activation(config.activation))])
@@ -132,15 +132,15 @@ def _features(
     *,
     dropout: float,
 ) -> None:
-    """Puts the feature stages: their blocks, and the pool after each stage that has one.
+    """Puts the feature stages: blocks, then the stage's pool, if it has one.
 
     Args:
-        stack: what to put them on.
-        config: the dials that every network has.
-        style: what follows each convolution.
-        widths: of the convolutions of a block, one tuple a stage.
-        mixer_kernels: one a stage.
-        dropout: rate before every stage but the first; 0 leaves it out.
+        stack: the stack to put them on.
+        config: the dials of the feature stages.
+        style: normalisation and activation after each convolution.
+        widths: output channels of a block's convolutions, one tuple per stage.
+        mixer_kernels: side of the mixers' windows, one per stage.
+        dropout: dropout rate before every stage except the first; 0 leaves dropout out.
     """
     depths = spread(config.depths, config.num_features)
     pools = spread(config.pools, config.num_features)

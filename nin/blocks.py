@@ -1,7 +1,7 @@
-"""The blocks: a spatial convolution and its mixers, and what stands between blocks. A new block option goes here.
+"""Blocks: a spatial convolution and its mixers, and the pools between blocks. A new block option goes here.
 
-A part is a layer with its name inside the block; `architecture` puts the block's own name in front and checks that the
-layers fit on each other.
+A part is a layer with its name inside the block. `architecture` puts the block's name in front of it and checks that
+the layers fit together.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ NormalizationName = Literal["none", "batch"]
 
 @dataclass(frozen=True)
 class Style:
-    """What follows every convolution of a network: its normalisation, then its activation."""
+    """The normalisation and the activation that follow every convolution of a network, in this order."""
 
     normalization: NormalizationName
     activation: ActivationName
@@ -28,8 +28,8 @@ class Style:
         """A convolution, then its normalisation, then its activation.
 
         Args:
-            name: of the convolution; its followers are called `<name>_norm` and `<name>_activation`.
-            conv: the convolution, with bias; the bias is left out where a normalisation would cancel it.
+            name: name of the convolution; the next two layers are `<name>_norm` and `<name>_activation`.
+            conv: the convolution, with bias. A normalisation would cancel the bias, so with one the bias is left out.
         """
         if self.normalization == "none":
             yield name, conv
@@ -45,11 +45,11 @@ def convolutions(
     """The bare convolutions of one block: `spatial`, then `mixer1`, `mixer2` and so on.
 
     Args:
-        in_channels: of the block's input.
+        in_channels: channels of the block's input.
         widths: output channels of the spatial convolution and of each mixer.
-        kernel: side of the spatial convolution's window, as are its `stride` and `padding`.
-        stride: of the spatial convolution; mixers have 1.
-        padding: of the spatial convolution; mixers are padded so that they keep the size.
+        kernel: side of the spatial convolution's window.
+        stride: stride of the spatial convolution; mixers have 1.
+        padding: padding of the spatial convolution; the mixers' padding keeps the size.
         mixer_kernel: side of the mixers' window, odd.
     """
     spatial, *mixers = widths
@@ -61,7 +61,7 @@ def convolutions(
 
 
 class Pool(Protocol):
-    """What halves the size after a block."""
+    """Yields the parts of a pool, which halves height and width after a block."""
 
     def __call__(self, channels: int, kernel: int, style: Style) -> Iterator[Part]: ...
 
@@ -86,4 +86,4 @@ def strided_convolution(channels: int, kernel: int, style: Style) -> Iterator[Pa
 
 
 POOLS: Mapping[str, Pool] = {"max": max_pool, "average": average_pool, "conv": strided_convolution}
-"""The values of the dial `pool_kind`."""
+"""Values of the dial `pool_kind`."""

@@ -1,4 +1,4 @@
-"""What a network costs, counted from its layers in closed form, without torch."""
+"""Costs of a network, counted from its layers in closed form, without torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Costs:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of the forward pass: two a multiply-accumulate."""
+        """Floating-point operations of the forward pass: two per multiply-accumulate."""
         return 2 * self.macs
 
 
@@ -36,11 +36,11 @@ class LayerRow(Costs):
     """One row of the layer table; the rows' costs add up to the network's.
 
     Attributes:
-        name: such as `block1.spatial`.
-        kind: such as `Conv2d`.
-        out_shape: of one image, (channels, height, width) or (features,).
-        out_bytes: fp32 memory that its output takes for one image while training; 0 where the output lies in the
-            input's memory (an activation in place, a view).
+        name: name of the layer, such as `block1.spatial`.
+        kind: its class, such as `Conv2d`.
+        out_shape: output shape for one image, (channels, height, width) or (features,).
+        out_bytes: fp32 memory of its output for one image while training; 0 if the output shares the input's memory (an
+            activation in place, a view).
     """
 
     name: str

@@ -1,7 +1,7 @@
-"""The dials of the networks: what a study may turn, and within which ranges.
+"""The dials of the networks, and the ranges in which a study may turn them.
 
-A network is a row of stages; a stage is one block or several of the same channels. A dial with one entry a stage takes
-one value for all of them, too, where its type says so.
+A network is a sequence of stages; a stage is one or several blocks with the same channels. Many dials have one entry per
+stage. If the type of such a dial allows a single value, the value holds for all stages.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from nin.blocks import POOLS, ActivationName, NormalizationName
 from nin.heads import HEADS
 
 Scheme = Literal["xavier_uniform", "kaiming_normal", "default"]
-"""The ways to draw the first weights; see `nin.model.initialize`."""
+"""Ways to draw the initial weights; see `nin.model.initialize`."""
 
 DropoutPlace = Literal["class_block", "every_block"]
 
@@ -23,10 +23,10 @@ T = TypeVar("T", int, bool)
 
 
 class ConfigError(ValueError):
-    """A dial has a value it cannot have, or dials together describe a network that cannot exist.
+    """A dial has an invalid value, or the dials together describe a network that cannot exist.
 
     Attributes:
-        field: the dial it concerns.
+        field: name of the dial.
         message: the rule, then the value.
     """
 
@@ -40,28 +40,29 @@ class ConfigError(ValueError):
 
 
 def spread(value: T | tuple[T, ...], count: int) -> tuple[T, ...]:
-    """The entries of a dial that may be given once for all: one value `count` times, or the entries as they are."""
+    """The entries of a dial: a single value repeated `count` times, or the entries as they are."""
     return value if isinstance(value, tuple) else (value,) * count
 
 
 @dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
-    """The dials that every network has: those of its feature stages.
+    """The dials of the feature stages, which every network has.
 
     Attributes:
-        channels: of each feature stage.
-        kernels: side of the spatial convolutions' windows, one entry a stage.
-        strides: of each stage's first spatial convolution; further blocks of a stage have stride 1.
-        paddings: zeros on each side of the spatial convolutions' inputs, one entry a stage, less than the kernel.
+        channels: number of channels of each feature stage.
+        kernels: side of the spatial convolutions' windows, one entry per stage.
+        strides: stride of each stage's first spatial convolution; further blocks of a stage have stride 1.
+        paddings: zeros on each side of the spatial convolutions' inputs, one entry per stage, less than the kernel.
         depths: number of blocks in each feature stage, 1 to 8.
-        pools: whether a feature stage is followed by a pool, which halves the size.
-        pool_kind: `max`, `average`, or `conv` (a convolution of stride 2, normalised and activated as the others).
+        pools: whether a pool follows each feature stage and halves the size.
+        pool_kind: `max`, `average`, or `conv` (a convolution of stride 2, normalised and activated like the others).
         pool_kernel: side of the pools' windows, 2 or 3.
-        width: multiplies every number of channels and features but that of the classes; rounded, at least 1.
-        normalization: `batch` normalises after each convolution, before its activation, and takes the
-            convolution's bias out.
-        activation: after each convolution and each hidden fully connected layer.
-        dropout: rate in [0, 1); 0 leaves it out.
+        width: factor for every number of channels and features except the number of classes. Results are rounded, and at
+            least 1.
+        normalization: `batch` normalises between each convolution and its activation, and leaves out the convolution's
+            bias.
+        activation: activation function after each convolution and each hidden fully connected layer.
+        dropout: dropout rate in [0, 1); 0 leaves dropout out.
     """
 
     channels: tuple[int, ...]
@@ -91,7 +92,7 @@ class FeatureConfig:
         for stage, (padding, kernel) in enumerate(zip(self.paddings, self.kernels, strict=True), start=1):
             if padding >= kernel:
                 rule = "must be less than the kernel, or whole windows would see zeros only"
-                raise ConfigError("paddings", f"{rule}; that of stage {stage} is {padding}, its kernel {kernel}")
+                raise ConfigError("paddings", f"{rule}; stage {stage} has padding {padding} and kernel {kernel}")
         for dial, value in (("depths", self.depths), ("pools", self.pools)):
             _check_count(dial, spread(value, self.num_features), self.num_features, "feature stage")
         _check_range("depths", spread(self.depths, self.num_features), at_least=1, at_most=8)
@@ -111,18 +112,18 @@ class FeatureConfig:
 
     @property
     def num_stages(self) -> int:
-        """Number of stages that have a spatial convolution; the entries of `kernels`, `strides` and `paddings`."""
+        """Number of stages with a spatial convolution: the number of entries of `kernels`, `strides` and `paddings`."""
         return self.num_features
 
     def at_width(self, width: float) -> Self:
-        """The network with this width in place of its own, multiplied out: its channels as they are built, and width 1.
+        """The network with this width instead of its present one, multiplied out: channels as they are built, and width 1.
 
         Widths that round to the same channels give equal configurations.
         """
         return replace(self, width=1.0, **self._widened(width))
 
     def _widened(self, width: float) -> dict[str, Any]:
-        """The dials that `width` multiplies."""
+        """The dials that depend on the width, with their values at `width`."""
         return {"channels": _times(width, self.channels)}
 
     def _check_stages(self, dial: str, entries: Sequence[object]) -> None:
@@ -133,20 +134,22 @@ class FeatureConfig:
 class NinConfig(FeatureConfig):
     """A Network in Network: feature stages, a class block, a head.
 
-    The class block ends in `num_classes` channels. It is the last entry of `kernels`, `strides`, `paddings`, `mixers`
-    and `mixer_kernel`, which therefore have one entry more than `channels`.
+    The class block ends in `num_classes` channels. Its entry is the last one of `kernels`, `strides`, `paddings`, `mixers`
+    and `mixer_kernel`: they have one entry more than `channels`.
 
     Attributes:
-        mixers: convolutions after each spatial one of a block, 0 to 3.
-        mixer_kernel: side of the mixers' windows, 1, or 3 with padding 1.
-        mixer_channels: output channels of each mixer, one list a feature stage; empty: those of their stage.
-        class_steps: output channels of the class block's first convolutions on the way to the classes: with
-            384 features, [] maps 384 to 10 in one step and [96] goes 384-96-10. At most as many as it has mixers.
-        logits_relu: whether the very last convolution is followed by the activation, as in the book.
+        mixers: number of convolutions after each spatial convolution of a block, 0 to 3.
+        mixer_kernel: side of the mixers' windows: 1, or 3 with padding 1.
+        mixer_channels: output channels of each mixer, one list per feature stage. If empty, mixers have their stage's
+            number of channels.
+        class_steps: output channels of the class block's first convolutions, on the way to the classes. From 384 features
+            to 10 classes, [] takes one step, 384-10, and [96] takes two, 384-96-10. At most one entry per mixer of the
+            class block.
+        logits_relu: whether the activation follows the very last convolution, too, as in the book.
         head: `gap` (global average pooling), `gmp` (global max pooling), `dense` (a fully connected layer on the
             flattened class maps) or `dense_dropout` (dropout 0.5 before it).
-        dropout_place: where `dropout` stands: before the class block only (`class_block`), or before every feature
-            stage but the first, too (`every_block`).
+        dropout_place: place of the dropout: before the class block only (`class_block`), or also before every feature
+            stage except the first (`every_block`).
 
     Source:
         Lin et al. (2013), Network In Network; Zhang et al., Dive into Deep Learning, chapter 8.3.
@@ -175,12 +178,12 @@ class NinConfig(FeatureConfig):
             for stage, (widths, count) in enumerate(zip(self.mixer_channels, mixers[:-1], strict=True), start=1):
                 _check_range("mixer_channels", widths, at_least=1)
                 if len(widths) != count:
-                    rule = f"needs one number of channels a mixer; stage {stage} has {count} mixers"
+                    rule = f"needs one number of channels per mixer; stage {stage} has {count} mixers"
                     raise ConfigError("mixer_channels", f"{rule} and {len(widths)} entries")
         _check_range("class_steps", self.class_steps, at_least=1)
         if len(self.class_steps) > mixers[-1]:
-            rule = "may have as many entries as the class block has mixers"
-            raise ConfigError("class_steps", f"{rule}, {mixers[-1]}; it has {len(self.class_steps)}")
+            rule = f"may have at most one entry per mixer of the class block, {mixers[-1]}"
+            raise ConfigError("class_steps", f"{rule}; it has {len(self.class_steps)}")
         _check_choice("head", self.head, tuple(HEADS))
         _check_choice("dropout_place", self.dropout_place, get_args(DropoutPlace))
 
@@ -200,9 +203,9 @@ class NinConfig(FeatureConfig):
 
 @dataclass(frozen=True, kw_only=True)
 class ClassicConfig(FeatureConfig):
-    """A network as they were before NiN: stages of plain convolutions, then hidden fully connected layers.
+    """A network from before NiN: stages of plain convolutions, then hidden fully connected layers.
 
-    `dropout` stands after each hidden layer.
+    `dropout` applies after each hidden layer.
 
     Attributes:
         dense: widths of the hidden fully connected layers, first to last.
@@ -230,7 +233,7 @@ def _times(width: float, channels: Sequence[int]) -> tuple[int, ...]:
 
 def _check_count(dial: str, entries: Sequence[object], count: int, each: str) -> None:
     if len(entries) != count:
-        raise ConfigError(dial, f"needs {count} entries, one a {each}; it has {len(entries)}: {list(entries)}")
+        raise ConfigError(dial, f"needs {count} entries, one per {each}; it has {len(entries)}: {list(entries)}")
 
 
 def _check_range(dial: str, entries: Sequence[int], *, at_least: int, at_most: int | None = None) -> None:

@@ -38,8 +38,8 @@ def layer_table(model: nn.Module, images: Input) -> tuple[LayerRow, ...]:
     a last row `elsewhere` has them.
 
     Args:
-        model: the network, built on the device "meta", where tensors have shapes but no numbers. Other tensors are moved
-            there, and weights that layers share are then counted for each layer.
+        model: the network, built on the device "meta", where tensors have shapes but no numbers. Tensors elsewhere
+            are moved there; weights that layers share are then counted for each layer.
         images: their shape, and the number of logits.
 
     Raises:
@@ -90,7 +90,7 @@ def _predict(
         logits = model(torch.empty(1, *images.shape))
     if logits.shape != (1, images.num_classes):
         rule = f"must give logits of shape (batch, {images.num_classes})"
-        raise ConfigError("build", f"{rule}; of one image it gives {tuple(logits.shape)}")
+        raise ConfigError("build", f"{rule}; for one image it gives {tuple(logits.shape)}")
     return outputs, counter
 
 

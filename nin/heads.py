@@ -1,4 +1,4 @@
-"""The heads: what turns a network's last features into logits. A new head is a function here and a line in `HEADS`."""
+"""Heads turn a network's last features into logits. A new head is a function here and a line in `HEADS`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nin.blocks import ActivationName, Part
 from nin.layers import Activation, Dropout, Flatten, GlobalPool, Linear, Shape
 
 DENSE_DROPOUT_RATE = 0.5
-"""Of the head `dense_dropout`, as in Lin et al. (2013)."""
+"""Dropout rate of the head `dense_dropout`, as in Lin et al. (2013)."""
 
 
 def gap(in_shape: Shape, num_classes: int) -> Iterator[Part]:
@@ -61,11 +61,11 @@ def hidden_layers(
     """The head of the networks before NiN: hidden fully connected layers on the flattened features, then the logits.
 
     Args:
-        in_shape: of the features.
+        in_shape: shape of the features for one image.
         num_classes: number of logits.
-        widths: of the hidden layers, first to last.
-        activation: after each hidden layer.
-        dropout: rate after each hidden layer's activation, in [0, 1); 0 leaves it out.
+        widths: numbers of features of the hidden layers, first to last.
+        activation: activation after each hidden layer.
+        dropout: dropout rate after each hidden layer's activation, in [0, 1); 0 leaves dropout out.
     """
     yield "flatten", Flatten()
     in_features = prod(in_shape)

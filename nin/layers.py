@@ -1,7 +1,7 @@
-"""The kinds of layers: output shape, parameters, multiply-accumulates (MACs) and memory of each, without torch.
+"""The kinds of layers, without torch: output shape, parameters, multiply-accumulates (MACs) and memory of each.
 
-Shapes are those of one image, without the batch: (channels, height, width), or (features,) once flattened. 1 MAC is
-2 FLOPs. MACs are those of convolutions and linear layers, their bias left out, as torch's FlopCounterMode counts them.
+Shapes are for one image, without the batch: (channels, height, width), or (features,) once flattened. 1 MAC is 2 FLOPs.
+As in torch's FlopCounterMode, only convolutions and linear layers have MACs, and their biases add none.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ Shape = tuple[int, ...]
 
 @dataclass(frozen=True)
 class Storage:
-    """What training a layer allocates, and what autograd keeps of it until the backward pass, its parameters left out.
+    """Memory of a layer in training: allocated by it, or kept by autograd until the backward pass; no parameters.
 
     Attributes:
         keeps_input: autograd keeps the input, in the precision the layer computes in.
         keeps_output: autograd keeps the output.
-        new_output: the output has memory of its own; otherwise it lies in the input's (in place, or a view).
+        new_output: the output has new memory; otherwise it shares the input's (in place, or a view).
         indices: 64-bit positions kept, for one image.
         mask: elements of a mask kept, for one image.
         statistics: fp32 numbers kept, for the whole batch.
@@ -36,7 +36,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer without parameters or MACs that keeps the shape of its input; each kind overrides what differs."""
+    """A layer without parameters or MACs that keeps its input's shape; each kind of layer overrides some of this."""
 
     @property
     def params(self) -> int:
@@ -45,17 +45,17 @@ class Layer:
 
     @property
     def weights(self) -> int:
-        """Parameters that are multiplied with the input and, under autocast, cast with it and with the bias."""
+        """Number of parameters that multiply the input; autocast casts them, the bias and the input."""
         return 0
 
     @property
     def buffer_bytes(self) -> int:
-        """Bytes that are stored with the parameters and not trained."""
+        """Bytes of untrained state, stored with the parameters."""
         return 0
 
     @property
     def smallest_input(self) -> int:
-        """Smallest height and width of an input that leaves an output of at least 1x1."""
+        """Smallest height and width of an input, for an output of at least 1x1."""
         return 1
 
     def out_shape(self, in_shape: Shape) -> Shape:
@@ -67,7 +67,7 @@ class Layer:
         return 0
 
     def storage(self, in_shape: Shape) -> Storage:
-        """What training on images of shape `in_shape` allocates and keeps."""
+        """Memory of training on images of shape `in_shape`."""
         return Storage()
 
 
@@ -187,7 +187,7 @@ class Pool2d(Layer):
 
 @dataclass(frozen=True)
 class GlobalPool(Layer):
-    """The largest or the average value of each channel; leaves 1x1."""
+    """The largest or the average value of each channel; gives 1x1."""
 
     statistic: Literal["max", "average"]
 
@@ -217,12 +217,12 @@ class Flatten(Layer):
         return (prod(in_shape),)
 
     def storage(self, in_shape: Shape) -> Storage:
-        # Images lie with the channels last and a row of features with them first: a copy, unless there is one order.
+        # Images have their channels last in memory, a row of features has them first: a copy, unless both orders agree.
         channels, *sides = in_shape
         return Storage(new_output=channels > 1 and prod(sides) > 1)
 
 
 def _slide(in_shape: Shape, kernel: int, stride: int, padding: int) -> tuple[int, int]:
-    """Height and width that a square window leaves when it slides over the padded input."""
+    """Height and width of the output of a square window sliding over the padded input."""
     _, height, width = in_shape
     return (height + 2 * padding - kernel) // stride + 1, (width + 2 * padding - kernel) // stride + 1

@@ -1,7 +1,7 @@
-"""What a network keeps in memory while it is trained and while it predicts, in closed form, without torch.
+"""Memory of a network while it trains and while it predicts, in closed form, without torch.
 
-The layers are walked as torch walks them, forwards and backwards, with a heap that knows which tensors lie in the same
-block: an activation in place, a view, a tensor that two layers keep count once.
+The layers are walked as torch walks them, forwards and backwards. A heap of blocks counts shared memory once: an
+activation in place, a view, a tensor kept by two layers.
 """
 
 from __future__ import annotations
@@ -17,39 +17,38 @@ from nin.images import Input
 from nin.layers import Dropout, Shape, Storage
 
 Precision = Literal["fp32", "bf16"]
-"""fp32 throughout; or bf16 by autocast: fp32 weights and images, cast where a convolution or linear layer takes them."""
+"""fp32 throughout; or bf16 by autocast: weights and images are fp32, and convolutions and linear layers cast them."""
 
 Optimizer = Literal["sgd", "sgd_momentum", "adamw"]
 Device = Literal["cpu", "cuda"]
 
 STATE_COPIES: Mapping[Optimizer, int] = {"sgd": 0, "sgd_momentum": 1, "adamw": 2}
-"""Numbers that an optimizer keeps for each parameter."""
+"""Numbers per parameter in the optimizer's state."""
 
 _FP32, _INT64 = 4, 8
 _ELEMENT: Mapping[Precision, int] = {"fp32": 4, "bf16": 2}
-"""Bytes an element of the activations and of their gradients."""
+"""Bytes per element of the activations and of their gradients."""
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of tensors, for one batch; no allocator's rounding and no kernel's workspace is in any of them.
+    """Bytes of tensors for one batch, without the allocator's rounding and the kernels' workspaces.
 
     Attributes:
         weight_bytes: fp32 parameters, and the buffers of batch normalisation.
-        gradient_bytes: of the parameters, fp32.
-        optimizer_bytes: momentum, or AdamW's two moments, fp32; not AdamW's step counts (4 bytes a tensor).
-        saved_activation_bytes: what autograd keeps from the forward to the backward pass, each block once: layers'
-            inputs and outputs (the images or their cast among them), pooling indices, dropout masks, batch statistics.
-            Not parameters, not `saved_cast_bytes`, not what the loss keeps.
+        gradient_bytes: gradients of the parameters, fp32.
+        optimizer_bytes: momentum, or AdamW's two moments, fp32; without AdamW's step counts (4 bytes per tensor).
+        saved_activation_bytes: memory that autograd keeps from the forward to the backward pass, each block counted once:
+            inputs and outputs of layers (including the images or their cast), pooling indices, dropout masks, batch
+            statistics. Without parameters, `saved_cast_bytes` and the loss's tensors.
         saved_cast_bytes: bf16 casts of weights that autograd keeps; 0 in fp32. They do not grow with the batch.
-        peak_training_bytes: most that is alive at once in a step after the first: weights, optimizer state, images,
-            logits, what is saved at that moment, activations and their gradients, and the parameters' gradients (those
-            of the step before live until the backward pass begins). Not the loss, the labels, or an optimizer's
-            temporaries.
-        peak_activation_bytes: most that images, inputs, outputs and pooling indices take at once while the network
-            predicts, each activation let go once its layer is done.
-        peak_prediction_bytes: most that is alive at once while it predicts: `weight_bytes`, activations, and in bf16
-            the casts of one layer's parameters (in inference mode autocast keeps none for later).
+        peak_training_bytes: most memory alive at once in a step after the first: weights, optimizer state, images, logits,
+            the tensors saved at that moment, activations and their gradients, and the parameters' gradients (the previous
+            step's live until the backward pass begins). Without the loss, the labels and the optimizer's temporaries.
+        peak_activation_bytes: most memory of images, inputs, outputs and pooling indices at once while the network
+            predicts. An activation is freed once the layer that reads it is done.
+        peak_prediction_bytes: most memory alive at once while the network predicts: `weight_bytes`, activations, and in
+            bf16 the casts of one layer's parameters (in inference mode autocast caches none).
     """
 
     weight_bytes: int
@@ -63,7 +62,7 @@ class Memory:
 
     @property
     def saved_bytes(self) -> int:
-        """All that autograd keeps from the forward to the backward pass, parameters and loss left out."""
+        """All memory that autograd keeps from the forward to the backward pass, without parameters and loss."""
         return self.saved_activation_bytes + self.saved_cast_bytes
 
 
@@ -82,9 +81,9 @@ def memory(
         config: the dials.
         images: their shape, and the number of logits.
         batch_size: images in the batch.
-        precision: of the computation; weights, gradients and optimizer state are fp32 in both.
-        optimizer: what trains it.
-        device: where; it decides the size of dropout's masks only (CUDA: a byte an element; CPU: as the activations).
+        precision: precision of the computation; weights, gradients and optimizer state are fp32 in both.
+        optimizer: kind of optimizer, for the size of its state.
+        device: only decides the size of dropout's masks (CUDA: one byte per element; CPU: as the activations).
 
     Raises:
         ConfigError: the network cannot exist at this size.
@@ -115,7 +114,7 @@ def memory(
 
 
 class _Heap:
-    """The blocks of memory that are alive, and the most bytes they ever took together."""
+    """The live blocks of memory, and the most bytes they ever took together."""
 
     def __init__(self) -> None:
         self.peak_bytes = 0
@@ -123,7 +122,7 @@ class _Heap:
         self._sizes: list[int] = []
 
     def allocate(self, num_bytes: int) -> int:
-        """A new block; returns its number."""
+        """Allocates a block and returns its number."""
         self._sizes.append(num_bytes)
         self._live_bytes += num_bytes
         self.peak_bytes = max(self.peak_bytes, self._live_bytes)
@@ -134,7 +133,7 @@ class _Heap:
         return sum(self._sizes[block] for block in blocks)
 
     def free(self, blocks: Iterable[int]) -> None:
-        """Ends some blocks' life."""
+        """Frees some blocks."""
         self._live_bytes -= self.size(blocks)
 
 
@@ -179,7 +178,7 @@ class _TrainingStep:
             self._saved.append(kept)
             if in_block not in saved and in_block != block:
                 self.heap.free([in_block])
-        # Autocast keeps its casts of the parameters until it is left; from then on autograd keeps those of the weights.
+        # Autocast caches its casts of the parameters until it exits; after that, autograd keeps the casts of the weights.
         self.heap.free(cast_biases)
 
     def backward(self) -> None:
@@ -203,7 +202,7 @@ class _TrainingStep:
         return self.heap.allocate(element_bytes * self._batch_size * prod(shape))
 
     def _extras(self, storage: Storage) -> tuple[int, int, int]:
-        """Bytes of what a layer keeps beside its input and its output."""
+        """Bytes that a layer keeps besides its input and output: indices, mask, statistics."""
         return (
             _INT64 * self._batch_size * storage.indices,
             self._mask_element * self._batch_size * storage.mask,
@@ -212,15 +211,15 @@ class _TrainingStep:
 
 
 def _prediction(network: Sequence[NamedLayer], batch_size: int, precision: Precision) -> Iterator[tuple[int, int]]:
-    """For each layer, bytes of what is alive while it predicts, without and with the casts of its parameters."""
+    """For each layer, the bytes alive while it predicts, without and with the casts of its parameters."""
     element, autocast = _ELEMENT[precision], precision == "bf16"
     num_pixels = batch_size * prod(network[0].in_shape)
-    # The images stay alive throughout; in fp32 the first layer reads them themselves, in bf16 their cast.
+    # The images stay alive throughout; the first layer reads them in fp32, and their cast in bf16.
     in_bytes = element * num_pixels if autocast else 0
     for named in network:
         layer, storage = named.layer, named.layer.storage(named.in_shape)
         if isinstance(layer, Dropout):
-            continue  # it hands its input on as it is
+            continue  # it returns its input unchanged
         out_bytes = element * batch_size * prod(named.out_shape) if storage.new_output else 0
         live_bytes = _FP32 * num_pixels + in_bytes + out_bytes + _INT64 * batch_size * storage.indices
         yield live_bytes, live_bytes + (element * layer.params if autocast and layer.weights else 0)

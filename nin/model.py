@@ -1,4 +1,4 @@
-"""The torch modules: built from the same layers that the costs are counted from."""
+"""The torch modules, built from the same layers as the costs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def build(config: Config, images: Input) -> nn.Sequential:
     """The network as a torch module, from images (batch, in_channels, size, size) to logits (batch, num_classes).
 
     Its children have the layers' names with `_` for the dot: `block1.spatial` has the weights `block1_spatial.weight`.
-    Weights are torch's own first draw from the global generator; `initialize` draws them anew.
+    Weights are torch's default draw from the global generator; `initialize` replaces them.
 
     Args:
         config: the dials.
@@ -39,24 +39,24 @@ def build(config: Config, images: Input) -> nn.Sequential:
 
 
 def load_weights(model: nn.Module, file: Path) -> None:
-    """Give a network the weights of a file, which `torch.save` wrote of its state; nothing in the file is run.
+    """Loads the weights of a network from a file that `torch.save` wrote; no code in the file is run.
 
     Args:
-        model: as `build` returns it, of the same dials.
-        file: with its `state_dict()`.
+        model: a network as `build` returns it, with the same dials as the saved one.
+        file: a saved `state_dict()`.
     """
     model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
 
 
 def initialize(model: nn.Module, scheme: Scheme, *, seed: int) -> None:
-    """Draws the first weights, each parameter from a generator of its own.
+    """Draws the initial weights, each parameter from its own generator.
 
-    A generator's seed is a hash of `seed` and the parameter's name, so two networks that share a layer of the same name
-    and shape start with the same weights there, on any device. Batch normalisation starts with scale 1 and shift 0.
+    A generator's seed is a hash of `seed` and the parameter's name. Two networks with a layer of the same name and shape
+    therefore start with the same weights there, on any device. Batch normalisation starts with scale 1 and shift 0.
 
     Args:
-        model: a network as `build` returns it; not one that is compiled or wrapped, which renames the parameters.
-        scheme: `xavier_uniform`: weights as Glorot and Bengio, biases as torch's default, as the book has it;
+        model: a network as `build` returns it, not compiled or wrapped: both rename the parameters.
+        scheme: `xavier_uniform`: weights by Glorot and Bengio, biases by torch's default, as in the book;
             `kaiming_normal`: weights N(0, 2 / fan_in), biases 0; `default`: torch's own, weights and biases
             U(-1, 1) / sqrt(fan_in).
         seed: any integer.
@@ -106,10 +106,10 @@ def _generator(seed: int, name: str) -> torch.Generator:
 
 
 class Network(ABC):
-    """A network that is not lowered to layers here: dials, and the torch module that they make.
+    """Base class for a package's network: dials, and a torch module built from them instead of from `nin.layers`.
 
-    Derive a frozen dataclass from it. Its fields are the dials, each with a default: numbers, words (`Literal` names those that
-    are known), true or false, or tuples of them. Its `__post_init__` may refuse values with a `ConfigError`.
+    Derive a frozen dataclass from it. Its fields are the dials, each with a default: numbers, words (`Literal` lists the known
+    ones), true or false, or tuples of them. Its `__post_init__` may refuse values with a `ConfigError`.
     """
 
     @abstractmethod
@@ -117,7 +117,7 @@ class Network(ABC):
         """The module, from images (batch, in_channels, size, size) to logits (batch, num_classes).
 
         Args:
-            in_channels: of the images.
+            in_channels: channels of the images.
             size: height and width of the images in pixels.
             num_classes: number of logits.
 
@@ -126,10 +126,10 @@ class Network(ABC):
         """
 
     def costs(self, *, in_channels: int, size: int, num_classes: int) -> Costs:
-        """What one image costs, as torch counts it, on a device that has shapes and no numbers.
+        """Costs of the network for one image, as torch counts them on the device "meta"; nothing is computed.
 
         Args:
-            in_channels: of the images.
+            in_channels: channels of the images.
             size: height and width of the images in pixels.
             num_classes: number of logits.
 
@@ -144,13 +144,10 @@ class Network(ABC):
         )
 
     def layer_table(self, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
-        """Output shape and costs of each module, as torch counts them, in the order of their first use.
-
-        Modules are convolutions, linear layers, and what else has no modules of its own.
-        What is computed elsewhere is in a last row of that name.
+        """Output shape and costs of each layer, as torch counts them; see `nin.counting.layer_table`.
 
         Args:
-            in_channels: of the images.
+            in_channels: channels of the images.
             size: height and width of the images in pixels.
             num_classes: number of logits.
 

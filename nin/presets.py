@@ -1,4 +1,4 @@
-"""The named networks, and how a study turns their dials."""
+"""The named networks, the images they are made for, and how a study turns their dials."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _NIN_CIFAR10 = NinConfig(
     dropout_place="every_block",
 )
 
-# With batch normalisation, which VGG had not: without it the 27 to 51 convolutions in a row do not start to learn.
+# With batch normalisation, unlike VGG: without it, 27 to 51 convolutions in a row do not start to learn.
 # (The small form with 27 convolutions, on digits, 440 steps of SGD: 97 % with it, 8 % without.)
 _NIN_VGG = NinConfig(
     channels=(64, 128, 256, 512, 512),
@@ -93,10 +93,10 @@ _VGG_DEPTHS: Mapping[int, tuple[int, ...]] = {
     16: (2, 2, 3, 3, 3),
     19: (2, 2, 4, 4, 4),
 }
-"""Blocks in each stage, by the number of layers with weights that the VGG of this depth has."""
+"""Blocks in each stage, by the VGG's number of layers with weights."""
 
-# In small, for images of 28 or 32 pixels: an eighth of the channels, no pool once 3x3 or 4x4 is left, and what starts
-# to learn within an epoch.
+# Small forms, for images of 28 or 32 pixels: an eighth of the channels, no pool once 3x3 or 4x4 is left, and settings
+# with which they start to learn within an epoch.
 _NIN_VGG_SMALL = replace(_NIN_VGG, channels=(8, 16, 32, 64, 64), pools=(True, True, True, False, False), dropout=0.0)
 
 _VGG_SMALL = replace(
@@ -120,16 +120,16 @@ _ALEXNET_SMALL = replace(
 )
 
 PRESETS: Mapping[str, Config] = {
-    # Dive into Deep Learning, chapter 8.3, for 224 pixels; and in small, for 28 or 32.
+    # Dive into Deep Learning, chapter 8.3, for 224 pixels; and a small form, for 28 or 32.
     "nin_book": _NIN_BOOK,
     "nin_small": _NIN_SMALL,
     # Lin et al. (2013), for CIFAR-10.
     "nin_cifar10": _NIN_CIFAR10,
-    # NiN blocks where VGG has convolutions, for 224 pixels; and in small. `depths` is what sets them apart.
+    # NiN blocks in place of VGG's convolutions, for 224 pixels; and small forms. They differ in `depths` only.
     **{f"nin_vgg{number}": replace(_NIN_VGG, depths=depths) for number, depths in _VGG_DEPTHS.items()},
     **{f"nin_vgg{number}_small": replace(_NIN_VGG_SMALL, depths=depths) for number, depths in _VGG_DEPTHS.items()},
-    # The networks that NiN is compared with, as chapters 7.6, 8.1 and 8.2 size them (LeNet for 28 pixels or more, the
-    # others for 224); and in small.
+    # The networks that NiN is compared with, in the sizes of chapters 7.6, 8.1 and 8.2 (LeNet for 28 pixels or more, the
+    # others for 224); and small forms.
     "lenet": _LENET,
     "alexnet": _ALEXNET,
     "alexnet_small": _ALEXNET_SMALL,
@@ -148,7 +148,7 @@ INPUTS: Mapping[str, Input] = {
     name: _SMALL_INPUTS.get(name, Input(in_channels=1, size=28 if name.endswith("_small") else 224, num_classes=10))
     for name in PRESETS
 }
-"""The images that each preset is made for: what its costs are quoted at."""
+"""The images that each preset is made for; its costs are quoted for them."""
 
 
 def configure(preset: str, dials: Mapping[str, object]) -> Config:
@@ -156,11 +156,11 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
 
     Args:
         preset: a key of `PRESETS`.
-        dials: values by name, as YAML gives them: a list stands for a tuple, an integer for a float, and nothing else
-            for another type (`true` is no integer).
+        dials: values by name, as YAML gives them. A list may replace a tuple, and an integer a float; nothing else is
+            converted (`true` is no integer).
 
     Raises:
-        ConfigError: the preset or a dial is unknown (the message has the nearest name), or a value has the wrong type
+        ConfigError: the preset or a dial is unknown (the message suggests the nearest name), or a value has the wrong type
             or is out of its range.
     """
     if preset not in PRESETS:
@@ -169,12 +169,12 @@ def configure(preset: str, dials: Mapping[str, object]) -> Config:
 
 
 def turned(network: T, dials: Mapping[str, object], name: str) -> T:
-    """A network with some of its dials turned; `configure` for any dataclass whose fields are dials.
+    """A network with some of its dials turned: `configure` for any dataclass with dials as fields.
 
     Args:
-        network: what has the dials.
+        network: the dataclass.
         dials: values by name, as YAML gives them.
-        name: of the network, for messages.
+        name: name of the network, for messages.
 
     Raises:
         ConfigError: a dial is unknown, or a value has the wrong type or is out of its range.
@@ -191,10 +191,10 @@ def turned(network: T, dials: Mapping[str, object], name: str) -> T:
     return replace(network, **values)
 
 
-# Once for each preset, as the types below: a study of a thousand variants asks thousands of times.
+# Cached, like the types below: a study of a thousand variants asks thousands of times.
 @cache
 def dial_names(preset: str) -> tuple[str, ...]:
-    """Names of the dials that `configure` turns on this preset.
+    """Names of this preset's dials.
 
     Raises:
         ConfigError: the preset is unknown.
@@ -209,10 +209,10 @@ def _dial_types(kind: type[DataclassInstance]) -> Mapping[str, Any]:
 
 
 def _nearest(name: str, known: Iterable[str]) -> str:
-    """What to say of an unknown name: the nearest known one, or all of them."""
+    """A hint for an unknown name: the nearest known one, or all of them."""
     known = tuple(known)
     close = get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
+    return f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
 
 
 def _as_type(value: object, wanted: Any) -> object:
@@ -243,7 +243,7 @@ def _as_type(value: object, wanted: Any) -> object:
 
 
 def _describe(wanted: Any) -> str:
-    """The annotated type in a reader's words."""
+    """The annotated type in plain words."""
     origin = get_origin(wanted)
     if origin in (Union, UnionType):
         return " or ".join(_describe(option) for option in get_args(wanted))

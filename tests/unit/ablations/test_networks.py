@@ -204,7 +204,7 @@ def test_a_name_of_the_suites_own_stays_its_own(own: Path) -> None:
         (("{model.mixers: 1}", "{model.width: .nan}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ValueError: a dial is a finite number, "),
         (("set: {model.mixers: 0}", "set: {model.mixers: 0, model.narrow: true}"), "s.yaml:16:5: variants.wide.set: build: own cannot be built: ValueError: too wide"),
         (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks (own_package.py:34); images have 16 pixels a side."),
-        (("{model.mixers: 1}", "{model.act: gelu}"), "s.yaml:14:9: variants.one.set: build: must give logits of shape (batch, 4); of one image it gives (1, 4, 16, 16); images"),
+        (("{model.mixers: 1}", "{model.act: gelu}"), "s.yaml:14:9: variants.one.set: build: must give logits of shape (batch, 4); for one image it gives (1, 4, 16, 16); images"),
         (("{model.mixers: 1}", "{model.sides: []}"), "s.yaml:14:9: variants.one.set: costs: own must have params and MACs; counted are Costs(params=7, macs=0, activations=7); images"),
         (("{model.mixers: 1}", "{model.sides: [1]}"), "s.yaml:14:9: variants.one.set: costs: own must have params and MACs; counted are None; images"),
         (("width: 0.25}", "width: 0.25, epochs: 3}"), "s.yaml:5:37: base.model.epochs: unknown key 'model.epochs'; "),

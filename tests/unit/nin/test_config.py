@@ -38,13 +38,13 @@ def test_an_error_survives_the_way_between_processes() -> None:
     [
         ("channels", (), "at least one feature stage"),
         ("channels", (96, 0, 384), "at least 1, it is 0"),
-        ("kernels", (11, 5, 3), "needs 4 entries, one a stage with the class block last; it has 3"),
+        ("kernels", (11, 5, 3), "needs 4 entries, one per stage with the class block last; it has 3"),
         ("kernels", (11, 0, 3, 3), "at least 1, it is 0"),
         ("strides", (4, 1, 1, 0), "at least 1, it is 0"),
         ("strides", (4,), "needs 4 entries"),
         ("paddings", (0, 2, 1, -1), "at least 0, it is -1"),
         ("paddings", (0, 5, 1, 1), "less than the kernel"),
-        ("depths", (1, 2), "needs 3 entries, one a feature stage; it has 2"),
+        ("depths", (1, 2), "needs 3 entries, one per feature stage; it has 2"),
         ("depths", 0, "1 to 8, it is 0"),
         ("pools", (True, True, True, True), "needs 3 entries"),
         ("pool_kind", "median", "one of max, average, conv; it is 'median'"),
@@ -61,7 +61,7 @@ def test_an_error_survives_the_way_between_processes() -> None:
         ("mixer_channels", ((96, 96),), "needs 3 entries"),
         ("mixer_channels", ((96, 96), (256,), (384, 384)), "stage 2 has 2 mixers and 1 entries"),
         ("mixer_channels", ((96, 96), (256, 0), (384, 384)), "at least 1, it is 0"),
-        ("class_steps", (192, 96, 48), "as many entries as the class block has mixers, 2; it has 3"),
+        ("class_steps", (192, 96, 48), "at most one entry per mixer of the class block, 2; it has 3"),
         ("class_steps", (0,), "at least 1, it is 0"),
         ("head", "gpa", "one of gap, gmp, dense, dense_dropout; it is 'gpa'"),
         ("dropout_place", "everywhere", "one of class_block, every_block"),
@@ -75,7 +75,7 @@ def test_a_value_out_of_range_is_refused_with_its_dial_rule_and_value(dial: str,
 
 
 def test_a_classic_network_has_no_class_block_to_give_entries_for() -> None:
-    with pytest.raises(ConfigError, match="needs 2 entries, one a stage; it has 3"):
+    with pytest.raises(ConfigError, match="needs 2 entries, one per stage; it has 3"):
         replace(LENET, kernels=(5, 5, 3))
     with pytest.raises(ConfigError, match="dense: must be at least 1, it is 0"):
         replace(LENET, dense=(120, 0))

@@ -87,6 +87,6 @@ def test_a_weight_that_two_layers_share_counts_for_the_first() -> None:
 
 def test_a_network_that_gives_no_logits_is_refused() -> None:
     with pytest.raises(
-        ConfigError, match=r"build: must give logits of shape \(batch, 3\); of one image it gives \(1, 4\)"
+        ConfigError, match=r"build: must give logits of shape \(batch, 3\); for one image it gives \(1, 4\)"
     ):
         counting.layer_table(nn.Flatten(), Input(in_channels=1, size=2, num_classes=3))

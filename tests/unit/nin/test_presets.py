@@ -80,7 +80,7 @@ def test_a_value_out_of_range_is_refused() -> None:
     ("preset", "dials", "field", "says"),
     [
         ("nin_bok", {}, "preset", "it is 'nin_bok'; did you mean 'nin_book'?"),
-        ("???", {}, "preset", "known are nin_book, nin_small"),
+        ("???", {}, "preset", "known: nin_book, nin_small"),
         ("nin_book", {"mixer": 2}, "mixer", "is no dial of nin_book; did you mean 'mixers'?"),
         ("lenet", {"head": "gap"}, "head", "is no dial of lenet"),
     ],

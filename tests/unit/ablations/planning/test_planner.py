@@ -67,8 +67,8 @@ STARTER = "  starter: {description: all of it}"
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: .inf}"), "s.yaml:14:45: variants.one.set.model.width: must be a finite number above 0, it is inf."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: 1e308}"), "s.yaml:14:9: variants.one.set: the network has more than 10,000,000,000 params; no GPU holds it."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: 1e5}"), "s.yaml:14:9: variants.one.set: the network has more than 10,000,000,000 params; no GPU holds it."),
-        (("{model.mixers: 1}", "{model.mixers: 1, model.class_steps: [8, 8]}"), "s.yaml:14:32: variants.one.set.model.class_steps: may have as many entries as the class block has mixers, 1; it has 2."),
-        (("width: 0.25", "width: 0.25, class_steps: [1, 1, 1]"), "s.yaml:5:43: base.model.class_steps: may have as many entries"),
+        (("{model.mixers: 1}", "{model.mixers: 1, model.class_steps: [8, 8]}"), "s.yaml:14:32: variants.one.set.model.class_steps: may have at most one entry per mixer of the class block, 1; it has 2."),
+        (("width: 0.25", "width: 0.25, class_steps: [1, 1, 1]"), "s.yaml:5:43: base.model.class_steps: may have at most one entry"),
         # data
         (("resize: 16", "resize: 2"), "s.yaml:13:3: variants.two: pools: block1.pool needs an input of at least 3x3, it has 2x2; images have 2 pixels a side."),
         (("resize: 16", "resize: 1025"), "s.yaml:4:51: base.data.resize: images have at most 1,024 pixels a side; given 1,025."),
