@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
 
-from ablations import networks, registry, trial
+from ablations import networks, registry
 from ablations.datasets import DATASETS
-from ablations.studyfile import distributions, spec
+from ablations.studyfile.spec import StudySpec
+from ablations.trial import Section
 from nin.blocks import POOLS
 from nin.config import ClassicConfig, FeatureConfig, NinConfig
 from nin.heads import HEADS
@@ -31,12 +34,8 @@ def study_schema() -> dict[str, Any]:
 
     It knows the names of what installed packages register, and not their networks' dials, since it imports none of them.
     """
-    schema: dict[str, Any] = _untitled(spec.StudySpec.model_json_schema())
+    schema: dict[str, Any] = _untitled(StudySpec.model_json_schema(schema_generator=_WithMeanings))
     definitions = schema["$defs"]
-    for name, section in {**definitions, "StudySpec": schema}.items():
-        for key, meaning in _meanings(_section(name)):
-            section["properties"][key]["description"] = meaning
-
     study, profile, variant = schema["properties"], *(definitions[x]["properties"] for x in ("Profile", "Variant"))
     for named in (study["variants"], study["profiles"]):
         named["additionalProperties"] = False
@@ -76,12 +75,14 @@ def study_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "study file", **schema}
 
 
-def _section(name: str) -> type[trial.Section]:
-    """The section of a study file that the schema defines under a name."""
-    section: type[trial.Section] = next(
-        getattr(module, name) for module in (spec, distributions, trial) if hasattr(module, name)
-    )
-    return section
+class _WithMeanings(GenerateJsonSchema):
+    """Pydantic's generator, with the docstrings below the keys as their descriptions."""
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        described = super().model_schema(schema)
+        for key, meaning in _meanings(schema["cls"]):
+            described["properties"][key]["description"] = meaning
+        return described
 
 
 def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
@@ -106,10 +107,10 @@ def _untitled(schema: Any) -> Any:
     return schema
 
 
-def _meanings(model: type[trial.Section]) -> Iterator[tuple[str, str]]:
+def _meanings(model: type[Section]) -> Iterator[tuple[str, str]]:
     """The keys of a section with the docstrings below them."""
     # Pydantic could read them, too, but would whenever the models are imported.
-    for each in model.__mro__[: model.__mro__.index(trial.Section)]:
+    for each in reversed(model.__mro__[: model.__mro__.index(Section)]):
         (definition,) = ast.parse(inspect.getsource(each)).body
         assert isinstance(definition, ast.ClassDef)
         for key, below in zip(definition.body, definition.body[1:], strict=False):
