@@ -49,7 +49,7 @@ class VariantTuner:
         self._study = optuna.create_study(direction="maximize", sampler=_sampler(plan), pruner=_pruner(plan))
         # Keys that a start point lacks get a value, too, that is dropped again: what Optuna would draw for them comes off the
         # sequence that all other draws are taken from.
-        anywhere = {key: _some_value(value) for key, value in plan.search_space.items()}
+        anywhere = {key: value.probes()[0] for key, value in plan.search_space.items()}
         for point in plan.tuning.start_points or []:
             self._study.enqueue_trial({**anywhere, **point})
         self._asked: list[TrialSpec] = []
@@ -245,10 +245,6 @@ def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
         # Epochs count from 1: a first epoch, which says little, stops nothing.
         return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
     return optuna.pruners.NopPruner()
-
-
-def _some_value(distribution: Distribution) -> Any:
-    return distribution.choices[0] if isinstance(distribution, CategoricalDistribution) else distribution.low
 
 
 def _distribution(distribution: Distribution) -> BaseDistribution:

@@ -14,7 +14,7 @@ from ablations.datasets import DATASETS
 from ablations.planning.plan import SEARCH_SEED, Plan, PlannedVariant
 from ablations.stats.bands import Band, expected_best_of_n
 from ablations.stats.disagreement import disagreement_between_reseeds
-from ablations.studyfile.distributions import CategoricalDistribution, SearchSpace
+from ablations.studyfile.distributions import SearchSpace
 from ablations.trial import RecordedTrial, TrialResult
 
 MIN_DRAWS = 8
@@ -154,18 +154,8 @@ def _median(values: Iterable[float]) -> float | None:
 
 
 def _at_edge(search_space: SearchSpace, tuned: Mapping[str, Any]) -> Iterable[str]:
-    """Keys whose value lies in the outer 5 % of their range, on the scale that they were searched on."""
-    for key, value in tuned.items():
-        distribution = search_space.get(key)
-        if distribution is None or isinstance(distribution, CategoricalDistribution):
-            continue
-        low, high = float(distribution.low), float(distribution.high)
-        x = float(value)
-        if distribution.log:
-            low, high, x = (float(np.log(v)) for v in (low, high, x))
-        place = (x - low) / (high - low)
-        if min(place, 1 - place) < 0.05:
-            yield key
+    """Keys whose value lies near an end of their range."""
+    return (key for key, value in tuned.items() if key in search_space and search_space[key].at_edge(value))
 
 
 def right_images(trials: Sequence[RecordedTrial]) -> dict[int, np.ndarray]:

@@ -12,7 +12,6 @@ from pydantic import TypeAdapter
 from ablations import networks
 from ablations.costs import Workload
 from ablations.datasets import DATASETS
-from ablations.planning.search import inside
 from ablations.studyfile.distributions import SearchSpace
 from ablations.studyfile.spec import Decision, Expectation, Name, Tuning
 from ablations.trial import DataConfig, Device, Phase, Section, TrialConfig, TrialSpec, content_hash
@@ -190,7 +189,7 @@ class Plan:
     def searches(self, hyperparameters: Mapping[str, Any]) -> bool:
         """Whether these values, by key, are ones that the search may come upon."""
         space = self.search_space
-        return all(key in space and inside(value, space[key]) for key, value in hyperparameters.items())
+        return all(key in space and space[key].contains(value) for key, value in hyperparameters.items())
 
     def workload(self, variant: str, hyperparameters: Mapping[str, Any] | None = None) -> Workload:
         """What the variant's costs are counted and measured for: its tuned values, and until they are known the base's."""

@@ -12,8 +12,6 @@ from ablations.planning.settings import Settings
 from ablations.studyfile.distributions import (
     CategoricalDistribution,
     Distribution,
-    FloatDistribution,
-    IntDistribution,
     SearchSpace,
     active,
     conditions,
@@ -22,9 +20,6 @@ from ablations.studyfile.distributions import (
 from ablations.studyfile.spec import StudySpec, Tuning
 from ablations.text import nearest, shown
 from ablations.trial import TrialConfig
-
-MAX_POINTS = 64
-"""Whole numbers of a search space that are all tried out while planning."""
 
 
 def check_search_space(search_space: SearchSpace, at: KeyPath, scientific: frozenset[str], settings: Settings) -> None:
@@ -71,7 +66,7 @@ def _check_conditions(key: str, distribution: Distribution, search_space: Search
                 at_key=True,
             )
         for index, value in enumerate(values):
-            if not inside(value, condition):
+            if not condition.contains(value):
                 choices = ", ".join(map(shown, condition.choices))
                 raise SpecError(
                     (*path, index), f"must be among the choices of {other}, {choices}; given {shown(value)}."
@@ -96,21 +91,12 @@ def probe_points(search_space: SearchSpace, key: str) -> list[dict[str, Any]]:
     Keys that it has no condition on keep the base's own values.
     """
     held = {other: values[0] for other, values in conditions(search_space, key).items()}
-    return [{**held, key: value} for value in _probes(search_space[key])]
+    return [{**held, key: value} for value in search_space[key].probes()]
 
 
 def sets_dials(point: Mapping[str, Any]) -> bool:
     """Whether a point changes the network; the recipe alone cannot make one variant's network impossible."""
     return any(key.startswith("model.") for key in point)
-
-
-def _probes(distribution: Distribution) -> list[Any]:
-    """All values where they are few, else the ends."""
-    if isinstance(distribution, CategoricalDistribution):
-        return list(distribution.choices)
-    if isinstance(distribution, IntDistribution) and distribution.high - distribution.low < MAX_POINTS:
-        return list(range(distribution.low, distribution.high + 1))
-    return [distribution.low, distribution.high]
 
 
 def resolved_tuning(spec: StudySpec, profile: str, base: TrialConfig, search_space: SearchSpace, at: KeyPath) -> Tuning:
@@ -123,7 +109,7 @@ def resolved_tuning(spec: StudySpec, profile: str, base: TrialConfig, search_spa
         own = {key: _value(base, key) for key in search_space}
         point = {key: own[key] for key in active(search_space, own)}
         for key, value in point.items():
-            if not inside(value, search_space[key]):
+            if not search_space[key].contains(value):
                 raise SpecError(
                     (*at, key),
                     f"the search starts at the base's own {key} = {shown(value)}, which lies outside; widen the space or "
@@ -138,7 +124,7 @@ def resolved_tuning(spec: StudySpec, profile: str, base: TrialConfig, search_spa
         raise SpecError(
             (*where, "start_points"), f"{len(start)} start points need as many trials; given {tuning.trials}."
         )
-    start = [{key: _as_drawn(value, search_space[key]) for key, value in point.items()} for point in start]
+    start = [{key: search_space[key].as_drawn(value) for key, value in point.items()} for point in start]
     return tuning.model_copy(update={"start_points": start})
 
 
@@ -153,7 +139,7 @@ def _check_start_point(point: Mapping[str, Any], search_space: SearchSpace, path
         if key not in point:
             needed = where_clause(conditions(search_space, key))
             raise SpecError(path, f"a start point gives every searched key a value; {key!r}{needed} is missing.")
-        if not inside(point[key], search_space[key]):
+        if not search_space[key].contains(point[key]):
             raise SpecError(
                 (*path, key),
                 f"the start point {key} = {shown(point[key])} lies outside the search space; widen it or move the point.",
@@ -165,24 +151,6 @@ def _check_start_point(point: Mapping[str, Any], search_space: SearchSpace, path
                 f"{key} is searched only{where_clause(conditions(search_space, key))}; leave it out of this start point.",
                 at_key=True,
             )
-
-
-def inside(value: Any, distribution: Distribution) -> bool:
-    if isinstance(distribution, CategoricalDistribution):
-        # True equals 1 for Python, and is another choice.
-        return any(value == each and isinstance(value, bool) is isinstance(each, bool) for each in distribution.choices)
-    whole = isinstance(distribution, IntDistribution)
-    return type(value) in {int, float} and distribution.low <= value <= distribution.high and not (whole and value % 1)
-
-
-def _as_drawn(value: Any, distribution: Distribution) -> Any:
-    """A start point's value in the type of the values that the sampler draws."""
-    match distribution:
-        case FloatDistribution():
-            return float(value)
-        case IntDistribution():
-            return int(value)
-    return value
 
 
 def _value(config: TrialConfig, key: str) -> Any:

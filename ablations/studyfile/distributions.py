@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections import Counter
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -14,11 +15,13 @@ from ablations.text import shown
 from ablations.trial import Section
 
 MAX_MAGNITUDE = 1e100
-"""Of the ends of a search."""
-
-
+"""Largest magnitude of the ends of a range."""
 MAX_CHOICES = 100
-"""Of a searched key: all of them are tried out while planning."""
+"""Choices of one key; planning tries all of them."""
+MAX_PROBES = 64
+"""Whole numbers of a range, up to which planning tries all of them."""
+EDGE = 0.05
+"""Share of a range, at either end, in which a tuned value makes people doubt the range."""
 
 
 def _scalar(value: object) -> object:
@@ -42,47 +45,95 @@ Allowed = Annotated[
 
 
 class _Searched(Section):
-    """What all kinds of distributions may say."""
+    """Keys of every kind of distribution."""
 
-    # Left out of what is stored and hashed where it is empty: without conditions, keys of variants stay as they were.
+    # Left out of what is stored and hashed if it is empty: without conditions, keys of variants stay as they were.
     when: dict[str, Allowed] = Field(default={}, min_length=1, exclude_if=operator.not_)
     """Searched only where each of these other searched keys has one of these values; without it, everywhere."""
+    type: str
+    """Kind of distribution."""
 
 
-class FloatDistribution(_Searched):
-    """Numbers from `low` to `high`, uniform in the value or, with `log`, in its logarithm."""
+class _Range(_Searched):
+    """Numbers from `low` to `high`, both included."""
 
-    type: Literal["float"]
-    """Numbers."""
-    low: Annotated[float, Field(allow_inf_nan=False)]
+    low: float
     """Smallest value; above 0 with `log`."""
-    high: Annotated[float, Field(allow_inf_nan=False)]
+    high: float
     """Largest value; above `low`."""
     log: bool = False
     """Whether orders of magnitude are equally likely, as a learning rate wants it, rather than equal steps."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        _check_range(self.low, self.high, self.log)
+        if self.low >= self.high:
+            raise PydanticCustomError(
+                "rule", "low must be below high; given low {low}, high {high}", {"low": self.low, "high": self.high}
+            )
+        if self.log and self.low <= 0:
+            raise PydanticCustomError("rule", "log needs low above 0; given low {low}", {"low": self.low})
+        # Their differences, ratios and logarithms are numbers, too: figures are drawn of them.
+        if max(abs(self.low), abs(self.high)) > MAX_MAGNITUDE or (self.log and self.low < 1 / MAX_MAGNITUDE):
+            raise PydanticCustomError(
+                "rule",
+                "low and high are at most {most} in magnitude, and with log at least {least}; given low {low}, high {high}",
+                {"most": MAX_MAGNITUDE, "least": 1 / MAX_MAGNITUDE, "low": self.low, "high": self.high},
+            )
         return self
 
+    def contains(self, value: Any) -> bool:
+        """Whether the search can draw this value."""
+        return type(value) in {int, float} and self.low <= value <= self.high
 
-class IntDistribution(_Searched):
+    def at_edge(self, value: float) -> bool:
+        """Whether a value lies in the outer 5 % of the range, on a logarithmic scale with `log`."""
+        low, high, x = float(self.low), float(self.high), float(value)
+        if self.log:
+            low, high, x = math.log(low), math.log(high), math.log(x)
+        place = (x - low) / (high - low)
+        return min(place, 1 - place) < EDGE
+
+    @property
+    def words(self) -> str:
+        """The range for people: `0.01 to 0.2 (log)`."""
+        return f"{self.low:g} to {self.high:g}{' (log)' if self.log else ''}"
+
+
+class FloatDistribution(_Range):
+    """Numbers from `low` to `high`, uniform in the value or, with `log`, in its logarithm."""
+
+    type: Literal["float"]
+    """Numbers."""
+    low: Annotated[float, Field(allow_inf_nan=False)]
+    high: Annotated[float, Field(allow_inf_nan=False)]
+
+    def probes(self) -> list[float]:
+        """Values that stand for all: the ends."""
+        return [self.low, self.high]
+
+    def as_drawn(self, value: Any) -> float:
+        """The value in the type of the sampler's draws."""
+        return float(value)
+
+
+class IntDistribution(_Range):
     """Whole numbers from `low` to `high`, both included."""
 
     type: Literal["int"]
     """Whole numbers."""
     low: int
-    """Smallest value; above 0 with `log`."""
     high: int
-    """Largest value; above `low`."""
-    log: bool = False
-    """Whether orders of magnitude are equally likely, rather than equal steps."""
 
-    @model_validator(mode="after")
-    def _ordered(self) -> Self:
-        _check_range(self.low, self.high, self.log)
-        return self
+    def contains(self, value: Any) -> bool:
+        return super().contains(value) and value % 1 == 0
+
+    def probes(self) -> list[int]:
+        """Values that stand for all: every value of a short range, the ends of a long one."""
+        return list(range(self.low, self.high + 1)) if self.high - self.low < MAX_PROBES else [self.low, self.high]
+
+    def as_drawn(self, value: Any) -> int:
+        """The value in the type of the sampler's draws."""
+        return int(value)
 
 
 class CategoricalDistribution(_Searched):
@@ -92,6 +143,7 @@ class CategoricalDistribution(_Searched):
     """Values from a list."""
     choices: Annotated[list[Scalar], Field(min_length=1, max_length=MAX_CHOICES)]
     """The values, each given once."""
+    log: ClassVar = False
 
     @field_validator("choices")
     @classmethod
@@ -101,21 +153,27 @@ class CategoricalDistribution(_Searched):
             raise PydanticCustomError("rule", "each choice is given once; given {value} twice", {"value": shown(again)})
         return choices
 
+    def contains(self, value: Any) -> bool:
+        """Whether the value is one of the choices."""
+        # True equals 1 for Python, and is another choice.
+        return any(value == each and isinstance(value, bool) is isinstance(each, bool) for each in self.choices)
 
-def _check_range(low: float, high: float, log: bool) -> None:
-    if low >= high:
-        raise PydanticCustomError(
-            "rule", "low must be below high; given low {low}, high {high}", {"low": low, "high": high}
-        )
-    if log and low <= 0:
-        raise PydanticCustomError("rule", "log needs low above 0; given low {low}", {"low": low})
-    # Their differences, ratios and logarithms are numbers, too: figures are drawn of them.
-    if max(abs(low), abs(high)) > MAX_MAGNITUDE or (log and low < 1 / MAX_MAGNITUDE):
-        raise PydanticCustomError(
-            "rule",
-            "low and high are at most {most} in magnitude, and with log at least {least}; given low {low}, high {high}",
-            {"most": MAX_MAGNITUDE, "least": 1 / MAX_MAGNITUDE, "low": low, "high": high},
-        )
+    def probes(self) -> list[Scalar]:
+        """All choices."""
+        return list(self.choices)
+
+    def as_drawn(self, value: Any) -> Any:
+        """The value itself: draws are choices."""
+        return value
+
+    def at_edge(self, value: Scalar) -> bool:
+        """Never: choices have no order."""
+        return False
+
+    @property
+    def words(self) -> str:
+        """The choices for people: `one of ['sgd', 'adamw']`."""
+        return f"one of {self.choices}"
 
 
 Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistribution, Field(discriminator="type")]

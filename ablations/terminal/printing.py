@@ -6,7 +6,7 @@ The consoles are plain, without markup, so texts of a study appear as written.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence, Set
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from rich.cells import cell_len
 from rich.console import Console
@@ -59,9 +59,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
                 soft_wrap=True,
             )
     if plan.tuned:
-        space = ", ".join(
-            f"{key} {_space(value.model_dump())}{where_clause(value.when)}" for key, value in plan.search_space.items()
-        )
+        space = ", ".join(f"{key} {value.words}{where_clause(value.when)}" for key, value in plan.search_space.items())
         tuning = plan.tuning
         again = (
             f", the best {plan.num_rerun} repeated on {plural(tuning.rerun_seeds, 'fresh seed')}"
@@ -253,9 +251,3 @@ def print_layers(preset: str, images: Input, rows: Sequence[LayerRow], console: 
         "\nfor one image, forward, in fp32; an in-place activation or a flattening has no separate output",
         soft_wrap=True,
     )
-
-
-def _space(distribution: Mapping[str, Any]) -> str:
-    if distribution["type"] == "categorical":
-        return f"one of {distribution['choices']}"
-    return f"{distribution['low']:g} to {distribution['high']:g}{' (log)' if distribution['log'] else ''}"

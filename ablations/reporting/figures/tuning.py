@@ -132,7 +132,7 @@ def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
         else:
             axes.set_ylabel("validation\naccuracy (%)")
         if index >= len(panels) - columns:
-            log = " (log scale)" if getattr(summary.search_space[name], "log", False) else ""
+            log = " (log scale)" if summary.search_space[name].log else ""
             axes.set_xlabel(words.wrapped(name, 40, lines=1) + log)
     keys = [
         Line2D([], [], label="draw", **_SEARCH),
