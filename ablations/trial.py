@@ -10,13 +10,13 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
-from ablations.networks import Model, RegisteredModel
+from ablations.networks import Model, RegisteredModel, dials, with_dial
 
 TRAINING_VERSION = 1
 """Raised when a change to the trainer or the data pipeline changes results: old results then no longer match."""
@@ -94,6 +94,24 @@ class TrialConfig:
     data: DataConfig
     model: Model
     train: TrainConfig
+
+    def value(self, key: str) -> Any:
+        """The value of a dotted key, such as `train.lr` or `model.width`."""
+        section, name = key.split(".", 1)
+        return dials(self.model)[name] if section == "model" else getattr(getattr(self, section), name)
+
+    def with_values(self, values: Mapping[str, Any]) -> TrialConfig:
+        """The same configuration with other values for some dotted keys."""
+        changed = self
+        for key, value in values.items():
+            section, name = key.split(".", 1)
+            if section == "model":
+                changed = replace(changed, model=with_dial(changed.model, name, value))
+            else:
+                current = getattr(changed, section)
+                validated = type(current).model_validate({**current.model_dump(), name: value})
+                changed = replace(changed, **{section: validated})
+        return changed
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object with the sections `data`, `model` and `train`."""

@@ -144,12 +144,12 @@ class VariantTuner:
             # A configuration that diverges on a fresh seed must not win by the seeds that remain.
             score = last.validation_accuracy_percent if finished and last is not None else 0.0
             by_number.setdefault(spec.number or 0, []).append(score)
-        order = {spec.number: place for place, spec in enumerate(self._best(self._plan.num_rerun))}
+        order = {spec.number: place for place, spec in enumerate(self._best(self._plan.tuning.num_rerun))}
         chosen = max(by_number, key=lambda number: (mean(by_number[number]), -order[number]))
         return next(spec.hyperparameters for spec in self._asked if spec.number == chosen)
 
     def _plan_reruns(self) -> list[TrialSpec]:
-        best = self._best(self._plan.num_rerun)
+        best = self._best(self._plan.tuning.num_rerun)
         return [self._spec(spec.hyperparameters, seed, spec.number) for seed in self._plan.rerun_seeds for spec in best]
 
     def _best(self, count: int) -> Sequence[TrialSpec]:

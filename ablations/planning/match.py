@@ -8,7 +8,7 @@ from functools import cache
 from ablations import networks
 from ablations.costs import images_of
 from ablations.errors import KeyPath, SpecError
-from ablations.planning.plan import PlannedVariant, with_value
+from ablations.planning.plan import PlannedVariant
 from ablations.studyfile.spec import Match
 from ablations.text import nearest, shown
 from ablations.trial import TrialConfig
@@ -83,4 +83,4 @@ def matched(
             f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
             f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or choose another dial.",
         )
-    return with_value(config, match.by, width), width
+    return config.with_values({match.by: width}), width

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from ablations import networks
 from ablations.costs import Workload
 from ablations.datasets import DATASETS
 from ablations.studyfile.distributions import SearchSpace
 from ablations.studyfile.spec import Decision, Expectation, Name, Tuning
-from ablations.trial import DataConfig, Device, Phase, Section, TrialConfig, TrialSpec, content_hash
+from ablations.trial import DataConfig, Device, Phase, TrialConfig, TrialSpec, content_hash
 from nin.complexity import Costs
 
 SEARCH_SEED = 0
@@ -165,16 +164,11 @@ class Plan:
             for number in range(self.tuning.trials):
                 yield from (Cell("tune", name, SEARCH_SEED, number) for name in names)
             for seed in self.rerun_seeds:
-                for _ in range(self.num_rerun):
+                for _ in range(self.tuning.num_rerun):
                     yield from (Cell("tune", name, seed) for name in names)
         for index, seed in enumerate(self.seeds):
             yield from (Cell("confirm", name, seed) for name in names)
             yield from (Cell("confirm", self.baseline, again) for again in self.aa_seeds[index : index + 1])
-
-    @property
-    def num_rerun(self) -> int:
-        """Configurations of each variant that are run again on fresh seeds."""
-        return num_rerun(self.tuning)
 
     @property
     def rerun_seeds(self) -> tuple[int, ...]:
@@ -184,7 +178,8 @@ class Plan:
     @property
     def num_train_images(self) -> int:
         """Images that one epoch trains on."""
-        return _num_train(self.data)
+        left = DATASETS[self.data.name].num_train - self.data.validation
+        return min(left, self.data.train_size or left)
 
     def searches(self, hyperparameters: Mapping[str, Any]) -> bool:
         """Whether these values, by key, are ones that the search may come upon."""
@@ -193,7 +188,7 @@ class Plan:
 
     def workload(self, variant: str, hyperparameters: Mapping[str, Any] | None = None) -> Workload:
         """What the variant's costs are counted and measured for: its tuned values, and until they are known the base's."""
-        return Workload.of(self._config(variant, hyperparameters or {}), self.device)
+        return Workload.of(self[variant].config.with_values(hyperparameters or {}), self.device)
 
     def trial(
         self, variant: str, phase: Phase, seed: int, hyperparameters: Mapping[str, Any], number: int | None = None
@@ -203,18 +198,12 @@ class Plan:
             variant=variant,
             phase=phase,
             seed=seed,
-            config=self._config(variant, hyperparameters),
+            config=self[variant].config.with_values(hyperparameters),
             data_checksum=self.data_checksum,
             device=self.device,
             number=number,
             hyperparameters=dict(hyperparameters),
         )
-
-    def _config(self, variant: str, hyperparameters: Mapping[str, Any]) -> TrialConfig:
-        config = self[variant].config
-        for key, value in hyperparameters.items():
-            config = with_value(config, key, value)
-        return config
 
     def to_json(self) -> dict[str, Any]:
         """A JSON object that `from_json` reads back."""
@@ -235,22 +224,3 @@ class Plan:
 def _adapter() -> TypeAdapter[Plan]:
     """Plan to JSON and back; built when first needed, which `check` does not."""
     return TypeAdapter(Plan)
-
-
-def num_rerun(tuning: Tuning) -> int:
-    return min(tuning.rerun_best, tuning.trials) if tuning.rerun_seeds else 0
-
-
-def _num_train(data: DataConfig) -> int:
-    left = DATASETS[data.name].num_train - data.validation
-    return min(left, data.train_size or left)
-
-
-def with_value(config: TrialConfig, key: str, value: Any) -> TrialConfig:
-    section, name = key.split(".", 1)
-    current = getattr(config, section)
-    if isinstance(current, Section):
-        changed: Any = type(current).model_validate({**current.model_dump(), name: value})
-    else:
-        changed = networks.with_dial(config.model, name, value)
-    return replace(config, **{section: changed})

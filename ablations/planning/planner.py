@@ -9,7 +9,7 @@ from ablations.datasets import DATASETS
 from ablations.errors import KeyPath, SpecError
 from ablations.planning.axes import Candidate, candidates
 from ablations.planning.match import matched, price
-from ablations.planning.plan import Plan, PlannedVariant, num_rerun
+from ablations.planning.plan import Plan, PlannedVariant
 from ablations.planning.search import check_search_space, probe_points, resolved_tuning, sets_dials
 from ablations.planning.settings import Settings
 from ablations.studyfile.spec import StudySpec, Tuning
@@ -162,7 +162,7 @@ def _looks(spec: StudySpec, profile: str) -> tuple[int, ...]:
 
 
 def _refuse_too_many(num_variants: int, tuning: Tuning | None, num_seeds: int, path: KeyPath) -> None:
-    tune = tuning.trials + tuning.rerun_seeds * num_rerun(tuning) if tuning else 0
+    tune = tuning.num_trials if tuning else 0
     count = num_variants * (tune + num_seeds)
     if count > MAX_TRIALS:
         raise SpecError(

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ablations import networks
 from ablations.errors import KeyPath, SpecError
 from ablations.planning.settings import Settings
 from ablations.studyfile.distributions import (
@@ -106,7 +105,7 @@ def resolved_tuning(spec: StudySpec, profile: str, base: TrialConfig, search_spa
     tuning = spec.tuning.model_copy(update=changed)
     start = tuning.start_points
     if start is None:
-        own = {key: _value(base, key) for key in search_space}
+        own = {key: base.value(key) for key in search_space}
         point = {key: own[key] for key in active(search_space, own)}
         for key, value in point.items():
             if not search_space[key].contains(value):
@@ -151,8 +150,3 @@ def _check_start_point(point: Mapping[str, Any], search_space: SearchSpace, path
                 f"{key} is searched only{where_clause(conditions(search_space, key))}; leave it out of this start point.",
                 at_key=True,
             )
-
-
-def _value(config: TrialConfig, key: str) -> Any:
-    section, name = key.split(".", 1)
-    return networks.dials(config.model)[name] if section == "model" else getattr(getattr(config, section), name)

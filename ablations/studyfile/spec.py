@@ -59,6 +59,16 @@ class Tuning(Section):
     pruner: Literal["none", "median"] = "none"
     """median: stops a search trial that is below the median of its own variant's at the same epoch."""
 
+    @property
+    def num_rerun(self) -> int:
+        """Best configurations of a variant's search to train again."""
+        return min(self.rerun_best, self.trials) if self.rerun_seeds else 0
+
+    @property
+    def num_trials(self) -> int:
+        """Tuning trials of a variant, search and re-runs together."""
+        return self.trials + self.rerun_seeds * self.num_rerun
+
 
 class TuningOverride(Section):
     """What a profile changes of `tuning`."""

@@ -62,8 +62,8 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         space = ", ".join(f"{key} {value.words}{where_clause(value.when)}" for key, value in plan.search_space.items())
         tuning = plan.tuning
         again = (
-            f", the best {plan.num_rerun} repeated on {plural(tuning.rerun_seeds, 'fresh seed')}"
-            if plan.num_rerun
+            f", the best {tuning.num_rerun} repeated on {plural(tuning.rerun_seeds, 'fresh seed')}"
+            if tuning.num_rerun
             else ""
         )
         console.print(

@@ -518,8 +518,8 @@ def test_cells_run_number_by_number_then_seed_by_seed() -> None:
 
 
 def test_there_are_no_more_reruns_than_trials() -> None:
-    assert planned(edited(("rerun_best: 1", "rerun_best: 9"))).num_rerun == 2
-    assert planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))).num_rerun == 0
+    assert planned(edited(("rerun_best: 1", "rerun_best: 9"))).tuning.num_rerun == 2
+    assert planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))).tuning.num_rerun == 0
 
 
 def test_without_a_search_space_there_is_only_confirmation() -> None:
