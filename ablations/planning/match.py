@@ -32,12 +32,12 @@ def price(config: TrialConfig, path: KeyPath) -> Costs:
     return priced
 
 
-def matched(
+def matching_width(
     match: Match,
     config: TrialConfig,
     done: Mapping[str, PlannedVariant],
     path: KeyPath,
-) -> tuple[TrialConfig, float]:
+) -> float:
     """Solve the width multiplier for a cost: the step function's two values around the target, the nearer one."""
     at = (*path, "match", match.cost)
     target = done.get(match.target)
@@ -83,4 +83,4 @@ def matched(
             f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
             f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or choose another dial.",
         )
-    return config.with_values({match.by: width}), width
+    return width

@@ -1,35 +1,28 @@
-"""StudySpec + profile + machine -> Plan: every variant resolved, matched and priced."""
+"""Planner: StudySpec + profile + machine -> Plan, every variant resolved, matched and priced."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
-from ablations.datasets import DATASETS
 from ablations.errors import KeyPath, SpecError
 from ablations.planning.axes import Candidate, candidates
-from ablations.planning.match import matched, price
+from ablations.planning.match import matching_width, price
 from ablations.planning.plan import Plan, PlannedVariant
-from ablations.planning.search import check_search_space, probe_points, resolved_tuning, sets_dials
+from ablations.planning.search import Search, resolve_search
 from ablations.planning.settings import Settings
-from ablations.studyfile.spec import StudySpec, Tuning
+from ablations.studyfile.spec import StudySpec
 from ablations.text import nearest, shown
 from ablations.trial import TRAINING_VERSION, Machine, TrialConfig, content_hash
 
 FIRST_AA_SEED = 1000
-"""The A/A arm's seeds begin here, beyond those of any look."""
-
-
+"""First seed of the A/A arm, beyond the seeds of any look."""
 MAX_SEEDS = 1000
-"""Of a look: the confirmation seeds 0, 1, … stay below the A/A arm's."""
-
-
+"""Seeds of a look, with `first_seed`: confirmation seeds stay below the A/A arm's."""
 MAX_TRIALS = 100_000
-"""Of one study at one profile; more is a slip of the keyboard."""
-
-
-MAX_TRIED = 10_000
-"""Networks of a search space, over all variants, that are priced while planning."""
+"""Trials of one study at one profile; more is a slip of the keyboard."""
+MAX_PRICED = 10_000
+"""Networks of a search space, over all variants, to price while planning."""
 
 
 def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
@@ -38,153 +31,45 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
     Args:
         spec: the study.
         profile: one of its profiles.
-        machine: what it will run on.
+        machine: the machine to train on.
         extend: for the second of two planned looks.
 
     Raises:
-        SpecError: the profile is not there, or the study breaks a rule that shows only once resolved: unknown dotted keys,
-            networks that cannot exist, costs that cannot be matched, a profile that changes the question.
+        SpecError: there is no such profile, or the study breaks a rule that shows only once it is resolved: unknown dotted
+            keys, networks that cannot exist, costs that cannot be matched, a profile that changes the question.
     """
     if profile not in spec.profiles:
         raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
     _check_baseline(spec)
     asked = candidates(spec)
     settings = Settings(spec, profile, machine)
-    chosen = spec.profiles[profile]
-    scientific = settings.scientific(asked.values())
-    base = settings.resolve()
-    dataset = DATASETS[base.data.name]
-    search_space = spec.search_space if chosen.search_space is None else chosen.search_space
-    at: KeyPath = ("search_space",) if chosen.search_space is None else ("profiles", profile, "search_space")
-    check_search_space(search_space, at, scientific, settings)
-    tuning = resolved_tuning(spec, profile, base, search_space, at)
-    looks = _looks(spec, profile)
-    if extend and len(looks) == 1:
-        raise SpecError(
-            ("profiles", profile),
-            "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
-            "extend_to (such as 20) beside seeds before the first look.",
-            at_key=True,
-        )
-    num_seeds = looks[-1] if extend else looks[0]
-    _refuse_too_many(len(asked), tuning if search_space else None, num_seeds, ("profiles", profile))
-
-    tried = [(key, point) for key in search_space for point in probe_points(search_space, key) if sets_dials(point)]
-    if len(asked) * len(tried) > MAX_TRIED:
-        raise SpecError(
-            at,
-            f"{len(asked):,} variants x {len(tried):,} values of searched dials are more than {MAX_TRIED:,} networks to price.",
-            at_key=True,
-        )
-    variants: dict[str, PlannedVariant] = {}
-    names: dict[TrialConfig, str] = {}
-    # Matched variants last: they need the costs of the ones they are matched with.
-    for candidate in sorted(asked.values(), key=lambda each: each.variant.match is not None):
-        name, variant, path = candidate.name, candidate.variant, candidate.path
-        config = settings.resolve((variant.set, path))
-        changes = dict(variant.set)
-        if variant.match is not None:
-            config, width = matched(variant.match, config, variants, ("variants", name))
-            changes[variant.match.by] = width
-        if config in names:
-            _refuse_twin(candidate, names[config])
-            continue
-        names[config] = name
-        priced = price(config, path)
-        for key, point in tried:
-            searched = settings.resolve((changes, path), (point, at))
-            price(searched, (*at, key))
-        variants[name] = PlannedVariant(
-            name=name,
-            changes=changes,
-            description=variant.description or _described(changes),
-            expect=variant.expect,
-            versus=_versus(name, asked, spec.baseline),
-            family=variant.family,
-            config=config,
-            costs=priced,
-            key=content_hash(
-                {
-                    "config": config.to_json(),
-                    "search_space": {key: value.model_dump() for key, value in search_space.items()},
-                    "tuning": tuning.model_dump(),
-                    "data_checksum": dataset.checksum,
-                    "device": machine.device,
-                    "training_version": TRAINING_VERSION,
-                }
-            ),
-        )
+    search = resolve_search(settings, settings.scientific(asked.values()))
+    looks = _looks(settings)
+    num_seeds = _num_seeds(looks, settings, extend=extend)
+    _refuse_too_many_trials(len(asked), search, num_seeds, settings)
+    variants = _plan_variants(asked, settings, search)
     ordered = [spec.baseline, *(name for name in asked if name in variants and name != spec.baseline)]
     return Plan(
         study=spec.study,
         question=spec.question,
         source=spec.source,
         profile=profile,
-        profile_description=chosen.description,
-        profile_cost=chosen.cost,
+        profile_description=settings.scale.description,
+        profile_cost=settings.scale.cost,
         baseline=spec.baseline,
         variants=tuple(variants[name] for name in ordered),
-        search_space=search_space,
-        tuning=tuning,
+        search_space=search.space,
+        tuning=search.tuning,
         seeds=tuple(range(spec.first_seed, spec.first_seed + num_seeds)),
         aa_seeds=tuple(range(FIRST_AA_SEED, FIRST_AA_SEED + num_seeds)) if spec.aa_arm else (),
         looks=looks,
         decision=spec.decision,
-        data=base.data,
-        data_checksum=dataset.checksum,
-        num_test=dataset.num_test,
+        data=settings.base.data,
+        data_checksum=settings.dataset.checksum,
+        num_test=settings.dataset.num_test,
         device=machine.device,
-        caveats=settings.caveats(base),
+        caveats=settings.caveats,
     )
-
-
-def _looks(spec: StudySpec, profile: str) -> tuple[int, ...]:
-    """Numbers of seeds at which a profile looks at its results."""
-    chosen = spec.profiles[profile]
-    seeds, extended = chosen.seeds or spec.seeds, chosen.extend_to or spec.extend_to
-    most = max(seeds, extended or 0)
-    if spec.first_seed + most > MAX_SEEDS:
-        raise SpecError(
-            ("profiles", profile),
-            f"first_seed and the seeds of a look are at most {MAX_SEEDS:,} together; given {spec.first_seed:,} and {most:,}.",
-            at_key=True,
-        )
-    if extended is None:
-        return (seeds,)
-    if extended <= seeds:
-        where: KeyPath = ("profiles", profile) if chosen.extend_to else ()
-        raise SpecError(
-            (*where, "extend_to"),
-            f"a second look has more seeds than the first; given {extended}, and {seeds} for the first look of profile "
-            f"{profile}.",
-        )
-    return (seeds, extended)
-
-
-def _refuse_too_many(num_variants: int, tuning: Tuning | None, num_seeds: int, path: KeyPath) -> None:
-    tune = tuning.num_trials if tuning else 0
-    count = num_variants * (tune + num_seeds)
-    if count > MAX_TRIALS:
-        raise SpecError(
-            path,
-            f"{num_variants:,} variants x ({tune:,} tuning trials + {num_seeds:,} seeds) are {count:,} trainings; at most "
-            f"{MAX_TRIALS:,} are run.",
-            at_key=True,
-        )
-
-
-def _described(changes: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key} = {value}" for key, value in changes.items()) or "the base as it is"
-
-
-def _refuse_twin(candidate: Candidate, twin: str) -> None:
-    """A named variant differs from the others; a point of an axis that does not is simply not run twice."""
-    if candidate.named:
-        raise SpecError(
-            candidate.path[:2],
-            f"the same configuration as {twin!r}; every variant differs from the others.",
-            at_key=True,
-        )
 
 
 def _check_baseline(spec: StudySpec) -> None:
@@ -195,8 +80,133 @@ def _check_baseline(spec: StudySpec) -> None:
             raise SpecError(("variants", spec.baseline, key), problem, at_key=True)
 
 
+def _looks(settings: Settings) -> tuple[int, ...]:
+    """Numbers of seeds at the profile's planned looks."""
+    spec, scale = settings.spec, settings.scale
+    seeds, extended = scale.seeds or spec.seeds, scale.extend_to or spec.extend_to
+    most = max(seeds, extended or 0)
+    if spec.first_seed + most > MAX_SEEDS:
+        raise SpecError(
+            settings.profile_path,
+            f"first_seed and the seeds of a look are at most {MAX_SEEDS:,} together; given {spec.first_seed:,} and {most:,}.",
+            at_key=True,
+        )
+    if extended is None:
+        return (seeds,)
+    if extended <= seeds:
+        where: KeyPath = settings.profile_path if scale.extend_to else ()
+        raise SpecError(
+            (*where, "extend_to"),
+            f"a second look has more seeds than the first; given {extended}, and {seeds} for the first look of profile "
+            f"{settings.profile}.",
+        )
+    return (seeds, extended)
+
+
+def _num_seeds(looks: tuple[int, ...], settings: Settings, *, extend: bool) -> int:
+    """Seeds of the first look, or of the second to `extend`."""
+    if extend and len(looks) == 1:
+        raise SpecError(
+            settings.profile_path,
+            "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
+            "extend_to (such as 20) beside seeds before the first look.",
+            at_key=True,
+        )
+    return looks[-1] if extend else looks[0]
+
+
+def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, settings: Settings) -> None:
+    num_tune = search.tuning.num_trials if search.space else 0
+    count = num_variants * (num_tune + num_seeds)
+    if count > MAX_TRIALS:
+        raise SpecError(
+            settings.profile_path,
+            f"{num_variants:,} variants x ({num_tune:,} tuning trials + {num_seeds:,} seeds) are {count:,} trainings; at most "
+            f"{MAX_TRIALS:,} are run.",
+            at_key=True,
+        )
+
+
+def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: Search) -> dict[str, PlannedVariant]:
+    """Every variant by name, without points of an axis that equal another variant."""
+    if len(asked) * len(search.networks) > MAX_PRICED:
+        raise SpecError(
+            search.path,
+            f"{len(asked):,} variants x {len(search.networks):,} values of searched dials are more than {MAX_PRICED:,} networks "
+            "to price.",
+            at_key=True,
+        )
+    planned: dict[str, PlannedVariant] = {}
+    names: dict[TrialConfig, str] = {}
+    # Matched variants last: they need the costs of the variants they are matched with.
+    for candidate in sorted(asked.values(), key=lambda each: each.variant.match is not None):
+        name = candidate.name
+        config, changes = _configure(candidate, settings, planned)
+        if config in names:
+            _refuse_twin(candidate, names[config])
+            continue
+        names[config] = name
+        costs = price(config, candidate.path)
+        for key, point in search.networks:
+            searched = settings.resolve((changes, candidate.path), (point, search.path))
+            price(searched, (*search.path, key))
+        planned[name] = PlannedVariant(
+            name=name,
+            changes=changes,
+            description=candidate.variant.description or _described(changes),
+            expect=candidate.variant.expect,
+            versus=_versus(name, asked, settings.spec.baseline),
+            family=candidate.variant.family,
+            config=config,
+            costs=costs,
+            key=_key(config, settings, search),
+        )
+    return planned
+
+
+def _configure(
+    candidate: Candidate, settings: Settings, planned: Mapping[str, PlannedVariant]
+) -> tuple[TrialConfig, dict[str, Any]]:
+    """A variant's configuration and its changes of the base, a matched width included."""
+    variant = candidate.variant
+    config = settings.resolve((variant.set, candidate.path))
+    if variant.match is None:
+        return config, dict(variant.set)
+    width = matching_width(variant.match, config, planned, ("variants", candidate.name))
+    matched: dict[str, Any] = {variant.match.by: width}
+    return config.with_values(matched), variant.set | matched
+
+
+def _key(config: TrialConfig, settings: Settings, search: Search) -> str:
+    """Hash of all that decides a variant's tuned configuration."""
+    return content_hash(
+        {
+            "config": config.to_json(),
+            "search_space": {key: value.model_dump() for key, value in search.space.items()},
+            "tuning": search.tuning.model_dump(),
+            "data_checksum": settings.dataset.checksum,
+            "device": settings.machine.device,
+            "training_version": TRAINING_VERSION,
+        }
+    )
+
+
+def _described(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key} = {value}" for key, value in changes.items()) or "the base as it is"
+
+
+def _refuse_twin(candidate: Candidate, twin: str) -> None:
+    """Refuse a named variant that equals another; a point of an axis that does is simply not run twice."""
+    if candidate.named:
+        raise SpecError(
+            candidate.path[:2],
+            f"the same configuration as {twin!r}; every variant differs from the others.",
+            at_key=True,
+        )
+
+
 def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
-    """What a variant is compared with; following it from variant to variant ends at the baseline."""
+    """The variant to compare this one with; the comparisons lead from variant to variant to the baseline."""
     versus = asked[name].variant.versus
     if versus is None:
         return baseline

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pydantic import ValidationError
 
 from ablations import networks
-from ablations.datasets import DATASETS
+from ablations.datasets import DATASETS, Dataset
 from ablations.errors import KeyPath, RegistrationError, SpecError
 from ablations.planning.axes import Candidate
 from ablations.studyfile.messages import spec_errors
-from ablations.studyfile.spec import StudySpec
+from ablations.studyfile.spec import Profile, StudySpec
 from ablations.text import nearest, readable, shown
 from ablations.trial import DataConfig, Machine, TrainConfig, TrialConfig
 from nin.config import ConfigError
@@ -21,24 +23,43 @@ MAX_PIXELS = 1024
 """Largest side of images: the biggest data set then just fits a large GPU."""
 
 
+@dataclass(frozen=True)
 class Settings:
-    """Base, profile and variant laid over one another as dotted keys, each remembering where in the file it was written."""
+    """Base, profile and variant laid over one another as dotted keys, each with its place in the file."""
 
-    def __init__(self, spec: StudySpec, profile: str, machine: Machine) -> None:
-        self._spec = spec
-        self._profile = profile
-        self._machine = machine
-        base = spec.base
-        sections = {"data": base.data.model_dump(), "model": base.model, "train": base.train.model_dump()}
-        self._base = {f"{s}.{key}": value for s, section in sections.items() for key, value in section.items()}
-        self._fixed = spec.profiles[profile].set
-        self._stand_ins = spec.profiles[profile].presets
-        for mapping in self._stand_ins.items():
+    spec: StudySpec
+    profile: str
+    """Name of the profile."""
+    machine: Machine
+
+    def __post_init__(self) -> None:
+        """Refuse stand-ins for presets, or by presets, that nobody knows."""
+        for mapping in self.scale.presets.items():
             for preset in mapping:
                 if not networks.is_known(preset):
-                    path = ("profiles", profile, "presets", mapping[0])
+                    path = (*self.profile_path, "presets", mapping[0])
                     problem = f"no preset {shown(preset)}; {nearest(preset, networks.names())}"
                     raise SpecError(path, problem, at_key=preset == mapping[0])
+
+    @property
+    def scale(self) -> Profile:
+        """The profile."""
+        return self.spec.profiles[self.profile]
+
+    @property
+    def profile_path(self) -> KeyPath:
+        """Place of the profile in the file."""
+        return ("profiles", self.profile)
+
+    @cached_property
+    def base(self) -> TrialConfig:
+        """The base at this profile."""
+        return self.resolve()
+
+    @property
+    def dataset(self) -> Dataset:
+        """The data set of all variants."""
+        return DATASETS[self.base.data.name]
 
     def scientific(self, asked: Iterable[Candidate]) -> frozenset[str]:
         """The keys that variants differ in.
@@ -53,27 +74,35 @@ class Settings:
                 raise SpecError((*each.path, "data.name"), problem, at_key=True)
             keys |= set(each.variant.set)
             keys |= {each.variant.match.by} if each.variant.match else set()
-        for key in self._fixed:
+        for key in self.scale.set:
             if key in keys:
                 raise SpecError(
-                    ("profiles", self._profile, "set", key),
+                    (*self.profile_path, "set", key),
                     f"a profile changes scale, never the question, and variants differ in {key!r}; take it out here.",
                     at_key=True,
                 )
         return frozenset(keys)
 
-    def caveats(self, base: TrialConfig) -> tuple[str, ...]:
-        """What the profile fixes, in words."""
+    @property
+    def caveats(self) -> tuple[str, ...]:
+        """Settings that the profile forces on the base, in words."""
         lines = []
-        for key, value in self._fixed.items():
-            before = self._base.get(key)
+        for key, value in self.scale.set.items():
+            before = self._written_base.get(key)
             if before != value:
                 lines.append(f"{key} is {value}" + ("" if before is None else f" (the study's base: {before})"))
-        lines += [f"{small} stands in for {preset}" for preset, small in self._stand_ins.items()]
-        if base.train.precision != "fp32":
-            lines.append(f"training computes in {base.train.precision} (the weights stay fp32)")
-        note = DATASETS[base.data.name].note
+        lines += [f"{small} stands in for {preset}" for preset, small in self.scale.presets.items()]
+        if self.base.train.precision != "fp32":
+            lines.append(f"training computes in {self.base.train.precision} (the weights stay fp32)")
+        note = self.dataset.note
         return tuple(lines) + ((note,) if note else ())
+
+    @cached_property
+    def _written_base(self) -> dict[str, Any]:
+        """The base as the file has it, by dotted keys."""
+        base = self.spec.base
+        sections = {"data": base.data.model_dump(), "model": base.model, "train": base.train.model_dump()}
+        return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
 
     def resolve(self, *changes: tuple[Mapping[str, Any], KeyPath]) -> TrialConfig:
         """The configuration with `changes` on top: dotted keys with their values, and where in the file they are written.
@@ -82,8 +111,8 @@ class Settings:
             SpecError: a key is unknown, a value breaks a rule, or the values do not go together.
         """
         layers: list[tuple[Mapping[str, Any], KeyPath]] = [
-            (self._base, ("base",)),
-            (self._fixed, ("profiles", self._profile, "set")),
+            (self._written_base, ("base",)),
+            (self.scale.set, (*self.profile_path, "set")),
             *changes,
         ]
         values: dict[str, Any] = {}
@@ -99,7 +128,7 @@ class Settings:
         data = _section(DataConfig, "data", values, written)
         train = _section(TrainConfig, "train", values, written)
         if train.precision == "auto":
-            train = train.model_copy(update={"precision": "bf16" if self._machine.bf16 else "fp32"})
+            train = train.model_copy(update={"precision": "bf16" if self.machine.bf16 else "fp32"})
         self._check_data(data, written)
         dials = {key.removeprefix("model."): value for key, value in values.items() if key.startswith("model.")}
         preset = dials.pop("preset")
@@ -114,7 +143,7 @@ class Settings:
 
     def _stand_in(self, preset: Any) -> Any:
         """The preset that the profile uses in this one's place."""
-        return self._stand_ins.get(preset, preset) if isinstance(preset, str) else preset
+        return self.scale.presets.get(preset, preset) if isinstance(preset, str) else preset
 
     def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, KeyPath]) -> None:
         preset = values.get("model.preset")

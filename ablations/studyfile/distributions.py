@@ -182,6 +182,11 @@ Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistri
 SearchSpace = dict[str, Distribution]
 
 
+def is_scale(key: str) -> bool:
+    """Whether a dotted key sets the scale of a study, and so is never searched."""
+    return key.startswith("data.") or key in {"model.preset", "train.epochs", "train.precision"}
+
+
 def conditions(search_space: SearchSpace, key: str) -> dict[str, list[Scalar]]:
     """All that must hold for a key to be searched: its own conditions, and in turn those of the keys that they name.
 

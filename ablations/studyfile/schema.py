@@ -17,6 +17,7 @@ from pydantic_core import core_schema
 
 from ablations import networks, registry
 from ablations.datasets import DATASETS
+from ablations.studyfile.distributions import is_scale
 from ablations.studyfile.spec import StudySpec
 from ablations.trial import Section
 from nin.blocks import POOLS
@@ -25,8 +26,6 @@ from nin.heads import HEADS
 
 SCHEMA_FILE = "study.schema.json"
 """Lies beside study files, whose first line names it."""
-_NEVER_SEARCHED = {"model.preset", "train.epochs", "train.precision"}
-"""Besides all keys of the data."""
 
 
 def study_schema() -> dict[str, Any]:
@@ -51,7 +50,7 @@ def study_schema() -> dict[str, Any]:
         for section, name in (("data", "DataConfig"), ("model", "Model"), ("train", "TrainConfig"))
         for key in definitions[name]["properties"]
     }
-    searched = [key for key in dotted if not key.startswith("data.") and key not in _NEVER_SEARCHED]
+    searched = [key for key in dotted if not is_scale(key)]
     distribution = study["search_space"]["additionalProperties"]
     definitions |= {
         "Settings": _of_dials(dotted),

@@ -19,7 +19,7 @@ from ablations.datasets import DATASETS
 from ablations.errors import SpecError
 from ablations.planning.axes import MAX_VARIANTS
 from ablations.planning.plan import Cell, Plan
-from ablations.planning.planner import MAX_SEEDS, MAX_TRIED, make_plan
+from ablations.planning.planner import MAX_PRICED, MAX_SEEDS, make_plan
 from ablations.studyfile.distributions import MAX_CHOICES
 from ablations.studyfile.loading import parse, read_file, shipped_studies
 from ablations.studyfile.spec import StudySpec
@@ -162,7 +162,7 @@ def test_as_many_variants_as_there_may_be_are_planned_in_seconds() -> None:
 
 def test_a_search_of_too_many_networks_is_refused_at_once() -> None:
     values = [round(0.001 * n, 3) for n in range(MAX_CHOICES)]
-    tree = _of_variants(MAX_TRIED // MAX_CHOICES + 1)
+    tree = _of_variants(MAX_PRICED // MAX_CHOICES + 1)
     tree["search_space"] = {"model.dropout": {"type": "categorical", "choices": values}}
     started = time.process_time()
     with pytest.raises(SpecError) as caught:
