@@ -52,13 +52,13 @@ def candidates(spec: StudySpec) -> dict[str, Candidate]:
             if len(name) > MAX_NAME:
                 raise SpecError(
                     (axis,),
-                    f"the name {name[:40]}... of a point has {len(name)} characters; at most {MAX_NAME}.",
+                    f"a point would have the name {name[:40]}... of {len(name)} characters; at most {MAX_NAME} are allowed.",
                     at_key=True,
                 )
             if name in found:
                 raise SpecError(
                     (axis,),
-                    f"two variants would be called {name!r}; give each value once, or rename the variant.",
+                    f"two variants would have the name {name!r}; give each value once or rename the variant.",
                     at_key=True,
                 )
             found[name] = Candidate(name, Variant(set=point), (axis,), named=False)
@@ -78,7 +78,7 @@ def _zip(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
     lengths = {key: len(values) for key, values in axes.items()}
     if len(set(lengths.values())) > 1:
         given = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise SpecError(("zip",), f"zipped lists have the same length; given {given}.", at_key=True)
+        raise SpecError(("zip",), f"zipped lists must have the same length; given {given}.", at_key=True)
     _refuse_too_many("zip", list(lengths.values())[:1])
     for values in zip(*axes.values(), strict=True):
         yield dict(zip(axes, values, strict=True))
@@ -91,7 +91,7 @@ def _refuse_too_many(section: str, lengths: Sequence[int]) -> None:
         shape = f"{readable(' x '.join(map(str, lengths)))} are " if len(lengths) > 1 else ""
         # Python does not write out a number of thousands of digits, and nobody reads one.
         told = f"{count:,}" if count < 10**15 else "more than 10^15"
-        raise SpecError((section,), f"{shape}{told} variants; at most {MAX_VARIANTS:,} are run.", at_key=True)
+        raise SpecError((section,), f"{shape}{told} variants; at most {MAX_VARIANTS:,} are allowed.", at_key=True)
 
 
 def _name(point: Mapping[str, Any], *, with_values: bool) -> str:

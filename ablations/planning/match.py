@@ -24,7 +24,7 @@ def price(config: TrialConfig, path: KeyPath) -> Costs:
     try:
         priced = networks.costs(config.model, images)
     except ConfigError as error:
-        raise SpecError(path, f"{error}; images have {images.size} pixels a side.", at_key=True) from error
+        raise SpecError(path, f"{error}; images have {images.size} pixels per side.", at_key=True) from error
     except OverflowError:
         priced = None
     if priced is None or priced.params > MAX_PARAMS:
@@ -44,11 +44,11 @@ def matching_width(
     if target is None:
         raise SpecError(
             at,
-            f"match names a variant that has no match itself; given {shown(match.target)}; {nearest(match.target, done)}",
+            f"match must name a variant that is not matched itself; given {shown(match.target)}; {nearest(match.target, done)}",
         )
     wanted = getattr(target.costs, match.cost)
     if not isinstance(networks.dials(config.model).get("width"), float):
-        raise SpecError((*path, "match", "by"), "this network has no dial 'width' that is a float, to solve for.")
+        raise SpecError((*path, "match", "by"), "this network has no float dial 'width' to solve for.")
 
     images = images_of(config.data)
 
@@ -66,7 +66,7 @@ def matching_width(
         if not cost(low) <= wanted <= cost(high):
             raise SpecError(
                 at,
-                f"no width from {low:g} to {high:g} gives {wanted:,} {match.cost}, those of {match.target!r}; match another one.",
+                f"no width from {low:g} to {high:g} gives the {wanted:,} {match.cost} of {match.target!r}; match another variant.",
             )
         for _ in range(60):
             middle = (low + high) / 2
@@ -81,6 +81,6 @@ def matching_width(
         raise SpecError(
             at,
             f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
-            f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or choose another dial.",
+            f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or match another variant.",
         )
     return width

@@ -76,7 +76,7 @@ def _check_baseline(spec: StudySpec) -> None:
     variant = spec.variants[spec.baseline]
     for key, value in (("versus", variant.versus), ("expect", variant.expect)):
         if value is not None:
-            problem = "the baseline is compared with nothing; take this key out."
+            problem = "the baseline is compared with no other variant; remove this key."
             raise SpecError(("variants", spec.baseline, key), problem, at_key=True)
 
 
@@ -88,7 +88,7 @@ def _looks(settings: Settings) -> tuple[int, ...]:
     if spec.first_seed + most > MAX_SEEDS:
         raise SpecError(
             settings.profile_path,
-            f"first_seed and the seeds of a look are at most {MAX_SEEDS:,} together; given {spec.first_seed:,} and {most:,}.",
+            f"first_seed plus the seeds of a look must be at most {MAX_SEEDS:,}; given {spec.first_seed:,} and {most:,}.",
             at_key=True,
         )
     if extended is None:
@@ -97,7 +97,7 @@ def _looks(settings: Settings) -> tuple[int, ...]:
         where: KeyPath = settings.profile_path if scale.extend_to else ()
         raise SpecError(
             (*where, "extend_to"),
-            f"a second look has more seeds than the first; given {extended}, and {seeds} for the first look of profile "
+            f"a second look must have more seeds than the first; given {extended}, and {seeds} for the first look of profile "
             f"{settings.profile}.",
         )
     return (seeds, extended)
@@ -108,7 +108,7 @@ def _num_seeds(looks: tuple[int, ...], settings: Settings, *, extend: bool) -> i
     if extend and len(looks) == 1:
         raise SpecError(
             settings.profile_path,
-            "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
+            "no second look is planned here. Seeds added after you have seen results prove nothing. To plan a second look, write "
             "extend_to (such as 20) beside seeds before the first look.",
             at_key=True,
         )
@@ -122,18 +122,19 @@ def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, s
         raise SpecError(
             settings.profile_path,
             f"{num_variants:,} variants x ({num_tune:,} tuning trials + {num_seeds:,} seeds) are {count:,} trainings; at most "
-            f"{MAX_TRIALS:,} are run.",
+            f"{MAX_TRIALS:,} are allowed.",
             at_key=True,
         )
 
 
 def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: Search) -> dict[str, PlannedVariant]:
     """Every variant by name, without points of an axis that equal another variant."""
-    if len(asked) * len(search.networks) > MAX_PRICED:
+    count = len(asked) * len(search.networks)
+    if count > MAX_PRICED:
         raise SpecError(
             search.path,
-            f"{len(asked):,} variants x {len(search.networks):,} values of searched dials are more than {MAX_PRICED:,} networks "
-            "to price.",
+            f"{len(asked):,} variants x {len(search.networks):,} values of searched dials are {count:,} networks to price; at most "
+            f"{MAX_PRICED:,} are allowed.",
             at_key=True,
         )
     planned: dict[str, PlannedVariant] = {}
@@ -200,7 +201,7 @@ def _refuse_twin(candidate: Candidate, twin: str) -> None:
     if candidate.named:
         raise SpecError(
             candidate.path[:2],
-            f"the same configuration as {twin!r}; every variant differs from the others.",
+            f"has the same configuration as {twin!r}; every variant must differ from the others.",
             at_key=True,
         )
 
@@ -217,10 +218,13 @@ def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
             known = [each.name for each in asked.values() if each.named]
             raise SpecError(
                 ("variants", seen[-1], "versus"),
-                f"versus names another variant; given {shown(following)}; {nearest(following, known)}",
+                f"versus must name another variant; given {shown(following)}; {nearest(following, known)}",
             )
         if following in seen:
-            raise SpecError(("variants", name, "versus"), f"goes in a circle: {' -> '.join([*seen, following])}.")
+            raise SpecError(
+                ("variants", name, "versus"),
+                f"comparisons must not form a circle; given {' -> '.join([*seen, following])}.",
+            )
         seen.append(following)
         following = asked[following].variant.versus
     return versus

@@ -75,7 +75,8 @@ def resolve_search(settings: Settings, scientific: frozenset[str]) -> Search:
         _check_start_point(point, space, (*where, "start_points", index))
     if len(start) > tuning.trials:
         raise SpecError(
-            (*where, "start_points"), f"{len(start)} start points need as many trials; given {tuning.trials}."
+            (*where, "start_points"),
+            f"{len(start)} start points need at least {len(start)} trials; given {tuning.trials}.",
         )
     drawn = [{key: space[key].as_drawn(value) for key, value in point.items()} for point in start]
     return Search(space, path, tuning.model_copy(update={"start_points": drawn}))
@@ -86,12 +87,12 @@ def _check_space(space: SearchSpace, at: KeyPath, scientific: frozenset[str], se
     for key, distribution in space.items():
         if key in scientific:
             raise SpecError(
-                (*at, key), "a key that variants differ in cannot be tuned: it is the question.", at_key=True
+                (*at, key), "variants differ in this key, so it cannot be tuned: it is the question.", at_key=True
             )
         if is_scale(key):
             raise SpecError(
                 (*at, key),
-                "this key is the study's scale; only model and train hyperparameters are tuned.",
+                "this key sets the study's scale; only hyperparameters of model and train can be tuned.",
                 at_key=True,
             )
         _check_conditions(key, distribution, space, at)
@@ -101,7 +102,7 @@ def _check_space(space: SearchSpace, at: KeyPath, scientific: frozenset[str], se
         if never is not None:
             raise SpecError(
                 (*at, key, "when"),
-                f"never holds: together with the conditions of the keys that it names it leaves {never!r} no value.",
+                f"this condition never holds: with the conditions of the keys in it, no value of {never!r} is left.",
                 at_key=True,
             )
         for point in _probes(space, key):
@@ -113,20 +114,20 @@ def _check_conditions(key: str, distribution: Distribution, space: SearchSpace, 
     for other, values in distribution.when.items():
         path = (*at, key, "when", other)
         if other not in space:
-            raise SpecError(path, f"a condition names another searched key; {nearest(other, space)}", at_key=True)
+            raise SpecError(path, f"a condition must name another searched key; {nearest(other, space)}", at_key=True)
         condition = space[other]
         if not isinstance(condition, CategoricalDistribution):
             raise SpecError(
                 path,
-                f"a condition is on a categorical key, and {other!r} is searched as {condition.type}; list its choices, or "
-                "take the condition out.",
+                f"a condition must be on a categorical key, but {other!r} is searched as {condition.type}; list its choices or "
+                "remove the condition.",
                 at_key=True,
             )
         for index, value in enumerate(values):
             if not condition.contains(value):
                 choices = ", ".join(map(shown, condition.choices))
                 raise SpecError(
-                    (*path, index), f"must be among the choices of {other}, {choices}; given {shown(value)}."
+                    (*path, index), f"must be one of the choices of {other} ({choices}); given {shown(value)}."
                 )
 
 
@@ -137,7 +138,7 @@ def _refuse_circles(space: SearchSpace, at: KeyPath) -> None:
         circle: list[str] = error.args[1][::-1]
         raise SpecError(
             (*at, circle[0], "when", circle[1]),
-            f"conditions do not go in a circle; given {' -> '.join(circle)}. Take one of them out.",
+            f"conditions must not form a circle; given {' -> '.join(circle)}. Remove one of them.",
             at_key=True,
         ) from error
 
@@ -158,8 +159,8 @@ def _base_point(own: Mapping[str, Any], space: SearchSpace, at: KeyPath) -> list
         if not space[key].contains(value):
             raise SpecError(
                 (*at, key),
-                f"the search starts at the base's own {key} = {shown(value)}, which lies outside; widen the space or "
-                "give tuning.start_points.",
+                f"the search starts at the base's {key} = {shown(value)}, which is outside the search space; widen the space "
+                "or set tuning.start_points.",
                 at_key=True,
             )
     return [point] if point else []
@@ -169,22 +170,22 @@ def _check_start_point(point: Mapping[str, Any], space: SearchSpace, path: KeyPa
     for key in point:
         if key not in space:
             raise SpecError(
-                (*path, key), f"a start point gives values to searched keys; {nearest(key, space)}", at_key=True
+                (*path, key), f"a start point may set only searched keys; {nearest(key, space)}", at_key=True
             )
     searched = active(space, point)
     for key in searched:
         if key not in point:
             needed = where_clause(conditions(space, key))
-            raise SpecError(path, f"a start point gives every searched key a value; {key!r}{needed} is missing.")
+            raise SpecError(path, f"a start point must set every searched key; {key!r}{needed} is missing.")
         if not space[key].contains(point[key]):
             raise SpecError(
                 (*path, key),
-                f"the start point {key} = {shown(point[key])} lies outside the search space; widen it or move the point.",
+                f"the start point {key} = {shown(point[key])} is outside the search space; widen the space or move the point.",
             )
     for key in point:
         if key not in searched:
             raise SpecError(
                 (*path, key),
-                f"{key} is searched only{where_clause(conditions(space, key))}; leave it out of this start point.",
+                f"{key} is searched only{where_clause(conditions(space, key))}; remove it from this start point.",
                 at_key=True,
             )

@@ -70,7 +70,7 @@ class Settings:
         keys: set[str] = set()
         for each in asked:
             if "data.name" in each.variant.set:
-                problem = "all variants of a study see the same data; the base or a profile names the data set."
+                problem = "all variants must use the same data; choose the data set in the base or in a profile."
                 raise SpecError((*each.path, "data.name"), problem, at_key=True)
             keys |= set(each.variant.set)
             keys |= {each.variant.match.by} if each.variant.match else set()
@@ -78,7 +78,7 @@ class Settings:
             if key in keys:
                 raise SpecError(
                     (*self.profile_path, "set", key),
-                    f"a profile changes scale, never the question, and variants differ in {key!r}; take it out here.",
+                    f"a profile may change the scale but not the question, and variants differ in {key!r}; remove it here.",
                     at_key=True,
                 )
         return frozenset(keys)
@@ -163,7 +163,7 @@ class Settings:
         for key in values:
             if key not in known:
                 inside = next((each for each in known if each.startswith(f"{key}.")), None)
-                hint = f"its keys are written dotted, such as {inside!r}." if inside else nearest(key, known)
+                hint = f"write its keys dotted, such as {inside!r}." if inside else nearest(key, known)
                 raise SpecError(written[key], f"unknown key '{readable(key)}'; {hint}", at_key=True)
 
     def _check_data(self, data: DataConfig, written: Mapping[str, KeyPath]) -> None:
@@ -176,13 +176,14 @@ class Settings:
             raise SpecError(written["data.name"], f"{error}.") from error
         if data.resize is not None and data.resize > MAX_PIXELS:
             raise SpecError(
-                written["data.resize"], f"images have at most {MAX_PIXELS:,} pixels a side; given {data.resize:,}."
+                written["data.resize"],
+                f"images may have at most {MAX_PIXELS:,} pixels per side; given {data.resize:,}.",
             )
         most = dataset.num_train - dataset.num_classes
         if not dataset.num_classes <= data.validation <= most:
             raise SpecError(
                 written["data.validation"],
-                f"validation takes from {dataset.num_classes} (one a class) to {most:,} of the "
+                f"validation must be from {dataset.num_classes} (one image per class) to {most:,} of the "
                 f"{dataset.num_train:,} training images of {dataset.title}; given {data.validation:,}.",
             )
         if (
@@ -191,7 +192,7 @@ class Settings:
         ):
             raise SpecError(
                 written["data.train_size"],
-                f"train_size is from {dataset.num_classes} to the {dataset.num_train - data.validation:,} images that validation "
+                f"train_size must be from {dataset.num_classes} to the {dataset.num_train - data.validation:,} images that validation "
                 f"leaves; given {data.train_size:,}.",
             )
 

@@ -76,7 +76,7 @@ class _Range(_Searched):
         if max(abs(self.low), abs(self.high)) > MAX_MAGNITUDE or (self.log and self.low < 1 / MAX_MAGNITUDE):
             raise PydanticCustomError(
                 "rule",
-                "low and high are at most {most} in magnitude, and with log at least {least}; given low {low}, high {high}",
+                "low and high must be at most {most} in magnitude, and at least {least} with log; given low {low}, high {high}",
                 {"most": MAX_MAGNITUDE, "least": 1 / MAX_MAGNITUDE, "low": self.low, "high": self.high},
             )
         return self
@@ -150,7 +150,7 @@ class CategoricalDistribution(_Searched):
     def _different(cls, choices: list[Scalar]) -> list[Scalar]:
         again = next((value for value, count in Counter(choices).items() if count > 1), None)
         if again is not None:
-            raise PydanticCustomError("rule", "each choice is given once; given {value} twice", {"value": shown(again)})
+            raise PydanticCustomError("rule", "choices must differ; given {value} twice", {"value": shown(again)})
         return choices
 
     def contains(self, value: Any) -> bool:

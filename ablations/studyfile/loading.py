@@ -70,7 +70,7 @@ class _Loader(yaml.SafeLoader):
             raise _Refused(problem=f"nested more than {MAX_DEPTH} deep", problem_mark=event.start_mark)
         if getattr(event, "tag", None) is not None:
             tag = readable(event.tag.replace(_TAG, "!!"))
-            raise _Refused(problem=f"a study file has no tags; given {tag}", problem_mark=event.start_mark)
+            raise _Refused(problem=f"YAML tags are not allowed; given {tag}", problem_mark=event.start_mark)
         self._depth += 1
         try:
             return super().compose_node(parent, index)
@@ -119,7 +119,7 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
     kind = "is a folder, not a study file" if path.is_dir() else "no such study file"
     here = (file.stem for file in sorted(Path().glob("*.yaml")) if NAME.fullmatch(file.stem))
     known = list(dict.fromkeys((*here, *shipped, *others)))
-    raise StudyFileError(f"{readable(reference) or 'no name'}: {kind}. Give a path, or a name; {nearest(name, known)}")
+    raise StudyFileError(f"{readable(reference) or 'no name'}: {kind}. Give a path or a name; {nearest(name, known)}")
 
 
 def shipped_studies() -> list[Path]:
@@ -139,7 +139,7 @@ def read_file(path: Path) -> StudyFile:
     try:
         size = path.stat().st_size
         if size > MAX_BYTES:
-            raise StudyFileError(f"{path}: a study file has at most {MAX_BYTES:,} bytes; this one has {size:,}.")
+            raise StudyFileError(f"{path}: a study file may have at most {MAX_BYTES:,} bytes; this one has {size:,}.")
         data = path.read_bytes()
     except OSError as error:
         raise StudyFileError(f"{path}: cannot be read: {error.strerror}.") from error
@@ -148,7 +148,7 @@ def read_file(path: Path) -> StudyFile:
     except UnicodeDecodeError as error:
         where = _position(data[: error.start].decode("utf-8-sig"))
         raise StudyFileError(
-            f"{path}:{where}: a study file is UTF-8 text; here is byte {data[error.start]:#04x}. Save the file as UTF-8."
+            f"{path}:{where}: a study file must be UTF-8 text; found byte {data[error.start]:#04x}. Save the file as UTF-8."
         ) from error
     return parse(text, str(path))
 
@@ -164,14 +164,14 @@ def parse(text: str, name: str) -> StudyFile:
     except yaml.reader.ReaderError as error:
         where = _position(text[: error.position])
         raise StudyFileError(
-            f"{name}:{where}: here is the control character U+{error.character:04X}. Remove it."
+            f"{name}:{where}: found the control character U+{error.character:04X}. Remove it."
         ) from error
     except yaml.MarkedYAMLError as error:
         raise StudyFileError(f"{name}:{_yaml_problem(error)}") from error
     if root is None:
         raise StudyFileError(f"{name}: the file is empty. A study file starts with 'study: <name>'.")
     if not isinstance(root, yaml.MappingNode):
-        raise StudyFileError(f"{name}:1:1: a study file is a mapping that starts with 'study: <name>'.")
+        raise StudyFileError(f"{name}:1:1: a study file must be a mapping that starts with 'study: <name>'.")
     try:
         spec = StudySpec.model_validate(_Values().of(root))
     except SpecError as error:
@@ -179,7 +179,7 @@ def parse(text: str, name: str) -> StudyFile:
     except ValidationError as error:
         problems = [str(_located(name, root, each)) for each in islice(spec_errors(error, StudySpec), MAX_PROBLEMS + 1)]
         if len(problems) > MAX_PROBLEMS:
-            problems[MAX_PROBLEMS:] = ["… and more; these first."]
+            problems[MAX_PROBLEMS:] = ["… and more; fix these first."]
         raise StudyFileError("\n".join(problems)) from error
     return StudyFile(name, text, spec, root)
 
@@ -213,7 +213,7 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
 
 _YAML_HINTS = {
     "\\t": "Indent with spaces.",
-    "mapping values are not allowed": "Put text that has a colon in it in quotes, and indent neighbours alike.",
+    "mapping values are not allowed": "Quote text that contains a colon, and indent keys of one mapping equally.",
 }
 """What to do, by what PyYAML says."""
 
@@ -233,9 +233,9 @@ class _Values:
         """
         self._count += 1
         if self._count > MAX_NODES:
-            raise SpecError((), f"more than {MAX_NODES:,} values, aliases expanded.")
+            raise SpecError((), f"more than {MAX_NODES:,} values once aliases are expanded.")
         if len(path) > MAX_DEPTH:
-            raise SpecError(path[:3], f"nested more than {MAX_DEPTH} deep, aliases expanded.", at_key=True)
+            raise SpecError(path[:3], f"nested more than {MAX_DEPTH} deep once aliases are expanded.", at_key=True)
         if isinstance(node, yaml.MappingNode):
             _check_keys(node, path)
             return {key.value: self.of(value, (*path, key.value)) for key, value in node.value}
@@ -249,16 +249,16 @@ def _check_keys(node: yaml.MappingNode, path: KeyPath) -> None:
     seen: dict[str, yaml.Node] = {}
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise SpecError(path, "a key is text; given a list or a mapping.", at_key=True)
+            raise SpecError(path, "a key must be text; given a list or a mapping.", at_key=True)
         here = (*path, key.value)
         if key.tag != _TAG + "str":
-            raise SpecError(here, f"a key is text; given {key.value or 'nothing'}. Put it in quotes.", at_key=True)
+            raise SpecError(here, f"a key must be text; given {key.value or 'nothing'}. Put it in quotes.", at_key=True)
         if key.value == "<<":
-            raise SpecError(here, "a study file has no merge keys; write the keys out.", at_key=True)
+            raise SpecError(here, "merge keys are not allowed; write the keys out.", at_key=True)
         _check_text(key, here, at_key=True)
         if key.value in seen:
             first, again = seen[key.value].start_mark.line + 1, key.start_mark.line + 1
-            problem = f"key given twice, first in line {first}, again in line {again}; keep one."
+            problem = f"this key is given twice, in lines {first} and {again}; keep one."
             raise SpecError(here, problem, at_key=True)
         seen[key.value] = key
 
@@ -266,7 +266,7 @@ def _check_keys(node: yaml.MappingNode, path: KeyPath) -> None:
 def _check_text(node: yaml.ScalarNode, path: KeyPath, *, at_key: bool = False) -> None:
     found = _CONTROL.search(node.value)
     if found:
-        raise SpecError(path, f"text has no control characters; given U+{ord(found[0]):04X}.", at_key=at_key)
+        raise SpecError(path, f"text must not contain control characters; given U+{ord(found[0]):04X}.", at_key=at_key)
 
 
 def _scalar(node: yaml.ScalarNode, path: KeyPath) -> str | int | float | bool | None:
@@ -278,7 +278,7 @@ def _scalar(node: yaml.ScalarNode, path: KeyPath) -> str | int | float | bool | 
             return text.lower() == "true"
         case "int":
             if len(text) > MAX_DIGITS:
-                raise SpecError(path, f"a whole number has at most {MAX_DIGITS} characters; given {len(text)}.")
+                raise SpecError(path, f"a whole number may have at most {MAX_DIGITS} characters; given {len(text)}.")
             return int(text)  # version 1.1 would read 010 as eight
         case "float":
             return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))

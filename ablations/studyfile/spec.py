@@ -29,7 +29,7 @@ def _name(value: object) -> object:
     if isinstance(value, str) and not NAME.fullmatch(value):
         raise PydanticCustomError(
             "name",
-            "a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given '{value}'",
+            "a name must have 1 to 64 characters from a-z, 0-9 and '_', and must not start with '_'; given '{value}'",
             {"value": readable(value)},
         )
     return value
@@ -98,7 +98,7 @@ class Match(Section):
     @model_validator(mode="after")
     def _one_cost(self) -> Self:
         if (self.params is None) == (self.macs is None):
-            raise PydanticCustomError("rule", "match takes exactly one of params and macs")
+            raise PydanticCustomError("rule", "match must have exactly one of params and macs")
         return self
 
     @property

@@ -203,7 +203,7 @@ def test_a_name_of_the_suites_own_stays_its_own(own: Path) -> None:
         (("{model.mixers: 1}", "{model.mixers: -1}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ZeroDivisionError: none at all (own_package.py:"),
         (("{model.mixers: 1}", "{model.width: .nan}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ValueError: a dial is a finite number, "),
         (("set: {model.mixers: 0}", "set: {model.mixers: 0, model.narrow: true}"), "s.yaml:16:5: variants.wide.set: build: own cannot be built: ValueError: too wide"),
-        (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks (own_package.py:34); images have 16 pixels a side."),
+        (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks (own_package.py:34); images have 16 pixels per side."),
         (("{model.mixers: 1}", "{model.act: gelu}"), "s.yaml:14:9: variants.one.set: build: must give logits of shape (batch, 4); for one image it gives (1, 4, 16, 16); images"),
         (("{model.mixers: 1}", "{model.sides: []}"), "s.yaml:14:9: variants.one.set: costs: own must have params and MACs; counted are Costs(params=7, macs=0, activations=7); images"),
         (("{model.mixers: 1}", "{model.sides: [1]}"), "s.yaml:14:9: variants.one.set: costs: own must have params and MACs; counted are None; images"),
@@ -230,7 +230,7 @@ def test_a_width_is_solved_only_where_there_is_one(own: Path) -> None:
         OWN.replace("width: float = 0.25", "wide: float = 0.25").replace("self.width", "self.wide")
     )
     text = edited(("width: 0.25}", "wide: 0.25}"), text=STUDY)
-    assert refusal(text).startswith("s.yaml:17:30: variants.wide.match.by: this network has no dial 'width'")
+    assert refusal(text).startswith("s.yaml:17:30: variants.wide.match.by: this network has no float dial 'width'")
 
 
 def test_searched_dials_keep_their_type(own: Path) -> None:

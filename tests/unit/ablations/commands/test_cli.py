@@ -45,7 +45,7 @@ def test_a_server_that_is_away_is_no_wrong_input(command: Command, monkeypatch: 
 
 WRONG = [
     (["plan", "s.yaml", "--profile", "strater"], "error: s.yaml:19:1: profiles: no profile 'strater'; did you mean 'starter'?\n"),
-    (["plan", "missing.yaml"], "error: missing.yaml: no such study file. Give a path, or a name; "),
+    (["plan", "missing.yaml"], "error: missing.yaml: no such study file. Give a path or a name; "),
     (["plan", "."], "error: .: is a folder, not a study file."),
     (["costs", "wrong.yaml"], "error: wrong.yaml:6:19: base.train.epochs: must be a whole number; given 'three'.\n"),
     (["run", "wrong.yaml"], "error: wrong.yaml:6:19: base.train.epochs: must be a whole number; given 'three'.\n"),

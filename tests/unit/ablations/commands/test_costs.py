@@ -106,4 +106,4 @@ def test_a_network_that_cannot_be_at_a_size_names_the_layer(command: Command) ->
 
 def test_a_misspelt_preset_names_the_nearest(command: Command) -> None:
     code, _, err = command("costs", "nin_bok")
-    assert (code, err) == (2, "error: nin_bok: no such study file. Give a path, or a name; did you mean 'nin_book'?\n")
+    assert (code, err) == (2, "error: nin_bok: no such study file. Give a path or a name; did you mean 'nin_book'?\n")

@@ -31,7 +31,7 @@ def test_init_writes_a_study_that_is_right(command: Command, source: list[str]) 
             ["nowhere/mine.yaml"],
             "nowhere/mine.yaml cannot be written: No such file or directory. Choose a file in a folder",
         ),
-        (["mine.yaml", "--from", "heads"], "heads: no such study file. Give a path, or a name; did you mean 'head'?"),
+        (["mine.yaml", "--from", "heads"], "heads: no such study file. Give a path or a name; did you mean 'head'?"),
     ],
 )
 def test_init_leaves_alone_what_is_there(command: Command, arguments: list[str], message: str) -> None:

@@ -48,25 +48,25 @@ def test_leave_one_out_changes_one_key_at_a_time() -> None:
 
 def test_zipped_lists_have_the_same_length() -> None:
     assert refusal(with_axis("zip: {model.dropout: [0.1], train.momentum: [0.5, 0.9]}")) == (
-        "s.yaml:11:1: zip: zipped lists have the same length; given model.dropout 1, train.momentum 2."
+        "s.yaml:11:1: zip: zipped lists must have the same length; given model.dropout 1, train.momentum 2."
     )
 
 
 def test_a_grid_of_a_million_is_refused_with_its_count() -> None:
     hundred = str([round(0.001 * n, 3) for n in range(1, 101)])
     text = with_axis(f"grid: {{train.momentum: {hundred}, model.dropout: {hundred}, train.weight_decay: {hundred}}}")
-    assert refusal(text) == "s.yaml:11:1: grid: 100 x 100 x 100 are 1,000,000 variants; at most 1,000 are run."
+    assert refusal(text) == "s.yaml:11:1: grid: 100 x 100 x 100 are 1,000,000 variants; at most 1,000 are allowed."
 
 
 @pytest.mark.parametrize(
     ("axis", "message"),
     [
-        (f"zip: {{train.momentum: {[n / 2000 for n in range(1, 1002)]}}}", "zip: 1,001 variants; at most 1,000 are run."),
-        (f"leave_one_out: {{{', '.join(f'k{n}: 1' for n in range(1001))}}}", "leave_one_out: 1,001 variants; at most 1,000 are run."),
+        (f"zip: {{train.momentum: {[n / 2000 for n in range(1, 1002)]}}}", "zip: 1,001 variants; at most 1,000 are allowed."),
+        (f"leave_one_out: {{{', '.join(f'k{n}: 1' for n in range(1001))}}}", "leave_one_out: 1,001 variants; at most 1,000 are allowed."),
         # 3^9500 has more digits than Python writes out.
         (
             f"grid: {{{', '.join(f'k{n}: [1, 2, 3]' for n in range(9500))}}}",
-            f"grid: {'3 x ' * 19}3... are more than 10^15 variants; at most 1,000 are run.",
+            f"grid: {'3 x ' * 19}3... are more than 10^15 variants; at most 1,000 are allowed.",
         ),
     ],
     ids=["zip", "leave_one_out", "grid of thousands of axes"],
@@ -81,14 +81,14 @@ def test_a_point_says_where_its_value_is_written() -> None:
 
 def test_a_point_may_not_take_the_name_of_a_variant() -> None:
     text = edited(("  one: {", "  momentum_0_9: {"), (BASELINE, f"grid: {{train.momentum: [0.9]}}\n{BASELINE}"))
-    assert "two variants would be called 'momentum_0_9'" in refusal(text)
+    assert "two variants would have the name 'momentum_0_9'" in refusal(text)
 
 
 def test_a_profile_may_not_set_the_key_of_an_axis() -> None:
     text = edited(
         ("{train.epochs: 1}", "{train.momentum: 0.5}"), (BASELINE, f"grid: {{train.momentum: [0.9]}}\n{BASELINE}")
     )
-    assert "a profile changes scale, never the question" in refusal(text)
+    assert "a profile may change the scale but not the question" in refusal(text)
 
 
 def test_a_variant_is_compared_with_the_baseline_or_with_what_it_says() -> None:
@@ -99,8 +99,8 @@ def test_a_variant_is_compared_with_the_baseline_or_with_what_it_says() -> None:
 @pytest.mark.parametrize(
     ("versus", "rule"),
     [
-        ("noe", "versus names another variant; given 'noe'; did you mean 'one'?"),
-        ("wide", "goes in a circle: wide -> wide."),
+        ("noe", "versus must name another variant; given 'noe'; did you mean 'one'?"),
+        ("wide", "comparisons must not form a circle; given wide -> wide."),
     ],
 )
 def test_versus_names_another_variant(versus: str, rule: str) -> None:
@@ -112,14 +112,14 @@ def test_versus_does_not_go_in_a_circle() -> None:
         ("one: {set: {model.mixers: 1}, ", "one: {set: {model.mixers: 1}, versus: wide, "),
         ("    match: {", "    versus: one\n    match: {"),
     )
-    assert "versus: goes in a circle: one -> wide -> one." in refusal(text)
+    assert "versus: comparisons must not form a circle; given one -> wide -> one." in refusal(text)
 
 
 @pytest.mark.parametrize("key", ["versus: one", "expect: better"])
 def test_the_baseline_is_compared_with_nothing(key: str) -> None:
     name = key.partition(":")[0]
     assert refusal(edited(("  two:\n", f"  two: {{{key}}}\n"))) == (
-        f"s.yaml:13:9: variants.two.{name}: the baseline is compared with nothing; take this key out."
+        f"s.yaml:13:9: variants.two.{name}: the baseline is compared with no other variant; remove this key."
     )
 
 

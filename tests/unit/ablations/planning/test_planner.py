@@ -55,7 +55,7 @@ STARTER = "  starter: {description: all of it}"
         (("{model.mixers: 1}", "{lr: 1}"), "s.yaml:14:15: variants.one.set.lr: unknown key 'lr'; did you mean 'train.lr'?"),
         (
             ("{model.mixers: 1}", "{model: {mixers: 1}}"),
-            "s.yaml:14:15: variants.one.set.model: unknown key 'model'; its keys are written dotted, such as 'model.preset'.",
+            "s.yaml:14:15: variants.one.set.model: unknown key 'model'; write its keys dotted, such as 'model.preset'.",
         ),
         (("{train.epochs: 1}", "{train.epoch: 1}"), "s.yaml:23:11: profiles.short.set.train.epoch: unknown key 'train.epoch'; did you mean 'train.epochs'?"),
         # wrong values behind dotted keys
@@ -70,50 +70,50 @@ STARTER = "  starter: {description: all of it}"
         (("{model.mixers: 1}", "{model.mixers: 1, model.class_steps: [8, 8]}"), "s.yaml:14:32: variants.one.set.model.class_steps: may have at most one entry per mixer of the class block, 1; it has 2."),
         (("width: 0.25", "width: 0.25, class_steps: [1, 1, 1]"), "s.yaml:5:43: base.model.class_steps: may have at most one entry"),
         # data
-        (("resize: 16", "resize: 2"), "s.yaml:13:3: variants.two: pools: block1.pool needs an input of at least 3x3, it has 2x2; images have 2 pixels a side."),
-        (("resize: 16", "resize: 1025"), "s.yaml:4:51: base.data.resize: images have at most 1,024 pixels a side; given 1,025."),
+        (("resize: 16", "resize: 2"), "s.yaml:13:3: variants.two: pools: block1.pool needs an input of at least 3x3, it has 2x2; images have 2 pixels per side."),
+        (("resize: 16", "resize: 1025"), "s.yaml:4:51: base.data.resize: images may have at most 1,024 pixels per side; given 1,025."),
         (
             ("validation: 64", "validation: 253"),
-            "s.yaml:4:39: base.data.validation: validation takes from 4 (one a class) to 252 of the 256 training images of synthetic bars; given 253.",
+            "s.yaml:4:39: base.data.validation: validation must be from 4 (one image per class) to 252 of the 256 training images of synthetic bars; given 253.",
         ),
-        (("validation: 64", "validation: 3"), "s.yaml:4:39: base.data.validation: validation takes from 4 (one a class) to"),
-        (("validation: 64", "validation: 64, train_size: 193"), "s.yaml:4:55: base.data.train_size: train_size is from 4 to the 192 images that validation leaves; given 193."),
-        (("{model.mixers: 1}", "{data.name: digits}"), "s.yaml:14:15: variants.one.set.data.name: all variants of a study see the same data; the base or a profile names the data set."),
+        (("validation: 64", "validation: 3"), "s.yaml:4:39: base.data.validation: validation must be from 4 (one image per class) to"),
+        (("validation: 64", "validation: 64, train_size: 193"), "s.yaml:4:55: base.data.train_size: train_size must be from 4 to the 192 images that validation leaves; given 193."),
+        (("{model.mixers: 1}", "{data.name: digits}"), "s.yaml:14:15: variants.one.set.data.name: all variants must use the same data; choose the data set in the base or in a profile."),
         # the question and the scale
-        (("{train.epochs: 1}", "{model.mixers: 3}"), "s.yaml:23:11: profiles.short.set.model.mixers: a profile changes scale, never the question, and variants differ in 'model.mixers'; take it out here."),
-        (("{train.epochs: 1}", "{model.width: 3}"), "s.yaml:23:11: profiles.short.set.model.width: a profile changes scale, never the question, and variants differ in 'model.width'; take it out here."),
-        (("{model.mixers: 1}", "{model.mixers: 2}"), "s.yaml:14:3: variants.one: the same configuration as 'two'; every variant differs from the others."),
-        (("{model.mixers: 1}", "{}"), "s.yaml:14:3: variants.one: the same configuration as 'two'; every variant differs from the others."),
+        (("{train.epochs: 1}", "{model.mixers: 3}"), "s.yaml:23:11: profiles.short.set.model.mixers: a profile may change the scale but not the question, and variants differ in 'model.mixers'; remove it here."),
+        (("{train.epochs: 1}", "{model.width: 3}"), "s.yaml:23:11: profiles.short.set.model.width: a profile may change the scale but not the question, and variants differ in 'model.width'; remove it here."),
+        (("{model.mixers: 1}", "{model.mixers: 2}"), "s.yaml:14:3: variants.one: has the same configuration as 'two'; every variant must differ from the others."),
+        (("{model.mixers: 1}", "{}"), "s.yaml:14:3: variants.one: has the same configuration as 'two'; every variant must differ from the others."),
         # match
-        (("params: two", "params: tow"), "s.yaml:17:21: variants.wide.match.params: match names a variant that has no match itself; given 'tow'; did you mean 'two'?"),
-        (("params: two", "params: wide"), "s.yaml:17:21: variants.wide.match.params: match names a variant that has no match itself; given 'wide'; known here: one, two."),
+        (("params: two", "params: tow"), "s.yaml:17:21: variants.wide.match.params: match must name a variant that is not matched itself; given 'tow'; did you mean 'two'?"),
+        (("params: two", "params: wide"), "s.yaml:17:21: variants.wide.match.params: match must name a variant that is not matched itself; given 'wide'; known here: one, two."),
         (
             ("tolerance: 0.2", "tolerance: 0.0001"),
             "s.yaml:17:21: variants.wide.match.params: the nearest width, 0.3, gives 2,401 params against 2,328: +3.1 %, beyond the tolerance of 0.01 %. "
-            "Raise match.tolerance or choose another dial.",
+            "Raise match.tolerance or match another variant.",
         ),
         # the search space
         (("train.lr: {type", "train.rl: {type"), "s.yaml:8:3: search_space.train.rl: unknown key 'train.rl'; did you mean 'train.lr'?"),
-        (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "model.mixers: {type: int, low: 1, high: 2}"), "s.yaml:8:3: search_space.model.mixers: a key that variants differ in cannot be tuned: it is the question."),
-        (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "train.epochs: {type: int, low: 1, high: 5}"), "s.yaml:8:3: search_space.train.epochs: this key is the study's scale; only model and train hyperparameters are tuned."),
-        (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "data.resize: {type: int, low: 9, high: 16}"), "s.yaml:8:3: search_space.data.resize: this key is the study's scale; only model and train hyperparameters are tuned."),
+        (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "model.mixers: {type: int, low: 1, high: 2}"), "s.yaml:8:3: search_space.model.mixers: variants differ in this key, so it cannot be tuned: it is the question."),
+        (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "train.epochs: {type: int, low: 1, high: 5}"), "s.yaml:8:3: search_space.train.epochs: this key sets the study's scale; only hyperparameters of model and train can be tuned."),
+        (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "data.resize: {type: int, low: 9, high: 16}"), "s.yaml:8:3: search_space.data.resize: this key sets the study's scale; only hyperparameters of model and train can be tuned."),
         (("train.lr: {type: float, low: 0.01", "train.momentum: {type: float, low: -0.1"), "s.yaml:8:3: search_space.train.momentum: log needs low above 0; given low -0.1."),
         (("low: 0.01, high: 0.2, log: true", "low: 0, high: 0.2"), "s.yaml:8:3: search_space.train.lr: must be above 0; given 0.0."),
         (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "train.batch_size: {type: float, low: 8, high: 64}"), "s.yaml:8:3: search_space.train.batch_size: must be a whole number; given 8.0."),
         (("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [0.05, fast]}"), "s.yaml:8:3: search_space.train.lr: must be a number; given 'fast'."),
         (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "model.mixer_kernel: {type: int, low: 1, high: 3}"), "s.yaml:8:3: search_space.model.mixer_kernel: must be 1 or 3, it is 2."),
         (("train.lr: {type: float, low: 0.01, high: 0.2, log: true}", "model.dropout: {type: float, low: 0.0, high: 1.0}"), "s.yaml:8:3: search_space.model.dropout: must be at least 0 and below 1, it is 1.0."),
-        (("low: 0.01", "low: 0.1"), "s.yaml:8:3: search_space.train.lr: the search starts at the base's own train.lr = 0.05, which lies outside; widen the space or give tuning.start_points."),
+        (("low: 0.01", "low: 0.1"), "s.yaml:8:3: search_space.train.lr: the search starts at the base's train.lr = 0.05, which is outside the search space; widen the space or set tuning.start_points."),
         # start points
-        (("{trials: 2", "{start_points: [{train.lr: 5.0}], trials: 2"), "s.yaml:9:36: tuning.start_points.0.train.lr: the start point train.lr = 5.0 lies outside the search space; widen it or move the point."),
-        (("{trials: 2", "{start_points: [{train.lr: '0.1'}], trials: 2"), "s.yaml:9:36: tuning.start_points.0.train.lr: the start point train.lr = '0.1' lies outside"),
-        (("{trials: 2", "{start_points: [{train.lr: .nan}], trials: 2"), "s.yaml:9:36: tuning.start_points.0.train.lr: the start point train.lr = nan lies outside"),
-        (("{trials: 2", "{start_points: [{train.rl: 0.1}], trials: 2"), "s.yaml:9:26: tuning.start_points.0.train.rl: a start point gives values to searched keys; did you mean 'train.lr'?"),
-        (("{trials: 2", "{start_points: [{}], trials: 2"), "s.yaml:9:25: tuning.start_points.0: a start point gives every searched key a value; 'train.lr' is missing."),
-        (("{trials: 2", "{start_points: [{train.lr: 0.1}, {train.lr: 0.02}], trials: 1"), "s.yaml:9:10: tuning.start_points: 2 start points need as many trials; given 1."),
-        (("all of it}", "all of it, tuning: {trials: 1, start_points: [{train.lr: 9}]}}"), "s.yaml:20:83: profiles.starter.tuning.start_points.0.train.lr: the start point train.lr = 9 lies outside"),
+        (("{trials: 2", "{start_points: [{train.lr: 5.0}], trials: 2"), "s.yaml:9:36: tuning.start_points.0.train.lr: the start point train.lr = 5.0 is outside the search space; widen the space or move the point."),
+        (("{trials: 2", "{start_points: [{train.lr: '0.1'}], trials: 2"), "s.yaml:9:36: tuning.start_points.0.train.lr: the start point train.lr = '0.1' is outside"),
+        (("{trials: 2", "{start_points: [{train.lr: .nan}], trials: 2"), "s.yaml:9:36: tuning.start_points.0.train.lr: the start point train.lr = nan is outside"),
+        (("{trials: 2", "{start_points: [{train.rl: 0.1}], trials: 2"), "s.yaml:9:26: tuning.start_points.0.train.rl: a start point may set only searched keys; did you mean 'train.lr'?"),
+        (("{trials: 2", "{start_points: [{}], trials: 2"), "s.yaml:9:25: tuning.start_points.0: a start point must set every searched key; 'train.lr' is missing."),
+        (("{trials: 2", "{start_points: [{train.lr: 0.1}, {train.lr: 0.02}], trials: 1"), "s.yaml:9:10: tuning.start_points: 2 start points need at least 2 trials; given 1."),
+        (("all of it}", "all of it, tuning: {trials: 1, start_points: [{train.lr: 9}]}}"), "s.yaml:20:83: profiles.starter.tuning.start_points.0.train.lr: the start point train.lr = 9 is outside"),
         # size
-        (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: first_seed and the seeds of a look are at most 1,000 together; given 0 and 999,999,999."),
+        (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: first_seed plus the seeds of a look must be at most 1,000; given 0 and 999,999,999."),
         (("{trials: 2", "{trials: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,000 tuning trials + 2 seeds) are"),
         (("rerun_seeds: 1", "rerun_seeds: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,001 tuning trials + 2 seeds) are"),
     ],
@@ -131,7 +131,7 @@ def test_a_search_that_breaks_one_variant_only_is_refused() -> None:
     )
     assert refusal(text) == (
         "s.yaml:8:3: search_space.model.pool_kernel: pools: block3.pool needs an input of at least 3x3, it has 1x1; "
-        "images have 8 pixels a side."
+        "images have 8 pixels per side."
     )
     assert complaint(text.replace("data.resize: 8", "data.resize: 15")) is None
 
@@ -144,13 +144,13 @@ def test_an_unknown_profile_names_the_nearest() -> None:
 
 def test_too_many_variants_are_refused_with_their_count() -> None:
     tree = _of_variants(MAX_VARIANTS + 1)
-    with pytest.raises(SpecError, match=r"^variants: 1,001 variants; at most 1,000 are run\.$"):
+    with pytest.raises(SpecError, match=r"^variants: 1,001 variants; at most 1,000 are allowed\.$"):
         make_plan(StudySpec.model_validate(tree), "starter", CPU)
 
 
 def test_too_many_trainings_are_refused_with_their_count() -> None:
     tree = _of_variants(MAX_VARIANTS) | {"seeds": 98}
-    with pytest.raises(SpecError, match=r"1,000 variants x .* are 101,000 trainings; at most 100,000 are run"):
+    with pytest.raises(SpecError, match=r"1,000 variants x .* are 101,000 trainings; at most 100,000 are allowed"):
         make_plan(StudySpec.model_validate(tree), "starter", CPU)
 
 
@@ -169,7 +169,7 @@ def test_a_search_of_too_many_networks_is_refused_at_once() -> None:
         make_plan(StudySpec.model_validate(tree), "starter", CPU)
     assert time.process_time() - started < 5
     assert str(caught.value) == (
-        "search_space: 101 variants x 100 values of searched dials are more than 10,000 networks to price."
+        "search_space: 101 variants x 100 values of searched dials are 10,100 networks to price; at most 10,000 are allowed."
     )
 
 
@@ -195,74 +195,74 @@ def _tree() -> dict[str, Any]:
     [
         (
             ("when: {train.optimizer: sgd}", "when: {train.optimiser: sgd}"),
-            "s.yaml:10:62: search_space.train.momentum.when.train.optimiser: a condition names another searched key; did you mean 'train.optimizer'?",
+            "s.yaml:10:62: search_space.train.momentum.when.train.optimiser: a condition must name another searched key; did you mean 'train.optimizer'?",
         ),
         (
             ("when: {train.optimizer: sgd}", "when: {model.head: gap}"),
-            "s.yaml:10:62: search_space.train.momentum.when.model.head: a condition names another searched key; "
+            "s.yaml:10:62: search_space.train.momentum.when.model.head: a condition must name another searched key; "
             "known here: train.lr, train.momentum, train.nesterov, train.optimizer.",
         ),
         (
             ("when: {train.optimizer: sgd}", "when: {train.lr: 0.1}"),
-            "s.yaml:10:62: search_space.train.momentum.when.train.lr: a condition is on a categorical key, and 'train.lr' is searched as float; "
-            "list its choices, or take the condition out.",
+            "s.yaml:10:62: search_space.train.momentum.when.train.lr: a condition must be on a categorical key, but 'train.lr' is searched as float; "
+            "list its choices or remove the condition.",
         ),
         (
             ("when: {train.optimizer: sgd}", "when: {train.optimizer: sdg}"),
-            "s.yaml:10:79: search_space.train.momentum.when.train.optimizer: must be among the choices of train.optimizer, 'sgd', 'adamw'; given 'sdg'.",
+            "s.yaml:10:79: search_space.train.momentum.when.train.optimizer: must be one of the choices of train.optimizer ('sgd', 'adamw'); given 'sdg'.",
         ),
         (
             ("when: {train.optimizer: [sgd]}", "when: {train.optimizer: [sgd, adam]}"),
-            "s.yaml:11:93: search_space.train.nesterov.when.train.optimizer.1: must be among the choices of train.optimizer, 'sgd', 'adamw'; given 'adam'.",
+            "s.yaml:11:93: search_space.train.nesterov.when.train.optimizer.1: must be one of the choices of train.optimizer ('sgd', 'adamw'); given 'adam'.",
         ),
         (  # one is not true
             ("when: {train.optimizer: sgd}", "when: {train.nesterov: 1}"),
-            "s.yaml:10:78: search_space.train.momentum.when.train.nesterov: must be among the choices of train.nesterov, true, false; given 1.",
+            "s.yaml:10:78: search_space.train.momentum.when.train.nesterov: must be one of the choices of train.nesterov (true, false); given 1.",
         ),
         (
             ("choices: [sgd, adamw]", "choices: [sgd, adamw], when: {train.optimizer: sgd}"),
-            "s.yaml:9:70: search_space.train.optimizer.when.train.optimizer: conditions do not go in a circle; "
-            "given train.optimizer -> train.optimizer. Take one of them out.",
+            "s.yaml:9:70: search_space.train.optimizer.when.train.optimizer: conditions must not form a circle; "
+            "given train.optimizer -> train.optimizer. Remove one of them.",
         ),
         (
             ("choices: [sgd, adamw]", "choices: [sgd, adamw], when: {train.nesterov: true}"),
-            "s.yaml:9:70: search_space.train.optimizer.when.train.nesterov: conditions do not go in a circle; "
-            "given train.optimizer -> train.nesterov -> train.optimizer. Take one of them out.",
+            "s.yaml:9:70: search_space.train.optimizer.when.train.nesterov: conditions must not form a circle; "
+            "given train.optimizer -> train.nesterov -> train.optimizer. Remove one of them.",
         ),
         (
             ("when: {train.optimizer: sgd}", "when: {train.optimizer: adamw, train.nesterov: true}"),
-            "s.yaml:10:55: search_space.train.momentum.when: never holds: together with the conditions of the keys that it names "
-            "it leaves 'train.optimizer' no value.",
+            "s.yaml:10:55: search_space.train.momentum.when: this condition never holds: with the conditions of the keys in it, "
+            "no value of 'train.optimizer' is left.",
         ),
         # start points
         (
             ("low: 0.0, high: 0.95", "low: 0.5, high: 0.95"),
-            "s.yaml:10:3: search_space.train.momentum: the search starts at the base's own train.momentum = 0.0, which lies outside; "
-            "widen the space or give tuning.start_points.",
+            "s.yaml:10:3: search_space.train.momentum: the search starts at the base's train.momentum = 0.0, which is outside the search space; "
+            "widen the space or set tuning.start_points.",
         ),
         (
             ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: sgd, train.nesterov: true}], trials: 2"),
-            "s.yaml:12:25: tuning.start_points.0: a start point gives every searched key a value; "
+            "s.yaml:12:25: tuning.start_points.0: a start point must set every searched key; "
             "'train.momentum' where train.optimizer is sgd is missing.",
         ),
         (
             ("{trials: 2", "{start_points: [{train.lr: 0.1, train.momentum: 0.5}], trials: 2"),
-            "s.yaml:12:25: tuning.start_points.0: a start point gives every searched key a value; 'train.optimizer' is missing.",
+            "s.yaml:12:25: tuning.start_points.0: a start point must set every searched key; 'train.optimizer' is missing.",
         ),
         (
             ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: adamw, train.momentum: 0.5}], trials: 2"),
             "s.yaml:12:65: tuning.start_points.0.train.momentum: train.momentum is searched only where train.optimizer is sgd; "
-            "leave it out of this start point.",
+            "remove it from this start point.",
         ),
         (
             ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: sdg, train.momentum: 0.5}], trials: 2"),
-            "s.yaml:12:58: tuning.start_points.0.train.optimizer: the start point train.optimizer = 'sdg' lies outside the search space; "
-            "widen it or move the point.",
+            "s.yaml:12:58: tuning.start_points.0.train.optimizer: the start point train.optimizer = 'sdg' is outside the search space; "
+            "widen the space or move the point.",
         ),
         (
             ("{trials: 2", "{start_points: [{train.lr: 0.1, train.optimizer: sgd, train.momentum: 2, train.nesterov: true}], trials: 2"),
-            "s.yaml:12:79: tuning.start_points.0.train.momentum: the start point train.momentum = 2 lies outside the search space; "
-            "widen it or move the point.",
+            "s.yaml:12:79: tuning.start_points.0.train.momentum: the start point train.momentum = 2 is outside the search space; "
+            "widen the space or move the point.",
         ),
     ],
 )  # fmt: skip
@@ -278,15 +278,15 @@ def test_a_circle_is_told_key_by_key() -> None:
         text=CONDITIONAL,
     )
     assert refusal(text) == (
-        "s.yaml:9:70: search_space.train.optimizer.when.train.nesterov: conditions do not go in a circle; "
-        "given train.optimizer -> train.nesterov -> train.momentum -> train.optimizer. Take one of them out."
+        "s.yaml:9:70: search_space.train.optimizer.when.train.nesterov: conditions must not form a circle; "
+        "given train.optimizer -> train.nesterov -> train.momentum -> train.optimizer. Remove one of them."
     )
 
 
 def test_a_condition_of_a_profiles_search_space_is_pointed_at_there() -> None:
     space = "{train.momentum: {type: float, low: 0, high: 0.9, when: {train.lr: 1}}}"
     assert refusal(edited(("all of it}", f"all of it, search_space: {space}}}"))) == (
-        "s.yaml:20:108: profiles.starter.search_space.train.momentum.when.train.lr: a condition names another searched key; "
+        "s.yaml:20:108: profiles.starter.search_space.train.momentum.when.train.lr: a condition must name another searched key; "
         "known here: train.momentum."
     )
 
@@ -332,7 +332,7 @@ def test_values_are_tried_where_they_are_searched_and_nowhere_else() -> None:
         "model.pools: {type: categorical, choices: [true, false]}\n  model.pool_kernel: {type: int, low: 2, high: 3"
     )
     replacements = (("width: 0.25", "width: 0.25, pool_kernel: 2"), ("resize: 16", "resize: 8"))
-    problem = "pools: block3.pool needs an input of at least 3x3, it has 1x1; images have 8 pixels a side."
+    problem = "pools: block3.pool needs an input of at least 3x3, it has 1x1; images have 8 pixels per side."
     for when, message in (
         ("", f"s.yaml:9:3: search_space.model.pool_kernel: {problem}"),
         (", when: {model.pools: true}", f"s.yaml:9:3: search_space.model.pool_kernel: {problem}"),
@@ -598,7 +598,7 @@ def test_true_is_not_one() -> None:
     space = "train.lr: {type: float, low: 0.01, high: 0.2, log: true}"
     text = edited((space, "train.nesterov: {type: categorical, choices: [false, true]}"))
     text = text.replace("{trials: 2", "{start_points: [{train.nesterov: 1}], trials: 2")
-    assert "the start point train.nesterov = 1 lies outside" in refusal(text)
+    assert "the start point train.nesterov = 1 is outside" in refusal(text)
 
 
 def test_a_plans_id_is_that_of_all_it_says() -> None:
@@ -735,7 +735,7 @@ def test_a_profile_has_looks_of_its_own() -> None:
 
 def test_a_second_look_that_is_no_larger_is_refused() -> None:
     assert refusal(edited(("seeds: 2", "seeds: 2\nextend_to: 2"))) == (
-        "s.yaml:11:12: extend_to: a second look has more seeds than the first; given 2, and 2 for the first look of profile "
+        "s.yaml:11:12: extend_to: a second look must have more seeds than the first; given 2, and 2 for the first look of profile "
         "starter."
     )
 
@@ -745,7 +745,7 @@ def test_a_look_that_was_not_planned_is_refused() -> None:
         make_plan(parse(TEXT, "s.yaml").spec, "starter", CPU, extend=True)
     assert caught.value.path == ("profiles", "starter")
     assert caught.value.problem == (
-        "no second look is planned here. Seeds that are added after looking at results prove nothing: to plan one, write "
+        "no second look is planned here. Seeds added after you have seen results prove nothing. To plan a second look, write "
         "extend_to (such as 20) beside seeds before the first look."
     )
 

@@ -59,18 +59,18 @@ def test_the_text_is_kept_as_it_was_written() -> None:
         (b"# nothing\n", "s.yaml: the file is empty. A study file starts with 'study: <name>'."),
         (
             "study: tïny".encode("latin-1"),
-            "s.yaml:1:9: a study file is UTF-8 text; here is byte 0xef. Save the file as UTF-8.",
+            "s.yaml:1:9: a study file must be UTF-8 text; found byte 0xef. Save the file as UTF-8.",
         ),
         (
             b"study: tiny\nquestion: \xff",
-            "s.yaml:2:11: a study file is UTF-8 text; here is byte 0xff. Save the file as UTF-8.",
+            "s.yaml:2:11: a study file must be UTF-8 text; found byte 0xff. Save the file as UTF-8.",
         ),
         (
             TEXT.encode("utf-16"),
-            "s.yaml:1:1: a study file is UTF-8 text; here is byte 0xff. Save the file as UTF-8.",
+            "s.yaml:1:1: a study file must be UTF-8 text; found byte 0xff. Save the file as UTF-8.",
         ),
-        (b"a: x\nb: \x00", "s.yaml:2:4: here is the control character U+0000. Remove it."),
-        (b"#" * (MAX_BYTES + 1), "s.yaml: a study file has at most 1,000,000 bytes; this one has 1,000,001."),
+        (b"a: x\nb: \x00", "s.yaml:2:4: found the control character U+0000. Remove it."),
+        (b"#" * (MAX_BYTES + 1), "s.yaml: a study file may have at most 1,000,000 bytes; this one has 1,000,001."),
     ],
     ids=["empty", "comment only", "latin-1", "broken UTF-8", "UTF-16", "NUL", "too large"],
 )
@@ -132,10 +132,10 @@ def test_a_study_of_this_folder_is_found_by_its_name(
 @pytest.mark.parametrize(
     ("reference", "message"),
     [
-        ("one_by_on", "one_by_on: no such study file. Give a path, or a name; did you mean 'one_by_one'?"),
-        ("x/one_by_one.yaml", "x/one_by_one.yaml: no such study file. Give a path, or a name; did you mean"),
-        ("nin_bok", "nin_bok: no such study file. Give a path, or a name; did you mean 'nin_book'?"),
-        (".", ".: is a folder, not a study file. Give a path, or a name; known here: "),
+        ("one_by_on", "one_by_on: no such study file. Give a path or a name; did you mean 'one_by_one'?"),
+        ("x/one_by_one.yaml", "x/one_by_one.yaml: no such study file. Give a path or a name; did you mean"),
+        ("nin_bok", "nin_bok: no such study file. Give a path or a name; did you mean 'nin_book'?"),
+        (".", ".: is a folder, not a study file. Give a path or a name; known here: "),
         ("", "no name: is a folder, not a study file."),
         ("a\0b", "a\\x00b: no such study file."),
         ("a" * 5000, "a" * 77 + "...: cannot be read: File name too long."),
@@ -164,8 +164,8 @@ def test_a_reference_to_nothing_says_what_there_is(reference: str, message: str)
         ),
         (
             ("question: Does", "question: So: does"),
-            "s.yaml:2:13: not valid YAML: mapping values are not allowed here. Put text that has a colon in it in quotes, and "
-            "indent neighbours alike.",
+            "s.yaml:2:13: not valid YAML: mapping values are not allowed here. Quote text that contains a colon, and "
+            "indent keys of one mapping equally.",
         ),
         (
             ("question: Does", 'question: "Does'),
@@ -179,36 +179,36 @@ def test_a_reference_to_nothing_says_what_there_is(reference: str, message: str)
             ("{set: {model.mixers: 1}, expect", "{set: *s, expect"),
             "s.yaml:14:14: not valid YAML: found undefined alias 's'.",
         ),
-        (("Does", "\x07Does"), "s.yaml:2:11: here is the control character U+0007. Remove it."),
-        (("Does", '"\\x1b[31m" # '), "s.yaml:2:11: question: text has no control characters; given U+001B."),
-        (("Does", '"\\ud800" # '), "s.yaml:2:11: question: text has no control characters; given U+D800."),
-        (("Does", '"\\u202e" # '), "s.yaml:2:11: question: text has no control characters; given U+202E."),
-        (("Does", "\u2066Does"), "s.yaml:2:11: question: text has no control characters; given U+2066."),
-        (("question", '"a\\x1bb"'), "s.yaml:2:1: a\\x1bb: text has no control characters; given U+001B."),
+        (("Does", "\x07Does"), "s.yaml:2:11: found the control character U+0007. Remove it."),
+        (("Does", '"\\x1b[31m" # '), "s.yaml:2:11: question: text must not contain control characters; given U+001B."),
+        (("Does", '"\\ud800" # '), "s.yaml:2:11: question: text must not contain control characters; given U+D800."),
+        (("Does", '"\\u202e" # '), "s.yaml:2:11: question: text must not contain control characters; given U+202E."),
+        (("Does", "\u2066Does"), "s.yaml:2:11: question: text must not contain control characters; given U+2066."),
+        (("question", '"a\\x1bb"'), "s.yaml:2:1: a\\x1bb: text must not contain control characters; given U+001B."),
         (
             ("seeds: 2", "seeds: 2\nseeds: 3"),
-            "s.yaml:11:1: seeds: key given twice, first in line 10, again in line 11; keep one.",
+            "s.yaml:11:1: seeds: this key is given twice, in lines 10 and 11; keep one.",
         ),
         (
             ("  one: {", "  two: {"),
-            "s.yaml:14:3: variants.two: key given twice, first in line 13, again in line 14; keep one.",
+            "s.yaml:14:3: variants.two: this key is given twice, in lines 13 and 14; keep one.",
         ),
-        (("  two:\n", "  2:\n"), "s.yaml:13:3: variants.2: a key is text; given 2. Put it in quotes."),
-        (("  two:\n", "  1e3:\n"), "s.yaml:13:3: variants.1e3: a key is text; given 1e3. Put it in quotes."),
-        (("  two:\n", "  true:\n"), "s.yaml:13:3: variants.true: a key is text; given true. Put it in quotes."),
-        (("  two:\n", "  null:\n"), "s.yaml:13:3: variants.null: a key is text; given null. Put it in quotes."),
+        (("  two:\n", "  2:\n"), "s.yaml:13:3: variants.2: a key must be text; given 2. Put it in quotes."),
+        (("  two:\n", "  1e3:\n"), "s.yaml:13:3: variants.1e3: a key must be text; given 1e3. Put it in quotes."),
+        (("  two:\n", "  true:\n"), "s.yaml:13:3: variants.true: a key must be text; given true. Put it in quotes."),
+        (("  two:\n", "  null:\n"), "s.yaml:13:3: variants.null: a key must be text; given null. Put it in quotes."),
         (
             ("{model.mixers: 1}", "{1: 1}"),
-            "s.yaml:14:15: variants.one.set.1: a key is text; given 1. Put it in quotes.",
+            "s.yaml:14:15: variants.one.set.1: a key must be text; given 1. Put it in quotes.",
         ),
-        (("  two:\n", "  ? [a]\n  :\n"), "s.yaml:12:1: variants: a key is text; given a list or a mapping."),
+        (("  two:\n", "  ? [a]\n  :\n"), "s.yaml:12:1: variants: a key must be text; given a list or a mapping."),
         (
             ("    set: {model.mixers: 0}", "    set: &s {<<: {model.mixers: 0}}"),
-            "s.yaml:16:14: variants.wide.set.<<: a study file has no merge keys; write the keys out.",
+            "s.yaml:16:14: variants.wide.set.<<: merge keys are not allowed; write the keys out.",
         ),
         (
             ("seeds: 2", "seeds: 1234567890123456789"),
-            "s.yaml:10:8: seeds: a whole number has at most 18 characters; given 19.",
+            "s.yaml:10:8: seeds: a whole number may have at most 18 characters; given 19.",
         ),
     ],
 )
@@ -236,13 +236,13 @@ def test_what_yaml_may_not_be(replacement: tuple[str, str], message: str) -> Non
 def test_tags_are_refused(value: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     tag = value.split()[0]
-    assert refusal(edited(("study: tiny", f"study: {value}"))) == f"s.yaml:1:8: a study file has no tags; given {tag}."
+    assert refusal(edited(("study: tiny", f"study: {value}"))) == f"s.yaml:1:8: YAML tags are not allowed; given {tag}."
     assert not list(tmp_path.iterdir())
 
 
 def test_a_mapping_is_wanted() -> None:
     for text in ("null", "- a", "hello", "12"):
-        assert refusal(text) == "s.yaml:1:1: a study file is a mapping that starts with 'study: <name>'."
+        assert refusal(text) == "s.yaml:1:1: a study file must be a mapping that starts with 'study: <name>'."
 
 
 @pytest.mark.parametrize(
@@ -302,18 +302,21 @@ _CHAIN = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} {'[' * 40}*a{n - 1}{']' * 40}\n
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (_BOMB, f"s.yaml:1:1: more than {MAX_NODES:,} values, aliases expanded."),
-        (_WIDE, f"s.yaml:1:1: more than {MAX_NODES:,} values, aliases expanded."),
-        (_CHAIN, f"s.yaml:3:11: a2.0.0: nested more than {MAX_DEPTH} deep, aliases expanded."),
-        ("a: &a [*a]", f"s.yaml:1:4: a.0.0: nested more than {MAX_DEPTH} deep, aliases expanded."),
-        ("&a\nstudy: *a", f"s.yaml:2:1: study.study.study: nested more than {MAX_DEPTH} deep, aliases expanded."),
+        (_BOMB, f"s.yaml:1:1: more than {MAX_NODES:,} values once aliases are expanded."),
+        (_WIDE, f"s.yaml:1:1: more than {MAX_NODES:,} values once aliases are expanded."),
+        (_CHAIN, f"s.yaml:3:11: a2.0.0: nested more than {MAX_DEPTH} deep once aliases are expanded."),
+        ("a: &a [*a]", f"s.yaml:1:4: a.0.0: nested more than {MAX_DEPTH} deep once aliases are expanded."),
+        (
+            "&a\nstudy: *a",
+            f"s.yaml:2:1: study.study.study: nested more than {MAX_DEPTH} deep once aliases are expanded.",
+        ),
         ("a: " + "[" * 10_000 + "]" * 10_000, f"s.yaml:1:54: nested more than {MAX_DEPTH} deep."),
         ("a: " + "{a: " * 10_000 + "}" * 10_000, f"s.yaml:1:201: nested more than {MAX_DEPTH} deep."),
         ("\n".join(" " * depth + "a:" for depth in range(1_000)), f"s.yaml:51:51: nested more than {MAX_DEPTH} deep."),
         ("[" * 900_000, f"s.yaml:1:52: nested more than {MAX_DEPTH} deep."),
         ("- " * 450_000, f"s.yaml:1:103: nested more than {MAX_DEPTH} deep."),
         ("a: [" + "x," * 450_000 + "]", f"s.yaml:1:99999: more than {MAX_NODES:,} values."),
-        ("a: " + "1" * 900_000, "s.yaml:1:4: a: a whole number has at most 18 characters; given 900000."),
+        ("a: " + "1" * 900_000, "s.yaml:1:4: a: a whole number may have at most 18 characters; given 900000."),
     ],
     ids=[
         "bomb",
@@ -341,7 +344,7 @@ def test_many_problems_are_cut_short_at_once() -> None:
     lines = refusal(TEXT + "".join(f"k{n}: 1\n" for n in range(12_000))).splitlines()
     assert time.process_time() - started < 5
     assert lines[0].startswith("s.yaml:24:1: k0: unknown key 'k0'")
-    assert lines[MAX_PROBLEMS:] == ["… and more; these first."]
+    assert lines[MAX_PROBLEMS:] == ["… and more; fix these first."]
 
 
 def test_messages_stay_short() -> None:

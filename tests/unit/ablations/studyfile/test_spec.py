@@ -89,12 +89,12 @@ from ablations.text import closest, nearest, readable, shown
         (("type: float", "type: [float]"), "s.yaml:8:14: search_space.train.lr.type: must be float, int or categorical; given ['float']."),
         (("low: 0.01", "low: 0.5"), "s.yaml:8:3: search_space.train.lr: low must be below high; given low 0.5, high 0.2."),
         (("low: 0.01", "low: 0"), "s.yaml:8:3: search_space.train.lr: log needs low above 0; given low 0.0."),
-        (("low: 0.01", "low: 5e-324"), "s.yaml:8:3: search_space.train.lr: low and high are at most 1e+100 in magnitude, and with log at least 1e-100; given low 5e-324, high 0.2."),
-        (("high: 0.2, log: true", "high: 1e308"), "s.yaml:8:3: search_space.train.lr: low and high are at most 1e+100 in magnitude, and with log at least 1e-100; given low 0.01, high 1e+308."),
+        (("low: 0.01", "low: 5e-324"), "s.yaml:8:3: search_space.train.lr: low and high must be at most 1e+100 in magnitude, and at least 1e-100 with log; given low 5e-324, high 0.2."),
+        (("high: 0.2, log: true", "high: 1e308"), "s.yaml:8:3: search_space.train.lr: low and high must be at most 1e+100 in magnitude, and at least 1e-100 with log; given low 0.01, high 1e+308."),
         (("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: []}"), "s.yaml:8:33: search_space.train.lr.choices: must not be empty; given []."),
         (
             ("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [0.1, 0.1]}"),
-            "s.yaml:8:33: search_space.train.lr.choices: each choice is given once; given 0.1 twice.",
+            "s.yaml:8:33: search_space.train.lr.choices: choices must differ; given 0.1 twice.",
         ),
         (
             ("{type: float, low: 0.01, high: 0.2, log: true}", "{type: categorical, choices: [[1]]}"),
@@ -111,8 +111,8 @@ from ablations.text import closest, nearest, readable, shown
         # letters that look like others are seen
         (("baseline: two", "baseline: tw\u043e"), "s.yaml:11:11: baseline: must name a variant; given 'tw\\u043e'; did you mean 'two'?"),
         (("expect: worse", "expect: wors\u0435"), "s.yaml:14:41: variants.one.expect: must be 'better', 'worse', 'equivalent' or 'unsure'; given 'wors\\u0435'."),
-        (("{params: two, by", "{params: two, macs: two, by"), "s.yaml:17:5: variants.wide.match: match takes exactly one of params and macs."),
-        (("{params: two, by", "{by"), "s.yaml:17:5: variants.wide.match: match takes exactly one of params and macs."),
+        (("{params: two, by", "{params: two, macs: two, by"), "s.yaml:17:5: variants.wide.match: match must have exactly one of params and macs."),
+        (("{params: two, by", "{by"), "s.yaml:17:5: variants.wide.match: match must have exactly one of params and macs."),
         (("by: model.width", "by: model.depth"), "s.yaml:17:30: variants.wide.match.by: must be 'model.width'; given 'model.depth'."),
         (("baseline: two", "baseline: tow"), "s.yaml:11:11: baseline: must name a variant; given 'tow'; did you mean 'two'?"),
         (("Does a bar need a 1x1 convolution?", "''"), "s.yaml:2:11: question: must not be empty; given ''."),
@@ -141,7 +141,7 @@ def test_what_a_study_may_not_say(replacement: tuple[str, str], message: str) ->
     ],
 )
 def test_names_are_plain(name: str, given: str) -> None:
-    rule = f"a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given '{given}'."
+    rule = f"a name must have 1 to 64 characters from a-z, 0-9 and '_', and must not start with '_'; given '{given}'."
     assert refusal(edited(("study: tiny", f"study: {name}"))) == f"s.yaml:1:8: study: {rule}"
     if len(name) < 1000:
         assert refusal(edited(("  one:", f"  {name}:"))) == f"s.yaml:14:3: variants.{given}: {rule}"
@@ -151,7 +151,7 @@ def test_names_are_plain(name: str, given: str) -> None:
 def test_several_problems_are_told_at_once() -> None:
     text = edited(("study: tiny", "study: Tiny"), ("seeds: 2", "seeds: many"), ("baseline: two\n", ""))
     assert refusal(text).splitlines() == [
-        "s.yaml:1:8: study: a name has 1 to 64 characters of a-z, 0-9 and '_', and does not start with '_'; given 'Tiny'.",
+        "s.yaml:1:8: study: a name must have 1 to 64 characters from a-z, 0-9 and '_', and must not start with '_'; given 'Tiny'.",
         "s.yaml:10:8: seeds: must be a whole number; given 'many'.",
         "s.yaml:1:1: the key 'baseline' is missing.",
     ]
