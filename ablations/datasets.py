@@ -1,4 +1,4 @@
-"""What is known of each data set before a byte of it is read: enough to plan, to price and to name a trial."""
+"""Facts about each data set, known without reading it: enough to plan, price and name a trial."""
 
 from __future__ import annotations
 
@@ -23,30 +23,30 @@ class Dataset:
 
     title: str
     classes: tuple[str, ...]
-    """Names, in the order of their labels."""
+    """Names of the classes, in the order of their labels."""
     channels: int
     size: int
     num_train: int
-    """Images of the training split, from which validation images are carved."""
+    """Images of the training split, validation images included."""
     num_test: int
     checksum: str
-    """Names the data's bytes; part of every trial's id, and verified when the data is read."""
+    """Checksum of the data, part of every trial's id and verified when the data is read."""
     files_md5: Mapping[str, str] = field(default_factory=dict)
-    """MD5 of each file below the data folder, for data sets that are read from files."""
+    """MD5 of each file, by its path in the data folder; empty for data sets without files."""
     note: str = ""
-    """What a reader of a report must know of it."""
+    """A caveat for readers of a report."""
     read: Callable[[Path, bool], tuple[np.ndarray, np.ndarray]] | None = None
-    """Of a data set that a package registers: from the folder of data sets, and whether the training split is wanted rather
-    than the test split, to its images, unsigned bytes (N, channels, size, size), and their labels, integers (N,)."""
+    """Reader of a registered data set: takes the data folder and whether to read the training split (else the test split);
+    returns images, unsigned bytes (N, channels, size, size), and labels, integers (N,)."""
 
     @property
     def num_classes(self) -> int:
-        """How many classes there are, at most 256."""
+        """Number of classes, at most 256."""
         return len(self.classes)
 
 
 class _Known(Mapping[str, Dataset]):
-    """Data sets of the suite's own, and behind them those that packages register, which are imported when they are asked for."""
+    """The suite's data sets, then registered ones; a package is imported when its data set is asked for."""
 
     def __init__(self, own: Mapping[str, Dataset]) -> None:
         self._own = own
@@ -56,15 +56,15 @@ class _Known(Mapping[str, Dataset]):
 
         Raises:
             KeyError: no data set has this name.
-            RegistrationError: what is registered under it cannot be used.
+            RegistrationError: the registered data set cannot be used.
         """
         if name in self._own:
             return self._own[name]
         found, package = registry.find(GROUP, name)
         if not isinstance(found, Dataset) or found.read is None or not 2 <= found.num_classes <= 256:
             raise RegistrationError(
-                f"what {package} registers as {name} must be an ablations.datasets.Dataset with 2 to 256 classes and a function "
-                f"`read`; it is {found!a:.80}"
+                f"{name} of {package} must be an ablations.datasets.Dataset with 2 to 256 classes and a function `read`; it is "
+                f"{found!a:.80}"
             )
         return found
 
@@ -151,14 +151,14 @@ DATASETS: Mapping[str, Dataset] = _Known(
         ),
     }
 )
-"""Data sets by the name that study files use; `ablations.execution.data` reads each."""
+"""Data sets by their name in study files; `ablations.execution.loaders` reads them."""
 
 
 def package_of(name: str) -> str | None:
-    """The package that registers a data set, such as "my-networks 1.0"; None for one of the suite's own.
+    """The package of a registered data set, such as "my-networks 1.0"; None for a data set of the suite.
 
     Raises:
         KeyError: no data set has this name.
-        RegistrationError: what is registered under it cannot be used.
+        RegistrationError: the registered data set cannot be used.
     """
     return None if DATASETS[name].read is None else registry.find(GROUP, name)[1]

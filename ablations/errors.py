@@ -1,22 +1,22 @@
-"""What a user can cause: one base class, caught once, with messages that are complete and for people."""
+"""Errors that a user can cause: one base class, caught once, with complete messages for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 WRONG_INPUT, FAILED = 2, 1
-"""Exit codes of a command that ends in one of these errors."""
+"""Exit codes of these errors."""
 
 KeyPath = tuple[str | int, ...]
-"""Keys that lead to a place in a study file, outermost first."""
+"""Keys of a place in a study file, outermost first."""
 
 
 class AblationsError(Exception):
-    """The base of all errors that a user can cause and put right; the message says how.
+    """Base of all errors that a user can cause and fix; the message says how.
 
     Attributes:
-        exit_code: of the command that ends in it.
-        advice: a sentence to print after the message, for a command that ends in it.
+        exit_code: of a command that ends in it.
+        advice: a sentence for a command to print after the message.
     """
 
     exit_code = WRONG_INPUT
@@ -24,7 +24,7 @@ class AblationsError(Exception):
 
 
 class UserError(AblationsError):
-    """A command was given options or files that it cannot use."""
+    """A command cannot use its options or files."""
 
 
 class StudyFileError(AblationsError, ValueError):
@@ -35,7 +35,7 @@ class SpecError(AblationsError, ValueError):
     """A study breaks a rule of the study file.
 
     Attributes:
-        path: keys that lead to the place.
+        path: keys of the place.
         problem: the rule and the given value, for people.
         at_key: whether the key itself is wrong, rather than its value.
     """
@@ -48,7 +48,7 @@ class SpecError(AblationsError, ValueError):
 
 
 class RegistrationError(AblationsError, ValueError):
-    """A package registers something that cannot be used."""
+    """A registered network or data set cannot be used."""
 
 
 class SetupError(AblationsError):

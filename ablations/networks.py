@@ -1,6 +1,6 @@
-"""The networks that a study may name: those of `nin`, and those that installed packages register.
+"""Networks by name: the presets of `nin`, and the networks of installed packages.
 
-A registered network travels as data, its name, version and dials; its package is imported to check, to count and to build it.
+A registered network travels as data: its name, version and dials. Its package is imported to check, count and build it.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from nin.images import Input
 
 GROUP: registry.Group = "ablations.models"
 RESERVED = frozenset({"kind", "preset", "version"})
-"""Names that stand beside the dials wherever those are written down, and so are no dial's."""
+"""Names that records write beside the dials, so that no dial may have them."""
 
 
 @runtime_checkable
 class Network(Protocol):
-    """What a package registers; `nin.model.Network` is one to derive from."""
+    """A network that a package registers; derive it from `nin.model.Network`."""
 
     def build(self, *, in_channels: int, size: int, num_classes: int) -> Any:
         """The torch module, from images (batch, in_channels, size, size) to logits (batch, num_classes)."""
 
     def costs(self, *, in_channels: int, size: int, num_classes: int) -> Costs:
-        """What one image costs."""
+        """Costs of one image."""
 
     def layer_table(self, *, in_channels: int, size: int, num_classes: int) -> tuple[LayerRow, ...]:
-        """What one image costs, layer by layer."""
+        """Costs of one image, layer by layer."""
 
 
 def _frozen(value: Any) -> Any:
-    """A dial's value as one that can be hashed: JSON gives a list where a tuple was.
+    """A dial's value in hashable form: JSON turns tuples into lists.
 
     Raises:
-        ValueError: it is no finite number, word, truth value, nothing, or a list of them.
+        ValueError: it is neither a finite number, text, a boolean, None, nor a list of these.
     """
     if isinstance(value, list | tuple):
         return tuple(map(_frozen, value))
     if value is None or isinstance(value, bool | int | str) or (isinstance(value, float) and isfinite(value)):
         return value
     raise ValueError(
-        f"a dial is a finite number, a word, true or false, nothing, or a list of them; it is {value!a:.80}"
+        f"a dial must be a finite number, text, true, false, nothing or a list of these; it is {value!a:.80}"
     )
 
 
@@ -63,23 +63,23 @@ class RegisteredModel:
     preset: str
     """Its registered name."""
     version: str
-    """The package that registers it and its version, such as "my-networks 1.0"."""
+    """Its package and the package's version, such as "my-networks 1.0"."""
     dials: Annotated[tuple[tuple[str, Any], ...], BeforeValidator(_frozen)]
-    """All of them with their values, in the order of their declaration."""
+    """All dials with their values, in the order of their declaration."""
 
     @property
     def network(self) -> Network:
         """The network itself.
 
         Raises:
-            ConfigError: it is not installed here, or in another version.
+            ConfigError: its package is not installed here, or another version is.
         """
-        planned = f"{self.preset} of {self.version} was planned"
+        planned = f"the plan has {self.preset} of {self.version}"
         if self.preset not in registry.names(GROUP):
-            raise ConfigError("preset", f"{planned}, and no package here registers it; install that one")
+            raise ConfigError("preset", f"{planned}, but no installed package registers it; install {self.version}")
         network, version = _registered(self.preset)
         if version != self.version:
-            raise ConfigError("preset", f"{planned}, and {version} is installed; install that one")
+            raise ConfigError("preset", f"{planned}, but {version} is installed; install {self.version}")
         return cast("Network", presets.turned(cast("Any", network), dict(self.dials), self.preset))
 
 
@@ -87,7 +87,7 @@ Model = Config | RegisteredModel
 
 
 def names() -> list[str]:
-    """All networks that can be named: the presets, then the registered ones, whose packages are not imported for it."""
+    """Names of all networks: the presets, then the registered ones; no package is imported for them."""
     return [*presets.PRESETS, *(name for name in registry.names(GROUP) if name not in presets.PRESETS)]
 
 
@@ -97,15 +97,15 @@ def is_known(preset: str) -> bool:
 
 
 def configure(preset: str, values: Mapping[str, object]) -> Model:
-    """A network with some of its dials turned.
+    """A network with other values for some of its dials.
 
     Args:
         preset: its name.
         values: of dials by name, as YAML gives them.
 
     Raises:
-        ConfigError: the name or a dial is unknown, a value has the wrong type or is out of its range, or what is registered
-            under the name cannot be used.
+        ConfigError: the name or a dial is unknown, a value has the wrong type or is out of range, or the registered network
+            cannot be used.
     """
     if preset in presets.PRESETS:
         return presets.configure(preset, values)
@@ -114,16 +114,16 @@ def configure(preset: str, values: Mapping[str, object]) -> Model:
         return RegisteredModel(preset, version, _dials(presets.turned(cast("Any", network), values, preset)))
     except ConfigError:
         raise
-    # The package's own code looks at the dials, and may raise anything.
+    # Code of the package checks the dials, and may raise anything.
     except Exception as error:
         raise ConfigError("dials", f"{preset} refuses its dials: {raised(error)}") from error
 
 
 def dial_names(preset: str) -> tuple[str, ...]:
-    """Names of the dials that `configure` turns.
+    """Names of a network's dials.
 
     Raises:
-        ConfigError: the name is unknown, or what is registered under it cannot be used.
+        ConfigError: the network is unknown, or the registered one cannot be used.
     """
     if preset in presets.PRESETS:
         return presets.dial_names(preset)
@@ -136,7 +136,7 @@ def dials(model: Model) -> Mapping[str, Any]:
 
 
 def with_dial(model: Model, name: str, value: Any) -> Model:
-    """The same network with one of its dials turned, to a value of its type (an integer will do for a float)."""
+    """The same network with another value for one dial, of the dial's type (an integer will do for a float)."""
     value = float(value) if isinstance(dials(model)[name], float) else value
     if isinstance(model, RegisteredModel):
         return replace(model, dials=tuple({**dials(model), name: value}.items()))
@@ -144,12 +144,12 @@ def with_dial(model: Model, name: str, value: Any) -> Model:
 
 
 def at_width(model: Model, width: float) -> Model:
-    """The same network as wide as this; for pricing alone, since equal networks are to be equal however they came about."""
+    """The same network at another width, which is multiplied into its channels where possible; for pricing only."""
     return with_dial(model, "width", width) if isinstance(model, RegisteredModel) else model.at_width(width)
 
 
 def costs(model: Model, images: Input) -> Costs:
-    """What one image costs: in closed form, or as the registered network counts it.
+    """Costs of one image: in closed form, or counted by the registered network.
 
     Raises:
         ConfigError: the network cannot exist at this size, or cannot be built.
@@ -160,7 +160,7 @@ def costs(model: Model, images: Input) -> Costs:
 
 
 def layer_table(model: Model, images: Input) -> tuple[LayerRow, ...]:
-    """Output shape and costs of each layer, from the image to the logits: in closed form, or as torch counts them.
+    """Output shape and costs of each layer, from the image to the logits: in closed form, or counted by torch.
 
     Raises:
         ConfigError: the network cannot exist at this size, or cannot be built.
@@ -171,7 +171,7 @@ def layer_table(model: Model, images: Input) -> tuple[LayerRow, ...]:
         return model.network.layer_table(**asdict(images))
 
 
-# Once: planning asks again and again, and torch counts slowly.
+# Cached: planning asks repeatedly, and torch counts slowly.
 @cache
 def _counted(model: RegisteredModel, images: Input) -> Costs:
     with _building(model):
@@ -184,7 +184,7 @@ def _counted(model: RegisteredModel, images: Input) -> Costs:
 
 @contextmanager
 def _building(model: RegisteredModel) -> Iterator[None]:
-    """Turn what is raised while a registered network is built into a message for people: it is the package's own code."""
+    """Turn errors of a registered network, whose code may raise anything, into messages for people."""
     try:
         yield
     except ConfigError:
@@ -195,7 +195,7 @@ def _building(model: RegisteredModel) -> Iterator[None]:
 
 @cache
 def _registered(preset: str) -> tuple[Network, str]:
-    """What a package registers under a name, looked over, and the package."""
+    """The checked network under a registered name, and its package."""
     try:
         network, version = registry.find(GROUP, preset)
     except KeyError:
@@ -203,16 +203,20 @@ def _registered(preset: str) -> tuple[Network, str]:
     except RegistrationError as error:
         raise ConfigError("preset", str(error)) from error
     if not is_dataclass(network) or isinstance(network, type) or not isinstance(network, Network):
-        rule = "must be an instance of a frozen dataclass that derives from nin.model.Network"
-        raise ConfigError("preset", f"what {version} registers as {preset} {rule}; it is {network!a:.80}")
+        rule = "must be an instance of a frozen dataclass derived from nin.model.Network"
+        raise ConfigError("preset", f"{preset} of {version} {rule}; it is {network!a:.80}")
     taken = RESERVED & {each.name for each in fields(network)}
     if taken:
-        raise ConfigError("preset", f"{preset} of {version} has a dial {min(taken)!r}, a name that is taken; rename it")
+        raise ConfigError(
+            "preset", f"{preset} of {version} has a dial named {min(taken)!r}, which is reserved; rename it"
+        )
     try:
-        # Its own defaults have the types that it names.
+        # The network's defaults must have its annotated types.
         presets.turned(network, dict(_dials(network)), preset)
     except ValueError as error:
-        raise ConfigError("preset", f"{preset} of {version} has a default that it would refuse: {error}") from error
+        raise ConfigError(
+            "preset", f"{preset} of {version} has a default that breaks its own rules: {error}"
+        ) from error
     return network, version
 
 

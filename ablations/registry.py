@@ -1,4 +1,4 @@
-"""TODO"""
+"""Registered networks and data sets: entry points of installed packages."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 Group = Literal["ablations.models", "ablations.datasets"]
-"""Of entry points: networks, which are `nin.model.Network`s, and data sets, which are `ablations.datasets.Dataset`s."""
+"""Groups of entry points: networks (`nin.model.Network`) and data sets (`ablations.datasets.Dataset`)."""
 
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
@@ -26,11 +26,11 @@ def names(group: Group) -> tuple[str, ...]:
 
 @cache
 def find(group: Group, name: str) -> tuple[object, str]:
-    """What is registered under a name, and the package that it is of, such as "my-networks 1.0".
+    """The object registered under a name, and its package, such as "my-networks 1.0".
 
     Raises:
-        KeyError: nothing is.
-        RegistrationError: several packages register the name, or the one that does cannot be imported.
+        KeyError: no package registers the name.
+        RegistrationError: several packages register the name, or the package cannot be imported.
     """
     found = [each for each in _entry_points(group) if each.name == name and _NAME.fullmatch(name)]
     if not found:
@@ -42,14 +42,14 @@ def find(group: Group, name: str) -> tuple[object, str]:
         )
     try:
         return found[0].load(), packages[0]
-    # The package's own code runs, and may raise anything.
+    # Code of the package runs, and may raise anything.
     except Exception as error:
         raise RegistrationError(
             f"{name} cannot be imported: {packages[0]} registers {found[0].value}; {type(error).__name__}: {error}"
         ) from error
 
 
-# Once: it reads the names of all that is installed.
+# Cached: it reads the metadata of every installed package.
 @cache
 def _entry_points(group: Group) -> tuple[EntryPoint, ...]:
     from importlib.metadata import entry_points  # takes a while to load

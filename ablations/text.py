@@ -1,4 +1,4 @@
-"""Quantities with their units, and text from elsewhere, as people read them."""
+"""Quantities and foreign text, in words for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def mebibytes(num_bytes: int) -> str:
 
 
 def latency(seconds: float) -> str:
-    """A time to compute something, in three digits: `812 µs`, `1.52 ms`, `2.04 s`."""
+    """A computing time in three digits: `812 µs`, `1.52 ms`, `2.04 s`."""
     for size, unit in ((1.0, "s"), (1e-3, "ms")):
         if seconds >= 0.9995 * size:
             return f"{seconds / size:.3g} {unit}"
@@ -29,7 +29,7 @@ def plural(number: float, noun: str) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """A time that people wait: `25 s`, `4 min`, `1.5 h`."""
+    """A waiting time: `25 s`, `4 min`, `1.5 h`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * 60:
@@ -38,39 +38,39 @@ def in_words(seconds: float) -> str:
 
 
 def printable(text: str) -> str:
-    """Text of files, stores and libraries as a terminal shows it, and does not obey it: control characters are written out."""
+    """Text of files, stores and libraries for a terminal: control characters are written out and have no effect."""
     return "".join(c if c.isprintable() or c == "\n" else ascii(c)[1:-1] for c in text)
 
 
 def raised(error: BaseException) -> str:
-    """What code raised that may be a user's own, and at which line outside of torch: `ValueError: too wide (resnet.py:31)`."""
+    """An error of a user's code, with its innermost line outside of torch: `ValueError: too wide (resnet.py:31)`."""
     frames = [each for each in traceback.extract_tb(error.__traceback__) if "torch" not in Path(each.filename).parts]
     where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
     return f"{type(error).__name__}: {error}{where}"
 
 
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """The one of the `known` names that was probably meant; `lr` means `train.lr`."""
+    """The `known` name closest to a name, if any is close; `lr` means `train.lr`."""
     names = sorted(known)
     suffixed = [each for each in names if each.endswith(f".{name}")]
     return next(iter(suffixed or difflib.get_close_matches(name[:100], names, n=1, cutoff=0.6)), None)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest of the `known` names, else all of them."""
+    """A hint with the closest of the `known` names, else with all of them."""
     names = sorted(known)
     close = closest(name, names)
     return f"did you mean {close!r}?" if close else f"known here: {', '.join(names) or 'nothing'}."
 
 
 def readable(part: object) -> str:
-    """A key or name as a message shows it: short, on one line, and plain, so that look-alike letters are seen."""
+    """A key or name for a message: short, on one line, and in ASCII, to tell look-alike letters apart."""
     text = ascii(part)[1:-1] if isinstance(part, str) else str(part)
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: as YAML writes it, short, and plain, so that look-alike letters are seen."""
+    """A value for a message: in YAML's notation, short, and in ASCII, to tell look-alike letters apart."""
     words = {None: "nothing", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else ascii(value)
     return text if len(text) <= 80 else f"{text[:77]}..."

@@ -1,6 +1,6 @@
-"""The records that travel: what one training is (`TrialSpec`), what it says while it runs, and what came of it.
+"""The records of a training: its specification (`TrialSpec`), its epochs and its result.
 
-Everything here is frozen, can be pickled to a worker, printed, hashed and stored as JSON.
+All are frozen, and can be pickled to a worker, printed, hashed and stored as JSON.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 from ablations.networks import Model, RegisteredModel, dials, with_dial
 
 TRAINING_VERSION = 1
-"""Raised when a change to the trainer or the data pipeline changes results: old results then no longer match."""
+"""Raised with every change of results by the trainer or the data pipeline; older results then no longer match."""
 
 Phase = Literal["tune", "confirm"]
 Status = Literal["finished", "diverged", "pruned", "failed"]
 Reason = Literal["crashed", "hung", "out_of_memory", "error"]
-"""Why a trial failed: its process died, or was heard of no more; it wanted more memory than there is; it raised an error."""
+"""Why a trial failed: its process died, its process went silent, it ran out of memory, or it raised an error."""
 MAX_ATTEMPTS = 3
-"""A trial that has failed this often is given up, and tried again only when that is asked for."""
+"""Attempts before a failing trial is given up; after that only a user can retry it."""
 MAX_PARTS = 8
-"""Into more parts than this no batch is split for want of memory."""
+"""Most parts of a batch in gradient accumulation."""
 Precision = Literal["fp32", "bf16"]
 Device = Literal["cpu", "cuda"]
 Order = Literal["go", "pause", "prune"]
-"""What the driver answers to an epoch's record: train on, save and stop, or end the trial as pruned."""
+"""The driver's answer to an epoch's record: train on, save and stop, or end the trial as pruned."""
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Fraction = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False)]
@@ -43,53 +43,53 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 class Section(BaseModel):
     """A strict, frozen section of a study file: unknown keys and wrong types are errors."""
 
-    # Built when first used: most sections are only ever read as part of a study, whose own model has them inside.
+    # Pydantic builds a model at its first use: most sections are only ever read inside of a study, as parts of its model.
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
 
 class DataConfig(Section):
-    """Which images a trial sees."""
+    """The images of a trial."""
 
     name: str
     """The data set."""
     resize: PositiveInt | None = None
-    """Side in pixels that images are resized to; without it they stay as they are."""
+    """Side in pixels to resize images to. Default: images keep their size."""
     validation: PositiveInt
-    """Images carved from the training split, stratified by class, for validation."""
+    """Validation images to take from the training split, stratified by class."""
     train_size: PositiveInt | None = None
-    """Images left to train on after the validation images are taken; without it, all."""
+    """Images to train on, from the rest of the training split. Default: all of the rest."""
 
 
 class TrainConfig(Section):
-    """How a trial trains: the recipe."""
+    """The training recipe."""
 
     epochs: Annotated[int, Field(gt=0, le=100_000)]
-    """Passes over the training images; results are those after the last one."""
+    """Passes over the training images; results are taken after the last one."""
     batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
-    """Images a step."""
+    """Images per step."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD, or Adam with decoupled weight decay."""
     lr: Positive
     """Peak learning rate."""
     momentum: Fraction = 0.0
-    """Of SGD; AdamW uses betas (0.9, 0.999)."""
+    """Momentum of SGD; AdamW uses betas (0.9, 0.999)."""
     nesterov: bool = False
-    """Whether SGD's momentum is Nesterov's."""
+    """Whether SGD uses Nesterov momentum."""
     weight_decay: NonNegative = 0.0
-    """Of weights and biases alike (SGD: L2, AdamW: decoupled)."""
+    """Decay of weights and biases alike (SGD: L2, AdamW: decoupled)."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate after the warm-up; cosine falls to zero at the last step."""
     warmup_epochs: NonNegative = 0.0
     """Epochs (fractions allowed) over which the learning rate rises linearly from zero."""
     init: Literal["xavier_uniform", "kaiming_normal", "default"] = "default"
-    """How the first weights are drawn: Glorot's uniform (the book's), He's normal (for ReLU), torch's own."""
+    """Initial weights: Glorot's uniform (the book's), He's normal (for ReLU), or torch's default."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    """auto: bf16 autocast where the processor computes in bf16, else fp32, whose convolutions torch computes in TF32 on CUDA."""
+    """auto: bf16 autocast if the processor computes in bf16, else fp32. On CUDA, torch computes fp32 convolutions in TF32."""
 
 
 @dataclass(frozen=True)
 class TrialConfig:
-    """One fully resolved configuration; nothing in it is left to a default elsewhere."""
+    """One fully resolved configuration; it leaves nothing to a default elsewhere."""
 
     data: DataConfig
     model: Model
@@ -129,7 +129,7 @@ class TrialConfig:
 class TrialSpec:
     """One training: variant x hyperparameters x seed x phase.
 
-    `variant`, `number` and `hyperparameters` are labels, and `accumulated_parts` is how a machine manages; every other
+    `variant`, `number` and `hyperparameters` are labels, and `accumulated_parts` depends on the machine's memory. Every other
     field decides the result and enters `id`.
     """
 
@@ -142,13 +142,13 @@ class TrialSpec:
     number: int | None = None
     """Number of the configuration within its variant's search, from 0; None in the confirm phase."""
     hyperparameters: dict[str, Any] = field(default_factory=dict)
-    """Values of the search space's keys in `config`."""
+    """Values of the searched keys in `config`."""
     accumulated_parts: int = 1
-    """Parts that each batch is split into for want of memory, their gradients added up: the same step up to rounding."""
+    """Parts of each batch in gradient accumulation, after a lack of memory: the same step up to rounding."""
 
     @cached_property
     def id(self) -> str:
-        """Hash of all that decides the result: 16 hexadecimal digits."""
+        """Hash of everything that decides the result: 16 hexadecimal digits."""
         return content_hash(
             {
                 "config": self.config.to_json(),
@@ -163,14 +163,14 @@ class TrialSpec:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch of one trial showed; accuracies in percent, losses as mean cross-entropy in nats."""
+    """Figures of one epoch of one trial; accuracies in percent, losses as mean cross-entropy in nats."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     epoch: int
     """From 1."""
     step: int
-    """Optimizer steps taken so far."""
+    """Optimizer steps so far."""
     train_loss: float
     """Mean over the epoch's batches, in training mode."""
     train_accuracy_percent: float
@@ -179,17 +179,17 @@ class EpochRecord:
     num_dead_classes: int
     """Classes with zero recall on the validation images."""
     learning_onset_step: int | None
-    """First step whose smoothed loss was below the onset threshold; None while there was none."""
+    """First step with a smoothed loss below the onset threshold; None until then."""
     train_images_per_second: float
     epoch_seconds: float
-    """Training and validation of this epoch."""
+    """Seconds of this epoch, training and validation together."""
     timestamp_ms: int
-    """Wall clock at its end, milliseconds since 1970; replays of a record keep it."""
+    """Wall clock at its end, milliseconds since 1970; replays of the record keep it."""
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """How a trial ended. Accuracies in percent."""
+    """The end of a trial. Accuracies in percent."""
 
     __pydantic_config__ = ConfigDict(extra="forbid", defer_build=True)
 
@@ -198,27 +198,27 @@ class TrialResult:
     epochs: tuple[EpochRecord, ...] = ()
     test_accuracy_percent: float | None = None
     test_correct: bytes | None = None
-    """One bit an image of the test split in its own order, packed as `numpy.packbits` does; confirm phase only."""
+    """One bit per image of the test split, in the split's order, as `numpy.packbits` packs them; confirm phase only."""
     num_test_images: int | None = None
     test_labels: bytes | None = None
-    """Class of each image of the test split in its own order, one byte each."""
+    """Class of each image of the test split, in the split's order, one byte each."""
     message: str | None = None
     """Why it did not finish, for people."""
     reason: Reason | None = None
-    """Why it failed; None where it did not, or was recorded before reasons were."""
+    """Why it failed; None if it did not, or in old records without reasons."""
     num_attempts: int = 1
-    """How often it was tried, this time included; interruptions do not count."""
+    """Attempts so far, this one included; interruptions do not count."""
     accumulated_parts: int = 1
-    """Parts that its batches were split into for want of memory."""
+    """Parts of its batches in gradient accumulation."""
 
     @property
     def outcome(self) -> str:
-        """How it ended, for people: its status, or why it failed."""
+        """Its end for people: its status, or why it failed."""
         return self.reason.replace("_", " ") if self.reason else self.status
 
     @property
     def is_given_up(self) -> bool:
-        """Whether it has failed so often that no run tries it again by itself."""
+        """Whether it has failed too often for a run to retry it automatically."""
         return self.status == "failed" and self.num_attempts >= MAX_ATTEMPTS
 
     @property
@@ -234,7 +234,7 @@ class TrialResult:
     def to_json(self) -> dict[str, Any]:
         """A JSON object; the packed bits and the labels, compressed, become base64 text."""
         return {
-            # Not `asdict`, which copies each number of each epoch by itself, twice here.
+            # `asdict` would copy each number of each epoch separately, and twice here.
             **vars(self),
             "epochs": [dict(vars(record)) for record in self.epochs],
             "test_correct": None if self.test_correct is None else base64.b64encode(self.test_correct).decode(),
@@ -280,7 +280,7 @@ def _packed(labels: bytes) -> str:
 def _unpacked(text: str, num_images: int) -> bytes:
     unpacker = zlib.decompressobj()
     try:
-        # No more than there should be: a few bytes can unpack to gigabytes.
+        # With a limit: a few bytes can unpack to gigabytes.
         labels = unpacker.decompress(base64.b64decode(text, validate=True), num_images + 1)
     except zlib.error as error:
         raise ValueError(f"labels cannot be unpacked: {error}") from error
@@ -294,7 +294,7 @@ _RESULT = TypeAdapter(TrialResult)
 
 @dataclass(frozen=True)
 class Ended:
-    """A trial that left its worker; `result` is None when it was paused and its state saved."""
+    """A trial that left its worker; `result` is None if it was paused with its state saved."""
 
     spec: TrialSpec
     result: TrialResult | None
@@ -315,10 +315,10 @@ def content_hash(values: Any) -> str:
 
 
 def derive(*parts: str | int) -> int:
-    """A seed of 63 bits that is a pure function of named parts, such as phase, seed and what it is for.
+    """A seed of 63 bits, a pure function of named parts such as phase, seed and purpose.
 
-    What a trial draws from `derive(phase, seed, purpose)` is the same for every variant (common random numbers), and
-    tuning and confirmation never share a draw.
+    Draws from `derive(phase, seed, purpose)` are the same for every variant (common random numbers). Tuning and confirmation
+    never share a draw.
     """
     digest = hashlib.sha256(json.dumps(parts).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
@@ -326,19 +326,19 @@ def derive(*parts: str | int) -> int:
 
 @dataclass(frozen=True)
 class Machine:
-    """What a plan needs to know of the machine it will run on."""
+    """The facts about a machine that enter a plan."""
 
     device: Device
     bf16: bool
     """Whether it computes in bf16 natively."""
     num_workers: int
-    """Trials trained side by side."""
+    """Trials trained in parallel."""
     description: str
 
 
 @dataclass(frozen=True)
 class RecordedTrial:
-    """A trial as the tracking store has it: its labels, how it ended, and the run that holds it."""
+    """A trial in the tracking store: its labels, its result, and its run."""
 
     run_id: str
     variant: str
@@ -349,6 +349,6 @@ class RecordedTrial:
     hyperparameters: dict[str, Any]
     result: TrialResult
     session: str | None = None
-    """Which run of the study trained it."""
+    """Run of the study that trained it."""
     count: int = 1
-    """How many draws of the search it answers; draws of whole numbers or choices can coincide."""
+    """Draws of the search with this configuration; draws of whole numbers or choices can coincide."""

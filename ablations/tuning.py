@@ -1,7 +1,7 @@
 """The search of one variant's hyperparameters. The only module that imports optuna.
 
-The search keeps no database: suggestions are a pure function of the plan and of the results told so far, in a fixed order.
-Starting again replays it, and the trials it asks for are found by their ids among the recorded ones.
+The search keeps no database: suggestions are a pure function of the plan and of the results so far, in a fixed order.
+A restart replays the search, and finds its trials by their ids among the recorded ones.
 """
 
 from __future__ import annotations
@@ -33,13 +33,12 @@ class VariantTuner:
     """Asks for a variant's tuning trials and learns from their results.
 
     First the search: start points, then the sampler's draws, all on one seed. Then the best few configurations again, on
-    fresh seeds; the best mean of those wins, because the best of many draws flatters itself (winner's curse).
+    fresh seeds. The best mean of these re-runs wins, because the best of many draws flatters itself (winner's curse).
 
-    Optuna draws every key every time, and what a draw's own values switch off is dropped. Asked for the active keys only, it
-    would take the space of the first trials told, or the union of those under way, for the whole: the Sobol sequence would
-    begin anew when another key turns up, or never hold it, and draws would depend on the order of results. TPE's joint model
-    would cover only the keys that all trials have; as it is, TPE also learns from values that decided nothing, which costs it
-    some draws and nothing else.
+    Optuna always draws every key, and the tuner drops the keys that a draw's own values switch off. Asked for the active keys
+    only, Optuna would mistake the keys of the first results, or of the running trials, for the whole space. The Sobol sequence
+    would restart at a new key or never include it, and draws would depend on the order of results. TPE's joint model would
+    cover only the keys of all trials. As it is, TPE also learns from values without effect, at the cost of a few draws.
     """
 
     def __init__(self, plan: Plan, variant: str) -> None:
@@ -47,24 +46,24 @@ class VariantTuner:
         self._variant = variant
         self._distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
         self._study = optuna.create_study(direction="maximize", sampler=_sampler(plan), pruner=_pruner(plan))
-        # Keys that a start point lacks get a value, too, that is dropped again: what Optuna would draw for them comes off the
-        # sequence that all other draws are taken from.
+        # Missing keys of a start point get a value, to be dropped again: Optuna would otherwise draw values for them and so
+        # advance the sequence of all other draws.
         anywhere = {key: value.probes()[0] for key, value in plan.search_space.items()}
         for point in plan.tuning.start_points or []:
             self._study.enqueue_trial({**anywhere, **point})
         self._asked: list[TrialSpec] = []
         self._open: dict[str, list[optuna.Trial]] = {}
-        """Trials asked for and not yet told, by id; draws that coincide share one training."""
+        """Trials without a result yet, by id; draws that coincide share one training."""
         self._results: dict[str, TrialResult] = {}
         self._reruns: list[TrialSpec] | None = None
 
     @property
     def asked(self) -> tuple[TrialSpec, ...]:
-        """Every trial so far, one for each draw and re-run: draws that coincide are one trial, asked for again."""
+        """Every trial so far, one per draw and re-run; draws that coincide repeat the same trial."""
         return (*self._asked, *(self._reruns or ()))
 
     def ask(self) -> list[TrialSpec]:
-        """The trials that can start now, given what has been told; none while it waits, or when it is done."""
+        """The trials that can start now; none while the search waits for results, or when it is done."""
         if self._reruns is not None:
             return []
         new = []
@@ -85,13 +84,13 @@ class VariantTuner:
 
     @property
     def _parallel(self) -> bool:
-        # What the model-based sampler and the pruner do depends on the order of results; one at a time it is repeatable.
+        # Model-based sampling and pruning depend on the order of results; one trial at a time is repeatable.
         return self._plan.tuning.sampler != "tpe" and self._plan.tuning.pruner == "none"
 
     def report(self, spec: TrialSpec, record: EpochRecord) -> Order:
-        """What a search trial should do after an epoch."""
+        """Record an epoch of a search trial, and answer it."""
         for trial in self._open.get(spec.id, [])[:1]:
-            # A trial that failed and is tried again tells its first epochs again.
+            # A retried trial reports its first epochs again.
             if record.epoch not in self._reported(trial):
                 trial.report(record.validation_accuracy_percent, record.epoch)
             if self._plan.tuning.pruner != "none" and record.epoch < spec.config.train.epochs and trial.should_prune():
@@ -99,17 +98,17 @@ class VariantTuner:
         return "go"
 
     def _reported(self, trial: optuna.Trial) -> Mapping[int, float]:
-        """What a trial has reported, by epoch."""
+        """Reported validation accuracies of a trial, by epoch."""
         return self._study.get_trials(deepcopy=False)[trial.number].intermediate_values
 
     def tell(self, result: TrialResult) -> None:
-        """Take in how one of the trials asked for ended."""
+        """Take in the result of a trial."""
         self._results[result.trial_id] = result
         for trial in self._open.pop(result.trial_id, []):
             self._tell_optuna(trial, result)
 
     def _tell_optuna(self, trial: optuna.Trial, result: TrialResult) -> None:
-        # A recorded trial has reported nothing in this run; pruner and sampler look at every epoch.
+        # A recorded trial has reported nothing in this run, but pruner and sampler look at every epoch.
         reported = self._reported(trial)
         for record in result.epochs:
             if record.epoch not in reported:
@@ -117,7 +116,7 @@ class VariantTuner:
         if result.status == "finished" and result.last is not None:
             self._study.tell(trial, result.last.validation_accuracy_percent)
         else:
-            # Not FAIL, which samplers do not see: the model would go there again, and the Sobol sequence begin anew.
+            # Not FAIL, which samplers ignore: the model would go there again, and the Sobol sequence would restart.
             self._study.tell(trial, state=TrialState.PRUNED)
 
     @property
@@ -141,7 +140,7 @@ class VariantTuner:
         for spec in self._reruns:
             last = self._results[spec.id].last
             finished = self._results[spec.id].status == "finished" and last is not None
-            # A configuration that diverges on a fresh seed must not win by the seeds that remain.
+            # A configuration that diverges on a fresh seed must not win by its other seeds.
             score = last.validation_accuracy_percent if finished and last is not None else 0.0
             by_number.setdefault(spec.number or 0, []).append(score)
         order = {spec.number: place for place, spec in enumerate(self._best(self._plan.tuning.num_rerun))}
@@ -169,13 +168,13 @@ class VariantTuner:
 
 
 def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> None:
-    """Write a study's recorded search to a database of Optuna's, in place of one that is there: an Optuna study a variant.
+    """Write a study's recorded search to an Optuna database, replacing an existing one: one Optuna study per variant.
 
-    It is for other programs, such as optuna-dashboard. The suite itself keeps none, and reads none.
+    It is for other programs, such as optuna-dashboard. The suite itself never reads it.
 
     Args:
         plan: of the study.
-        trials: its recorded ones; those of the confirm phase are left out.
+        trials: its recorded trials; trials of the confirm phase are left out.
         path: of the database.
 
     Raises:
@@ -214,17 +213,17 @@ def _frozen_trial(trial: RecordedTrial, distributions: Mapping[str, BaseDistribu
         params=trial.hyperparameters,
         distributions={key: distributions[key] for key in trial.hyperparameters},
         intermediate_values={record.epoch: record.validation_accuracy_percent for record in trial.result.epochs},
-        # Re-runs of the best have the numbers of their configurations, and other seeds.
+        # Re-runs have the numbers of their configurations, but other seeds.
         user_attrs={"number": trial.number, "seed": trial.seed, "status": trial.result.status, "run_id": trial.run_id},
     )
 
 
 def _sampler(plan: Plan) -> optuna.samplers.BaseSampler:
-    # Not the variant's name: every variant is offered the same draws.
+    # Without the variant's name: every variant gets the same draws.
     seed = derive("sampler", plan.tuning.seed) % 2**32
     match plan.tuning.sampler:
         case "qmc":
-            # Optuna calls it experimental; the tests hold it to what the search needs of it.
+            # Optuna calls it experimental; tests check the properties that the search needs.
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
                 return optuna.samplers.QMCSampler(
@@ -242,7 +241,7 @@ def _sampler(plan: Plan) -> optuna.samplers.BaseSampler:
 
 def _pruner(plan: Plan) -> optuna.pruners.BasePruner:
     if plan.tuning.pruner == "median":
-        # Epochs count from 1: a first epoch, which says little, stops nothing.
+        # Epochs count from 1: a first epoch says little, so it stops nothing.
         return optuna.pruners.MedianPruner(n_startup_trials=4, n_warmup_steps=2)
     return optuna.pruners.NopPruner()
 

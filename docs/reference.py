@@ -55,7 +55,7 @@ def reference() -> str:
     """The page."""
     schema = study_schema()
     parts = [
-        "<!-- Written by docs/reference.py; what a key means is said by the docstring below it in ablations/spec.py, "
+        "<!-- Written by docs/reference.py; the docstring below a key says what it means, in ablations/studyfile/, "
         "ablations/trial.py and nin/config.py. -->\n# Every key of a study file",
         "A study is one YAML file. A key that is not on this page is an error, and the message names the nearest one that is. `set`, "
         "`grid`, `zip`, `leave_one_out` and `search_space` write the keys of data, model and train dotted, such as `train.lr`. The "

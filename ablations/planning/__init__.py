@@ -1,1 +1,1 @@
-"""StudySpec + profile + machine -> Plan. Pure."""
+"""Planning: StudySpec + profile + machine -> Plan. Pure."""

@@ -1,4 +1,4 @@
-"""The variants of a study: those that it names, and those that its axes (`grid`, `zip`, `leave_one_out`) make."""
+"""The variants of a study: the named ones, and the points of its axes (`grid`, `zip`, `leave_one_out`)."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ablations.studyfile.spec import MAX_NAME, StudySpec, Variant
 from ablations.text import readable
 
 MAX_VARIANTS = 1000
-"""Of a study's named ones, and of each kind of axis; a grid grows faster than one thinks."""
+"""Named variants of a study, and points of each kind of axis; a grid grows faster than one thinks."""
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """A variant, and where in the file its settings are written."""
+    """A variant, and the place of its settings in the file."""
 
     name: str
     variant: Variant
     path: KeyPath
-    """Of its settings."""
+    """Place of its settings."""
     named: bool
-    """Whether the study names it; a point of an axis that equals another variant is left out, a named one is a mistake."""
+    """Whether the study names it. A named variant equal to another is a mistake; a point of an axis is left out."""
 
 
 def candidates(spec: StudySpec) -> dict[str, Candidate]:
     """All variants of a study by name: the named ones first, in their order, then the axes' points.
 
     Raises:
-        SpecError: lists of a `zip` differ in length, there are too many variants, or an axis makes one whose name is taken or too
+        SpecError: lists of a `zip` differ in length, there are too many variants, or the name of a point is taken or too
             long.
     """
     _refuse_too_many("variants", [len(spec.variants)])
@@ -66,7 +66,7 @@ def candidates(spec: StudySpec) -> dict[str, Candidate]:
 
 
 def _grid(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
-    """Every combination, the last axis varying fastest."""
+    """Every combination; the last axis varies fastest."""
     _refuse_too_many("grid", [len(values) for values in axes.values()])
     if axes:
         for values in itertools.product(*axes.values()):
@@ -85,17 +85,17 @@ def _zip(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:
 
 
 def _refuse_too_many(section: str, lengths: Sequence[int]) -> None:
-    """Refuse lists that make too many variants when they are crossed."""
+    """Refuse lists of these lengths if crossing them makes too many variants."""
     count = math.prod(lengths)
     if count > MAX_VARIANTS:
         shape = f"{readable(' x '.join(map(str, lengths)))} are " if len(lengths) > 1 else ""
         # Python does not write out a number of thousands of digits, and nobody reads one.
-        told = f"{count:,}" if count < 10**15 else "more than 10^15"
-        raise SpecError((section,), f"{shape}{told} variants; at most {MAX_VARIANTS:,} are allowed.", at_key=True)
+        shown = f"{count:,}" if count < 10**15 else "more than 10^15"
+        raise SpecError((section,), f"{shape}{shown} variants; at most {MAX_VARIANTS:,} are allowed.", at_key=True)
 
 
 def _name(point: Mapping[str, Any], *, with_values: bool) -> str:
-    """A name that people recognise: `init_xavier_uniform_lr_0_05`."""
+    """A name for people: `init_xavier_uniform_lr_0_05`."""
     parts = []
     for key, value in point.items():
         parts.append(key.rsplit(".", 1)[-1])

@@ -1,4 +1,4 @@
-"""Costs of a configuration, and the width at which it costs as much as another."""
+"""Costs of a configuration, and the width for the cost of another variant."""
 
 from __future__ import annotations
 
@@ -16,10 +16,19 @@ from nin.complexity import Costs
 from nin.config import ConfigError
 
 MAX_PARAMS = 10**10
-"""Of one network; more fits no GPU."""
+"""Params of one network; more fits no GPU."""
 
 
 def price(config: TrialConfig, path: KeyPath) -> Costs:
+    """Count the costs of a configuration's network.
+
+    Args:
+        config: the configuration.
+        path: place in the study file to blame.
+
+    Raises:
+        SpecError: the network cannot exist at the size of the images, or has more than `MAX_PARAMS` params.
+    """
     images = images_of(config.data)
     try:
         priced = networks.costs(config.model, images)
@@ -38,7 +47,20 @@ def matching_width(
     done: Mapping[str, PlannedVariant],
     path: KeyPath,
 ) -> float:
-    """Solve the width multiplier for a cost: the step function's two values around the target, the nearer one."""
+    """Solve the width multiplier for the cost of another variant.
+
+    The cost is a step function of the width: of its two values around the target, the nearer one wins.
+
+    Args:
+        match: the cost, the other variant and the tolerance.
+        config: the configuration to match.
+        dataset: its data set.
+        done: variants to match with, by name.
+        path: place of the variant in the study file.
+
+    Raises:
+        SpecError: the other variant is not among `done`, the network has no width, or no width meets the tolerance.
+    """
     at = (*path, "match", match.cost)
     target = done.get(match.target)
     if target is None:
@@ -52,7 +74,7 @@ def matching_width(
 
     images = images_of(config.data)
 
-    # Most of the widths tried below round to the channels of one that was tried before.
+    # Most widths tried below round to the channels of an earlier one.
     @cache
     def priced(model: networks.Model) -> Costs:
         return networks.costs(model, images)

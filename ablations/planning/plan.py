@@ -17,42 +17,42 @@ from ablations.trial import DataConfig, Device, Phase, TrialConfig, TrialSpec, c
 from nin.complexity import Costs
 
 SEARCH_SEED = 0
-"""Seed of every search trial, so that one search's configurations differ in nothing else; re-runs take 1, 2, …"""
+"""Seed of every search trial: configurations of a search differ in nothing else. Re-runs take 1, 2, …"""
 
 
 @dataclass(frozen=True)
 class PlannedVariant:
-    """A variant with nothing left open but the search space."""
+    """A variant, resolved but for the search space."""
 
     name: Name
     changes: dict[str, Any]
-    """What it sets against the base, solved dials included; dotted keys."""
+    """Changes of the base by dotted key, solved dials included."""
     description: str
     expect: Expectation | None
     versus: str
-    """The variant that it is compared with; its own name for the baseline."""
+    """The variant to compare it with; the baseline has its own name here."""
     family: str | None
     config: TrialConfig
-    """With the base's value of each searched key."""
+    """It has the base's value of each searched key."""
     costs: Costs
     key: str
-    """Hash of all that decides its tuned configuration; results with another key belong to another plan."""
+    """Hash of everything behind its tuned configuration; results with another key belong to another plan."""
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One trial of the plan, before its hyperparameters are known."""
+    """One trial of the plan, before tuning decides its hyperparameters."""
 
     phase: Phase
     variant: str
     seed: int
     number: int | None = None
-    """Number within the variant's search; None for re-runs and in the confirm phase."""
+    """Number within the variant's search, from 0; None for re-runs and in the confirm phase."""
 
 
 @dataclass(frozen=True)
 class PlannedContrast:
-    """What is to be compared with what, by the keys of their variants, and what was expected of it."""
+    """A comparison of two variants, by their keys, with its prediction."""
 
     variant_key: str
     versus_key: str
@@ -61,16 +61,16 @@ class PlannedContrast:
 
 @dataclass(frozen=True)
 class Look:
-    """A report in which a contrast got a verdict: what was planned by then, and what of the error budget it spent."""
+    """A report with a verdict: the contrasts planned by then, and the error budget it spent."""
 
     seeds: tuple[int, ...]
     alpha: float
-    """Error budget that was spent."""
+    """Error budget spent."""
     margin: float
     contrasts: tuple[PlannedContrast, ...]
 
     def is_of(self, other: Look) -> bool:
-        """Whether both look at results in common: at a variant of the same key, with a seed that both have."""
+        """Whether both looks share results: a variant of the same key on the same seed."""
         keys, others = (
             {key for c in look.contrasts for key in (c.variant_key, c.versus_key)} for look in (self, other)
         )
@@ -79,9 +79,9 @@ class Look:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that will be done, decided before the first trial."""
+    """All work of a study at a profile, decided before the first trial."""
 
-    # Names are checked where a stored plan is read, too: they become names of folders.
+    # A stored plan's names are checked again when it is read: they become names of folders.
     study: Name
     question: str
     source: str | None
@@ -94,21 +94,21 @@ class Plan:
     tuning: Tuning
     """Start points resolved."""
     seeds: tuple[int, ...]
-    """Of the look that this plan is for."""
+    """Confirm seeds of this plan's look."""
     aa_seeds: tuple[int, ...]
-    """Of the A/A arm, as many as `seeds`; empty where there is none."""
+    """Seeds of the A/A arm, as many as `seeds`; empty without the arm."""
     looks: tuple[int, ...]
-    """Numbers of seeds at which the results are looked at, decided beforehand; they share alpha."""
+    """Numbers of seeds of all planned looks; the looks share alpha."""
     decision: Decision
     data: DataConfig
     data_checksum: str
     num_test: int
     device: Device
     caveats: tuple[str, ...]
-    """What the profile fixes other than the base does: every conclusion is conditional on it."""
+    """Settings that the profile forces on the base: every conclusion depends on them."""
 
     def __getitem__(self, name: str) -> PlannedVariant:
-        """The variant of that name.
+        """The variant of a name.
 
         Raises:
             KeyError: there is none.
@@ -125,17 +125,17 @@ class Plan:
 
     @property
     def look(self) -> int:
-        """Which of the planned looks this plan is for, from 1."""
+        """Number of this plan's look, from 1."""
         return self.looks.index(len(self.seeds)) + 1
 
     @property
     def look_alpha(self) -> float:
-        """Error budget of each look; all of them together keep to the study's alpha."""
+        """Error budget of each look; together they keep to the study's alpha."""
         return self.decision.alpha / len(self.looks)
 
     @property
     def this_look(self) -> Look:
-        """What a report of this plan spends when it gives a verdict."""
+        """This plan's look, to record when its report gives a verdict."""
         return Look(
             seeds=self.seeds,
             alpha=self.look_alpha,
@@ -144,7 +144,7 @@ class Plan:
         )
 
     def contrast(self, name: str) -> PlannedContrast:
-        """What a variant is compared with, and what is expected of it."""
+        """The comparison of a variant."""
         variant = self[name]
         return PlannedContrast(variant.key, self[variant.versus].key, variant.expect)
 
@@ -172,28 +172,33 @@ class Plan:
 
     @property
     def rerun_seeds(self) -> tuple[int, ...]:
-        """Tuning seeds of the re-runs."""
+        """Seeds of the re-runs."""
         return tuple(range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self.tuning.rerun_seeds))
 
     @property
     def num_train_images(self) -> int:
-        """Images that one epoch trains on."""
+        """Training images of one epoch."""
         left = DATASETS[self.data.name].num_train - self.data.validation
         return min(left, self.data.train_size or left)
 
     def searches(self, hyperparameters: Mapping[str, Any]) -> bool:
-        """Whether these values, by key, are ones that the search may come upon."""
+        """Whether the search can draw these values by key."""
         space = self.search_space
         return all(key in space and space[key].contains(value) for key, value in hyperparameters.items())
 
     def workload(self, variant: str, hyperparameters: Mapping[str, Any] | None = None) -> Workload:
-        """What the variant's costs are counted and measured for: its tuned values, and until they are known the base's."""
+        """The workload to count and measure a variant's costs for.
+
+        Args:
+            variant: its name.
+            hyperparameters: its tuned values; None for the base's.
+        """
         return Workload.of(self[variant].config.with_values(hyperparameters or {}), self.device)
 
     def trial(
         self, variant: str, phase: Phase, seed: int, hyperparameters: Mapping[str, Any], number: int | None = None
     ) -> TrialSpec:
-        """The trial of a variant at the given values of the search space."""
+        """The trial of a variant at these values of the search space."""
         return TrialSpec(
             variant=variant,
             phase=phase,
@@ -222,5 +227,5 @@ class Plan:
 
 @cache
 def _adapter() -> TypeAdapter[Plan]:
-    """Plan to JSON and back; built when first needed, which `check` does not."""
+    """Plan to JSON and back; built at its first use, since `check` never needs it."""
     return TypeAdapter(Plan)

@@ -35,8 +35,8 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         extend: for the second of two planned looks.
 
     Raises:
-        SpecError: there is no such profile, or the study breaks a rule that shows only once it is resolved: unknown dotted
-            keys, networks that cannot exist, costs that cannot be matched, a profile that changes the question.
+        SpecError: there is no such profile, or the resolved study breaks a rule: unknown dotted keys, impossible networks,
+            unreachable costs of a match, a profile that changes the question.
     """
     if profile not in spec.profiles:
         raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
@@ -128,7 +128,7 @@ def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, s
 
 
 def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: Search) -> dict[str, PlannedVariant]:
-    """Every variant by name, without points of an axis that equal another variant."""
+    """Every variant by name, without points of an axis equal to another variant."""
     count = len(asked) * len(search.networks)
     if count > MAX_PRICED:
         raise SpecError(
@@ -139,7 +139,7 @@ def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: S
         )
     planned: dict[str, PlannedVariant] = {}
     names: dict[TrialConfig, str] = {}
-    # Matched variants last: they need the costs of the variants they are matched with.
+    # Matched variants last: they need the costs of the variants they match.
     for candidate in sorted(asked.values(), key=lambda each: each.variant.match is not None):
         name = candidate.name
         config, changes = _configure(candidate, settings, planned)
@@ -179,7 +179,7 @@ def _configure(
 
 
 def _key(config: TrialConfig, settings: Settings, search: Search) -> str:
-    """Hash of all that decides a variant's tuned configuration."""
+    """Hash of everything behind a variant's tuned configuration."""
     return content_hash(
         {
             "config": config.to_json(),
@@ -197,7 +197,7 @@ def _described(changes: Mapping[str, Any]) -> str:
 
 
 def _refuse_twin(candidate: Candidate, twin: str) -> None:
-    """Refuse a named variant that equals another; a point of an axis that does is simply not run twice."""
+    """Refuse a named variant equal to another; such a point of an axis simply does not run twice."""
     if candidate.named:
         raise SpecError(
             candidate.path[:2],
@@ -207,7 +207,7 @@ def _refuse_twin(candidate: Candidate, twin: str) -> None:
 
 
 def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
-    """The variant to compare this one with; the comparisons lead from variant to variant to the baseline."""
+    """The variant to compare this one with; comparisons lead from variant to variant to the baseline."""
     versus = asked[name].variant.versus
     if versus is None:
         return baseline

@@ -25,7 +25,7 @@ from ablations.text import nearest, shown
 
 @dataclass(frozen=True)
 class Search:
-    """The search that every variant gets."""
+    """The search of every variant."""
 
     space: SearchSpace
     """Empty if nothing is tuned."""
@@ -36,9 +36,9 @@ class Search:
 
     @cached_property
     def networks(self) -> list[tuple[str, dict[str, Any]]]:
-        """Points of the space to price a network at, each with the key that it probes.
+        """Points of the space to price a network at, each with the key it probes.
 
-        Points that leave the network alone are not among them: the recipe cannot make one variant's network impossible.
+        They all change the network: the recipe alone cannot make it impossible for one variant.
         """
         return [
             (key, point)
@@ -53,11 +53,11 @@ def resolve_search(settings: Settings, scientific: frozenset[str]) -> Search:
 
     Args:
         settings: of the study at the profile.
-        scientific: keys that variants differ in, which are not searched.
+        scientific: keys in which variants differ; they cannot be searched.
 
     Raises:
-        SpecError: a key is not to be searched, a value breaks a rule, conditions contradict one another, or start points
-            do not fit the space.
+        SpecError: a key cannot be searched, a value breaks a rule, conditions contradict one another, or start points do not
+            fit the space.
     """
     base = settings.base
     replaced = settings.scale.search_space
@@ -83,7 +83,7 @@ def resolve_search(settings: Settings, scientific: frozenset[str]) -> Search:
 
 
 def _check_space(space: SearchSpace, at: KeyPath, scientific: frozenset[str], settings: Settings) -> None:
-    """Refuse keys that are not to be searched, and values that the configuration cannot have."""
+    """Refuse keys that cannot be searched, and values beyond the rules of the configuration."""
     for key, distribution in space.items():
         if key in scientific:
             raise SpecError(
@@ -110,7 +110,7 @@ def _check_space(space: SearchSpace, at: KeyPath, scientific: frozenset[str], se
 
 
 def _check_conditions(key: str, distribution: Distribution, space: SearchSpace, at: KeyPath) -> None:
-    """Refuse conditions on keys and values that no draw can have."""
+    """Refuse conditions on keys and values beyond every draw."""
     for other, values in distribution.when.items():
         path = (*at, key, "when", other)
         if other not in space:
@@ -144,16 +144,16 @@ def _refuse_circles(space: SearchSpace, at: KeyPath) -> None:
 
 
 def _probes(space: SearchSpace, key: str) -> list[dict[str, Any]]:
-    """Points that show whether a key's whole distribution is possible: each of its probes where the key is searched.
+    """Points to try out a key's whole distribution: each of its probes, with its conditions met.
 
-    Keys without a condition on the way keep the base's own values.
+    Keys without a condition on the way keep the base's values.
     """
     held = {other: values[0] for other, values in conditions(space, key).items()}
     return [{**held, key: value} for value in space[key].probes()]
 
 
 def _base_point(own: Mapping[str, Any], space: SearchSpace, at: KeyPath) -> list[dict[str, Any]]:
-    """The start point of a study that gives none: the base's own values, none without a search space."""
+    """The default start point: the base's values; none without a search space."""
     point = {key: own[key] for key in active(space, own)}
     for key, value in point.items():
         if not space[key].contains(value):

@@ -1,4 +1,4 @@
-"""Base, profile and variant, laid over one another and resolved to one configuration."""
+"""Base, profile and variant as layers of dotted keys, resolved to one configuration."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from ablations.trial import DataConfig, Machine, TrainConfig, TrialConfig
 from nin.config import ConfigError
 
 MAX_PIXELS = 1024
-"""Largest side of images: the biggest data set then just fits a large GPU."""
+"""Largest side of images: the largest data set then just fits a large GPU."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Base, profile and variant laid over one another as dotted keys, each with its place in the file."""
+    """Base and profile as layers of dotted keys, each key with its place in the file."""
 
     spec: StudySpec
     profile: str
@@ -33,7 +33,7 @@ class Settings:
     machine: Machine
 
     def __post_init__(self) -> None:
-        """Refuse stand-ins for presets, or by presets, that nobody knows."""
+        """Refuse unknown presets among the profile's stand-ins."""
         for mapping in self.scale.presets.items():
             for preset in mapping:
                 if not networks.is_known(preset):
@@ -62,7 +62,7 @@ class Settings:
         return DATASETS[self.base.data.name]
 
     def scientific(self, asked: Iterable[Candidate]) -> frozenset[str]:
-        """The keys that variants differ in.
+        """Keys in which variants differ.
 
         Raises:
             SpecError: variants differ in the data set, or the profile sets one of the keys.
@@ -85,7 +85,7 @@ class Settings:
 
     @property
     def caveats(self) -> tuple[str, ...]:
-        """Settings that the profile forces on the base, in words."""
+        """Changes that the profile forces on the base, in words."""
         lines = []
         for key, value in self.scale.set.items():
             before = self._written_base.get(key)
@@ -99,13 +99,13 @@ class Settings:
 
     @cached_property
     def _written_base(self) -> dict[str, Any]:
-        """The base as the file has it, by dotted keys."""
+        """The base as written, by dotted key."""
         base = self.spec.base
         sections = {"data": base.data.model_dump(), "model": base.model, "train": base.train.model_dump()}
         return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
 
     def resolve(self, *changes: tuple[Mapping[str, Any], KeyPath]) -> TrialConfig:
-        """The configuration with `changes` on top: dotted keys with their values, and where in the file they are written.
+        """The configuration with further layers on top: dotted keys with their values, and their place in the file.
 
         Raises:
             SpecError: a key is unknown, a value breaks a rule, or the values do not go together.
@@ -142,7 +142,7 @@ class Settings:
         return TrialConfig(data, model, train)
 
     def _stand_in(self, preset: Any) -> Any:
-        """The preset that the profile uses in this one's place."""
+        """The preset to use at this profile."""
         return self.scale.presets.get(preset, preset) if isinstance(preset, str) else preset
 
     def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, KeyPath]) -> None:

@@ -1,1 +1,1 @@
-"""The study file: what it may say, how it is read, and what is said of its mistakes."""
+"""The study file: its keys, its reader, and the messages about its mistakes."""

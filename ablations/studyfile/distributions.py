@@ -1,4 +1,4 @@
-"""What a search space is made of: distributions, and the conditions between its keys."""
+"""Distributions of a search space, and the conditions between its keys."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ MAX_CHOICES = 100
 MAX_PROBES = 64
 """Whole numbers of a range, up to which planning tries all of them."""
 EDGE = 0.05
-"""Share of a range, at either end, in which a tuned value makes people doubt the range."""
+"""Share of a range, at either end, in which a tuned value casts doubt on the range."""
 
 
 def _scalar(value: object) -> object:
@@ -47,9 +47,9 @@ Allowed = Annotated[
 class _Searched(Section):
     """Keys of every kind of distribution."""
 
-    # Left out of what is stored and hashed if it is empty: without conditions, keys of variants stay as they were.
+    # An empty one is neither stored nor hashed: without conditions, keys of variants stay as they were.
     when: dict[str, Allowed] = Field(default={}, min_length=1, exclude_if=operator.not_)
-    """Searched only where each of these other searched keys has one of these values; without it, everywhere."""
+    """Conditions: searched only if each of these other searched keys has one of its values here. Default: always searched."""
     type: str
     """Kind of distribution."""
 
@@ -62,7 +62,7 @@ class _Range(_Searched):
     high: float
     """Largest value; above `low`."""
     log: bool = False
-    """Whether orders of magnitude are equally likely, as a learning rate wants it, rather than equal steps."""
+    """Whether orders of magnitude are equally likely, as suits a learning rate, rather than equal steps."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
@@ -72,7 +72,7 @@ class _Range(_Searched):
             )
         if self.log and self.low <= 0:
             raise PydanticCustomError("rule", "log needs low above 0; given low {low}", {"low": self.low})
-        # Their differences, ratios and logarithms are numbers, too: figures are drawn of them.
+        # Figures need their differences, ratios and logarithms to be finite.
         if max(abs(self.low), abs(self.high)) > MAX_MAGNITUDE or (self.log and self.low < 1 / MAX_MAGNITUDE):
             raise PydanticCustomError(
                 "rule",
@@ -108,7 +108,7 @@ class FloatDistribution(_Range):
     high: Annotated[float, Field(allow_inf_nan=False)]
 
     def probes(self) -> list[float]:
-        """Values that stand for all: the ends."""
+        """Values to try out for the whole range: its ends."""
         return [self.low, self.high]
 
     def as_drawn(self, value: Any) -> float:
@@ -128,7 +128,7 @@ class IntDistribution(_Range):
         return super().contains(value) and value % 1 == 0
 
     def probes(self) -> list[int]:
-        """Values that stand for all: every value of a short range, the ends of a long one."""
+        """Values to try out for the whole range: all values of a short range, the ends of a long one."""
         return list(range(self.low, self.high + 1)) if self.high - self.low < MAX_PROBES else [self.low, self.high]
 
     def as_drawn(self, value: Any) -> int:
@@ -188,14 +188,14 @@ def is_scale(key: str) -> bool:
 
 
 def conditions(search_space: SearchSpace, key: str) -> dict[str, list[Scalar]]:
-    """All that must hold for a key to be searched: its own conditions, and in turn those of the keys that they name.
+    """All conditions on a key: its own, and in turn the conditions on the keys they name.
 
     Returns:
-        The keys with the values that each may have; no values where conditions contradict one another.
+        The keys with the values each may have; no values if conditions contradict one another.
     """
     found: dict[str, list[Scalar]] = {}
     names = [key]
-    for name in names:  # which grows on the way
+    for name in names:  # it grows on the way
         for other, values in search_space[name].when.items():
             if other not in found:
                 names.append(other)
@@ -204,9 +204,9 @@ def conditions(search_space: SearchSpace, key: str) -> dict[str, list[Scalar]]:
 
 
 def active(search_space: SearchSpace, values: Mapping[str, Any]) -> list[str]:
-    """The keys that are searched where searched keys have these values, in the search space's order.
+    """The keys that are searched at these values of searched keys, in the search space's order.
 
-    A condition on a key that is not searched there does not hold, whatever the base's own value of that key.
+    A condition on a key does not hold if the key is not searched there, even if the base's value would satisfy it.
     """
     return [
         key
@@ -216,9 +216,9 @@ def active(search_space: SearchSpace, values: Mapping[str, Any]) -> list[str]:
 
 
 def where_clause(when: Mapping[str, list[Scalar]]) -> str:
-    """Conditions in words, to stand behind a key: ` where train.optimizer is sgd or adamw`; nothing where there are none."""
-    told = [
+    """Conditions in words, to follow a key: ` where train.optimizer is sgd or adamw`; empty without conditions."""
+    clauses = [
         f"{key} is {' or '.join(value if isinstance(value, str) else shown(value) for value in values)}"
         for key, values in when.items()
     ]
-    return f" where {' and '.join(told)}" if told else ""
+    return f" where {' and '.join(clauses)}" if clauses else ""

@@ -1,4 +1,4 @@
-"""YAML file -> StudySpec. Errors say file:line:column, the key path, the rule, what was given, and the nearest valid key."""
+"""YAML file -> StudySpec. Errors give file:line:column, the key path, the rule, the given value and the nearest valid key."""
 
 from __future__ import annotations
 
@@ -17,22 +17,23 @@ from ablations.studyfile.messages import spec_errors
 from ablations.studyfile.spec import NAME, StudySpec
 from ablations.text import nearest, readable
 
+# People write study files by hand: anything larger is a mistake or an attack.
 MAX_BYTES = 1_000_000
 MAX_DEPTH = 50
 MAX_NODES = 50_000
-"""A study file is written by hand: beyond these it is a mistake or an attack (alias bombs count by what they expand to)."""
+"""Values of a file with its aliases expanded, so that alias bombs count in full."""
 MAX_DIGITS = 18
 MAX_PROBLEMS = 5
-"""Problems of one file that are shown at once."""
+"""Problems of a file to report at once."""
 MAX_MESSAGE = 1000
-"""Characters of one of them."""
+"""Characters of one problem."""
 
 _TAG = "tag:yaml.org,2002:"
 
 
 @dataclass(frozen=True)
 class StudyFile:
-    """A study file that was read: its text, what it says, and where it says it."""
+    """A study file: its text, its content, and the YAML nodes that locate the content in the text."""
 
     path: str
     text: str
@@ -45,13 +46,13 @@ class StudyFile:
 
 
 class _Refused(yaml.MarkedYAMLError):
-    """Valid YAML that no study file needs."""
+    """Valid YAML beyond the needs of a study file."""
 
 
 class _Loader(yaml.SafeLoader):
     """Text -> nodes, with the scalars of YAML 1.2's core schema: `no` and `on` are text and `1e-5` is a number.
 
-    What could exhaust the machine is refused while it is read. Tags are refused, too: `_values` knows all types there are.
+    Text that could exhaust the machine is refused during reading. So are tags: `_Values` knows all types there are.
     """
 
     yaml_implicit_resolvers: dict[str, Any] = {}
@@ -91,15 +92,15 @@ _Loader.add_implicit_resolver(
 
 
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Characters that no text has, those that turn its direction too; newline and tab are not among them."""
+"""Control characters but for newline and tab, characters that change the direction of text, and lone surrogates."""
 
 
 def find(reference: str, others: Iterable[str] = ()) -> Path:
-    """The study file that `reference` means: a path, `.yaml` behind it or not, or the name of a study that ships with the suite.
+    """The study file at a path, with or without its `.yaml`, or the shipped study of a name.
 
     Args:
         reference: as a user typed it.
-        others: names of what else the user may have meant, for the message.
+        others: more names to suggest in the message.
 
     Raises:
         StudyFileError: there is no such file.
@@ -112,7 +113,7 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
     except OSError as error:
         raise StudyFileError(f"{readable(reference)}: cannot be read: {error.strerror}.") from error
     shipped = {file.stem: file for file in shipped_studies()}
-    # `studies/one_by_one.yaml` works from any folder, as the documentation writes it.
+    # The documentation writes `studies/one_by_one.yaml`, so that works from any folder.
     name = path.stem if path.suffix in {".yaml", ".yml", ""} else ""
     if name in shipped and path.parent in {Path(), Path("studies")}:
         return shipped[name]
@@ -123,7 +124,7 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
 
 
 def shipped_studies() -> list[Path]:
-    """The study files that ship with the suite, from the installed package or the checkout."""
+    """The study files of the suite, from the installed package or the checkout."""
     package = Path(__file__).parents[1]
     packaged = package / "_studies"
     folder = packaged if packaged.is_dir() else package.parent / "studies"
@@ -154,7 +155,11 @@ def read_file(path: Path) -> StudyFile:
 
 
 def parse(text: str, name: str) -> StudyFile:
-    """Check the text of a study file; `name` stands in messages.
+    """Check the text of a study file.
+
+    Args:
+        text: of the file.
+        name: of the file, for messages.
 
     Raises:
         StudyFileError: it is no YAML, or breaks a rule of the study file.
@@ -193,12 +198,12 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 def _position(before: str) -> str:
-    """line:column of what follows `before`, both from 1."""
+    """line:column after the text `before`, both from 1."""
     return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
 
 
 def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
-    """Where it is and what it is, from what PyYAML says."""
+    """Place and problem of an error of PyYAML's."""
     mark = error.problem_mark or error.context_mark
     where = f"{mark.line + 1}:{mark.column + 1}: " if mark else " "
     if isinstance(error, _Refused):
@@ -207,7 +212,7 @@ def _yaml_problem(error: yaml.MarkedYAMLError) -> str:
     if error.context_mark and mark and error.context_mark.line != mark.line:
         context += f" (line {error.context_mark.line + 1})"
     problem = ", ".join(part for part in (context, error.problem) if part)
-    hint = next((f" {what}" for sign, what in _YAML_HINTS.items() if sign in problem), "")
+    hint = next((f" {hint}" for sign, hint in _YAML_HINTS.items() if sign in problem), "")
     return f"{where}not valid YAML: {problem}.{hint}"
 
 
@@ -215,7 +220,7 @@ _YAML_HINTS = {
     "\\t": "Indent with spaces.",
     "mapping values are not allowed": "Quote text that contains a colon, and indent keys of one mapping equally.",
 }
-"""What to do, by what PyYAML says."""
+"""Next step by PyYAML's message."""
 
 
 class _Values:
@@ -228,7 +233,7 @@ class _Values:
         """The value of a node.
 
         Raises:
-            SpecError: a key is given twice or is no text, text has control characters, or the tree is too deep or too large
+            SpecError: a key is not text or is given twice, text has control characters, or the tree is too deep or too large
                 once aliases are expanded.
         """
         self._count += 1
@@ -293,7 +298,7 @@ def _located(name: str, root: yaml.Node, error: SpecError) -> StudyFileError:
         if step is not None:
             key, node = step
             shown.append(part)
-    # A long value is pointed at by its key: its first line says nothing.
+    # Point at the key of a long value: the first line of the value says nothing.
     mark = (node if isinstance(node, yaml.ScalarNode) and not error.at_key else key).start_mark
     where = f"{name}:{mark.line + 1}:{mark.column + 1}"
     keys = ".".join(readable(part) for part in shown)
@@ -306,7 +311,7 @@ def _capped(text: str) -> str:
 
 def _step(node: yaml.Node, part: Hashable) -> tuple[yaml.Node, yaml.Node] | None:
     if isinstance(node, yaml.MappingNode):
-        # The last of two equal keys: the one that a duplicate-key error is about.
+        # The last of two equal keys: an error about duplicates means this one.
         return next(((key, value) for key, value in reversed(node.value) if key.value == str(part)), None)
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]

@@ -34,15 +34,20 @@ _RULES = {
     "too_short": "must not be empty",
     "too_long": "must have at most {max_length} entries",
 }
-"""Pydantic's kinds of error in the suite's words; what they have no entry for shows pydantic's."""
+"""Rules in the suite's words by pydantic's kind of error; other kinds keep pydantic's words."""
 
 
 def spec_errors(
     error: ValidationError, model: type[BaseModel], prefix: tuple[str | int, ...] = ()
 ) -> Iterator[SpecError]:
-    """Pydantic's errors in the suite's words; `model` is what was validated, `prefix` the path to it in the file.
+    """Pydantic's errors in the suite's words.
 
-    Missing keys come last, one error a place, and without those that a misspelt key at the same place explains.
+    Missing keys come last, one error per place, without the keys that a misspelt key at the same place explains.
+
+    Args:
+        error: pydantic's.
+        model: the validated model.
+        prefix: path to the model in the file.
     """
     missing: dict[KeyPath, list[str]] = {}
     misspelt: set[KeyPath] = set()
@@ -88,7 +93,7 @@ def _type_hint(kind: str, value: object) -> str:
 
 
 def _keys_at(annotation: Any, path: tuple[str | int, ...]) -> list[str]:
-    """Names of the keys that the model allows at `path`."""
+    """Names of the keys that a model allows at `path`."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _keys_at(typing.get_args(annotation)[0], path)

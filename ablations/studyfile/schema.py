@@ -1,6 +1,6 @@
-"""The study file as a JSON Schema, made from the models and their docstrings: what editors complete and check with.
+"""The study file as a JSON Schema, from the models and their docstrings; editors complete and check with it.
 
-It knows keys, types and bounds. What shows only once a study is resolved, `check` finds.
+It knows keys, types and bounds. `check` also finds the mistakes of a resolved study.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from nin.config import ClassicConfig, FeatureConfig, NinConfig
 from nin.heads import HEADS
 
 SCHEMA_FILE = "study.schema.json"
-"""Lies beside study files, whose first line names it."""
+"""Name of the schema beside study files; their first line names it."""
 
 
 def study_schema() -> dict[str, Any]:
     """The schema of a study file.
 
-    It knows the names of what installed packages register, and not their networks' dials, since it imports none of them.
+    It has the names from installed packages, but not the dials of their networks: it imports no package.
     """
     schema: dict[str, Any] = _untitled(StudySpec.model_json_schema(schema_generator=_WithMeanings))
     definitions = schema["$defs"]
@@ -42,7 +42,7 @@ def study_schema() -> dict[str, Any]:
     preset = {"enum": networks.names(), "type": "string"}
     profile["presets"] |= {"propertyNames": preset, "additionalProperties": preset}
     definitions["Model"] = {
-        "description": "A network: a preset, with dials turned from where it has them.",
+        "description": "A network: a preset, with other values for some of its dials.",
         **_of_dials({"preset": {"description": "A network by name.", **preset}, **_dials()}),
     }
     dotted = {
@@ -89,7 +89,7 @@ def _mapping(properties: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _of_dials(properties: Mapping[str, Any]) -> dict[str, Any]:
-    """A mapping whose keys may be dials: others than these, too, where packages register networks."""
+    """A mapping with dials as keys; it allows unknown keys if packages register networks."""
     return _mapping(properties) | {"additionalProperties": bool(registry.names(networks.GROUP))}
 
 
@@ -98,7 +98,7 @@ def _reference(name: str) -> dict[str, str]:
 
 
 def _untitled(schema: Any) -> Any:
-    """Without the titles that pydantic makes of names."""
+    """The schema without the titles that pydantic makes from names."""
     if isinstance(schema, list):
         return [_untitled(each) for each in schema]
     if isinstance(schema, dict):
@@ -108,7 +108,7 @@ def _untitled(schema: Any) -> Any:
 
 def _meanings(model: type[Section]) -> Iterator[tuple[str, str]]:
     """The keys of a section with the docstrings below them."""
-    # Pydantic could read them, too, but would whenever the models are imported.
+    # Pydantic could read them, too, but only at every import of the models.
     for each in reversed(model.__mro__[: model.__mro__.index(Section)]):
         (definition,) = ast.parse(inspect.getsource(each)).body
         assert isinstance(definition, ast.ClassDef)
@@ -119,7 +119,7 @@ def _meanings(model: type[Section]) -> Iterator[tuple[str, str]]:
 
 
 def _dials() -> dict[str, dict[str, Any]]:
-    """Every dial of any network; what it means stands in its class's docstring, and each preset has its own default."""
+    """Every dial of any network, described by its class's docstring; it has no default, since presets differ."""
     choices = {"pool_kind": list(POOLS), "head": list(HEADS)}
     found: dict[str, dict[str, Any]] = {}
     for config in (FeatureConfig, NinConfig, ClassicConfig):

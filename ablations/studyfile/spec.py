@@ -1,4 +1,4 @@
-"""StudySpec: the only definition of what a study file may say."""
+"""StudySpec: the only definition of the study file's keys."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
 class Tuning(Section):
-    """How each variant's search space is searched: the same effort for every variant."""
+    """The search of each variant's search space: the same effort for every variant."""
 
     trials: PositiveInt = 20
     """Configurations tried for each variant, start points included."""
     sampler: Literal["qmc", "random", "tpe"] = "qmc"
-    """qmc (scrambled Sobol) and random give draws that do not depend on results; tpe learns from them, one at a time."""
+    """Draws of qmc (scrambled Sobol) and random do not depend on results; tpe learns from results, one trial at a time."""
     seed: Annotated[int, Field(ge=0)] = 0
-    """Of the sampler: the same draws for every variant."""
+    """Seed of the sampler; every variant gets the same draws."""
     start_points: list[dict[str, Scalar]] | None = None
-    """Tried first by every variant, each with a value for every key that is searched there; without it, the base's own values."""
+    """Configurations that every variant tries first; each sets every key searched there. Default: the base's values."""
     rerun_best: PositiveInt = 3
-    """Best configurations that are trained again on fresh seeds; the best mean of those wins."""
+    """Best configurations to train again on fresh seeds; the best mean over these seeds wins."""
     rerun_seeds: Annotated[int, Field(ge=0)] = 3
-    """Fresh seeds of each re-run; 0 takes the best search trial as it is."""
+    """Fresh seeds for each re-run; 0 takes the best search trial without re-runs."""
     pruner: Literal["none", "median"] = "none"
-    """median: stops a search trial that is below the median of its own variant's at the same epoch."""
+    """median stops a search trial below the median of its variant's trials at the same epoch."""
 
     @property
     def num_rerun(self) -> int:
@@ -71,29 +71,29 @@ class Tuning(Section):
 
 
 class TuningOverride(Section):
-    """What a profile changes of `tuning`."""
+    """Changes of `tuning` at a profile."""
 
     trials: PositiveInt | None = None
-    """Instead of the study's `tuning.trials`."""
+    """Replaces the study's `tuning.trials`."""
     start_points: list[dict[str, Scalar]] | None = None
-    """Instead of the study's `tuning.start_points`."""
+    """Replaces the study's `tuning.start_points`."""
     rerun_best: PositiveInt | None = None
-    """Instead of the study's `tuning.rerun_best`."""
+    """Replaces the study's `tuning.rerun_best`."""
     rerun_seeds: Annotated[int, Field(ge=0)] | None = None
-    """Instead of the study's `tuning.rerun_seeds`."""
+    """Replaces the study's `tuning.rerun_seeds`."""
 
 
 class Match(Section):
-    """Solve one dial so that a cost equals another variant's."""
+    """Solve one dial for the cost of another variant."""
 
     params: str | None = None
-    """Variant whose params are matched."""
+    """Variant to match in params."""
     macs: str | None = None
-    """Variant whose MACs are matched."""
+    """Variant to match in MACs."""
     by: Literal["model.width"]
-    """The dial that is solved for."""
+    """The dial to solve for."""
     tolerance: Annotated[float, Field(gt=0, lt=1)] = 0.02
-    """Largest relative difference that counts as equal."""
+    """Largest relative difference to accept as equal."""
 
     @model_validator(mode="after")
     def _one_cost(self) -> Self:
@@ -103,12 +103,12 @@ class Match(Section):
 
     @property
     def cost(self) -> Literal["params", "macs"]:
-        """Which cost is matched."""
+        """The matched cost."""
         return "params" if self.params is not None else "macs"
 
     @property
     def target(self) -> str:
-        """Name of the variant whose cost is matched."""
+        """Name of the variant to match."""
         return self.params or self.macs or ""
 
 
@@ -119,97 +119,97 @@ class Variant(Section):
     """One point of the scientific hyperparameters."""
 
     set: dict[str, Any] = {}
-    """Dotted keys with their values: what it changes of the base."""
+    """Changes of the base: dotted keys with their values."""
     match: Match | None = None
-    """Solve the width so that it costs as much as another variant."""
+    """Solve the width for the cost of another variant."""
     expect: Expectation | None = None
-    """Written before the first trial: what it will be against what it is compared with."""
+    """Prediction against the variant it is compared with, written before the first trial."""
     versus: str | None = None
-    """What it is compared with; without it, the baseline."""
+    """Variant to compare it with. Default: the baseline."""
     description: Text | None = None
-    """What it is, in a few words; stands in every table."""
+    """The variant in a few words, for every table."""
     family: Name | None = None
-    """Variants of one family change one part; a tag of their runs in MLflow."""
+    """Name for variants that change the same part; a tag of their runs in MLflow."""
 
 
 class Decision(Section):
-    """When a difference counts."""
+    """The rules for judging a difference."""
 
     alpha: Annotated[float, Field(ge=1e-6, lt=0.5)] = 0.05
-    """Chance of any wrong word in the whole study."""
+    """Family-wise error rate: chance of any wrong verdict in the whole study."""
     margin: Annotated[float, Field(gt=0, lt=100)]
     """Percentage points of accuracy; smaller differences do not matter."""
 
 
 class Base(Section):
-    """The configuration that variants depart from."""
+    """The configuration that all variants change."""
 
     data: DataConfig
     """The images."""
     model: dict[str, Any]
-    """A `preset`, and dials that are turned from where it has them."""
+    """A `preset`, and other values for some of its dials."""
     train: TrainConfig
     """The recipe."""
 
 
 class Profile(Section):
-    """A scale to run the study at. It changes how much is done, never what is asked."""
+    """A scale to run the study at. It changes the amount of work, never the question."""
 
     description: Text
-    """What this scale is, for plans and reports."""
+    """The scale in a few words, for plans and reports."""
     cost: Text | None = None
-    """What it takes, measured: time and machine."""
+    """Measured time and machine."""
     presets: dict[str, str] = {}
-    """Networks that stand in at this scale for the study's own, such as `nin_book: nin_small` for small images."""
+    """Networks to use at this scale instead of the study's, such as `nin_book: nin_small` for small images."""
     set: dict[str, Any] = {}
-    """Dotted keys with their values: what this scale forces. None that variants differ in; each is a caveat of the report."""
+    """Dotted keys with the values that this scale forces; variants may not differ in them. Each is a caveat of the report."""
     search_space: SearchSpace | None = None
-    """Replaces the study's."""
+    """Replaces the study's `search_space`."""
     tuning: TuningOverride = TuningOverride()
-    """Replaces those keys of the study's."""
+    """Replaces single keys of the study's `tuning`."""
     seeds: PositiveInt | None = None
-    """Replaces the study's."""
+    """Replaces the study's `seeds`."""
     extend_to: PositiveInt | None = None
-    """Replaces the study's."""
+    """Replaces the study's `extend_to`."""
 
 
 class StudySpec(Section):
     """A study file."""
 
     study: Name
-    """Its name: of its folder of reports, and of its experiment in MLflow."""
+    """Name of the study, of its report folder and of its experiment in MLflow."""
     question: Text
-    """What it asks, as a person would; the report opens with it."""
+    """The question of the study, as a person would ask it; the report opens with it."""
     source: Text | None = None
-    """Where the question comes from."""
+    """Origin of the question."""
     base: Base
-    """The configuration that variants depart from."""
+    """The configuration that all variants change."""
     search_space: SearchSpace = {}
-    """Dotted keys that are tuned for each variant by itself, each with its distribution; empty: nothing is tuned."""
+    """Dotted keys to tune for each variant separately, each with its distribution. Default: nothing is tuned."""
     tuning: Tuning = Tuning()
-    """How they are tuned."""
+    """The search of the search space."""
     seeds: PositiveInt = 10
     """Fresh seeds of the confirm phase, the same for every variant."""
     first_seed: Annotated[int, Field(ge=0)] = 0
-    """Where they begin to count. Fresh ones give a verdict to what was added after the results were first looked at."""
+    """First of the confirm seeds. A variant added after the first look at results gets a verdict only from fresh seeds."""
     extend_to: PositiveInt | None = None
-    """Seeds of a second planned look, which `run --extend` takes; each look then has half of alpha. Without it, one look."""
+    """Seeds of a second planned look, taken by `run --extend`; each look then has half of alpha. Default: one look."""
     aa_arm: bool = False
-    """Whether the baseline is confirmed once more, on seeds that nothing else uses: how far apart seeds alone are."""
+    """Whether to confirm the baseline once more, on separate seeds; it shows how far seeds alone move the result."""
     baseline: str
-    """The variant that the others are compared with."""
+    """The variant to compare the others with."""
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]
-    """By name; nothing behind a name is the base as it is."""
+    """Variants by name; a name with no keys is the base itself."""
     grid: dict[str, Values] = {}
-    """Axes whose values are crossed: every combination is a variant."""
+    """Axes to cross: every combination of their values is a variant."""
     zip: dict[str, Values] = {}
-    """Axes that move together: the first values are a variant, the second ones another."""
+    """Axes to move together: their first values make a variant, their second values another, and so on."""
     leave_one_out: dict[str, Any] = {}
-    """Each key by itself at this value, all others as in the base, is a variant."""
+    """One variant per key: this key at this value, all other keys as in the base."""
     decision: Decision
-    """When a difference counts."""
+    """The rules for judging a difference."""
     profiles: Annotated[dict[Name, Profile], Field(min_length=1, max_length=MAX_PROFILES)]
-    """By name. Without `--profile`, a machine with CUDA takes `book`, one without `starter`."""
+    """Profiles by name. Without `--profile`, a machine with CUDA takes `book`, any other `starter`."""
 
     @field_validator(
         "variants",
@@ -218,7 +218,7 @@ class StudySpec(Section):
     )
     @classmethod
     def _empty_variants(cls, value: object) -> object:
-        # `two:` with nothing behind it is the natural way to write a variant that sets nothing.
+        # People write a variant without changes as `two:`, with nothing after the colon.
         if isinstance(value, Mapping):
             return {name: {} if variant is None else variant for name, variant in value.items()}
         return value

@@ -56,7 +56,7 @@ def test_a_registered_data_set_that_is_none_is_refused(site: Path) -> None:
     packages.register(site, "few", "1", {GROUP: entries})
     for name in ("unread", "one"):
         assert refusal(edited(("name: synthetic", f"name: {name}"))).startswith(
-            f"s.yaml:4:16: base.data.name: what few 1 registers as {name} must be an ablations.datasets.Dataset with 2 to 256"
+            f"s.yaml:4:16: base.data.name: {name} of few 1 must be an ablations.datasets.Dataset with 2 to 256"
         )
     assert "absent cannot be imported: few 1 registers few:ABSENT; AttributeError" in refusal(
         edited(("name: synthetic", "name: absent"))

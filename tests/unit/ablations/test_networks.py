@@ -157,14 +157,17 @@ def test_another_version_is_another_network(own: Path) -> None:
         each.cache_clear()
     assert planned(STUDY).trial("one", "confirm", 0, {"train.lr": 0.05}).id != spec.id
     assert isinstance(spec.config.model, RegisteredModel)
-    with pytest.raises(ConfigError, match=r"own of own-package 1.0 was planned, and own-package 1.1 is installed"):
+    with pytest.raises(
+        ConfigError,
+        match=r"the plan has own of own-package 1.0, but own-package 1.1 is installed; install own-package 1.0",
+    ):
         _ = spec.config.model.network
 
 
 def test_a_network_whose_package_is_gone_names_the_package() -> None:
     gone = RegisteredModel("gone", "own-package 1.0", ())
     with pytest.raises(
-        ConfigError, match=r"gone of own-package 1.0 was planned, and no package here registers it; install"
+        ConfigError, match=r"the plan has gone of own-package 1.0, but no installed package registers it; install"
     ):
         networks.costs(gone, Input(in_channels=1, size=8, num_classes=4))
 
@@ -188,20 +191,20 @@ def test_a_name_of_the_suites_own_stays_its_own(own: Path) -> None:
         (("preset: own", "preset: ownn"), "s.yaml:5:19: base.model.preset: no preset 'ownn'; did you mean 'own'?"),
         (("preset: own", "preset: Bad.Name"), "s.yaml:5:19: base.model.preset: no preset 'Bad.Name'; known here: "),
         (("preset: own", "preset: own_package"), "s.yaml:5:19: base.model.preset: no preset 'own_package'; "),
-        (("preset: own", "preset: class"), "s.yaml:5:19: base.model.preset: what own-package 1.0 registers as class must be an instance of a frozen dataclass"),
-        (("preset: own", "preset: number"), "s.yaml:5:19: base.model.preset: what own-package 1.0 registers as number must be an instance of a frozen dataclass"),
+        (("preset: own", "preset: class"), "s.yaml:5:19: base.model.preset: class of own-package 1.0 must be an instance of a frozen dataclass"),
+        (("preset: own", "preset: number"), "s.yaml:5:19: base.model.preset: number of own-package 1.0 must be an instance of a frozen dataclass"),
         (("preset: own", "preset: missing"), "s.yaml:5:19: base.model.preset: missing cannot be imported: own-package 1.0 registers own_package:MISSING; AttributeError"),
         (("preset: own", "preset: absent"), "s.yaml:5:19: base.model.preset: absent cannot be imported: own-package 1.0 registers no_such_module:X; ModuleNotFoundError"),
-        (("preset: own", "preset: reserved"), "s.yaml:5:19: base.model.preset: reserved of own-package 1.0 has a dial 'version', a name that is taken; rename it."),
-        (("preset: own", "preset: wrong"), "s.yaml:5:19: base.model.preset: wrong of own-package 1.0 has a default that it would refuse: mixers: must be an integer; it is 2.5."),
-        (("preset: own", "preset: nested"), "s.yaml:5:19: base.model.preset: nested of own-package 1.0 has a default that it would refuse: a dial is a finite number, a word, "),
+        (("preset: own", "preset: reserved"), "s.yaml:5:19: base.model.preset: reserved of own-package 1.0 has a dial named 'version', which is reserved; rename it."),
+        (("preset: own", "preset: wrong"), "s.yaml:5:19: base.model.preset: wrong of own-package 1.0 has a default that breaks its own rules: mixers: must be an integer; it is 2.5."),
+        (("preset: own", "preset: nested"), "s.yaml:5:19: base.model.preset: nested of own-package 1.0 has a default that breaks its own rules: a dial must be a finite number, a word, "),
         (("{model.mixers: 1}", "{model.mixrs: 1}"), "s.yaml:14:15: variants.one.set.model.mixrs: unknown key 'model.mixrs'; did you mean 'model.mixers'?"),
         (("{model.mixers: 1}", "{model.mixers: true}"), "s.yaml:14:29: variants.one.set.model.mixers: must be an integer; it is True."),
         (("{model.mixers: 1}", "{model.sides: [5, x]}"), "s.yaml:14:15: variants.one.set.model.sides: must be a list, each entry an integer; it is [5, 'x']."),
         (("{model.mixers: 1}", "{model.act: tanh}"), "s.yaml:14:26: variants.one.set.model.act: must be one of relu, gelu; it is 'tanh'."),
         (("{model.mixers: 1}", "{model.mixers: 4}"), "s.yaml:14:29: variants.one.set.model.mixers: must be at most 3, it is 4."),
         (("{model.mixers: 1}", "{model.mixers: -1}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ZeroDivisionError: none at all (own_package.py:"),
-        (("{model.mixers: 1}", "{model.width: .nan}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ValueError: a dial is a finite number, "),
+        (("{model.mixers: 1}", "{model.width: .nan}"), "s.yaml:14:9: variants.one.set: own refuses its dials: ValueError: a dial must be a finite number, "),
         (("set: {model.mixers: 0}", "set: {model.mixers: 0, model.narrow: true}"), "s.yaml:16:5: variants.wide.set: build: own cannot be built: ValueError: too wide"),
         (("{model.mixers: 1}", "{model.breaks: true}"), "s.yaml:14:9: variants.one.set: build: own cannot be built: RuntimeError: it breaks (own_package.py:34); images have 16 pixels per side."),
         (("{model.mixers: 1}", "{model.act: gelu}"), "s.yaml:14:9: variants.one.set: build: must give logits of shape (batch, 4); for one image it gives (1, 4, 16, 16); images"),
@@ -247,7 +250,7 @@ def test_searched_dials_keep_their_type(own: Path) -> None:
 def test_a_stored_plan_with_dials_that_are_none_is_refused(own: Path) -> None:
     stored = planned(STUDY).to_json()
     stored["variants"][0]["config"]["model"]["dials"][0][1] = {"of": "something"}
-    with pytest.raises(ValueError, match="a dial is a finite number, a word"):
+    with pytest.raises(ValueError, match="a dial must be a finite number, text"):
         Plan.from_json(json.dumps(stored))
 
 

@@ -137,7 +137,7 @@ def test_a_network_that_cannot_be_counted_fails_its_trial_and_not_the_run(execut
     result = until_ended(executor).result
     assert result is not None
     assert (result.status, result.reason) == ("failed", "error")
-    assert "preset: gone of gone 1.0 was planned, and no package here registers it" in (result.message or "")
+    assert "preset: the plan has gone of gone 1.0, but no installed package registers it" in (result.message or "")
 
 
 def test_a_worker_that_met_an_error_on_a_cuda_device_is_not_used_again(
