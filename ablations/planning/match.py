@@ -54,7 +54,6 @@ def matching_width(
     Args:
         match: the cost, the other variant and the tolerance.
         config: the configuration to match.
-        dataset: its data set.
         done: variants to match with, by name.
         path: place of the variant in the study file.
 

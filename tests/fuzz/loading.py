@@ -1,10 +1,10 @@
-"""Coverage-guided fuzz of the loader: whatever the bytes, they are a study that can be planned, or one clear refusal.
+"""Coverage-guided fuzz of the loader: any bytes are either a study that can be planned, or refused with one clear message.
 
     pip install atheris
     python -m tests.fuzz.loading --minutes 10 --corpus /tmp/corpus
 
-Inputs that reach new code are kept in the corpus, from which the next run starts. A crash ends the run and leaves its
-input in the working folder; `python -m tests.fuzz.loading crash-…` runs that one again.
+Inputs that reach new code stay in the corpus, where the next run starts. A crash ends the run and leaves its
+input in the working folder; `python -m tests.fuzz.loading crash-…` runs it again.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ with atheris.instrument_imports(include=["ablations", "nin", "yaml"]):
     from ablations.studyfile.loading import MAX_PROBLEMS, read_file, shipped_studies
     from ablations.trial import Machine
 
-from tests.builders import CONDITIONAL, TEXT
+from tests.support.builders import CONDITIONAL, TEXT
 
 CPU = Machine("cpu", bf16=False, num_workers=2, description="2 CPU cores")
 REFUSAL = re.compile(r"s\.yaml:([0-9]+:[0-9]+: .| the file is empty)")
 SECONDS, MEBIBYTES = 10, 2048
-"""Most that one input may take."""
+"""Limits of one input."""
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def _try(path: Path, data: bytes) -> None:
 
 
 def _words() -> list[str]:
-    """What a study file is made of, for the mutations."""
+    """Pieces of study files, for the mutations."""
     text = "\n".join([CONDITIONAL, *(each.read_text() for each in shipped_studies())])
     marks = ("&a ", "*a", "<<: ", "!!int ", "? ", "---", ".nan", "1e-5", "grid: ")
     return [*sorted(set(re.findall(r"[\w.]+: ?", text))), *marks]

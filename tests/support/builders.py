@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ablations.errors import SpecError, StudyFileError
 from ablations.planning.plan import Plan
 from ablations.planning.planner import make_plan
-from ablations.studyfile.loading import StudyFile, parse
+from ablations.studyfile.loading import StudyFile, parse, read_file, shipped_studies
 from ablations.trial import Machine
 
 CPU = Machine("cpu", bf16=False, num_workers=2, description="2 CPU cores")
@@ -60,6 +62,15 @@ CONDITIONAL = edited(
 def planned(text: str = TEXT, profile: str = "starter", machine: Machine = CPU) -> Plan:
     """The plan of a study's text; errors name its lines, as in the commands."""
     return _plan(parse(text, "s.yaml"), profile, machine)
+
+
+SHIPPED = [(path, profile) for path in shipped_studies() for profile in read_file(path).spec.profiles]
+"""Every profile of every study that ships with the suite."""
+
+
+def shipped(path: Path, profile: str) -> Plan:
+    """The plan of a study that ships with the suite."""
+    return make_plan(read_file(path).spec, profile, CPU)
 
 
 def complaint(text: str) -> str | None:

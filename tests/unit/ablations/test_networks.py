@@ -197,7 +197,7 @@ def test_a_name_of_the_suites_own_stays_its_own(own: Path) -> None:
         (("preset: own", "preset: absent"), "s.yaml:5:19: base.model.preset: absent cannot be imported: own-package 1.0 registers no_such_module:X; ModuleNotFoundError"),
         (("preset: own", "preset: reserved"), "s.yaml:5:19: base.model.preset: reserved of own-package 1.0 has a dial named 'version', which is reserved; rename it."),
         (("preset: own", "preset: wrong"), "s.yaml:5:19: base.model.preset: wrong of own-package 1.0 has a default that breaks its own rules: mixers: must be an integer; it is 2.5."),
-        (("preset: own", "preset: nested"), "s.yaml:5:19: base.model.preset: nested of own-package 1.0 has a default that breaks its own rules: a dial must be a finite number, a word, "),
+        (("preset: own", "preset: nested"), "s.yaml:5:19: base.model.preset: nested of own-package 1.0 has a default that breaks its own rules: a dial must be a finite number, text, "),
         (("{model.mixers: 1}", "{model.mixrs: 1}"), "s.yaml:14:15: variants.one.set.model.mixrs: unknown key 'model.mixrs'; did you mean 'model.mixers'?"),
         (("{model.mixers: 1}", "{model.mixers: true}"), "s.yaml:14:29: variants.one.set.model.mixers: must be an integer; it is True."),
         (("{model.mixers: 1}", "{model.sides: [5, x]}"), "s.yaml:14:15: variants.one.set.model.sides: must be a list, each entry an integer; it is [5, 'x']."),

@@ -1,4 +1,4 @@
-"""Quantities in words."""
+"""Quantities and foreign text in words."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import inspect
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import nn
 
-from ablations.text import in_words, latency, mebibytes, raised
+from ablations.text import closest, in_words, latency, mebibytes, nearest, raised, readable, shown
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,39 @@ def test_an_error_names_the_line_that_led_to_it_outside_of_torch() -> None:
     line = inspect.getsourcelines(test_an_error_names_the_line_that_led_to_it_outside_of_torch)[1] + 3
     assert raised(caught.value) == f"RuntimeError: {caught.value} (test_text.py:{line})"
     assert raised(ValueError("never raised")) == "ValueError: never raised"
+
+
+# Names and values in messages
+
+
+@pytest.mark.parametrize(
+    ("name", "known", "meant"),
+    [
+        ("qestion", ["question", "source"], "question"),
+        ("lr", ["train.lr", "train.epochs"], "train.lr"),
+        ("model.mixrs", ["model.mixers", "model.mixer_kernel"], "model.mixers"),
+        ("zzz", ["question"], None),
+        ("x" * 100_000, ["question"], None),
+        ("", [], None),
+    ],
+)
+def test_the_closest_name_is_the_one_that_was_meant(name: str, known: list[str], meant: str | None) -> None:
+    assert closest(name, known) == meant
+
+
+def test_without_a_close_name_all_are_told() -> None:
+    assert nearest("zzz", ["b", "a"]) == "known here: a, b."
+    assert nearest("zzz", []) == "known here: nothing."
+
+
+@given(st.text() | st.integers() | st.none() | st.booleans() | st.floats() | st.lists(st.text()))
+def test_what_is_shown_is_short_and_on_one_line(value: object) -> None:
+    for text in (readable(value), shown(value)):
+        assert len(text) <= 80
+        assert text.isprintable()
+
+
+def test_values_are_shown_as_yaml_writes_them() -> None:
+    assert [shown(value) for value in (None, True, False, 1, 0.5, "x", [1])] == [
+        "nothing", "true", "false", "1", "0.5", "'x'", "[1]",
+    ]  # fmt: skip

@@ -164,6 +164,18 @@ def test_ids_are_the_same_in_another_process() -> None:
         assert done.stdout.decode().strip() == SPEC.id
 
 
+def test_dotted_keys_are_read_and_set() -> None:
+    config = tiny.trial().config
+    changed = config.with_values({"train.lr": 1, "model.width": 2, "data.resize": 8})
+    keys = ("train.lr", "model.width", "data.resize")
+    assert [config.value(key) for key in keys] == [0.05, 0.25, 16]
+    assert [changed.value(key) for key in keys] == [1.0, 2.0, 8]
+    assert isinstance(changed.value("model.width"), float)
+    assert config.with_values({}) is config
+    with pytest.raises(ValueError, match=r"train|lr"):
+        config.with_values({"train.lr": -1})
+
+
 def test_an_id_is_sixteen_hexadecimal_digits() -> None:
     assert len(SPEC.id) == 16
     assert int(SPEC.id, 16) >= 0
