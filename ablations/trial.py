@@ -258,15 +258,15 @@ class TrialResult:
             }
         )
         if result.test_accuracy_percent is not None and not 0 <= result.test_accuracy_percent <= 100:
-            raise ValueError(f"a test accuracy of {result.test_accuracy_percent} % is none")
+            raise ValueError(f"a test accuracy of {result.test_accuracy_percent} % is impossible")
         if result.test_correct is not None and len(result.test_correct) != (num_images + 7) // 8:
-            raise ValueError(f"{len(result.test_correct)} bytes of test_correct are not those of {num_images} images")
+            raise ValueError(f"{len(result.test_correct)} bytes of test_correct do not fit {num_images} images")
         if result.test_correct is not None and result.test_accuracy_percent is not None:
             num_right = int.from_bytes(result.test_correct, "big").bit_count()
             if abs(100 * num_right - result.test_accuracy_percent * num_images) > 1e-6 * num_images:
-                raise ValueError(f"{num_right} of {num_images} images are not {result.test_accuracy_percent} %")
+                raise ValueError(f"{num_right} of {num_images} images do not make {result.test_accuracy_percent} %")
         if result.test_labels is not None and len(result.test_labels) != num_images:
-            raise ValueError(f"{len(result.test_labels)} test_labels are not those of {num_images} images")
+            raise ValueError(f"{len(result.test_labels)} test_labels do not fit {num_images} images")
         return result
 
 
@@ -285,7 +285,7 @@ def _unpacked(text: str, num_images: int) -> bytes:
     except zlib.error as error:
         raise ValueError(f"labels cannot be unpacked: {error}") from error
     if not unpacker.eof:
-        raise ValueError("labels are not whole")
+        raise ValueError("labels are incomplete")
     return labels
 
 
