@@ -136,7 +136,7 @@ def test_what_is_given_up_is_tried_again_where_that_is_asked_for(
 
 def test_an_interrupt_is_one_and_the_run_goes_on(runnable: Study, monkeypatch: pytest.MonkeyPatch) -> None:
     meets(monkeypatch, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt, match="the same call goes on"):
+    with pytest.raises(KeyboardInterrupt, match="the same call continues"):
         runnable.run("starter")
     meets(monkeypatch, lambda: None)
     assert runnable.run("starter").outcome.state == "complete"

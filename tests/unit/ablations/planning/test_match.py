@@ -10,10 +10,11 @@ import torch
 from builders import SHIPPED, edited, planned, refusal, shipped
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablations.datasets import DATASETS
+from ablations.costs import images_of
 from ablations.studyfile.loading import shipped_studies
 from nin.complexity import Costs, costs
 from nin.config import Config
+from nin.images import Input
 from nin.model import build
 
 
@@ -39,14 +40,11 @@ def test_networks_and_matches_that_are_refused(replacement: tuple[str, str], mes
 @pytest.mark.parametrize(("path", "profile"), SHIPPED, ids=lambda value: getattr(value, "stem", value))
 def test_closed_form_costs_are_what_torch_counts(path: Path, profile: str) -> None:
     plan = shipped(path, profile)
-    dataset = DATASETS[plan.data.name]
+    images = images_of(plan.data)
     for variant in plan.variants:
-        size = variant.config.data.resize or dataset.size
         with torch.device("meta"):
-            model = build(
-                variant.config.model, in_channels=dataset.channels, size=size, num_classes=dataset.num_classes
-            ).eval()
-            image = torch.empty(1, dataset.channels, size, size)
+            model = build(variant.config.model, images).eval()
+            image = torch.empty(1, images.in_channels, images.size, images.size)
         with FlopCounterMode(display=False) as counter:
             model(image)
         params = sum(parameter.numel() for parameter in model.parameters())
@@ -75,7 +73,7 @@ def test_a_match_finds_the_nearest_width_there_is() -> None:
     wide, wanted = plan["wide"].config.model, plan["two"].costs.params
 
     def off(width: float) -> int:
-        return abs(costs(replace(wide, width=width), in_channels=1, size=16, num_classes=4).params - wanted)
+        return abs(costs(replace(wide, width=width), Input(in_channels=1, size=16, num_classes=4)).params - wanted)
 
     assert off(wide.width) == min(off(width / 1000) for width in range(1, 2000))
 
@@ -83,9 +81,9 @@ def test_a_match_finds_the_nearest_width_there_is() -> None:
 def test_a_match_prices_few_networks_and_none_twice(monkeypatch: pytest.MonkeyPatch) -> None:
     priced: list[Config] = []
 
-    def counted(model: Config, **images: int) -> Costs:
+    def counted(model: Config, images: Input) -> Costs:
         priced.append(model)
-        return costs(model, **images)
+        return costs(model, images)
 
     monkeypatch.setattr("ablations.networks.costs", counted)
     planned()

@@ -86,7 +86,7 @@ def test_a_plan_with_conditions_survives_json() -> None:
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_plan_of_any_preset_survives_json(preset: str) -> None:
-    size = INPUTS[preset]["size"]
+    size = INPUTS[preset].size
     text = edited(
         ("name: synthetic, validation: 64, resize: 16", f"name: fashion_mnist, validation: 6000, resize: {size}"),
         ("preset: nin_small, width: 0.25", f"preset: {preset}"),

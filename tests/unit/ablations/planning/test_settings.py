@@ -32,8 +32,8 @@ from builders import CPU, edited, planned, refusal
         (("{model.mixers: 1}", "{model.mixers: true}"), "s.yaml:14:29: variants.one.set.model.mixers: must be an integer or a list, each entry an integer; it is True."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: .nan}"), "s.yaml:14:45: variants.one.set.model.width: must be a finite number above 0, it is nan."),
         (("{model.mixers: 1}", "{model.mixers: 1, model.width: .inf}"), "s.yaml:14:45: variants.one.set.model.width: must be a finite number above 0, it is inf."),
-        (("{model.mixers: 1}", "{model.mixers: 1, model.class_steps: [8, 8]}"), "s.yaml:14:32: variants.one.set.model.class_steps: may have as many entries as the class block has mixers, 1; it has 2."),
-        (("width: 0.25", "width: 0.25, class_steps: [1, 1, 1]"), "s.yaml:5:43: base.model.class_steps: may have as many entries"),
+        (("{model.mixers: 1}", "{model.mixers: 1, model.class_steps: [8, 8]}"), "s.yaml:14:32: variants.one.set.model.class_steps: may have at most one entry per mixer of the class block, 1; it has 2."),
+        (("width: 0.25", "width: 0.25, class_steps: [1, 1, 1]"), "s.yaml:5:43: base.model.class_steps: may have at most one entry"),
         # data
         (("resize: 16", "resize: 1025"), "s.yaml:4:51: base.data.resize: images may have at most 1,024 pixels per side; given 1,025."),
         (
