@@ -181,12 +181,12 @@ def _trials(folder: Path) -> dict[str, Any]:
     """All that MLflow has of each trial that must not depend on kills, one item a run."""
     from mlflow import MlflowClient
 
-    from ablations.tracking import layout
+    from ablations.tracking import layout, runs
 
     client = MlflowClient(f"sqlite:///{folder / 'mlflow.db'}")
     found: dict[str, Any] = {}
     for experiment in client.search_experiments():
-        for run in layout.all_pages(client.search_runs, [experiment.experiment_id]):
+        for run in runs.all_pages(client.search_runs, [experiment.experiment_id]):
             tags = run.data.tags
             trial_id = tags.get(layout.TRIAL_ID, "study")
             losses = client.get_metric_history(run.info.run_id, "train_loss")

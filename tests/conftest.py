@@ -20,10 +20,11 @@ def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(scope="session")
 def migrated_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An empty MLflow database: its migrations take seconds, a copy of it none."""
-    from ablations.tracking import layout
+    from ablations.tracking.database import make_database
+    from ablations.tracking.store import Store
 
     path = tmp_path_factory.mktemp("template") / "mlflow.db"
-    layout.MlflowClient(f"sqlite:///{path}").search_experiments()
+    make_database(Store(f"sqlite:///{path}"))
     return path
 
 

@@ -8,7 +8,6 @@ import shutil
 import tempfile
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from mlflow import MlflowClient
@@ -16,6 +15,8 @@ from pydantic import TypeAdapter
 
 from ablations.costs import images_of
 from ablations.tracking import layout
+from ablations.tracking.artifacts import artifact_folder
+from ablations.tracking.entries import Weights
 from ablations.trial import TrialConfig
 
 CONFIG = TypeAdapter(TrialConfig)
@@ -25,26 +26,25 @@ MODEL_FOLDER = "model"
 """Of a trial's run: `mlflow.pytorch.load_model(f"runs:/{run_id}/model")`."""
 
 
-def log_model(client: MlflowClient, run_id: str, weights: Path, config: dict[str, Any]) -> None:
+def log_model(client: MlflowClient, run_id: str, weights: Weights) -> None:
     """Keep a network with its run, instead of one that is there already.
 
     Args:
         client: of the store.
         run_id: of the trial.
-        weights: its file, as the worker left it.
-        config: of the trial, as `CONFIG` writes it.
+        weights: the worker's file, and the trial's config.
     """
     with tempfile.TemporaryDirectory(prefix="ablations-") as name:
         saved = Path(name) / MODEL_FOLDER
         try:
-            _save(weights, CONFIG.validate_json(json.dumps(config)), saved)
+            _save(weights.file, CONFIG.validate_json(json.dumps(weights.config)), saved)
         # A network of a user's own may not be one that torch makes a graph of. Its trial is recorded all the same.
         except Exception as error:  # noqa: BLE001
             client.set_tag(
                 run_id, layout.MODEL_MESSAGE, f"no model: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
             )
             return
-        folder = layout.artifact_folder(client.get_run(run_id).info.artifact_uri)
+        folder = artifact_folder(client.get_run(run_id).info.artifact_uri)
         if folder is None:
             client.log_artifacts(run_id, str(saved), MODEL_FOLDER)
         else:

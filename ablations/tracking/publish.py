@@ -16,7 +16,9 @@ from ablations.networks import dials
 from ablations.stats.intervals import identical, paired_interval
 from ablations.text import plural
 from ablations.tracking import layout
+from ablations.tracking.artifacts import artifact_folder
 from ablations.tracking.database import store_errors
+from ablations.tracking.runs import all_pages
 from ablations.tracking.store import Store
 from ablations.trial import content_hash
 
@@ -59,7 +61,7 @@ def publish(store: Store, summary: StudySummary, description: str, report: Path)
 
 def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: Path) -> None:
     files = [path for pattern in _REPORT_FILES for path in sorted(report.glob(pattern))]
-    folder = layout.artifact_folder(artifact_uri)
+    folder = artifact_folder(artifact_uri)
     if folder is not None:
         # Figures of an earlier report may be no part of this one.
         shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
@@ -73,7 +75,7 @@ def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: P
 
 
 def _write_rows(client: MlflowClient, parent_run_id: str, experiment_id: str, summary: StudySummary) -> None:
-    found = layout.all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'variant'")
+    found = all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'variant'")
     before = {run.data.tags.get(_ROW_ID): run.info.run_id for run in found}
     contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
     kept = set()

@@ -26,7 +26,8 @@ from ablations.planning.plan import Look, Plan
 from ablations.progress import Progress
 from ablations.studyfile.spec import NAME
 from ablations.text import plural, readable, shown
-from ablations.tracking import layout
+from ablations.tracking import layout, runs
+from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.database import store_errors
 from ablations.tracking.store import Address, Store
 from ablations.trial import RecordedTrial
@@ -68,9 +69,9 @@ def read_study(address: Address) -> StoredStudy:
                 f"Install {_package(client, parent)}."
             ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
-        runs = layout.children(client, parent.info.experiment_id)
-        artifacts = {run.info.run_id: run.info.artifact_uri for run in runs}
-        trials = [trial for trial in map(layout.recorded, runs) if trial is not None]
+        children = runs.trial_runs(client, parent.info.experiment_id)
+        artifacts = {run.info.run_id: run.info.artifact_uri for run in children}
+        trials = [trial for trial in map(runs.recorded, children) if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
         for trial in trials:
             if not plan.searches(trial.hyperparameters):
@@ -89,7 +90,7 @@ def read_study(address: Address) -> StoredStudy:
         _require_one_test_split(trials)
         trained = Counter(trial.session for trial in trials if trial.session)
         sessions = {session: _session(found, session) for session in trained}
-        measurements = layout.stored_measurements(client, parent)
+        measurements = runs.stored_measurements(client, parent)
     # Any order of the store's gives the same report.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
     return StoredStudy(
@@ -109,7 +110,7 @@ def read_study(address: Address) -> StoredStudy:
             "parent_run_id": parent.info.run_id,
         },
         measurements,
-        tuple(layout.stored_looks(parent)),
+        tuple(runs.stored_looks(parent)),
     )
 
 
@@ -139,25 +140,25 @@ def read_progress(address: Address) -> StoredProgress:
     with _found(address) as found:
         plan, parent = found.plan, found.parent
         keys = {variant.name: variant.key for variant in plan.variants}
-        runs = [
+        children = [
             run
-            for run in layout.children(found.client, parent.info.experiment_id)
+            for run in runs.trial_runs(found.client, parent.info.experiment_id)
             if keys.get(run.data.tags.get(layout.VARIANT, "")) == run.data.tags.get(layout.VARIANT_KEY)
         ]
         counts = _settled(found)
         since = parent.data.tags.get(layout.SINCE, "")
         # An edited one is as good as none.
         since_ms = int(since) if _TIME_MS.fullmatch(since) else parent.info.start_time
-        under_way = [run for run in runs if run.info.status == "RUNNING"]
+        under_way = [run for run in children if run.info.status == "RUNNING"]
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000
         heard_ms = [since_ms]
         ended = []
-        for run in sorted(runs, key=lambda run: run.info.start_time):
-            label = layout.label(run)
-            if counts is not None and label.trial_id not in counts:
+        for run in sorted(children, key=lambda run: run.info.start_time):
+            label = runs.label(run)
+            if counts is not None and label.id not in counts:
                 continue  # of an earlier tuning
-            trial = None if run.info.status == "RUNNING" else layout.recorded(run)
+            trial = None if run.info.status == "RUNNING" else runs.recorded(run)
             if trial is not None:
                 ended_ms = run.info.end_time or 0
                 ended.append((ended_ms, trial))
@@ -165,14 +166,14 @@ def read_progress(address: Address) -> StoredProgress:
                 (progress.ended if ended_ms > since_ms else progress.found)(trial, trial.result)
                 continue
             num_epochs = plan[label.variant].config.train.epochs
-            progress.started(label, label.trial_id, num_epochs, run.info.start_time)
+            progress.started(label, label.id, num_epochs, run.info.start_time)
             points = found.client.get_metric_history(run.info.run_id, layout.LAST_METRIC)
             last = layout.epoch_record(run.data.metrics, max(point.timestamp for point in points)) if points else None
             if last is not None:
                 heard_ms.append(last.timestamp_ms)
-                progress.epoch(label.trial_id, last)
+                progress.epoch(label.id, last)
             if run.info.status != "RUNNING":
-                progress.left(label, label.trial_id)
+                progress.left(label, label.id)
         if counts is not None:
             progress.settled()
         session = max(ended, key=lambda each: each[0])[1].session if ended else None
@@ -200,10 +201,10 @@ def recorded_studies(store: Store) -> list[Address]:
         return []
     with store_errors(store):
         client = MlflowClient(store.uri)
-        names = {each.experiment_id: each.name for each in layout.all_pages(client.search_experiments)}
-        runs = layout.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
+        names = {each.experiment_id: each.name for each in runs.all_pages(client.search_experiments)}
+        parents = runs.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
     # A store has experiments of other programs, too, and names of studies become names of folders.
-    found = [names[run.info.experiment_id].split("/") for run in runs if "ablations.plan_id" in run.data.tags]
+    found = [names[run.info.experiment_id].split("/") for run in parents if "ablations.plan_id" in run.data.tags]
     return sorted(
         Address(parts[0], parts[1], store) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts))
     )
@@ -262,7 +263,7 @@ def _found(address: Address) -> Iterator[_Found]:
             f"the plan of {name} was recorded by another version of the suite, or edited. Record it anew: {again}"
         )
         try:
-            plan = Plan.from_json(layout.artifact_text(parent.info.artifact_uri, layout.PLAN_FILE))
+            plan = Plan.from_json(artifact_text(parent.info.artifact_uri, layout.PLAN_FILE))
         except (ValueError, RecursionError, FileNotFoundError) as error:
             raise TrackingError(other_version) from error
         if plan.id != parent.data.tags[layout.PLAN_ID]:
@@ -295,7 +296,7 @@ def _settled(found: _Found) -> Counter[str] | None:
 
     Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
     """
-    text = layout.stored_text(found.client, found.parent, layout.TRIALS_FILE)
+    text = stored_text(found.client, found.parent, layout.TRIALS_FILE)
     if text is None or found.parent.data.tags.get(layout.SETTLED) != found.plan.id:
         return None
     asked: list[str] = _read(_IDS, text, layout.TRIALS_FILE, _again(found.address))
@@ -305,7 +306,7 @@ def _settled(found: _Found) -> Counter[str] | None:
 def _session(found: _Found, session: str) -> dict[str, Any]:
     """What one of the runs that trained said of itself; nothing where it is not there."""
     file = layout.session_file(session)
-    text = layout.stored_text(found.client, found.parent, file)
+    text = stored_text(found.client, found.parent, file)
     return {} if text is None else _read(_SESSION, text, file, _again(found.address))
 
 
@@ -360,4 +361,4 @@ def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:
     """A confirmation trial with every epoch and its correctness bits; a tuning trial's last epoch is enough."""
     if trial.phase != "confirm" or trial.result.status == "failed":
         return trial
-    return replace(trial, result=layout.stored_result(artifact_uri))
+    return replace(trial, result=runs.stored_result(artifact_uri))

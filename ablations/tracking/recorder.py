@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from mlflow import MlflowClient
 from mlflow.entities import RunTag
@@ -19,15 +19,26 @@ from mlflow.entities import RunTag
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.datasets import package_of
 from ablations.errors import StoreAwayError
-from ablations.planning.plan import SEARCH_SEED, Look, Plan
+from ablations.planning.plan import Look, Plan
 from ablations.text import plural
 from ablations.tracking import layout
 from ablations.tracking.database import store_errors
+from ablations.tracking.entries import (
+    DatasetSource,
+    DescribedTrial,
+    EndEntry,
+    Entry,
+    LabelsEntry,
+    StudyEntry,
+    TextEntry,
+    TrialEntry,
+    Weights,
+)
 from ablations.tracking.logged_models import CONFIG
-from ablations.tracking.spool import Entry, Spool
+from ablations.tracking.spool import Spool
 from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer, together
-from ablations.trial import EpochRecord, RecordedTrial, TrialResult, TrialSpec, content_hash, in_short
+from ablations.trial import EpochRecord, RecordedTrial, TrialResult, TrialSpec, content_hash
 
 FLUSH_SECONDS = 10.0
 """A trial's records are written this often while it runs; a shorter trial is written once, at its end."""
@@ -89,49 +100,60 @@ class Recorder:
         self._address = Address(plan.study, plan.profile, store)
         self.trouble: str | None = None
         """Why the store takes nothing now."""
+        self.trials: dict[str, RecordedTrial] = {}
+        """Trials of the spool and of this run, by id; the store has others."""
+        self._measurements: Mapping[str, Measurement] | None = None
+        """Measurements of the spool and of this run."""
         self._weights_dir = weights_dir
         self._session = dict(session)
         self._session_id = content_hash(self._session)
-        self._is_session_told = False
+        self._is_session_described = False
         self._running: dict[str, _Running] = {}
         self._spool = Spool(self._address.spool)
+        self._take_over(list(self._spool))
         # A pruner compares epoch by epoch.
         pruned = plan.tuning.pruner != "none"
         self._writer = Writer(self._address, whole_searches=pruned)
-        spooled = list(self._spool)
-        self.trials: dict[str, RecordedTrial] = {
-            entry["trial_id"]: _recorded(entry, TrialResult.from_json(entry["result"]))
-            for entry in spooled
-            if entry["kind"] == "trial" and entry["result"]
-        }
-        """Of the spool and of this run, by id; the store has others."""
-        # By their names: the folder may have been moved, or be reached by a link.
-        self._remove_weights({Path(entry["weights"]["file"]).name for entry in spooled if entry.get("weights")})
-        self._measurements: Mapping[str, Measurement] | None = None
-        """Of the spool and of this run."""
-        for entry in spooled:
-            if entry["kind"] == "text" and entry["file"] == layout.MEASUREMENTS_FILE:
-                # Another version's are as good as none, and are measured anew.
+        self._open()
+        self._thread = threading.Thread(target=self._write, daemon=True)
+        self._thread.start()
+        self._put(
+            StudyEntry(
+                plan_id=plan.id,
+                text=study_text,
+                plan=plan.to_json(),
+                tags=self._study_tags(),
+                dataset=self._dataset(),
+            )
+        )
+
+    def _take_over(self, entries: Sequence[Entry]) -> None:
+        """Learn from the entries of earlier runs, and remove weights that none of them needs."""
+        weights = set()
+        for entry in entries:
+            if isinstance(entry, TrialEntry):
+                if entry.result:
+                    self.trials[entry.trial_id] = _recorded(entry, entry.result)
+                if entry.weights:
+                    # By name: the folder may have been moved, or be reached by a link.
+                    weights.add(entry.weights.file.name)
+            elif isinstance(entry, TextEntry) and entry.file == layout.MEASUREMENTS_FILE:
+                # Those of another version are ignored, and measured again.
                 with suppress(ValueError):
-                    self._measurements = MEASUREMENTS.validate_json(entry["text"])
+                    self._measurements = MEASUREMENTS.validate_json(entry.text)
+        for file in self._address.weights_folder.glob("*"):
+            if file.name not in weights:
+                file.unlink()
+
+    def _open(self) -> None:
         try:
             self._writer.open()
         except StoreAwayError as error:
             self.trouble = str(error)
-            warn(
+            self._warn(
                 f"{error}. The run starts all the same, knows only {plural(len(self.trials), 'trial')} in {self._spool.path}, "
                 f"and would train again what only the store knows"
             )
-        self._thread = threading.Thread(target=self._write, daemon=True)
-        self._thread.start()
-        self._put(
-            "study",
-            plan_id=plan.id,
-            text=study_text,
-            plan=plan.to_json(),
-            tags=self._study_tags(),
-            dataset=self._dataset(),
-        )
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
@@ -155,15 +177,13 @@ class Recorder:
             ),
         }
 
-    def _dataset(self) -> dict[str, str]:
+    def _dataset(self) -> DatasetSource:
         data = self._plan.data
         source = {**data.model_dump(), "package": package_of(data.name)}
-        return {"name": data.name, "checksum": self._plan.data_checksum, "source": json.dumps(source)}
+        return DatasetSource(data.name, self._plan.data_checksum, json.dumps(source))
 
-    def _put(self, kind: str, **values: Any) -> Entry:
-        entry = {"kind": kind, **values}
+    def _put(self, entry: Entry) -> None:
         self._spool.append(entry)
-        return entry
 
     def _write(self) -> None:
         """The thread's life: the first entries, again and again, until the spool is closed and empty, or the store fails after that."""
@@ -198,7 +218,7 @@ class Recorder:
             return None
         variant = self._plan[spec.variant]
         if (trial.variant, trial.variant_key) != (variant.name, variant.key):
-            self._put("labels", trial_id=spec.id, tags=self._labels(spec))
+            self._put(LabelsEntry(trial_id=spec.id, labels=self._labels(spec)))
         return trial.result
 
     def start(self, spec: TrialSpec) -> None:
@@ -241,7 +261,7 @@ class Recorder:
             complete: whether every trial has an outcome.
         """
         try:
-            self._put("end", status="FINISHED" if complete else "KILLED", ended_ms=_now_ms())
+            self._put(EndEntry(status="FINISHED" if complete else "KILLED", ended_ms=_now_ms()))
         finally:
             # On a full disk, too: whoever runs the study next has the spool.
             self._spool.close()
@@ -251,17 +271,22 @@ class Recorder:
             self._thread.join()
 
     def _put_text(self, file: str, text: str, tags: Mapping[str, str] | None = None) -> None:
-        self._put("text", file=file, text=text, tags=dict(tags or {}))
+        self._put(TextEntry(file=file, text=text, tags=dict(tags or {})))
 
-    def _put_trial(self, spec: TrialSpec, running: _Running, status: str, result: TrialResult | None = None) -> Entry:
-        if not self._is_session_told:
-            # Before its first trial, so that a run that is killed has told, too.
+    def _put_trial(
+        self,
+        spec: TrialSpec,
+        running: _Running,
+        status: Literal["RUNNING", "KILLED", "FAILED", "FINISHED"],
+        result: TrialResult | None = None,
+    ) -> TrialEntry:
+        if not self._is_session_described:
+            # Before the session's first trial, so that a run that is killed has described itself, too.
             self._put_text(layout.session_file(self._session_id), json.dumps(self._session, indent=1))
-            self._is_session_told = True
-        entry = self._put(
-            "trial",
+            self._is_session_described = True
+        entry = TrialEntry(
             trial_id=spec.id,
-            name=_name(spec),
+            name=layout.run_name(spec),
             tags={
                 layout.KIND: "trial",
                 layout.STUDY: self._plan.study,
@@ -271,49 +296,31 @@ class Recorder:
             },
             labels=self._labels(spec),
             session=self._session_id,
-            # With phase and seed among them, MLflow's plots can tell trials apart that differ in nothing else.
-            params={
-                "phase": spec.phase,
-                "seed": str(spec.seed),
-                **{key: _param(value) for key, value in _flat(spec.config.to_json())},
-            },
-            spec=_described(spec),
+            params=layout.trial_params(spec),
+            spec=DescribedTrial.of(spec),
             status=status,
             started_ms=running.started_ms,
             # A clock that was set back gives no trial a negative duration.
             ended_ms=max(running.started_ms, _now_ms()),
-            epochs=[dict(vars(record)) for record in running.pending],
-            result=result.to_json() if result else None,
-            # A trial that failed has none of its own, but a run that was killed may have left some.
+            epochs=tuple(running.pending),
+            result=result,
+            # A trial that failed has no weights, but a run that was killed may have left some.
             weights=self._weights(spec) if result and result.status == "finished" else None,
         )
+        self._put(entry)
         running.pending, running.flushed, running.flushed_at = [], True, time.monotonic()
         return entry
 
-    def _weights(self, spec: TrialSpec) -> dict[str, Any] | None:
-        """Where the trial's weights are, and all that it takes to make a network of them."""
+    def _weights(self, spec: TrialSpec) -> Weights | None:
+        """The file of the trial's weights, and the config that its network is built from."""
         file = self._weights_dir and self._weights_dir.absolute() / f"{spec.id}.pt"
         if file is None or not file.exists():
             return None
-        return {"file": str(file), "config": CONFIG.dump_python(spec.config, mode="json")}
+        return Weights(file, CONFIG.dump_python(spec.config, mode="json"))
 
-    def _remove_weights(self, waiting: set[str]) -> None:
-        """Remove what runs that were killed have left, but the files of these names, with which entries wait."""
-        for file in self._address.weights_folder.glob("*"):
-            if file.name not in waiting:
-                file.unlink()
-
-    def _labels(self, spec: TrialSpec) -> dict[str, str]:
-        """What does not decide a trial's result, and may differ from plan to plan."""
+    def _labels(self, spec: TrialSpec) -> layout.Labels:
         variant = self._plan[spec.variant]
-        tags = {
-            layout.VARIANT: variant.name,
-            layout.VARIANT_KEY: variant.key,
-            layout.FAMILY: variant.family,
-            layout.NUMBER: None if spec.number is None else str(spec.number),
-            layout.HYPERPARAMETERS: json.dumps(spec.hyperparameters),
-        }
-        return {key: value for key, value in tags.items() if value is not None}
+        return layout.Labels(variant.name, variant.key, variant.family, spec.number, spec.hyperparameters)
 
 
 def sync(address: Address) -> int:
@@ -340,55 +347,24 @@ def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> Non
     """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
     with store_errors(store):
         # All at once: what was read of half of them would be damaged.
-        tags = [RunTag(name, text) for name, text in layout.looks_tags(looks).items()]
+        tags = [RunTag(name, text) for name, text in layout.looks_to_tags(looks).items()]
         MlflowClient(store.uri).log_batch(parent_run_id, tags=tags)
 
 
-def _name(spec: TrialSpec) -> str:
-    """What a person calls the trial: `two, tune 3, lr 0.0898`, `two, confirm, seed 1, lr 0.0898`."""
-    number = "" if spec.number is None else f" {spec.number}"
-    # Every search is on one seed.
-    seed = [] if spec.phase == "tune" and spec.seed == SEARCH_SEED else [f"seed {spec.seed}"]
-    return ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
-
-
-def _recorded(entry: Entry, result: TrialResult) -> RecordedTrial:
-    """A trial from its entry; of a confirmation with its last epoch only, as the store tells it, since there are many."""
-    if entry["spec"]["phase"] == "confirm":
+def _recorded(entry: TrialEntry, result: TrialResult) -> RecordedTrial:
+    """A trial from its entry; of a confirmation only the last epoch, as the store gives it, since there are many."""
+    if entry.spec.phase == "confirm":
         result = replace(result, epochs=result.epochs[-1:], test_correct=None, num_test_images=None, test_labels=None)
-    labels, spec = entry["labels"], entry["spec"]
     return RecordedTrial(
         run_id="",
-        variant=labels[layout.VARIANT],
-        variant_key=labels[layout.VARIANT_KEY],
-        phase=spec["phase"],
-        seed=spec["seed"],
-        number=spec["number"],
-        hyperparameters=spec["hyperparameters"],
+        variant=entry.labels.variant,
+        variant_key=entry.labels.variant_key,
+        phase=entry.spec.phase,
+        seed=entry.spec.seed,
+        number=entry.spec.number,
+        hyperparameters=entry.spec.hyperparameters,
         result=result,
     )
-
-
-def _described(spec: TrialSpec) -> dict[str, Any]:
-    return {
-        "trial_id": spec.id,
-        "variant": spec.variant,
-        "phase": spec.phase,
-        "seed": spec.seed,
-        "number": spec.number,
-        "hyperparameters": spec.hyperparameters,
-        "config": spec.config.to_json(),
-        "data_checksum": spec.data_checksum,
-        "device": spec.device,
-    }
-
-
-def _flat(config: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, Any]]:
-    return [(f"{section}.{key}", value) for section, values in config.items() for key, value in values.items()]
-
-
-def _param(value: Any) -> str:
-    return str(list(value) if isinstance(value, tuple) else value)
 
 
 def _now_ms() -> int:

@@ -2,32 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections import deque
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 from ablations.errors import TrackingError
-from ablations.tracking.layout import VARIANT, VARIANT_KEY
+from ablations.tracking.entries import Entry, from_line, to_line
 from ablations.tracking.store import Address, Store
-from ablations.trial import EpochRecord, TrialResult
-
-Entry = dict[str, Any]
-KEYS = {
-    "study": {"plan_id", "text", "plan", "tags"},
-    "trial": {
-        *("trial_id", "name", "tags", "labels", "session", "params"),
-        *("spec", "status", "started_ms", "ended_ms", "epochs", "result"),
-    },
-    "labels": {"trial_id", "tags"},
-    "text": {"file", "text", "tags"},
-    "end": {"status", "ended_ms"},
-}
-"""What an entry of each kind has at least."""
 
 
 class Spool:
@@ -65,8 +49,8 @@ class Spool:
         """
         for number, line in enumerate(self.path.read_bytes().splitlines() if self._sizes else (), start=1):
             try:
-                yield _checked(json.loads(line))
-            except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
+                yield from_line(line)
+            except ValueError as error:
                 raise TrackingError(
                     f"line {number} of {self.path} is damaged. Its lines wait to be written to MLflow, a trial or a note "
                     f"each: delete this one, and run the study again for what it held."
@@ -78,7 +62,7 @@ class Spool:
         Raises:
             OSError: it cannot be kept; nothing of it is.
         """
-        line = json.dumps(entry).encode() + b"\n"
+        line = to_line(entry)
         with self._changed:
             end = self.path.stat().st_size if self._sizes else 0
             try:
@@ -107,7 +91,7 @@ class Spool:
                 return []
             with self.path.open("rb") as file:
                 file.seek(self._position)
-                return [json.loads(file.read(size)) for size in sizes]
+                return [from_line(file.read(size)) for size in sizes]
 
     def done(self, count: int = 1) -> None:
         """The first entries, one or so many, are in the store."""
@@ -130,31 +114,6 @@ class Spool:
         """Sleep until the spool is closed, at most so long; whether it is."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closed, seconds)
-
-
-def _checked(entry: Entry) -> Entry:
-    """An entry that can be written.
-
-    Raises:
-        AttributeError, KeyError, TypeError, ValueError: it cannot.
-    """
-    _need(entry, KEYS[entry["kind"]])
-    if entry["kind"] == "trial":
-        _need(entry["labels"], {VARIANT, VARIANT_KEY})
-        _need(entry["spec"], {"phase", "seed", "number", "hyperparameters"})
-        for epoch in entry["epochs"]:
-            EpochRecord(**epoch)
-        if entry["result"] is not None:
-            TrialResult.from_json(entry["result"])
-        if entry.get("weights") is not None:
-            _need(entry["weights"], {"file", "config"})
-            Path(entry["weights"]["file"])
-    return entry
-
-
-def _need(values: dict[str, Any], keys: set[str]) -> None:
-    if missing := keys - values.keys():
-        raise KeyError(*missing)
 
 
 def spools(store: Store) -> list[Address]:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import mlflow
 from mlflow import MlflowClient
@@ -16,10 +14,19 @@ from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
 from ablations.costs import Measurement
 from ablations.errors import TrackingError
-from ablations.tracking import layout
+from ablations.tracking import layout, runs
+from ablations.tracking.artifacts import artifact_folder
 from ablations.tracking.database import make_database, store_errors
+from ablations.tracking.entries import (
+    DatasetSource,
+    EndEntry,
+    Entry,
+    LabelsEntry,
+    StudyEntry,
+    TextEntry,
+    TrialEntry,
+)
 from ablations.tracking.logged_models import log_model
-from ablations.tracking.spool import Entry
 from ablations.tracking.store import Address
 from ablations.trial import EpochRecord, RecordedTrial
 
@@ -61,26 +68,26 @@ class Writer:
             mlflow.set_tracking_uri(self._store.uri)
             self._client = MlflowClient(self._store.uri)
             self._experiment = self._find_experiment()
-            studies = layout.all_pages(self._client.search_runs, [self._experiment], f"tags.`{layout.KIND}` = 'study'")
+            studies = runs.all_pages(self._client.search_runs, [self._experiment], f"tags.`{layout.KIND}` = 'study'")
             parent = self._only(studies, layout.PLAN_ID) if studies else None
             self._parent: str = parent.info.run_id if parent else ""
             self.plan_id = parent.data.tags.get(layout.PLAN_ID) if parent else None
-            self.measurements = layout.stored_measurements(self._client, parent) if parent else {}
+            self.measurements = runs.stored_measurements(self._client, parent) if parent else {}
             same: dict[str, list[Run]] = {}
-            for run in layout.children(self._client, self._experiment):
-                same.setdefault(layout.label(run).trial_id, []).append(run)
-            runs = {trial_id: self._only(each, layout.STATUS) for trial_id, each in same.items()}
-            for run in runs.values():
+            for run in runs.trial_runs(self._client, self._experiment):
+                same.setdefault(runs.label(run).id, []).append(run)
+            found = {trial_id: self._only(each, layout.STATUS) for trial_id, each in same.items()}
+            for run in found.values():
                 if run.info.status == "RUNNING":
                     self._client.set_terminated(run.info.run_id, status="KILLED")
-            self._run_ids = {trial_id: run.info.run_id for trial_id, run in runs.items()}
-            self._finished = {trial_id for trial_id, run in runs.items() if run.info.status == "FINISHED"}
-            recorded = {trial_id: layout.recorded(run) for trial_id, run in runs.items()}
+            self._run_ids = {trial_id: run.info.run_id for trial_id, run in found.items()}
+            self._finished = {trial_id for trial_id, run in found.items() if run.info.status == "FINISHED"}
+            recorded = {trial_id: runs.recorded(run) for trial_id, run in found.items()}
             trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
             if self._whole_searches:
                 # Now, since the store may be away when a trial is asked for.
                 trials |= {
-                    trial_id: replace(trial, result=layout.stored_result(runs[trial_id].info.artifact_uri))
+                    trial_id: replace(trial, result=runs.stored_result(found[trial_id].info.artifact_uri))
                     for trial_id, trial in trials.items()
                     if trial.phase == "tune" and trial.result.status != "failed"
                 }
@@ -98,7 +105,7 @@ class Writer:
         # After a failure the store is looked through again, since what was half done may be there or not.
         self._is_open = False
         with store_errors(self._store):
-            if not self._parent and entries[0]["kind"] != "study":
+            if not self._parent and not isinstance(entries[0], StudyEntry):
                 # The store was deleted, or the run in it, while these waited. What else it has comes with the next run of the study.
                 self._make_parent(
                     {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
@@ -111,23 +118,23 @@ class Writer:
         self._is_open = True
 
     def _write(self, entry: Entry) -> None:
-        match entry["kind"]:
-            case "study":
+        match entry:
+            case StudyEntry():
                 self._write_study(entry)
-            case "trial":
+            case TrialEntry():
                 self._write_trial(entry)
-            case "labels":
-                # Of a run that was deleted meanwhile there is nothing to label.
-                if run_id := self._run_ids.get(entry["trial_id"]):
-                    self._client.log_batch(run_id, tags=_tags(entry["tags"]))
-            case "text":
-                self._keep(self._parent, entry["text"], entry["file"])
-                self._client.log_batch(self._parent, tags=_tags(entry["tags"]))
-            case "end":
+            case LabelsEntry():
+                # A run that was deleted meanwhile gets no labels.
+                if run_id := self._run_ids.get(entry.trial_id):
+                    self._client.log_batch(run_id, tags=_tags(entry.labels.to_tags()))
+            case TextEntry():
+                self._keep(self._parent, entry.text, entry.file)
+                self._client.log_batch(self._parent, tags=_tags(entry.tags))
+            case EndEntry():
                 # A clock that was set back gives no study a negative duration.
                 started_ms = self._client.get_run(self._parent).info.start_time
-                ended_ms = max(started_ms, entry["ended_ms"])
-                self._client.set_terminated(self._parent, status=entry["status"], end_time=ended_ms)
+                ended_ms = max(started_ms, entry.ended_ms)
+                self._client.set_terminated(self._parent, status=entry.status, end_time=ended_ms)
 
     def _find_experiment(self) -> str:
         name = self._address.experiment
@@ -155,8 +162,8 @@ class Writer:
         """Train no study again whose experiment has another name now."""
         tags = {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
         recorded = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
-        others = {each.experiment_id: each.name for each in layout.all_pages(self._client.search_experiments)}
-        for run in layout.all_pages(self._client.search_runs, list(others), recorded):
+        others = {each.experiment_id: each.name for each in runs.all_pages(self._client.search_experiments)}
+        for run in runs.all_pages(self._client.search_runs, list(others), recorded):
             raise TrackingError(
                 f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._address}: "
                 f"it was renamed in MLflow. Give it its name {name} back, or delete it to train anew."
@@ -174,7 +181,7 @@ class Writer:
 
     def _keep(self, run_id: str, text: str, file: str) -> None:
         """Keep a file with a run, also in a store that was moved, where MLflow would make the old folder again."""
-        folder = layout.artifact_folder(self._client.get_run(run_id).info.artifact_uri)
+        folder = artifact_folder(self._client.get_run(run_id).info.artifact_uri)
         if folder is None:
             self._client.log_text(run_id, text, file)
         else:
@@ -184,104 +191,101 @@ class Writer:
     def _make_parent(self, tags: dict[str, str]) -> None:
         self._parent = self._client.create_run(self._experiment, tags=tags, run_name=self._address.study).info.run_id
 
-    def _write_study(self, entry: Entry) -> None:
+    def _write_study(self, entry: StudyEntry) -> None:
         if not self._parent:
-            self._make_parent(entry["tags"])
+            self._make_parent(entry.tags)
         else:
-            # What the reports have made of its description stays.
+            # A description that a report has written stays.
             described = layout.DESCRIPTION in self._client.get_run(self._parent).data.tags
-            tags = {key: value for key, value in entry["tags"].items() if key != layout.DESCRIPTION or not described}
+            tags = {key: value for key, value in entry.tags.items() if key != layout.DESCRIPTION or not described}
             self._client.log_batch(self._parent, tags=_tags(tags))
             self._client.update_run(self._parent, status="RUNNING")
-        self._keep(self._parent, entry["text"], layout.STUDY_FILE)
-        self._keep(self._parent, json.dumps(entry["plan"], indent=1), layout.PLAN_FILE)
-        if "dataset" in entry:
-            self._client.log_inputs(self._parent, [_dataset_input(entry["dataset"])])
-        self._client.set_tag(self._parent, layout.PLAN_ID, entry["plan_id"])
+        self._keep(self._parent, entry.text, layout.STUDY_FILE)
+        self._keep(self._parent, json.dumps(entry.plan, indent=1), layout.PLAN_FILE)
+        if entry.dataset:
+            self._client.log_inputs(self._parent, [_dataset_input(entry.dataset)])
+        self._client.set_tag(self._parent, layout.PLAN_ID, entry.plan_id)
 
-    def _write_trial(self, entry: Entry) -> None:
-        trial_id, result = entry["trial_id"], entry["result"]
-        if trial_id in self._finished:
+    def _write_trial(self, entry: TrialEntry) -> None:
+        if entry.trial_id in self._finished:
             # Trained again by a run that could not see the store. The first record stays.
-            self._client.log_batch(self._run_ids[trial_id], tags=_tags(entry["labels"]))
+            self._client.log_batch(self._run_ids[entry.trial_id], tags=_tags(entry.labels.to_tags()))
             _remove_weights(entry)
             return
-        epochs = [EpochRecord(**values) for values in entry["epochs"]]
-        if trial_id in self._run_ids:
-            run_id = self._run_ids[trial_id]
-            self._client.update_run(run_id, status="RUNNING")
-            # An epoch that was trained again after a death has new times; its first record stays. A record that
-            # comes again has its own, and MLflow stores it once.
-            stamps = {
-                point.step: point.timestamp for point in self._client.get_metric_history(run_id, layout.LAST_METRIC)
-            }
-            epochs = [epoch for epoch in epochs if stamps.get(epoch.step, epoch.timestamp_ms) == epoch.timestamp_ms]
-        else:
-            tags = {layout.PARENT: self._parent, **entry["tags"], **entry["labels"]}
-            run = self._client.create_run(
-                self._experiment, start_time=entry["started_ms"], tags=tags, run_name=entry["name"]
-            )
-            run_id = self._run_ids[trial_id] = run.info.run_id
+        run_id, epochs = self._run_of(entry)
         metrics = [
             Metric(name, value, epoch.timestamp_ms, epoch.step)
             for epoch in epochs
             for name, value in layout.epoch_metrics(epoch).items()
         ]
-        if result and result["test_accuracy_percent"] is not None:
-            last = result["epochs"][-1]
-            metrics.append(
-                Metric("test_accuracy_percent", result["test_accuracy_percent"], last["timestamp_ms"], last["step"])
-            )
+        result = entry.result
+        if result and result.last and result.test_accuracy_percent is not None:
+            time_and_step = result.last.timestamp_ms, result.last.step
+            metrics.append(Metric("test_accuracy_percent", result.test_accuracy_percent, *time_and_step))
         outcome = layout.outcome_tags(result) if result else {}
         # The client splits what is too much for one transaction.
         self._client.log_batch(
             run_id,
             metrics=metrics,
-            params=[Param(key, value) for key, value in entry["params"].items()],
-            # Of what trained last: that is what the result is of.
-            tags=_tags({**entry["labels"], layout.SESSION: entry["session"], **outcome}),
+            params=[Param(key, value) for key, value in entry.params.items()],
+            # The session that trained last is the one that gave the result.
+            tags=_tags({**entry.labels.to_tags(), layout.SESSION: entry.session, **outcome}),
         )
         if result:
-            self._keep(run_id, json.dumps({"spec": entry["spec"], "result": result}), layout.TRIAL_FILE)
+            trial = {"spec": vars(entry.spec), "result": result.to_json()}
+            self._keep(run_id, json.dumps(trial), layout.TRIAL_FILE)
             self._keep_model(run_id, entry)
             # Last: a trial counts once all of it is written.
-            self._client.set_tag(run_id, layout.STATUS, result["status"])
-        if entry["status"] != "RUNNING":
-            self._client.set_terminated(run_id, status=entry["status"], end_time=entry["ended_ms"])
-        if entry["status"] == "FINISHED":
-            self._finished.add(trial_id)
+            self._client.set_tag(run_id, layout.STATUS, result.status)
+        if entry.status != "RUNNING":
+            self._client.set_terminated(run_id, status=entry.status, end_time=entry.ended_ms)
+        if entry.status == "FINISHED":
+            self._finished.add(entry.trial_id)
         _remove_weights(entry)
 
-    def _keep_model(self, run_id: str, entry: Entry) -> None:
-        weights = entry.get("weights")
-        # They are gone where this entry was written before.
-        if weights and Path(weights["file"]).exists():
-            log_model(self._client, run_id, Path(weights["file"]), weights["config"])
+    def _run_of(self, entry: TrialEntry) -> tuple[str, Sequence[EpochRecord]]:
+        """The id of the trial's run, made if there is none, and the epochs that it lacks."""
+        run_id = self._run_ids.get(entry.trial_id)
+        if run_id is None:
+            tags = {layout.PARENT: self._parent, **entry.tags, **entry.labels.to_tags()}
+            run = self._client.create_run(self._experiment, start_time=entry.started_ms, tags=tags, run_name=entry.name)
+            self._run_ids[entry.trial_id] = run.info.run_id
+            return run.info.run_id, entry.epochs
+        self._client.update_run(run_id, status="RUNNING")
+        # An epoch that was trained again after a death has a new timestamp; its first record stays. A record that is
+        # written again has the same timestamp, and MLflow stores it once.
+        stamps = {point.step: point.timestamp for point in self._client.get_metric_history(run_id, layout.LAST_METRIC)}
+        return run_id, [e for e in entry.epochs if stamps.get(e.step, e.timestamp_ms) == e.timestamp_ms]
+
+    def _keep_model(self, run_id: str, entry: TrialEntry) -> None:
+        # The file is gone if this entry was written before.
+        if entry.weights and entry.weights.file.exists():
+            log_model(self._client, run_id, entry.weights)
 
 
 def together(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """As many of the first entries as may be written in any order: trials without models, none of which is there twice."""
+    """The longest start of the entries that can be written in any order: different trials without models."""
     ids: set[str] = set()
     for entry in entries:
-        if entry["kind"] != "trial" or entry.get("weights") or entry["trial_id"] in ids:
+        if not isinstance(entry, TrialEntry) or entry.weights or entry.trial_id in ids:
             break
-        ids.add(entry["trial_id"])
+        ids.add(entry.trial_id)
     return entries[: max(1, len(ids))]
 
 
-def _remove_weights(entry: Entry) -> None:
-    """The worker's file is of no use once its model is recorded."""
-    if entry.get("weights"):
-        Path(entry["weights"]["file"]).unlink(missing_ok=True)
+def _remove_weights(entry: TrialEntry) -> None:
+    """Remove the worker's file, which nothing needs once its model is recorded."""
+    if entry.weights:
+        entry.weights.file.unlink(missing_ok=True)
 
 
-def _dataset_input(values: dict[str, str]) -> DatasetInput:
-    """MLflow's record of a data set, whose digest is at most 36 characters long; the source has the whole checksum."""
-    digest = values["checksum"].split(":", 1)[-1][:MAX_DATASET_DIGEST_SIZE]
-    source = json.dumps({"checksum": values["checksum"], **json.loads(values["source"])})
-    dataset = Dataset(values["name"], digest, source_type="ablations", source=source)
-    return DatasetInput(dataset, [InputTag("mlflow.data.context", "train, validation, test")])
+def _dataset_input(dataset: DatasetSource) -> DatasetInput:
+    """MLflow's record of a data set. Its digest is at most 36 characters long; the source has the whole checksum."""
+    digest = dataset.checksum.split(":", 1)[-1][:MAX_DATASET_DIGEST_SIZE]
+    source = json.dumps({"checksum": dataset.checksum, **json.loads(dataset.source)})
+    recorded = Dataset(dataset.name, digest, source_type="ablations", source=source)
+    return DatasetInput(recorded, [InputTag("mlflow.data.context", "train, validation, test")])
 
 
-def _tags(values: dict[str, Any]) -> list[RunTag]:
+def _tags(values: Mapping[str, str]) -> list[RunTag]:
     return [RunTag(key, value) for key, value in values.items()]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from ablations.tracking import recorder
-from ablations.tracking.spool import Entry
+from ablations.tracking.entries import Entry
 
 
 class Recorder(recorder.Recorder):
     """Waits after each record until it is written, or the store fails."""
 
-    def _put(self, kind: str, **values: Any) -> Entry:
-        entry = super()._put(kind, **values)
+    def _put(self, entry: Entry) -> None:
+        super()._put(entry)
         while self.waiting and self.trouble is None:
             time.sleep(0.001)
-        return entry

@@ -21,7 +21,7 @@ from waiting import Recorder
 from ablations.analysis.summarize import summarize
 from ablations.errors import TrackingError
 from ablations.reporting.render import write_report
-from ablations.tracking import layout
+from ablations.tracking import layout, runs
 from ablations.tracking.lock import hold
 from ablations.tracking.reader import read_progress, read_study, recorded_studies
 from ablations.tracking.store import Address, Store, without_passwords
@@ -163,7 +163,7 @@ def test_a_metric_that_is_no_count_is_refused(store: Tampered) -> None:
     run = store.run("trial")
     run.data.metrics["epoch"] = float("inf")  # a server may say so; a database has a largest number instead
     with pytest.raises(TrackingError, match="are not as recorded"):
-        layout.recorded(run)
+        runs.recorded(run)
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,9 @@ from mlflow.exceptions import MlflowException
 from waiting import Recorder
 
 from ablations.tracking import recorder as recorder_module
+from ablations.tracking.entries import Entry, TrialEntry
 from ablations.tracking.recorder import sync
-from ablations.tracking.spool import Entry, Spool
+from ablations.tracking.spool import Spool
 from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer
 from ablations.trial import TrialResult
@@ -72,7 +73,8 @@ def test_weights_that_a_killed_run_has_left_are_no_model_of_a_trial_that_fails(
     recorder._spool.append = entries.append  # type: ignore[method-assign]
     recorder.start(spec)
     recorder.end(spec, TrialResult(spec.id, "failed", message="out of luck", reason="error"))
-    assert entries[-1]["weights"] is None
+    assert isinstance(entries[-1], TrialEntry)
+    assert entries[-1].weights is None
     recorder._spool.close()
 
 

@@ -21,8 +21,8 @@ from waiting import Recorder
 from ablations.analysis.summarize import summarize
 from ablations.errors import TrackingError
 from ablations.planning.plan import Plan
-from ablations.tracking import layout
 from ablations.tracking import recorder as recorder_module
+from ablations.tracking import runs
 from ablations.tracking.reader import read_study, recorded_studies
 from ablations.tracking.recorder import record_looks
 from ablations.tracking.store import Address, Store
@@ -326,7 +326,7 @@ def test_recorded_studies_are_the_suite_s_own(uri: str, monkeypatch: pytest.Monk
     for name in ("../escape", "a/b/c", "unplanned/starter"):
         tags = {"ablations.kind": "study"} | ({} if name == "unplanned/starter" else {"ablations.plan_id": "x"})
         client.create_run(client.create_experiment(name), tags=tags)
-    monkeypatch.setattr(layout, "PAGE", 1)
+    monkeypatch.setattr(runs, "PAGE", 1)
     assert recorded_studies(Store(uri)) == [Address(name, "starter", Store(uri)) for name in ("another", "tiny")]
 
 

@@ -19,10 +19,11 @@ from mlflow import MlflowClient
 
 from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
-from ablations.tracking.layout import MEASUREMENTS_FILE
+from ablations.tracking.entries import Entry, LabelsEntry, TextEntry, TrialEntry, Weights
+from ablations.tracking.layout import MEASUREMENTS_FILE, Labels
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
-from ablations.tracking.spool import Entry, Spool, num_waiting, spools
+from ablations.tracking.spool import Spool, num_waiting, spools
 from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
@@ -30,8 +31,8 @@ from ablations.trial import TrialResult, TrialSpec
 PLAN = tiny.plan()
 
 
-def note(number: int, text: str = "") -> Entry:
-    return {"kind": "text", "file": f"{number}.txt", "text": text, "tags": {}}
+def note(number: int, text: str = "") -> TextEntry:
+    return TextEntry(file=f"{number}.txt", text=text, tags={})
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def path(tmp_path: Path) -> Path:
 
 def test_entries_come_out_as_they_went_in_also_in_another_process(path: Path) -> None:
     spool = Spool(path)
-    entries = [{**note(number, f"line\n{number} ü"), "value": 0.1 + 0.2} for number in range(3)]
+    entries = [note(number, f"line\n{number} ü") for number in range(3)]
     for entry in entries:
         spool.append(entry)
     again = Spool(path)
@@ -71,15 +72,14 @@ def test_a_few_entries_are_taken_at_a_time(path: Path) -> None:
     assert not path.exists()
 
 
-def test_only_trials_are_written_together_and_none_with_itself() -> None:
-    one, two, study = ({"kind": "trial", "trial_id": "1"}, {"kind": "trial", "trial_id": "2"}, {"kind": "study"})
-    assert together([one, two, study, one]) == [one, two]
+def test_only_trials_are_written_together_and_none_with_itself(waiting_spool: tuple[str, Path]) -> None:
+    one, two = (entry for entry in Spool(waiting_spool[1]) if isinstance(entry, TrialEntry))
+    with_model = replace(two, weights=Weights(Path("w.pt"), {}))
+    assert together([one, two, note(1), one]) == [one, two]
     assert together([one, one]) == [one]
-    assert together([one, {**two, "weights": {}}, {**two, "weights": {"file": "w.pt"}}]) == [
-        one,
-        {**two, "weights": {}},
-    ]
-    assert together([study, one]) == [study]
+    assert together([one, two, with_model]) == [one, two]
+    assert together([one, with_model]) == [one]
+    assert together([note(1), one]) == [note(1)]
     assert together([one]) == [one]
 
 
@@ -158,7 +158,7 @@ def test_a_disk_that_is_full_is_said_and_leaves_whole_lines(path: Path) -> None:
 
 def test_measurements_of_another_version_that_wait_are_none(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
-    Spool(path).append({**note(0, '{"a": {"processor": "abacus"}}'), "file": MEASUREMENTS_FILE})
+    Spool(path).append(TextEntry(file=MEASUREMENTS_FILE, text='{"a": {"processor": "abacus"}}', tags={}))
     recorder = Recorder(Store(uri), PLAN, "text")
     assert recorder.measurements == {}
     recorder.close(False)
@@ -288,18 +288,18 @@ def test_a_full_disk_at_the_end_leaves_no_thread_that_writes(
 
 def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
-    trials = [entry for entry in Spool(path) if entry["kind"] == "trial"]
+    trials = [entry for entry in Spool(path) if isinstance(entry, TrialEntry)]
     assert spools(Store(uri)) == [Address("tiny", "starter", Store(uri))]
     assert sync(Address("tiny", "starter", Store(uri))) == 6
     assert (spools(Store(uri)), sync(Address("tiny", "starter", Store(uri)))) == ([], 0)
     stored = read_study(Address("tiny", "starter", Store(uri)))
-    assert [trial.result.to_json() for trial in stored.trials] == [entry["result"] for entry in trials]
+    assert [trial.result for trial in stored.trials] == [entry.result for entry in trials]
     client = MlflowClient(uri)
     for entry, trial in zip(trials, stored.trials, strict=True):
         run = client.get_run(trial.run_id)
-        assert (run.info.start_time, run.info.end_time) == (entry["started_ms"], entry["ended_ms"])
+        assert (run.info.start_time, run.info.end_time) == (entry.started_ms, entry.ended_ms)
         stamps = sorted(point.timestamp for point in client.get_metric_history(trial.run_id, "train_loss"))
-        assert stamps == [epoch["timestamp_ms"] for epoch in entry["epochs"]]
+        assert stamps == [epoch.timestamp_ms for epoch in entry.epochs]
 
 
 def test_a_damaged_line_is_told_of_before_any_is_written(waiting_spool: tuple[str, Path]) -> None:
@@ -347,7 +347,7 @@ def test_labels_of_a_run_that_was_deleted_hold_nothing_up(new_store: Callable[[]
     uri = new_store()
     Recorder(Store(uri), PLAN, "text").close(True)
     Spool(Address("tiny", "starter", Store(uri)).spool).append(
-        {"kind": "labels", "trial_id": "0" * 16, "tags": {"a": "b"}}
+        LabelsEntry(trial_id="0" * 16, labels=Labels("two", "key", None, None, {}))
     )
     assert sync(Address("tiny", "starter", Store(uri))) == 1
     assert spools(Store(uri)) == []

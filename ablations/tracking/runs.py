@@ -1,0 +1,183 @@
+"""Runs of the store, and the records in them."""
+
+from __future__ import annotations
+
+import gc
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import Run
+from pydantic import TypeAdapter
+
+from ablations.costs import MEASUREMENTS, Measurement
+from ablations.errors import TrackingError
+from ablations.planning.plan import Look
+from ablations.tracking import layout
+from ablations.tracking.artifacts import artifact_text, stored_text
+from ablations.trial import Phase, RecordedTrial, TrialResult
+
+PAGE = 1000
+"""Runs that one answer of a search holds."""
+
+
+def trial_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+    """All trials of an experiment, finished or not."""
+    return all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'trial'")
+
+
+def all_pages(search: Callable[..., Any], *arguments: Any) -> list[Any]:
+    """All results of one of the client's searches, which answers page by page."""
+    found: list[Any] = []
+    token = None
+    with _no_collection():
+        while True:
+            page = search(*arguments, max_results=PAGE, page_token=token)
+            found.extend(page)
+            token = page.token
+            if not token:
+                return found
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Turn garbage collection off: it would walk the many new objects repeatedly, two thirds of the time of a search."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
+@dataclass(frozen=True)
+class Label:
+    """The trial that a run belongs to, also while it has no outcome."""
+
+    id: str
+    variant: str
+    phase: Phase
+    seed: int
+
+
+_LABEL = TypeAdapter(Label)
+_TRIAL = TypeAdapter(RecordedTrial)
+
+
+def label(run: Run) -> Label:
+    """Read which trial a run belongs to.
+
+    Raises:
+        TrackingError: the run's tags are not as the suite writes them.
+    """
+    tags = run.data.tags
+    with _as_recorded(run):
+        return _LABEL.validate_python(
+            {
+                "id": tags[layout.TRIAL_ID],
+                "variant": tags[layout.VARIANT],
+                "phase": tags[layout.PHASE],
+                "seed": int(tags[layout.SEED]),
+            }
+        )
+
+
+def recorded(run: Run) -> RecordedTrial | None:
+    """Read a trial from its run, with its last epoch only; None while it has no outcome.
+
+    Raises:
+        TrackingError: the run's tags are not as the suite writes them.
+    """
+    with _as_recorded(run):
+        return _recorded(run)
+
+
+@contextmanager
+def _as_recorded(run: Run) -> Iterator[None]:
+    """Turn errors in a run's tags into a message for people."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TrackingError(
+            f"the tags of run {run.info.run_id} ({run.info.run_name}) are not as recorded ({_on_one_line(error)}). "
+            f"Delete the run in MLflow, and run the study again."
+        ) from error
+
+
+def _recorded(run: Run) -> RecordedTrial | None:
+    tags = run.data.tags
+    status = tags.get(layout.STATUS)
+    if status not in {"finished", "diverged", "pruned", "failed"}:
+        return None
+    labels = layout.Labels.from_tags(tags)
+    last = layout.epoch_record(run.data.metrics, run.info.end_time or 0)
+    return _TRIAL.validate_python(
+        {
+            "run_id": run.info.run_id,
+            "variant": labels.variant,
+            "variant_key": labels.variant_key,
+            "phase": tags[layout.PHASE],
+            "seed": int(tags[layout.SEED]),
+            "number": labels.number,
+            "hyperparameters": labels.hyperparameters,
+            "session": tags.get(layout.SESSION),
+            "result": {
+                "trial_id": tags[layout.TRIAL_ID],
+                "status": status,
+                "epochs": [last] if last else [],
+                "test_accuracy_percent": run.data.metrics.get("test_accuracy_percent"),
+                "message": tags.get(layout.MESSAGE) or None,
+                "reason": tags.get(layout.REASON) or None,
+                "num_attempts": int(tags.get(layout.ATTEMPTS, 1)),
+                "accumulated_parts": int(tags.get(layout.PARTS, 1)),
+            },
+        }
+    )
+
+
+def stored_result(artifact_uri: str) -> TrialResult:
+    """Read a trial's whole result, every epoch and the correctness bits, from the file in its run.
+
+    Raises:
+        TrackingError: the file is damaged.
+    """
+    try:
+        return TrialResult.from_json(json.loads(artifact_text(artifact_uri, layout.TRIAL_FILE))["result"])
+    except (KeyError, TypeError, ValueError, RecursionError, FileNotFoundError) as error:
+        raise TrackingError(
+            f"{artifact_uri}/{layout.TRIAL_FILE} is damaged ({_on_one_line(error)}). Delete its run in MLflow, and run the "
+            f"study again."
+        ) from error
+
+
+def stored_measurements(client: MlflowClient, parent: Run) -> dict[str, Measurement]:
+    """Read a study's measurements, by the workload's id, from the file in its parent run."""
+    text = stored_text(client, parent, layout.MEASUREMENTS_FILE)
+    try:
+        return {} if text is None else MEASUREMENTS.validate_json(text)
+    except ValueError:
+        return {}  # of another version: the next run measures again
+
+
+def stored_looks(parent: Run) -> list[Look]:
+    """Read the looks taken at a study's results, the first one first.
+
+    Raises:
+        TrackingError: they were recorded by another version of the suite.
+    """
+    try:
+        return layout.looks_from_tags(parent.data.tags)
+    except ValueError as error:
+        raise TrackingError(
+            f"the tag {layout.LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited. "
+            f"Read it with that version, or give the tag its value back in MLflow."
+        ) from error
+
+
+def _on_one_line(error: Exception) -> str:
+    """An error in one short line; pydantic's have several."""
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
