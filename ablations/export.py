@@ -24,7 +24,7 @@ def trials_frame(trials: Iterable[RecordedTrial]) -> DataFrame:
             "validation_accuracy_percent": last.validation_accuracy_percent if (last := trial.result.last) else None,
             "test_accuracy_percent": trial.result.test_accuracy_percent,
             **trial.hyperparameters,
-            "trial_id": trial.result.trial_id,
+            "trial_id": trial.id,
             "run_id": trial.run_id,
         }
         for trial in trials

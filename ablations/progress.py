@@ -20,27 +20,24 @@ MIN_TRIALS_A_WORKER = 2
 """Trials that each worker has ended before a time left is told: the first ones include its start, and say little."""
 
 
-class Labelled(Protocol):
-    """A trial's place in its plan, of whichever record of it."""
+class Trial(Protocol):
+    """Any record that names a trial of the plan, such as `TrialSpec` and `RecordedTrial`."""
 
     @property
-    def variant(self) -> str:
-        """Its name."""
-
+    def id(self) -> str: ...
     @property
-    def phase(self) -> Phase:
-        """Which one."""
-
+    def variant(self) -> str: ...
     @property
-    def seed(self) -> int:
-        """Of its phase."""
+    def phase(self) -> Phase: ...
+    @property
+    def seed(self) -> int: ...
 
 
 @dataclass(frozen=True)
 class Running:
     """A trial under way."""
 
-    trial: Labelled
+    trial: Trial
     num_epochs: int
     """That it will train."""
     record: EpochRecord | None = None
@@ -88,10 +85,10 @@ class Progress:
         self._work = {variant.name: 0.3 + variant.costs.macs / mean_macs for variant in plan.variants}
         self._work_trained = 0.0
 
-    def found(self, trial: Labelled, result: TrialResult) -> None:
+    def found(self, trial: Trial, result: TrialResult) -> None:
         """A trial has ended before."""
-        self._running.pop(result.trial_id, None)
-        self._set(trial, result.trial_id, result.status)
+        self._running.pop(trial.id, None)
+        self._set(trial, result.status)
         last = result.last
         if result.status != "finished" or last is None:
             return
@@ -100,33 +97,33 @@ class Progress:
         elif trial.seed in self.plan.seeds and result.test_accuracy_percent is not None:
             self._accuracies[trial.variant, "confirm"].append(result.test_accuracy_percent)
 
-    def ended(self, trial: Labelled, result: TrialResult) -> None:
+    def ended(self, trial: Trial, result: TrialResult) -> None:
         """A trial ended now."""
         self.found(trial, result)
         self.num_trained += 1
         self._work_trained += self._work[trial.variant]
 
-    def started(self, trial: Labelled, trial_id: str, num_epochs: int, since_ms: int | None = None) -> None:
+    def started(self, trial: Trial, num_epochs: int, since_ms: int | None = None) -> None:
         """A trial starts, or goes on."""
         if self.began_at is None:
             self.began_at = self._clock()
-        self._set(trial, trial_id, "running")
-        self._running[trial_id] = Running(trial, num_epochs, since_ms=since_ms)
+        self._set(trial, "running")
+        self._running[trial.id] = Running(trial, num_epochs, since_ms=since_ms)
 
-    def epoch(self, trial_id: str, record: EpochRecord) -> None:
+    def epoch(self, trial: Trial, record: EpochRecord) -> None:
         """An epoch of a trial under way ended."""
-        self._running[trial_id] = replace(self._running[trial_id], record=record)
+        self._running[trial.id] = replace(self._running[trial.id], record=record)
 
-    def left(self, trial: Labelled, trial_id: str) -> None:
+    def left(self, trial: Trial) -> None:
         """A trial left its worker, and will come back: it was paused, or it failed and is tried once more."""
-        self._running.pop(trial_id, None)
-        self._set(trial, trial_id, "paused")
+        self._running.pop(trial.id, None)
+        self._set(trial, "paused")
 
     def stopped(self) -> None:
         """Nothing runs any more: what was under way is to go on."""
         self.began_at = None
-        for trial_id, each in tuple(self._running.items()):
-            self.left(each.trial, trial_id)
+        for each in self.running:
+            self.left(each.trial)
 
     def settled(self) -> None:
         """Tuning is done. Fewer trials than planned may have been enough: draws can coincide."""
@@ -184,10 +181,10 @@ class Progress:
         elapsed = self._clock() - self.began_at
         return (left - under_way) * elapsed / (self._work_trained + under_way)
 
-    def _set(self, trial: Labelled, trial_id: str, mark: Mark) -> None:
+    def _set(self, trial: Trial, mark: Mark) -> None:
         key = trial.variant, trial.phase
         marks = self._marks[key]
-        place = self._places.get((trial.variant, trial_id))
+        place = self._places.get((trial.variant, trial.id))
         if place is None:
             free = (
                 index
@@ -197,5 +194,5 @@ class Progress:
             place = next(free, None)
             if place is None:
                 return  # recorded under the same key, and not of this tuning
-            self._places[trial.variant, trial_id] = place
+            self._places[trial.variant, trial.id] = place
         marks[place] = mark

@@ -352,3 +352,8 @@ class RecordedTrial:
     """Run of the study that trained it."""
     count: int = 1
     """Draws of the search with this configuration; draws of whole numbers or choices can coincide."""
+
+    @property
+    def id(self) -> str:
+        """The id of its `TrialSpec`."""
+        return self.result.trial_id

@@ -41,22 +41,22 @@ class QuietProgress:
     def started(self, spec: TrialSpec) -> None:
         """A trial starts."""
         self._enter(spec.phase)
-        self._progress.started(spec, spec.id, spec.config.train.epochs)
+        self._progress.started(spec, spec.config.train.epochs)
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
         """An epoch of a trial ended."""
-        self._progress.epoch(spec.id, record)
+        self._progress.epoch(spec, record)
 
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None:
         """A trial ended, or was paused."""
         if result is None:
-            self._progress.left(spec, spec.id)
+            self._progress.left(spec)
         else:
             self._progress.ended(spec, result)
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
         """A trial failed; it will be retried as `spec`."""
-        self._progress.left(spec, spec.id)
+        self._progress.left(spec)
         parts = spec.accumulated_parts
         how = f", with gradients accumulated over {parts} parts of each batch" if parts > 1 else ""
         self.warn(f"{outcome(spec, result)}; it will be retried when nothing else runs{how}")
@@ -182,7 +182,7 @@ class JsonProgress(QuietProgress):
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
         """A trial failed; it will be retried as `spec`."""
-        self._progress.left(spec, spec.id)
+        self._progress.left(spec)
         self.tell("retrying", **_labels(spec), **_ending(result))
 
     def measuring(self, number: int, total: int) -> None:

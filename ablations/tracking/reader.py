@@ -81,9 +81,9 @@ def read_study(address: Address) -> StoredStudy:
                 )
         counts = _settled(found)
         if counts is not None:
-            trials = [replace(t, count=counts[t.result.trial_id]) for t in trials if t.result.trial_id in counts]
+            trials = [replace(t, count=counts[t.id]) for t in trials if t.id in counts]
         # Two drivers without a lock in common may have recorded a trial twice; either record will do.
-        trials = list({trial.result.trial_id: trial for trial in trials}.values())
+        trials = list({trial.id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
             trials = list(whole)
@@ -166,14 +166,14 @@ def read_progress(address: Address) -> StoredProgress:
                 (progress.ended if ended_ms > since_ms else progress.found)(trial, trial.result)
                 continue
             num_epochs = plan[label.variant].config.train.epochs
-            progress.started(label, label.id, num_epochs, run.info.start_time)
+            progress.started(label, num_epochs, run.info.start_time)
             points = found.client.get_metric_history(run.info.run_id, layout.LAST_METRIC)
             last = layout.epoch_record(run.data.metrics, max(point.timestamp for point in points)) if points else None
             if last is not None:
                 heard_ms.append(last.timestamp_ms)
-                progress.epoch(label.id, last)
+                progress.epoch(label, last)
             if run.info.status != "RUNNING":
-                progress.left(label, label.id)
+                progress.left(label)
         if counts is not None:
             progress.settled()
         session = max(ended, key=lambda each: each[0])[1].session if ended else None

@@ -43,12 +43,12 @@ def test_marks_follow_a_trial() -> None:
     plan = tiny.plan(search_space={})
     told = progress(plan)
     first, second = (plan.trial("two", "confirm", seed, {}) for seed in (0, 1))
-    told.started(second, second.id, 3)
+    told.started(second, 3)
     assert told.marks("two", "confirm") == ("waiting", "running")
-    told.left(second, second.id)
+    told.left(second)
     assert told.marks("two", "confirm") == ("waiting", "paused")
     assert told.running == ()
-    told.started(second, second.id, 3)
+    told.started(second, 3)
     told.ended(second, tiny.result(second))
     told.ended(first, tiny.result(first, status="failed"))
     assert told.marks("two", "confirm") == ("failed", "finished")
@@ -112,8 +112,8 @@ def test_speeds_of_all_that_runs_add_up() -> None:
     told = progress(plan)
     for seed in (0, 1):
         spec = plan.trial("two", "confirm", seed, {})
-        told.started(spec, spec.id, 3)
-        told.epoch(spec.id, tiny.record(1, train_images_per_second=1000.0))
+        told.started(spec, 3)
+        told.epoch(spec, tiny.record(1, train_images_per_second=1000.0))
     assert told.train_images_per_second == 2000.0
     told.stopped()
     assert told.train_images_per_second == 0.0
@@ -128,7 +128,7 @@ def test_it_is_told_once_each_worker_has_ended_two_trials(clock: list[float]) ->
     told = progress(plan, clock)
     lefts = []
     for number, spec in enumerate(trials(plan), start=1):
-        told.started(spec, spec.id, 3)
+        told.started(spec, 3)
         clock[0] = 600.0 * number
         told.ended(spec, tiny.result(spec))
         lefts.append(told.seconds_left)
@@ -141,7 +141,7 @@ def test_trials_found_say_nothing_of_it(clock: list[float]) -> None:
     for spec in trials(plan)[:10]:
         told.found(spec, tiny.result(spec))
     spec = trials(plan)[10]
-    told.started(spec, spec.id, 3)
+    told.started(spec, 3)
     clock[0] = 60.0
     told.ended(spec, tiny.result(spec))
     assert told.seconds_left is None
@@ -151,11 +151,11 @@ def test_epochs_of_a_trial_under_way_count(clock: list[float]) -> None:
     plan = one_cost()
     told = progress(plan, clock, num_workers=1)
     for spec in trials(plan)[:2]:
-        told.started(spec, spec.id, 3)
+        told.started(spec, 3)
         told.ended(spec, tiny.result(spec))
     spec = trials(plan)[2]
-    told.started(spec, spec.id, 4)
-    told.epoch(spec.id, tiny.record(2))
+    told.started(spec, 4)
+    told.epoch(spec, tiny.record(2))
     clock[0] = 250.0
     # Two trials and a half in 250 s; three and a half are left.
     assert told.seconds_left == pytest.approx(350.0)
@@ -166,7 +166,7 @@ def test_dearer_variants_take_longer(clock: list[float]) -> None:
     plan = tiny.plan(search_space={}, seeds=4, variants={"two": {}, "wide": {"set": {"model.width": 1.0}}})
     told = progress(plan, clock)
     cheap = [spec for spec in trials(plan) if spec.variant == "two"]
-    told.started(cheap[0], cheap[0].id, 3)
+    told.started(cheap[0], 3)
     clock[0] = 600.0
     for spec in cheap:
         told.ended(spec, tiny.result(spec))

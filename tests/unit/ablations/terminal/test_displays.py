@@ -123,8 +123,8 @@ def under_way(plan: Plan) -> Progress:
         spec = plan.trial("two", "confirm", seed, {"train.lr": 0.05})
         progress.ended(spec, tiny.result(spec, 71.5, status))
     spec = plan.trial(plan.variants[1].name, "confirm", 0, {"train.lr": 0.05})
-    progress.started(spec, spec.id, 3)
-    progress.epoch(spec.id, tiny.record(2, 87.65))
+    progress.started(spec, 3)
+    progress.epoch(spec, tiny.record(2, 87.65))
     return progress
 
 
@@ -171,7 +171,7 @@ def test_rows_that_find_no_room_are_counted_and_those_under_way_stay() -> None:
     )
     progress = Progress(plan, 2)
     spec = plan.trial("v48", "tune", 0, {"train.lr": 0.05}, 0)
-    progress.started(spec, spec.id, 3)
+    progress.started(spec, 3)
     lines = rows(plan, progress, max_rows=3)
     assert [line.split()[0] for line in lines[1:4]] == ["two", "v40", "v48"]
     assert lines[4] == "and 8 more variants"
@@ -198,8 +198,8 @@ def test_what_runs_is_said_in_lines_that_are_counted_where_they_are_too_many() -
     progress = Progress(plan, 5)
     for seed in range(5):
         spec = plan.trial("two", "confirm", seed, {})
-        progress.started(spec, spec.id, 3)
-    progress.epoch(plan.trial("two", "confirm", 0, {}).id, tiny.record(2, 87.65))
+        progress.started(spec, 3)
+    progress.epoch(plan.trial("two", "confirm", 0, {}), tiny.record(2, 87.65))
     assert [line.plain for line in running_lines(progress, 3)] == [
         "> two, confirm, seed 0: epoch 2/3, validation 87.7 %, 1,234 images/s",
         "> two, confirm, seed 1: epoch 0/3",
@@ -373,12 +373,12 @@ def test_a_run_elsewhere_is_judged_by_how_long_its_epochs_take() -> None:
         r"it has been running elsewhere since .*; its last record came 30 min ago, at [-0-9: ]+\.", silent
     )
     spec = trials(plan)[0]
-    progress.started(spec, spec.id, 3)
+    progress.started(spec, 3)
     for epoch_seconds, told in (
         (600.0, "and one of its epochs took 10 min."),
         (5.0, "took 5 s. It has probably been killed, or cannot reach the store."),
     ):
-        progress.epoch(spec.id, replace(tiny.record(1), epoch_seconds=epoch_seconds))
+        progress.epoch(spec, replace(tiny.record(1), epoch_seconds=epoch_seconds))
         assert told in sign_of_life(progress, now_ms - 7_200_000, now_ms - 1_800_000, now_ms)
 
 

@@ -467,7 +467,7 @@ def test_a_settled_study_is_read_without_the_trials_of_an_earlier_tuning(uri: st
         record_trial(recorder, spec, tiny.result(spec))
     assert len(read_study(Address("tiny", "starter", Store(uri))).trials) == 2
     recorder.settled([new.id])
-    assert [trial.result.trial_id for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [new.id]
+    assert [trial.id for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [new.id]
     # What is settled is settled for a plan; a longer one has trials that are not in the list yet.
     longer = tiny.plan(seeds=3)
     Recorder(Store(uri), longer, "text")
