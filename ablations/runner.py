@@ -1,9 +1,9 @@
-"""The only orchestration: pending trials -> results. Tune every variant, then confirm seed by seed; resume; budget.
+"""The only orchestration: it tunes every variant, then confirms seed by seed, within a budget, and can be resumed.
 
-At the end, when nothing else runs, each architecture's memory and speed are measured once.
+At the end, when nothing else runs, it measures each architecture's memory and speed once.
 
-What is recorded is never trained again: the loop asks for trials in the plan's order, and takes those that the store knows
-from there. So a first run, a resumed one and one with a variant added are the same code.
+A recorded trial is never trained again: the loop asks for trials in the plan's order, and takes known ones from the store.
+So a first run, a resumed run and a run with a new variant are the same code.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from typing import Literal, Protocol
 
 from ablations.costs import Measurement, Workload
@@ -21,40 +22,41 @@ from ablations.text import plural
 from ablations.trial import MAX_ATTEMPTS, MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
 WAIT_SECONDS = 0.5
-"""Longest sleep of the loop, so that an interrupt and the budget are noticed."""
+"""Longest sleep of the loop, so that it notices an interrupt and the end of the budget."""
+State = Literal["complete", "budget", "interrupted"]
 
 
 class Executor(Protocol):
-    """Something that trains trials."""
+    """Trains trials."""
 
     @property
     def num_workers(self) -> int:
-        """Trials that it trains side by side: fewer after memory was short, on a cluster as many as there is room for now."""
+        """Number of trials in parallel: fewer after a lack of memory; on a cluster as many as have room now."""
 
     def submit(self, spec: TrialSpec) -> None:
         """Start a trial; at most `num_workers` are under way."""
 
     def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
-        """Wait until something happens; answer each epoch; the trials that ended."""
+        """Wait until something happens, and answer each epoch; the trials that ended."""
 
     def recall(self) -> list[Ended]:
-        """Take back the trials under way that no worker trains now: they are paused where they were saved last."""
+        """Take back the trials under way that no worker trains now; they are paused at their last checkpoint."""
 
     def forget(self, spec: TrialSpec) -> None:
-        """A trial is recorded: what it could go on from is not needed any more."""
+        """Remove the checkpoint of a recorded trial."""
 
     def measure(self, workload: Workload, stopping: Callable[[], bool]) -> Measurement:
-        """Measure what an architecture takes, while no trial is under way; MeasureError where it cannot be."""
+        """Measure an architecture's memory and speed while no trial is under way; MeasureError if it cannot be measured."""
 
     def close(self) -> None:
         """End all workers."""
 
 
-class Store(Protocol):
-    """Something that remembers trials."""
+class TrialStore(Protocol):
+    """Remembers trials."""
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
-        """The recorded result of a trial, if it has one; it may be that it failed."""
+        """The recorded result of a trial, also a failed one; None if there is none."""
 
     def start(self, spec: TrialSpec) -> None:
         """A trial starts, or starts again."""
@@ -66,17 +68,17 @@ class Store(Protocol):
         """A trial ended, or was paused."""
 
     def settled(self, trial_ids: Sequence[str]) -> None:
-        """Tuning is done, and these trials are the study's, each as often as it was asked for.
+        """Tuning is done, and these trials are the study's, each as often as the search asked for it.
 
-        Others of the same variants may be recorded: those of an earlier tuning in which a trial crashed.
+        The store may hold others of the same variants, from an earlier tuning in which a trial crashed.
         """
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
-        """What was measured, by the workload's id."""
+        """Recorded measurements by the workload's id."""
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
-        """Architectures were measured, all on one machine and one after the other: these replace earlier ones."""
+        """Replace all measurements by these, which were taken on one machine, one after the other."""
 
 
 class Tuner(Protocol):
@@ -88,24 +90,24 @@ class Tuner(Protocol):
 
     @property
     def winner(self) -> dict[str, object] | None:
-        """The chosen values; None when every trial failed."""
+        """The chosen values; None if every trial failed."""
 
     @property
     def asked(self) -> tuple[TrialSpec, ...]:
-        """Every trial so far, as often as the search came upon it."""
+        """Every trial so far, as often as the search drew it."""
 
     def ask(self) -> list[TrialSpec]:
         """The trials that can start now."""
 
     def report(self, spec: TrialSpec, record: EpochRecord) -> Order:
-        """What a search trial should do after an epoch."""
+        """The order to a search trial after an epoch."""
 
     def tell(self, result: TrialResult) -> None:
-        """Take in how one of the trials asked for ended."""
+        """Take in the result of a trial that was asked for."""
 
 
 class Display(Protocol):
-    """Something that shows progress."""
+    """Shows progress."""
 
     def found(self, spec: TrialSpec, result: TrialResult) -> None:
         """A trial was recorded already."""
@@ -120,29 +122,46 @@ class Display(Protocol):
         """A trial ended, or was paused."""
 
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None:
-        """A trial failed, and will be tried again as `spec` says when nothing else runs."""
+        """A trial failed, and will be retried as `spec` when nothing else runs."""
 
     def measuring(self, number: int, total: int) -> None:
-        """The costs of an architecture are being measured: which one, from 1, of how many."""
+        """The costs of an architecture are being measured: its number, from 1, and how many there are."""
 
 
 @dataclass(frozen=True)
 class Outcome:
     """How a run of a study ended."""
 
-    state: Literal["complete", "budget", "interrupted"]
+    state: State
     num_trained: int
-    """Trials that this run trained to an end."""
+    """Trials that ended in this run."""
     num_found: int
     """Trials that were recorded already."""
     unmeasured: tuple[str, ...] = ()
     """Why architectures could not be measured."""
     given_up: tuple[str, ...] = ()
-    """Messages of trials that have failed too often to be tried again, in this run or before it."""
+    """Messages of trials that failed too often to be retried, in this run or before it."""
+
+
+@dataclass
+class _Phase:
+    """Trials of one phase on their way to a result."""
+
+    pending: Callable[[], Iterable[TrialSpec]]
+    """The trials that can start now; called again after results."""
+    on_result: Callable[[TrialSpec, TrialResult], None] = lambda spec, result: None
+    on_epoch: Callable[[TrialSpec, EpochRecord], Order] = lambda spec, record: "go"
+    queue: deque[TrialSpec] = field(default_factory=deque)
+    retries: deque[TrialSpec] = field(default_factory=deque)
+    """To start one by one when nothing else can run."""
+    under_way: set[str] = field(default_factory=set)
+    """Ids of the executor's trials."""
+    paused: bool = False
+    """Whether any trial left its worker without a result."""
 
 
 class Runner:
-    """Drives one study at one profile from where it stands to its end, or to the budget's."""
+    """Drives one study at one profile to its end, or to the end of the budget."""
 
     def __init__(
         self,
@@ -150,23 +169,23 @@ class Runner:
         *,
         tuner: Callable[[Plan, str], Tuner],
         executor: Executor,
-        store: Store,
+        store: TrialStore,
         display: Display,
         deadline: float | None,
         interrupted: Callable[[], bool],
         retry: bool = False,
     ) -> None:
-        """A run that is not started yet.
+        """Start nothing yet.
 
         Args:
-            plan: what is to be done.
-            tuner: makes the search of a variant, by name.
+            plan: the study's plan.
+            tuner: makes the search of a variant, given its name.
             executor: trains.
             store: remembers.
             display: shows.
-            deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for none.
+            deadline: `time.monotonic()` after which trials pause at the end of their epoch; None for no limit.
             interrupted: whether the user asked to stop.
-            retry: whether trials that were given up get as many attempts again.
+            retry: whether given-up trials get as many attempts again.
         """
         self._plan = plan
         self._tuner = tuner
@@ -181,9 +200,11 @@ class Runner:
         self._given_up: list[str] = []
         self._unmeasured: list[str] = []
         self._asked: list[str] = []
-        """Ids of the tuning trials, each as often as it was asked for."""
+        """Ids of the tuning trials, each as often as the search asked for it."""
+        self._unwritten: deque[tuple[TrialSpec, EpochRecord]] = deque()
+        """Epochs that are answered and not in the store yet: no worker waits for the store."""
         self._num_failed: dict[str, int] = {}
-        """Attempts at the trials that are tried again, in this run and before it, by id."""
+        """Failed attempts, by id, at the trials to retry."""
 
     def run(self) -> Outcome:
         """Tune, confirm, measure."""
@@ -191,40 +212,29 @@ class Runner:
         if winners is not None:
             self._store.settled([*self._asked, *(spec.id for spec in self._confirmation(winners))])
         complete = winners is not None and self._confirm(winners) and self._measure(winners)
-        state: Literal["complete", "budget", "interrupted"] = "complete"
-        if not complete:
-            state = "interrupted" if self._interrupted() else "budget"
-        return Outcome(
-            state,
-            self._num_trained,
-            self._num_found,
-            tuple(self._unmeasured),
-            tuple(self._given_up),
-        )
+        state: State = "complete" if complete else "interrupted" if self._interrupted() else "budget"
+        return Outcome(state, self._num_trained, self._num_found, tuple(self._unmeasured), tuple(self._given_up))
 
     def _stopping(self) -> bool:
-        late = self._deadline is not None and time.monotonic() > self._deadline
-        return late or self._interrupted()
+        return self._interrupted() or (self._deadline is not None and time.monotonic() > self._deadline)
 
     def _tune(self) -> dict[str, dict[str, object] | None] | None:
-        """The tuned values of each variant; None when stopped before they are known."""
+        """The tuned values of each variant; None if stopped before they are known."""
         if not self._plan.tuned:
             return {variant.name: {} for variant in self._plan.variants}
         tuners = {variant.name: self._tuner(self._plan, variant.name) for variant in self._plan.variants}
 
         def pending() -> Iterable[TrialSpec]:
-            asked = {name: deque(tuner.ask()) for name, tuner in tuners.items()}
-            # Number by number, so that a budget that runs out has searched every variant about equally far.
-            while any(asked.values()):
-                for specs in asked.values():
-                    if specs:
-                        yield specs.popleft()
+            # Number by number: if the budget runs out, every variant has been searched about equally far.
+            in_turn = zip_longest(*(tuner.ask() for tuner in tuners.values()))
+            return (spec for specs in in_turn for spec in specs if spec)
 
-        self._drain(
+        phase = _Phase(
             pending,
             on_result=lambda spec, result: tuners[spec.variant].tell(result),
             on_epoch=lambda spec, record: tuners[spec.variant].report(spec, record),
         )
+        self._drain(phase)
         if not all(tuner.done for tuner in tuners.values()):
             return None
         self._asked = [spec.id for tuner in tuners.values() for spec in tuner.asked]
@@ -233,14 +243,12 @@ class Runner:
     def _confirm(self, winners: dict[str, dict[str, object] | None]) -> bool:
         """Whether every confirmation trial has a result."""
         once = iter([self._confirmation(winners)])
-        return self._drain(
-            lambda: next(once, []), on_result=lambda spec, result: None, on_epoch=lambda spec, record: "go"
-        )
+        return self._drain(_Phase(lambda: next(once, [])))
 
     def _measure(self, winners: dict[str, dict[str, object] | None]) -> bool:
         """Whether every architecture was measured, or cannot be.
 
-        Where one is new all are measured again, so that what stands side by side in a report was measured side by side.
+        If one is new, all are measured again: measurements that a report compares were taken side by side.
         """
         tuned = {name: self._plan.workload(name, values) for name, values in winners.items()}
         workloads = {workload.id: workload for workload in tuned.values()}
@@ -263,95 +271,92 @@ class Runner:
 
     def _confirmation(self, winners: dict[str, dict[str, object] | None]) -> list[TrialSpec]:
         cells = [cell for cell in self._plan.cells if cell.phase == "confirm"]
-        # A variant of which every tuning trial failed is confirmed at the base's values: its failure is then an outcome.
+        # If every tuning trial failed, the variant is confirmed at the base's values: its failure is then an outcome.
         return [self._plan.trial(cell.variant, "confirm", cell.seed, winners[cell.variant] or {}) for cell in cells]
 
-    def _drain(
-        self,
-        pending: Callable[[], Iterable[TrialSpec]],
-        *,
-        on_result: Callable[[TrialSpec, TrialResult], None],
-        on_epoch: Callable[[TrialSpec, EpochRecord], Order],
-    ) -> bool:
-        """Run trials until no more are pending; whether all have a result. `pending` is asked again after results.
+    def _drain(self, phase: _Phase) -> bool:
+        """Run trials until no more are pending; whether all have a result.
 
-        A trial that failed is tried again alone, when nothing else can run: by then memory is free, and what happened by
-        chance has passed. What depends on it, such as the choice at a search's end, waits for that: a search that went on
-        without it would choose anew once it succeeds, and what was confirmed before would be for nothing.
+        A failed trial is retried alone, when nothing else can run: memory is free by then, and an accident has passed.
+        Choices that depend on it, such as the winner of a search, wait for the retry. A search that went on without it
+        would choose again once it succeeds, and the confirmations trained in between would be wasted.
         """
-        queue: deque[TrialSpec] = deque()
-        again: deque[TrialSpec] = deque()
-        paused = False
-        under_way: set[str] = set()
-        epochs: list[tuple[TrialSpec, EpochRecord]] = []
 
         def answer(spec: TrialSpec, record: EpochRecord) -> Order:
             self._display.epoch(spec, record)
-            epochs.append((spec, record))
-            order = on_epoch(spec, record)
+            self._unwritten.append((spec, record))
+            order = phase.on_epoch(spec, record)
             return "pause" if order == "go" and self._stopping() and record.epoch < spec.config.train.epochs else order
 
         while True:
-            queue.extend(pending())
-            if again and not queue and not under_way:
-                queue.append(again.popleft())
-            found = False
-            while queue and len(under_way) < self._executor.num_workers:
-                spec = queue[0]
-                known = self._known(spec)
-                if known is None and self._stopping():
-                    break
-                queue.popleft()
-                if known is not None:
-                    found = True
-                    if (once_more := _next_attempt(spec, known)) is not None:
-                        self._num_failed[spec.id] = known.num_attempts
-                        again.append(once_more)
-                        continue
-                    self._num_found += 1
-                    if known.status == "failed":
-                        self._given_up.append(_failure(spec, known))
-                    else:
-                        self._executor.forget(spec)
-                    self._display.found(spec, known)
-                    on_result(spec, known)
+            phase.queue.extend(phase.pending())
+            if phase.retries and not phase.queue and not phase.under_way:
+                phase.queue.append(phase.retries.popleft())
+            found = self._start(phase)
+            if not phase.under_way:
+                if found:
                     continue
+                return not phase.queue and not phase.retries and not phase.paused
+            # A cluster that lost its last node never ends the epochs after which its trials would pause.
+            recalled = self._executor.recall() if self._stopping() else []
+            for ended in [*recalled, *self._executor.wait(answer, WAIT_SECONDS)]:
+                self._end(ended, phase)
+            self._write()
+
+    def _start(self, phase: _Phase) -> bool:
+        """Start queued trials while workers are free; whether the store already had results for some."""
+        found = False
+        while phase.queue and len(phase.under_way) < self._executor.num_workers:
+            spec = phase.queue[0]
+            known = self._known(spec)
+            if known is None and self._stopping():
+                break
+            phase.queue.popleft()
+            if known is None:
                 self._store.start(spec)
                 self._display.started(spec)
                 self._executor.submit(spec)
-                under_way.add(spec.id)
-            if not under_way:
-                if found:
-                    continue
-                return not queue and not again and not paused
-            # With its last node a cluster loses the epochs at whose end a trial would have paused.
-            unanswered = self._executor.recall() if self._stopping() else []
-            for ended in [*unanswered, *self._executor.wait(answer, WAIT_SECONDS)]:
-                spec, result = ended.spec, self._counted(ended)
-                under_way.discard(spec.id)
-                # Records were answered before they are written, so that no worker waits for the store.
-                self._write(epochs)
-                # A failed attempt, too: a later run must know how many there were.
-                self._store.end(spec, result)
-                if result is None:
-                    self._display.ended(spec, None)
-                    paused = True
-                    continue
-                if (once_more := _next_attempt(spec, result)) is not None:
-                    self._display.retrying(once_more, result)
-                    again.append(once_more)
-                    continue
-                self._display.ended(spec, result)
-                self._num_trained += 1
-                if result.status != "failed":
-                    self._executor.forget(spec)
-                else:
-                    self._given_up.append(_failure(spec, result))
-                on_result(spec, result)
-            self._write(epochs)
+                phase.under_way.add(spec.id)
+                continue
+            found = True
+            if (retry := _next_attempt(spec, known)) is not None:
+                self._num_failed[spec.id] = known.num_attempts
+                phase.retries.append(retry)
+                continue
+            self._num_found += 1
+            self._let_go(spec, known)
+            self._display.found(spec, known)
+            phase.on_result(spec, known)
+        return found
+
+    def _end(self, ended: Ended, phase: _Phase) -> None:
+        """Record a trial that left its worker: it paused, will be retried, or has its result."""
+        spec, result = ended.spec, self._counted(ended)
+        phase.under_way.discard(spec.id)
+        self._write()
+        # A failed attempt is recorded, too: a later run must know how many there were.
+        self._store.end(spec, result)
+        if result is None:
+            self._display.ended(spec, None)
+            phase.paused = True
+        elif (retry := _next_attempt(spec, result)) is not None:
+            self._display.retrying(retry, result)
+            phase.retries.append(retry)
+        else:
+            self._display.ended(spec, result)
+            self._num_trained += 1
+            self._let_go(spec, result)
+            phase.on_result(spec, result)
+
+    def _let_go(self, spec: TrialSpec, result: TrialResult) -> None:
+        """Give a failed trial up; forget the checkpoint of any other."""
+        if result.status == "failed":
+            self._given_up.append(_failure(spec, result))
+        else:
+            self._executor.forget(spec)
 
     def _known(self, spec: TrialSpec) -> TrialResult | None:
-        """How a trial ended that is not to be run as it stands: it has a result, has failed, or is given up."""
+        """The recorded result of a trial, unless it is to run now: a retry, or a given-up trial with `retry`."""
         if spec.id in self._num_failed:
             return None
         known = self._store.claim(spec)
@@ -360,29 +365,25 @@ class Runner:
         return known
 
     def _counted(self, ended: Ended) -> TrialResult | None:
-        """How a trial ended, with the number of its attempts, and the parts of the last one."""
+        """The trial's result, with the number of attempts and the parts of the last one."""
         if ended.result is None:
             return None
-        spec = ended.spec
-        result = replace(
-            ended.result,
-            num_attempts=self._num_failed.get(spec.id, 0) + 1,
-            accumulated_parts=max(spec.accumulated_parts, ended.result.accumulated_parts),
-        )
-        if result.status == "failed":
-            self._num_failed[spec.id] = result.num_attempts
-        return result
+        num_attempts = self._num_failed.get(ended.spec.id, 0) + 1
+        parts = max(ended.spec.accumulated_parts, ended.result.accumulated_parts)
+        if ended.result.status == "failed":
+            self._num_failed[ended.spec.id] = num_attempts
+        return replace(ended.result, num_attempts=num_attempts, accumulated_parts=parts)
 
-    def _write(self, epochs: list[tuple[TrialSpec, EpochRecord]]) -> None:
-        while epochs:
-            self._store.epoch(*epochs.pop(0))
+    def _write(self) -> None:
+        while self._unwritten:
+            self._store.epoch(*self._unwritten.popleft())
 
 
 def _next_attempt(spec: TrialSpec, result: TrialResult) -> TrialSpec | None:
-    """What is tried next of a trial after an attempt that failed; None where none did, or the trial is given up."""
+    """The next attempt at a trial that failed; None if it did not fail, or is given up."""
     if result.status != "failed":
         return None
-    # It was alone, so that its batch takes more memory than there is. In parts it makes the same step, but for batch statistics.
+    # It ran alone, so its batch takes more memory than there is. In parts it makes the same step, but for batch statistics.
     if result.reason == "out_of_memory" and result.num_attempts > 1:
         num_parts = 2 * result.accumulated_parts
         fits = num_parts <= min(MAX_PARTS, spec.config.train.batch_size)
