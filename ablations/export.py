@@ -1,4 +1,4 @@
-"""Recorded trials for other programs: a tidy table as CSV and Parquet, and the search as a storage of Optuna's."""
+"""Recorded trials for other programs: a tidy table as CSV and Parquet, and the search as an Optuna storage."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ablations.trial import RecordedTrial
 
 
 def trials_frame(trials: Iterable[RecordedTrial]) -> DataFrame:
-    """A row a trial, with a column for each hyperparameter that was tuned; accuracies in percent."""
+    """A table of one row per trial, with a column for each tuned hyperparameter; accuracies in percent."""
     rows = [
         {
             "variant": trial.variant,
@@ -34,12 +34,12 @@ def trials_frame(trials: Iterable[RecordedTrial]) -> DataFrame:
 
 
 def write_export(plan: Plan, trials: Iterable[RecordedTrial], folder: Path) -> Iterator[Path]:
-    """Write all that other programs read of a study, in place of what is there; the files, as they are written.
+    """Write a study's trials for other programs, over earlier exports; yields each file once it is written.
 
     Args:
-        plan: of the study.
-        trials: its recorded ones.
-        folder: for `trials.csv`, `trials.parquet` and, where something was tuned, `tuning.db`.
+        plan: the study's plan.
+        trials: the study's recorded trials.
+        folder: for `trials.csv`, `trials.parquet` and, if the study tunes, `tuning.db`.
 
     Raises:
         OSError: a file cannot be written.

@@ -1,4 +1,4 @@
-"""How far a study is: where each trial stands, what runs, how long the rest may take. It hears events, and draws nothing."""
+"""The progress of a study: the state of each trial, trials under way, time left. It hears events, and draws nothing."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from ablations.planning.plan import Plan
 from ablations.trial import EpochRecord, Phase, TrialResult
 
 Mark = Literal["waiting", "running", "paused", "finished", "pruned", "diverged", "failed"]
-"""Where a trial stands."""
+"""The state of a trial."""
 
 _DONE: tuple[Mark, ...] = ("finished", "pruned", "diverged", "failed")
 
 MIN_TRIALS_A_WORKER = 2
-"""Trials that each worker has ended before a time left is told: the first ones include its start, and say little."""
+"""Trials per worker that must end before a time left is given: the first ones include the start of the worker."""
 
 
 class Trial(Protocol):
-    """Any record that names a trial of the plan, such as `TrialSpec` and `RecordedTrial`."""
+    """Anything that names a trial of the plan: variant, phase and seed."""
 
     @property
     def id(self) -> str: ...
@@ -39,33 +39,33 @@ class Running:
 
     trial: Trial
     num_epochs: int
-    """That it will train."""
+    """Number of epochs to train."""
     record: EpochRecord | None = None
-    """Of its last epoch."""
+    """The record of its last epoch."""
     since_ms: int | None = None
-    """Wall clock at its start, milliseconds since 1970, where another process runs it."""
+    """Wall clock at its start, milliseconds since 1970, if another process runs it."""
 
 
 class Progress:
-    """Where a plan's trials stand.
+    """The states of a plan's trials.
 
-    One thread tells it events. Others may read it meanwhile, since nothing in it is ever half changed: what they see may
-    be one event old.
+    One thread reports events. Others may read at the same time: they may see a state that is one event old, but never
+    a half-changed one.
     """
 
     def __init__(self, plan: Plan, num_workers: int, clock: Callable[[], float] = time.monotonic) -> None:
-        """Nothing is known of any trial yet.
+        """Start with every trial waiting.
 
         Args:
-            plan: what is to be done.
-            num_workers: trials that run side by side.
-            clock: seconds.
+            plan: the study's plan.
+            num_workers: number of trials in parallel.
+            clock: gives seconds.
         """
         self.plan = plan
         self.began_at: float | None = None
-        """By the clock, when the first of the trials started that say how fast this goes."""
+        """Time of the clock at the first start, from which the speed is estimated."""
         self.num_trained = 0
-        """Trials that ended since then."""
+        """Number of trials that ended since then."""
         self._num_workers = num_workers
         self._clock = clock
         seeds: dict[tuple[str, Phase], list[int]] = {
@@ -77,16 +77,16 @@ class Progress:
         self._seeds = {key: sorted(each) for key, each in seeds.items()}
         self._marks: dict[tuple[str, Phase], list[Mark]] = {key: ["waiting"] * len(each) for key, each in seeds.items()}
         self._places: dict[tuple[str, str], int] = {}
-        """By variant and id: which of the variant's trials in its phase it is."""
+        """Index of a trial among its variant's trials of its phase, by variant and id."""
         self._accuracies: dict[tuple[str, Phase], list[float]] = {key: [] for key in seeds}
         self._running: dict[str, Running] = {}
-        # A trial's work is taken to be in proportion to its MACs plus a fixed share, in the unit of the mean variant's.
+        # The model of a trial's work: a fixed share plus its MACs relative to the mean variant's.
         mean_macs = mean(variant.costs.macs for variant in plan.variants)
         self._work = {variant.name: 0.3 + variant.costs.macs / mean_macs for variant in plan.variants}
         self._work_trained = 0.0
 
     def found(self, trial: Trial, result: TrialResult) -> None:
-        """A trial has ended before."""
+        """A trial ended before."""
         self._running.pop(trial.id, None)
         self._set(trial, result.status)
         last = result.last
@@ -104,7 +104,7 @@ class Progress:
         self._work_trained += self._work[trial.variant]
 
     def started(self, trial: Trial, num_epochs: int, since_ms: int | None = None) -> None:
-        """A trial starts, or goes on."""
+        """A trial starts, or continues."""
         if self.began_at is None:
             self.began_at = self._clock()
         self._set(trial, "running")
@@ -115,27 +115,27 @@ class Progress:
         self._running[trial.id] = replace(self._running[trial.id], record=record)
 
     def left(self, trial: Trial) -> None:
-        """A trial left its worker, and will come back: it was paused, or it failed and is tried once more."""
+        """A trial left its worker, and will come back: it was paused, or will be retried."""
         self._running.pop(trial.id, None)
         self._set(trial, "paused")
 
     def stopped(self) -> None:
-        """Nothing runs any more: what was under way is to go on."""
+        """The run stopped: trials under way are paused."""
         self.began_at = None
         for each in self.running:
             self.left(each.trial)
 
     def settled(self) -> None:
-        """Tuning is done. Fewer trials than planned may have been enough: draws can coincide."""
+        """Tuning is done, perhaps with fewer trials than planned, since draws can coincide."""
         for variant in self.plan.variants:
             self._marks[variant.name, "tune"] = [m for m in self._marks[variant.name, "tune"] if m != "waiting"]
 
     def marks(self, variant: str, phase: Phase) -> tuple[Mark, ...]:
-        """A variant's trials, search before re-runs, and otherwise by seed."""
+        """States of a variant's trials: the search before re-runs, otherwise by seed."""
         return tuple(self._marks[variant, phase])
 
     def accuracy_percent(self, variant: str, phase: Phase) -> float | None:
-        """Of the trials that finished: the best on validation images, the mean on test images; None while there is none."""
+        """Best validation accuracy, or mean test accuracy, of finished trials; None if there are none."""
         found = tuple(self._accuracies[variant, phase])
         if not found:
             return None
@@ -143,31 +143,31 @@ class Progress:
 
     @property
     def running(self) -> tuple[Running, ...]:
-        """Trials under way, the first to start first."""
+        """Trials under way, in the order of their starts."""
         return tuple(self._running.values())
 
     @property
     def num_trials(self) -> int:
-        """All of them."""
+        """Number of planned trials."""
         return sum(map(len, self._marks.values()))
 
     @property
     def num_done(self) -> int:
-        """Trials with an outcome."""
+        """Number of trials with an outcome."""
         return sum(map(self.count, _DONE))
 
     def count(self, mark: Mark) -> int:
-        """Number of trials that stand there."""
+        """Number of trials in a state."""
         return sum(marks.count(mark) for marks in tuple(self._marks.values()))
 
     @property
     def train_images_per_second(self) -> float:
-        """Of all trials under way together."""
+        """Sum over all trials under way."""
         return sum(each.record.train_images_per_second for each in self.running if each.record)
 
     @property
     def seconds_left(self) -> float | None:
-        """What the rest may take; None while it cannot be told."""
+        """Estimated seconds for the rest; None while there is no estimate."""
         enough = self.num_trained >= MIN_TRIALS_A_WORKER * self._num_workers
         if self.began_at is None or not enough or self.num_done == self.num_trials:
             return None
@@ -193,6 +193,6 @@ class Progress:
             )
             place = next(free, None)
             if place is None:
-                return  # recorded under the same key, and not of this tuning
+                return  # of an earlier tuning of the same variant
             self._places[trial.variant, trial.id] = place
         marks[place] = mark

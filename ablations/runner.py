@@ -22,7 +22,7 @@ from ablations.text import plural
 from ablations.trial import MAX_ATTEMPTS, MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
 WAIT_SECONDS = 0.5
-"""Longest sleep of the loop, so that it notices an interrupt and the end of the budget."""
+"""Longest sleep of the loop: it must notice an interrupt and the end of the budget."""
 State = Literal["complete", "budget", "interrupted"]
 
 
@@ -37,10 +37,10 @@ class Executor(Protocol):
         """Start a trial; at most `num_workers` are under way."""
 
     def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
-        """Wait until something happens, and answer each epoch; the trials that ended."""
+        """Wait until something happens, and answer each epoch; returns ended trials."""
 
     def recall(self) -> list[Ended]:
-        """Take back the trials under way that no worker trains now; they are paused at their last checkpoint."""
+        """Take back trials under way without a worker; they are paused at their last checkpoint."""
 
     def forget(self, spec: TrialSpec) -> None:
         """Remove the checkpoint of a recorded trial."""
@@ -70,7 +70,7 @@ class TrialStore(Protocol):
     def settled(self, trial_ids: Sequence[str]) -> None:
         """Tuning is done, and these trials are the study's, each as often as the search asked for it.
 
-        The store may hold others of the same variants, from an earlier tuning in which a trial crashed.
+        The store may hold others of the same variants, such as trials of an earlier tuning with a crash.
         """
 
     @property
@@ -78,7 +78,7 @@ class TrialStore(Protocol):
         """Recorded measurements by the workload's id."""
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
-        """Replace all measurements by these, which were taken on one machine, one after the other."""
+        """Replace all measurements by these, taken on one machine, one after the other."""
 
 
 class Tuner(Protocol):
@@ -103,7 +103,7 @@ class Tuner(Protocol):
         """The order to a search trial after an epoch."""
 
     def tell(self, result: TrialResult) -> None:
-        """Take in the result of a trial that was asked for."""
+        """Take in the result of a trial."""
 
 
 class Display(Protocol):
@@ -134,13 +134,13 @@ class Outcome:
 
     state: State
     num_trained: int
-    """Trials that ended in this run."""
+    """Number of trials with a result from this run."""
     num_found: int
-    """Trials that were recorded already."""
+    """Number of trials with a recorded result."""
     unmeasured: tuple[str, ...] = ()
     """Why architectures could not be measured."""
     given_up: tuple[str, ...] = ()
-    """Messages of trials that failed too often to be retried, in this run or before it."""
+    """Messages of trials with too many failures for a retry, in this run or before it."""
 
 
 @dataclass
@@ -248,7 +248,7 @@ class Runner:
     def _measure(self, winners: dict[str, dict[str, object] | None]) -> bool:
         """Whether every architecture was measured, or cannot be.
 
-        If one is new, all are measured again: measurements that a report compares were taken side by side.
+        If one is new, all are measured again: a report compares measurements taken side by side.
         """
         tuned = {name: self._plan.workload(name, values) for name, values in winners.items()}
         workloads = {workload.id: workload for workload in tuned.values()}

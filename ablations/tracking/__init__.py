@@ -1,9 +1,9 @@
-"""The record of what ran. The only package that imports mlflow."""
+"""The record of all trials. No other package imports mlflow."""
 
 import os
 
-# Set before mlflow is imported, which reads some of them once: nothing is sent home, and a dead server is noticed in
-# seconds, not minutes. No call is retried behind our back: a run would be made twice whose making was not answered.
+# Set before mlflow is imported, which reads some of them once. Nothing is sent home. A dead server is noticed in seconds,
+# not minutes. MLflow retries no call: if the answer to the creation of a run is lost, a retry would create it twice.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")

@@ -16,9 +16,9 @@ from ablations.tracking.store import Store
 
 
 def artifact_folder(artifact_uri: str) -> Path | None:
-    """Where the files of a run of the current store are; None where a server keeps them.
+    """The folder of a run's files in the current store; None if a server keeps them.
 
-    A database holds absolute paths. Of one that was moved, together with the folder `mlruns` beside it, they are there.
+    A database holds absolute paths. If it was moved with its folder `mlruns`, the files are beside it.
     """
     parts = urlsplit(artifact_uri)
     if parts.scheme != "file":
@@ -30,7 +30,7 @@ def artifact_folder(artifact_uri: str) -> Path | None:
 
 
 def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
-    """A file of a run; None where it has no such file."""
+    """Read a file of a run; None if the run has no such file."""
     folder = artifact_folder(run.info.artifact_uri)
     if folder is not None:
         return artifact_text(run.info.artifact_uri, file) if (folder / file).exists() else None
@@ -40,19 +40,19 @@ def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
 
 
 def artifact_text(artifact_uri: str, file: str) -> str:
-    """A file of a run.
+    """Read a file of a run.
 
     Raises:
         FileNotFoundError: the run has no such file.
     """
     folder = artifact_folder(artifact_uri)
     if folder is not None:
-        # MLflow's own way takes sixteen times as long, and a report reads thousands.
+        # MLflow's client takes sixteen times as long, and a report reads thousands of files.
         return (folder / file).read_text(encoding="utf-8")
     try:
         text: str = load_text(f"{artifact_uri}/{file}")
     except MlflowException as error:
-        # The client has one code for this and for a server that does not answer.
+        # The client has the same code for a server that does not answer.
         if "404 Client Error" in str(error):
             raise FileNotFoundError(f"{file} is not there") from error
         raise

@@ -1,4 +1,4 @@
-"""The database of a store: making it whole, and its failures in words."""
+"""The database of a store: creation, and failures as messages."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def store_errors(store: Store) -> Iterator[None]:
     try:
         yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        # What SQLAlchemy puts behind its messages says nothing to people.
+        # The ends of SQLAlchemy's messages do not help people.
         text = without_passwords(" ".join(str(error).split())).partition(" [SQL: ")[0].partition(" (Background on ")[0]
         code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
         if "database is locked" in text:
@@ -38,14 +38,14 @@ def store_errors(store: Store) -> Iterator[None]:
             raise StoreAwayError(f"the MLflow server at {store} does not answer ({reason})") from error
         why = shorten(text.rstrip("."), 300, placeholder=" …")
         raise TrackingError(
-            f"the MLflow store {store} cannot be used: {why}. Mend it, or name another (--tracking-uri)."
+            f"the MLflow store {store} cannot be used: {why}. Repair it, or name another with --tracking-uri."
         ) from error
 
 
 def make_database(store: Store) -> None:
-    """Make a local store's database where there is none, whole or not at all.
+    """Create a local store's database if there is none, whole or not at all.
 
-    MLflow takes seconds for it, and what a kill leaves of one half made, nothing opens again.
+    MLflow takes seconds for it, and a database that a kill left half made can never be opened.
 
     Raises:
         OSError: it cannot be written.
@@ -55,11 +55,11 @@ def make_database(store: Store) -> None:
         return
     folder = store.state_folder
     folder.mkdir(parents=True, exist_ok=True)
-    # Studies have locks of their own; two may meet here.
+    # Two studies have different locks, and may create the same database.
     with filelock.FileLock(folder / "database.lock"):
         if not file.exists():
             part = folder / f"{file.name}.part"
             for left in folder.glob(f"{part.name}*"):
-                left.unlink()  # by a kill; with it goes its journal
+                left.unlink()  # of a kill, and its journal
             MlflowClient(f"sqlite:///{part}").search_experiments()
             part.replace(file)

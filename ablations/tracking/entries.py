@@ -14,7 +14,7 @@ from ablations.tracking.layout import Labels
 from ablations.trial import Device, EpochRecord, Phase, TrialResult, TrialSpec
 
 Json = dict[str, Any]
-"""A JSON object that is passed on unread: another version of the suite may have written it."""
+"""A JSON object that passes unread: another version of the suite may have written it."""
 LabelTags = Annotated[Labels, PlainValidator(Labels.from_tags), PlainSerializer(Labels.to_tags)]
 ResultJson = Annotated[TrialResult, PlainValidator(TrialResult.from_json), PlainSerializer(TrialResult.to_json)]
 
@@ -26,7 +26,7 @@ class DatasetSource:
     name: str
     checksum: str
     source: str
-    """Settings of the data and the package that registers the data set, as JSON."""
+    """Settings of the data, and the package of the data set, as JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,17 +84,17 @@ class Weights:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialEntry:
-    """A trial, whole or the part that is known so far."""
+    """A trial, or its epochs so far."""
 
     kind: Literal["trial"] = "trial"
     trial_id: str
     name: str
     """For people: `two, tune 3, lr 0.0898`."""
     tags: dict[str, str]
-    """They stay as they are when another plan takes the trial over."""
+    """Unlike labels, the same for every plan."""
     labels: LabelTags
     session: str
-    """Names the description of the run that trained it."""
+    """Id of the session's description."""
     params: dict[str, str]
     spec: DescribedTrial
     status: Literal["RUNNING", "KILLED", "FAILED", "FINISHED"]
@@ -103,7 +103,7 @@ class TrialEntry:
     """Wall clock, milliseconds since 1970."""
     ended_ms: int
     epochs: tuple[EpochRecord, ...]
-    """Those not written before; all of them if there is a result."""
+    """Epochs that were not written before; all epochs if there is a result."""
     result: ResultJson | None
     weights: Weights | None = None
     """None also in lines of older versions."""
@@ -120,7 +120,7 @@ class LabelsEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class TextEntry:
-    """A file of the study, and tags that hold once it is written."""
+    """A file of the study, and tags to set once it is written."""
 
     kind: Literal["text"] = "text"
     file: str
@@ -153,10 +153,10 @@ def to_line(entry: Entry) -> bytes:
 
 
 def from_line(line: bytes) -> Entry:
-    """Read an entry, also one that an older version wrote.
+    """Read an entry, also of an older version.
 
     Raises:
-        ValueError: the line holds no entry that can be written.
+        ValueError: the line is damaged.
     """
     try:
         return _adapter().validate_python(json.loads(line))

@@ -1,4 +1,4 @@
-"""How trials are laid out in MLflow: names of experiments, tags, metrics and files, and records as tags and metrics."""
+"""The layout of trials in MLflow: names of tags and files, and records as tags and metrics."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ MAX_TAG_CHARACTERS = 5000
 
 
 def session_file(session: str) -> str:
-    """The file in a study's run that describes one training session: versions, processor, commit, command."""
+    """The file in a study's run with the description of a session: versions, processor, commit, command."""
     return f"session-{session}.json"
 
 
@@ -67,7 +67,7 @@ def run_name(spec: TrialSpec) -> str:
 
 
 def trial_params(spec: TrialSpec) -> dict[str, str]:
-    """A trial's config by dotted key. Phase and seed tell trials apart in MLflow's plots that differ in nothing else."""
+    """A trial's config by dotted key; phase and seed tell trials of one config apart in MLflow's plots."""
     params = {"phase": spec.phase, "seed": str(spec.seed)}
     for section, values in spec.config.to_json().items():
         for key, value in values.items():
@@ -76,7 +76,7 @@ def trial_params(spec: TrialSpec) -> dict[str, str]:
 
 
 def epoch_metrics(record: EpochRecord) -> dict[str, float]:
-    """An epoch's metrics by name; those without a value are left out."""
+    """An epoch's metrics by name, without missing values."""
     values = {field.name: getattr(record, field.name) for field in fields(record)}
     return {name: float(value) for name, value in values.items() if value is not None and name != "timestamp_ms"}
 
@@ -95,7 +95,7 @@ def epoch_record(metrics: dict[str, float], timestamp_ms: int) -> EpochRecord | 
 
 @dataclass(frozen=True)
 class Labels:
-    """The tags of a trial that do not decide its result, and may differ from plan to plan."""
+    """Tags of a trial that may differ from plan to plan: its result does not depend on them."""
 
     variant: str
     variant_key: str
@@ -105,7 +105,7 @@ class Labels:
     hyperparameters: dict[str, Any]
 
     def to_tags(self) -> dict[str, str]:
-        """Tags by name; those without a value are left out."""
+        """Tags by name, without missing values."""
         tags = {
             VARIANT: self.variant,
             VARIANT_KEY: self.variant_key,
@@ -120,7 +120,7 @@ class Labels:
         """The inverse of `to_tags`; other tags are passed over.
 
         Raises:
-            KeyError, TypeError, ValueError, RecursionError: the tags are not what `to_tags` gives.
+            KeyError, TypeError, ValueError, RecursionError: a tag is missing or damaged.
         """
         return cls(
             tags[VARIANT],
@@ -132,7 +132,7 @@ class Labels:
 
 
 def outcome_tags(result: TrialResult) -> dict[str, str]:
-    """How a trial ended, beside its status; empty texts replace those of an earlier attempt that failed."""
+    """How a trial ended, beside its status; empty texts replace the texts of an earlier failed attempt."""
     return {
         MESSAGE: result.message or "",
         REASON: result.reason or "",
@@ -152,7 +152,7 @@ def looks_from_tags(tags: Mapping[str, str]) -> list[Look]:
     """The inverse of `looks_to_tags`.
 
     Raises:
-        ValueError: the tags are not what `looks_to_tags` gives.
+        ValueError: the tags are damaged, or of another version.
     """
     text = "".join(tags[name] for name in itertools.takewhile(tags.__contains__, _looks_names()))
     return _LOOKS.validate_json(text or "[]")

@@ -1,4 +1,4 @@
-"""One driver a study: two would train every trial twice and write over each other."""
+"""One driver per study: two would train every trial twice and overwrite each other."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from ablations.tracking.store import Address, without_passwords
 def hold(address: Address) -> Iterator[None]:
     """Hold a study at a profile while a `with` block runs.
 
-    The operating system lets go of the lock when its process ends, however it ends, so none is ever stale.
+    The operating system releases the lock when its process ends, however it ends, so a lock is never stale.
 
     Args:
         address: of the study. Drivers on a store that is a file meet beside it; those on a server meet only if they share a
             working folder.
 
     Raises:
-        TrackingError: another process holds it; the message says which.
+        TrackingError: another process holds it; the message names the process.
     """
     lock, holder = _files(address)
     folder = lock.parent
@@ -38,14 +38,14 @@ def hold(address: Address) -> Iterator[None]:
         held.acquire()
     except filelock.Timeout:
         raise TrackingError(
-            f"{address} is being run already, by {_described(holder)}. Wait for it to end, or end it."
+            f"{address} is already being run by {_described(holder)}. Wait for it to end, or stop it."
         ) from None
     except OSError as error:
         raise TrackingError(
-            f"the study cannot be locked in {folder}: {error.strerror}. Make it a folder that you may write to."
+            f"the study cannot be locked in {folder}: {error.strerror}. Make this folder writable."
         ) from error
     try:
-        # In a file of its own: whoever tries the lock empties its file.
+        # In another file: a process that tries the lock empties the lock's file.
         holder.write_text(
             json.dumps(
                 {
@@ -66,7 +66,7 @@ def hold(address: Address) -> Iterator[None]:
 def held_by(address: Address) -> str | None:
     """The process that holds a study, for people; None where none does that has its lock in common with this one."""
     lock, holder = _files(address)
-    # A killed one leaves its name behind, so only the lock tells; without a name nobody can have it for long.
+    # A killed process leaves its description behind, so only the lock tells. A holder writes its description at once.
     if not holder.exists():
         return None
     try:
@@ -87,6 +87,6 @@ def _described(holder: Path) -> str:
     try:
         values = json.loads(holder.read_text(encoding="utf-8"))
         return f"process {values['pid']} on {values['host']} since {values['since']} (ablations {values['command']})"
-    # Just taken, or just let go of.
+    # The lock was taken or released just now.
     except (OSError, ValueError, KeyError):
         return "another process"

@@ -1,4 +1,4 @@
-"""A trained network as MLflow keeps models: torch and MLflow alone load it. Here torch is loaded where models are asked for."""
+"""Trained networks as MLflow models, which torch and MLflow load without this package. Loads torch only to make one."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ CONFIG = TypeAdapter(TrialConfig)
 """To JSON and back."""
 
 MODEL_FOLDER = "model"
-"""Of a trial's run: `mlflow.pytorch.load_model(f"runs:/{run_id}/model")`."""
+"""Folder in a trial's run: `mlflow.pytorch.load_model(f"runs:/{run_id}/model")`."""
 
 
 def log_model(client: MlflowClient, run_id: str, weights: Weights) -> None:
-    """Keep a network with its run, instead of one that is there already.
+    """Keep a network with its run, in place of an earlier one.
 
     Args:
         client: of the store.
@@ -38,7 +38,7 @@ def log_model(client: MlflowClient, run_id: str, weights: Weights) -> None:
         saved = Path(name) / MODEL_FOLDER
         try:
             _save(weights.file, CONFIG.validate_json(json.dumps(weights.config)), saved)
-        # A network of a user's own may not be one that torch makes a graph of. Its trial is recorded all the same.
+        # Torch may fail to trace a user's network. The trial is recorded without a model.
         except Exception as error:  # noqa: BLE001
             client.set_tag(
                 run_id, layout.MODEL_MESSAGE, f"no model: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
@@ -63,20 +63,20 @@ def _save(weights: Path, config: TrialConfig, path: Path) -> None:
     model = build(config.model, images).eval()
     load_weights(model, weights)
     with warnings.catch_warnings():
-        # MLflow's advice is for who calls it by hand, and would stand in the midst of what a run shows.
+        # MLflow's advice is for callers by hand, and would interrupt the display of a run.
         warnings.simplefilter("ignore")
         mlflow.pytorch.save_model(
             model,
             path,
-            # A graph, which runs without this package, and is loaded without running any code of the file's. Traced with
-            # two images: one would make it a graph for one.
+            # A graph runs without this package, and loading it runs no code from the file. It is traced with two images:
+            # with one it would take no other number.
             serialization_format="pt2",
             input_example=np.zeros((2, *images.shape), np.float32),
             signature=ModelSignature(
                 Schema([TensorSpec(np.dtype(np.float32), (-1, *images.shape))]),
                 Schema([TensorSpec(np.dtype(np.float32), (-1, images.num_classes))]),
             ),
-            # Not looked for: MLflow would load the model in another process for that.
+            # Given, since MLflow would load the model in another process to find them.
             pip_requirements=[f"{each}=={importlib.metadata.version(each)}" for each in ("mlflow", "torch")],
             metadata={"images": f"float32 in [0, 1], shape (batch, {', '.join(map(str, images.shape))})"},
         )

@@ -1,4 +1,4 @@
-"""What a report says, beside the trials that it is made from: in the study's run, and in a run of its own for each variant."""
+"""Conclusions of a report beside its trials in MLflow: in the study's run, and in a run for each variant."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from ablations.tracking.store import Store
 from ablations.trial import content_hash
 
 REPORT_FOLDER = "report"
-"""Of the study's run, for the report's files."""
+"""Folder in the study's run for the report's files."""
 _REPORT_FILES = (
     "index.html",
     "report.md",
@@ -35,17 +35,17 @@ _REPORT_FILES = (
 )
 
 _ROW_ID = "ablations.row_id"
-"""Hash of all that a variant's run says, and the last of it to be written: a run without it is half a run."""
+"""Hash of a variant's run, and its last tag to be written: a run without it is incomplete."""
 
 
 def publish(store: Store, summary: StudySummary, description: str, report: Path) -> None:
-    """Show a report's conclusions in MLflow's own pages. The same summary once more changes nothing.
+    """Show a report's conclusions in MLflow's pages. Publishing the same summary again changes nothing.
 
     Args:
-        store: that the summary was read from.
+        store: the source of the summary.
         summary: of the study.
         description: of the study's run, in Markdown.
-        report: the report's folder; of what lies there only the report's own files are taken.
+        report: the report's folder; other files in it are passed over.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -63,7 +63,7 @@ def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: P
     files = [path for pattern in _REPORT_FILES for path in sorted(report.glob(pattern))]
     folder = artifact_folder(artifact_uri)
     if folder is not None:
-        # Figures of an earlier report may be no part of this one.
+        # This report may lack figures of an earlier one.
         shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
     for path in files:
         place = Path(REPORT_FOLDER) / path.relative_to(report).parent
@@ -127,7 +127,7 @@ def _row(
 
 
 def _settings(summary: StudySummary, variant: VariantSummary) -> dict[str, str]:
-    """What the study varies, as this variant has it: plots of several runs want a value of each."""
+    """The variant's values of all settings varied by the study: MLflow plots only runs with a value."""
     own = {**variant.changes, **variant.tuned}
     varied = dict.fromkeys(key for each in summary.variants for key in (*each.changes, *each.tuned))
     for key in varied:
@@ -138,7 +138,7 @@ def _settings(summary: StudySummary, variant: VariantSummary) -> dict[str, str]:
 
 
 def _accuracy(variant: VariantSummary) -> Iterator[tuple[str, float]]:
-    """Mean, standard deviation and 95 % interval over the seeds that learned, as far as there are enough."""
+    """Mean, standard deviation and 95 % interval over the seeds that learned, if there are enough."""
     if variant.mean_accuracy_percent is not None:
         yield "mean_test_accuracy_percent", variant.mean_accuracy_percent
     if variant.sd_accuracy_percent is not None:
@@ -155,7 +155,7 @@ def _learned(variant: VariantSummary) -> list[float]:
 
 
 def _difference(contrast: Contrast) -> Iterator[tuple[str, float]]:
-    """Mean paired difference with its interval, as the report has them."""
+    """Mean paired difference with its interval, as in the report."""
     judgement = contrast.judgement
     if judgement.mean is not None:
         yield "difference_points", judgement.mean

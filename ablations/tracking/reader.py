@@ -1,4 +1,4 @@
-"""Reads a study back from MLflow: all that a report is made from."""
+"""Reads a study back from MLflow, with all data of a report."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ _TIME_MS = re.compile(r"[0-9]{1,14}")
 
 @dataclass(frozen=True)
 class StoredStudy:
-    """A study at one profile, as the store has it."""
+    """A study at one profile in the store."""
 
     plan: Plan
     trials: tuple[RecordedTrial, ...]
-    """Those of this plan; confirmation trials with all their epochs."""
+    """Trials of this plan; confirmation trials with all their epochs."""
     provenance: Mapping[str, Any]
     measurements: Mapping[str, Measurement]
-    """By the workload's id."""
+    """Measurements by the workload's id."""
     looks: tuple[Look, ...]
     """Taken so far."""
 
@@ -65,7 +65,7 @@ def read_study(address: Address) -> StoredStudy:
         except (KeyError, RegistrationError) as error:
             why = f": {error}" if isinstance(error, RegistrationError) else ""
             raise TrackingError(
-                f"{address.study} was trained on the data set {shown(plan.data.name)}, which no package here registers as it should{why}. "
+                f"{address.study} was trained on the data set {shown(plan.data.name)}, which no installed package registers correctly{why}. "
                 f"Install {_package(client, parent)}."
             ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
@@ -76,13 +76,13 @@ def read_study(address: Address) -> StoredStudy:
         for trial in trials:
             if not plan.searches(trial.hyperparameters):
                 raise TrackingError(
-                    f"the tags of run {trial.run_id} are not as recorded (its hyperparameters are not of the search space). Delete "
+                    f"the tags of run {trial.run_id} are not as recorded (its hyperparameters are outside the search space). Delete "
                     f"the run in MLflow, and run the study again."
                 )
         counts = _settled(found)
         if counts is not None:
             trials = [replace(t, count=counts[t.id]) for t in trials if t.id in counts]
-        # Two drivers without a lock in common may have recorded a trial twice; either record will do.
+        # Two drivers that shared no lock may have recorded a trial twice; either record will do.
         trials = list({trial.id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
             whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
@@ -91,7 +91,7 @@ def read_study(address: Address) -> StoredStudy:
         trained = Counter(trial.session for trial in trials if trial.session)
         sessions = {session: _session(found, session) for session in trained}
         measurements = runs.stored_measurements(client, parent)
-    # Any order of the store's gives the same report.
+    # The report does not depend on the store's order.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
     return StoredStudy(
         plan,
@@ -101,7 +101,7 @@ def read_study(address: Address) -> StoredStudy:
             "plan_id": plan.id,
             "data_checksum": plan.data_checksum,
             "device": plan.device,
-            # A report travels; the folder that the store happens to be in does not.
+            # A report may be moved to another machine; the store's folder says nothing there.
             "tracking_uri": str(address.store)
             if address.store.file is None
             else f"sqlite:///{address.store.file.name}",
@@ -116,23 +116,23 @@ def read_study(address: Address) -> StoredStudy:
 
 @dataclass(frozen=True)
 class StoredProgress:
-    """How far a study at one profile is, as the store has it."""
+    """Progress of a study at one profile in the store."""
 
     progress: Progress
     state: str
-    """MLflow's word for it: RUNNING also where the process that ran it was killed."""
+    """MLflow's status: RUNNING also if the process that ran the study was killed."""
     since_ms: int
-    """Wall clock at the start of the last run of it, milliseconds since 1970."""
+    """Wall clock at the start of the study's last run, milliseconds since 1970."""
     heard_ms: int
-    """Of the last thing that is recorded of it."""
+    """Wall clock at the last recorded event, milliseconds since 1970."""
     troubles: tuple[Trouble, ...] = ()
-    """How trials ended that did not finish."""
+    """Outcomes of trials that did not finish."""
     command: str | None = None
-    """That last trained some of it, as it was recorded; None where no trial has ended."""
+    """Command of the run that trained last; None if no trial has ended."""
 
 
 def read_progress(address: Address) -> StoredProgress:
-    """How far a study is, whoever runs it; quicker than reading it, since no file of a trial is opened.
+    """Read the progress of a study, also while another process runs it. Opens no file of a trial, so it is fast.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
@@ -147,7 +147,7 @@ def read_progress(address: Address) -> StoredProgress:
         ]
         counts = _settled(found)
         since = parent.data.tags.get(layout.SINCE, "")
-        # An edited one is as good as none.
+        # An edited time is ignored.
         since_ms = int(since) if _TIME_MS.fullmatch(since) else parent.info.start_time
         under_way = [run for run in children if run.info.status == "RUNNING"]
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
@@ -192,7 +192,7 @@ def read_progress(address: Address) -> StoredProgress:
 
 
 def recorded_studies(store: Store) -> list[Address]:
-    """Studies that are recorded, in the order of their names.
+    """Recorded studies in the order of their names.
 
     Raises:
         TrackingError: the store cannot be used.
@@ -203,7 +203,7 @@ def recorded_studies(store: Store) -> list[Address]:
         client = MlflowClient(store.uri)
         names = {each.experiment_id: each.name for each in runs.all_pages(client.search_experiments)}
         parents = runs.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
-    # A store has experiments of other programs, too, and names of studies become names of folders.
+    # A store may have experiments of other programs, and names of studies become names of folders.
     found = [names[run.info.experiment_id].split("/") for run in parents if "ablations.plan_id" in run.data.tags]
     return sorted(
         Address(parts[0], parts[1], store) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts))
@@ -211,14 +211,14 @@ def recorded_studies(store: Store) -> list[Address]:
 
 
 def study_page(address: Address) -> str:
-    """Where MLflow's pages show a study, below their address.
+    """The path of a study's page, below the address of MLflow's pages.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
     with _found(address) as found:
         run = found.parent.info
-        # Otherwise MLflow shows what it has for language models beside it.
+        # Without the query MLflow adds its tools for language models.
         return f"#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
 
 
@@ -234,7 +234,7 @@ class _Found:
 
 @contextmanager
 def _found(address: Address) -> Iterator[_Found]:
-    """A study in the store, for a `with` block in which the store's failures become messages for people.
+    """Find a study in the store, for a `with` block in which the store's failures become messages for people.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
@@ -247,7 +247,7 @@ def _found(address: Address) -> Iterator[_Found]:
     if not _exists(store):
         raise TrackingError(missing)
     with store_errors(store):
-        # Artifacts that a server keeps are fetched from the server that is set here.
+        # MLflow fetches artifacts from the server that is set here.
         mlflow.set_tracking_uri(store.uri)
         client = MlflowClient(store.uri)
         experiment = client.get_experiment_by_name(name)
@@ -260,7 +260,7 @@ def _found(address: Address) -> Iterator[_Found]:
             raise TrackingError(missing)
         parent = found[0]
         other_version = (
-            f"the plan of {name} was recorded by another version of the suite, or edited. Record it anew: {again}"
+            f"the plan of {name} was recorded by another version of the suite, or edited. Record it again with: {again}"
         )
         try:
             plan = Plan.from_json(artifact_text(parent.info.artifact_uri, layout.PLAN_FILE))
@@ -271,8 +271,8 @@ def _found(address: Address) -> Iterator[_Found]:
         recorded = Address(plan.study, plan.profile, store)
         if recorded != address:
             raise TrackingError(
-                f"the experiment {name} holds the study {recorded}: it was renamed in MLflow. Give "
-                f"it its name {recorded.experiment} back."
+                f"the experiment {name} holds the study {recorded}: it was renamed in MLflow. Rename "
+                f"it back to {recorded.experiment}."
             )
         yield _Found(address, client, parent, plan)
 
@@ -282,19 +282,19 @@ def _again(address: Address) -> str:
 
 
 def _package(client: MlflowClient, parent: Run) -> str:
-    """What is to be installed for the data set of a study, as far as the store says."""
+    """The package to install for a study's data set, as far as the store says."""
     inputs = client.get_run(parent.info.run_id).inputs
     try:
         package = json.loads(inputs.dataset_inputs[0].dataset.source)["package"] if inputs else None
     except (IndexError, KeyError, TypeError, ValueError, RecursionError):
         package = None
-    return f"{readable(str(package))}, which did" if package else "the package that did"
+    return f"{readable(str(package))}, which registered it" if package else "the package that registered it"
 
 
 def _settled(found: _Found) -> Counter[str] | None:
-    """Ids of the trials that the plan's tuning led to, each as often as it was asked for; None until it is done.
+    """Ids of the plan's trials, each as often as the search asked for it; None until tuning is done.
 
-    Trials of an earlier tuning, in which one had crashed, are recorded under the same keys.
+    The same variant keys may have trials of an earlier tuning, in which a trial crashed.
     """
     text = stored_text(found.client, found.parent, layout.TRIALS_FILE)
     if text is None or found.parent.data.tags.get(layout.SETTLED) != found.plan.id:
@@ -304,7 +304,7 @@ def _settled(found: _Found) -> Counter[str] | None:
 
 
 def _session(found: _Found, session: str) -> dict[str, Any]:
-    """What one of the runs that trained said of itself; nothing where it is not there."""
+    """The description of a training session; empty if there is none."""
     file = layout.session_file(session)
     text = stored_text(found.client, found.parent, file)
     return {} if text is None else _read(_SESSION, text, file, _again(found.address))
@@ -314,19 +314,19 @@ def _read(kind: TypeAdapter[T], text: str, file: str, again: str) -> T:
     try:
         return kind.validate_json(text)
     except ValueError as error:
-        raise TrackingError(f"{file} in the study's run is damaged. Record it anew: {again}") from error
+        raise TrackingError(f"{file} in the study's run is damaged. Record it again with: {again}") from error
 
 
 def _exists(store: Store) -> bool:
-    """Whether there is a store: reading must not create one."""
+    """Whether the store exists: reading must not create it."""
     return store.file is None or store.file.exists()
 
 
 def _merged(sessions: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
-    """What the runs that trained have in common, and each value with its number of trials where they have not.
+    """Merge descriptions of sessions: a common value once, differing values each with their number of trials.
 
     Args:
-        sessions: what each said of itself, and how many trials it trained.
+        sessions: each session's description, and the number of trials that it trained.
     """
     merged: dict[str, Any] = {}
     for key in dict.fromkeys(key for values, _ in sessions for key in values):
@@ -346,13 +346,13 @@ def _merged(sessions: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]
 
 
 def _require_one_test_split(trials: Sequence[RecordedTrial]) -> None:
-    """Refuse trials that were tested on different numbers of images: image by image nothing can be told of them."""
+    """Refuse trials that were tested on different numbers of images: they cannot be compared image by image."""
     tested = {t.run_id: t.result.num_test_images for t in trials if t.result.test_correct is not None}
     if len(set(tested.values())) > 1:
         common = Counter(tested.values()).most_common(1)[0][0]
         run_id, number = next(item for item in tested.items() if item[1] != common)
         raise TrackingError(
-            f"run {run_id} was tested on {number} images where others were on {common}. Delete the run in MLflow, and run the study "
+            f"run {run_id} was tested on {number} images, the others on {common}. Delete the run in MLflow, and run the study "
             "again."
         )
 

@@ -1,4 +1,4 @@
-"""The driver's side of the tracking store: one parent run a study and profile, one child run a trial."""
+"""The driver's side of the tracking store: a parent run per study and profile, a child run per trial."""
 
 from __future__ import annotations
 
@@ -41,21 +41,19 @@ from ablations.tracking.writer import Writer, together
 from ablations.trial import EpochRecord, RecordedTrial, TrialResult, TrialSpec, content_hash
 
 FLUSH_SECONDS = 10.0
-"""A trial's records are written this often while it runs; a shorter trial is written once, at its end."""
+"""Seconds between a running trial's writes; a shorter trial is written once, at its end."""
 RETRY_SECONDS = 5.0
-"""Pause before a store that failed is tried again."""
-
+"""Pause before the retry after a failure of the store."""
 SOON_SECONDS = 3.0
-"""A last wait for the store is announced if it is longer."""
-
+"""The last wait for the store is announced if it takes longer."""
 
 _PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-"""What Markdown, which MLflow takes descriptions for, could mean anything by; a backslash before it makes it text."""
+"""Characters with a meaning in Markdown, MLflow's format of descriptions; a backslash makes them text."""
 
 
 @dataclass
 class _Running:
-    """A trial under way, and its records that are not written yet."""
+    """A trial under way, and its epochs to write."""
 
     started_ms: int
     flushed_at: float
@@ -64,11 +62,11 @@ class _Running:
 
 
 class Recorder:
-    """Remembers trials, whether or not MLflow answers.
+    """Remembers trials, also while MLflow does not answer.
 
-    All that is to be written goes to a spool on this machine's disk first, and a thread takes it from there to MLflow.
-    So training never waits for the store, and what the store did not take is still there for the next run, or `sync`.
-    A trial is written in few transactions: each costs as much as a hundred metrics.
+    Every record is queued on this machine's disk first, and a thread sends it from there to MLflow. Training never waits
+    for the store, and the next run, or `sync`, sends the records that are left. Queued records are written exactly once,
+    with their original timestamps. A trial takes few transactions: each costs as much as a hundred metrics.
     """
 
     def __init__(
@@ -84,24 +82,24 @@ class Recorder:
         """Open the store and the spool.
 
         Args:
-            store: that remembers.
-            plan: of the study.
-            study_text: its file.
+            store: the tracking store.
+            plan: the study's plan.
+            study_text: the study file.
             warn: hears, from any thread, that the store does not answer, or answers again.
-            session: describes what trains in this run: versions, processor, commit, command.
-            weights_dir: where a trial's weights are when it ends, to be recorded as a model; None records none.
+            session: describes this training session: versions, processor, commit, command.
+            weights_dir: folder with the weights of ended trials, to record as models; None records no models.
 
         Raises:
-            OSError: the spool cannot be kept.
-            TrackingError: the store cannot be opened. One that does not answer is waited for.
+            OSError: the spool cannot be written.
+            TrackingError: the store cannot be opened, for another reason than that it does not answer.
         """
         self._plan = plan
         self._warn = warn
         self._address = Address(plan.study, plan.profile, store)
         self.trouble: str | None = None
-        """Why the store takes nothing now."""
+        """Why the store takes no records now; None if it does."""
         self.trials: dict[str, RecordedTrial] = {}
-        """Trials of the spool and of this run, by id; the store has others."""
+        """Trials of the spool and of this run, by id; the store has more."""
         self._measurements: Mapping[str, Measurement] | None = None
         """Measurements of the spool and of this run."""
         self._weights_dir = weights_dir
@@ -128,7 +126,7 @@ class Recorder:
         )
 
     def _take_over(self, entries: Sequence[Entry]) -> None:
-        """Learn from the entries of earlier runs, and remove weights that none of them needs."""
+        """Learn from the entries of earlier runs, and remove weights without an entry."""
         weights = set()
         for entry in entries:
             if isinstance(entry, TrialEntry):
@@ -138,7 +136,7 @@ class Recorder:
                     # By name: the folder may have been moved, or be reached by a link.
                     weights.add(entry.weights.file.name)
             elif isinstance(entry, TextEntry) and entry.file == layout.MEASUREMENTS_FILE:
-                # Those of another version are ignored, and measured again.
+                # Measurements of another version are ignored, and taken again.
                 with suppress(ValueError):
                     self._measurements = MEASUREMENTS.validate_json(entry.text)
         for file in self._address.weights_folder.glob("*"):
@@ -151,18 +149,18 @@ class Recorder:
         except StoreAwayError as error:
             self.trouble = str(error)
             self._warn(
-                f"{error}. The run starts all the same, knows only {plural(len(self.trials), 'trial')} in {self._spool.path}, "
-                f"and would train again what only the store knows"
+                f"{error}. The run starts anyway. It knows {plural(len(self.trials), 'trial')} in {self._spool.path}, and trains the "
+                f"others again, also those that the store has"
             )
 
     @property
     def measurements(self) -> Mapping[str, Measurement]:
-        """Of architectures, by the workload's id."""
+        """Measurements of architectures by the workload's id."""
         return self._writer.measurements if self._measurements is None else self._measurements
 
     @property
     def waiting(self) -> str | None:
-        """What waits for the store, and where; None where nothing does."""
+        """The number of queued records and their file, for people; None if there are none."""
         count = self._spool.waiting
         return f"{plural(count, 'record')} in {self._spool.path}" if count else None
 
@@ -186,8 +184,8 @@ class Recorder:
         self._spool.append(entry)
 
     def _write(self) -> None:
-        """The thread's life: the first entries, again and again, until the spool is closed and empty, or the store fails after that."""
-        # Where somebody has removed the spool, whoever puts the next entry into it says so.
+        """Send entries until the spool is closed and empty, or closed and the store fails; in a thread."""
+        # If somebody has removed the spool, the next `append` says so.
         with suppress(FileNotFoundError):
             self._empty()
 
@@ -197,10 +195,10 @@ class Recorder:
             closed = self._spool.pause(0)
             try:
                 self._writer.write(*entries)
-            # Whatever fails, the entries stay where they are.
+            # Entries stay queued after any failure.
             except Exception as error:  # noqa: BLE001
                 if self.trouble is None:
-                    self._warn(f"{error}; {self.waiting} wait for it, and training goes on")
+                    self._warn(f"{error}; {self.waiting} are queued for it, and training goes on")
                 self.trouble = str(error)
                 if closed:
                     return
@@ -212,7 +210,7 @@ class Recorder:
                 self._warn(f"the MLflow store {self._address.store} answers again")
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
-        """The recorded result of a trial, if it has one; its run is then counted to this plan's variant."""
+        """The recorded result of a trial, if it has one; its run then gets the labels of this plan's variant."""
         trial = self.trials.get(spec.id) or self._writer.trials.get(spec.id)
         if trial is None:
             return None
@@ -222,11 +220,11 @@ class Recorder:
         return trial.result
 
     def start(self, spec: TrialSpec) -> None:
-        """A trial starts, or starts again after it failed."""
+        """A trial starts, or is retried."""
         self._running[spec.id] = _Running(_now_ms(), time.monotonic())
 
     def epoch(self, spec: TrialSpec, record: EpochRecord) -> None:
-        """An epoch of a trial ended; it is written with the next batch."""
+        """An epoch of a trial ended; it is written with the trial's next write."""
         running = self._running[spec.id]
         running.pending.append(record)
         if time.monotonic() - running.flushed_at > FLUSH_SECONDS:
@@ -236,26 +234,26 @@ class Recorder:
         """A trial ended, or was paused (`result` is None) and will go on in another run of the study."""
         running = self._running.pop(spec.id)
         if result is None:
-            # Otherwise nothing of it is in the store; its checkpoint has its records.
+            # Otherwise the store has no part of it; its checkpoint has its epochs.
             if running.flushed:
                 self._put_trial(spec, running, "KILLED")
             return
-        # All epochs, those from before a pause too: what is there already is stored once.
+        # All epochs, also those before a pause: MLflow stores a repeated record once.
         running.pending = list(result.epochs)
         entry = self._put_trial(spec, running, "FAILED" if result.status == "failed" else "FINISHED", result)
         self.trials[spec.id] = _recorded(entry, result)
 
     def settled(self, trial_ids: Sequence[str]) -> None:
-        """Tuning is done, and these trials are the study's, each as often as it was asked for."""
+        """Tuning is done, and these trials are the study's, each as often as the search asked for it."""
         self._put_text(layout.TRIALS_FILE, json.dumps(sorted(trial_ids)), {layout.SETTLED: self._plan.id})
 
     def measured(self, measurements: Mapping[str, Measurement]) -> None:
-        """Architectures were measured; these replace what was measured before."""
+        """Replace all measurements by these."""
         self._measurements = measurements
         self._put_text(layout.MEASUREMENTS_FILE, MEASUREMENTS.dump_json(dict(measurements), indent=1).decode())
 
     def close(self, complete: bool) -> None:
-        """Close the parent run, and wait until all is written or the store fails.
+        """Close the parent run, and wait until all records are written or the store fails.
 
         Args:
             complete: whether every trial has an outcome.
@@ -263,11 +261,11 @@ class Recorder:
         try:
             self._put(EndEntry(status="FINISHED" if complete else "KILLED", ended_ms=_now_ms()))
         finally:
-            # On a full disk, too: whoever runs the study next has the spool.
+            # Also on a full disk: the next run of the study will open the spool.
             self._spool.close()
             self._thread.join(SOON_SECONDS)
             if self._thread.is_alive() and self.trouble is None:
-                self._warn(f"writing {self.waiting} to MLflow")
+                self._warn(f"sending {self.waiting} to MLflow")
             self._thread.join()
 
     def _put_text(self, file: str, text: str, tags: Mapping[str, str] | None = None) -> None:
@@ -281,7 +279,7 @@ class Recorder:
         result: TrialResult | None = None,
     ) -> TrialEntry:
         if not self._is_session_described:
-            # Before the session's first trial, so that a run that is killed has described itself, too.
+            # Before the session's first trial, so that a killed run is described, too.
             self._put_text(layout.session_file(self._session_id), json.dumps(self._session, indent=1))
             self._is_session_described = True
         entry = TrialEntry(
@@ -312,7 +310,7 @@ class Recorder:
         return entry
 
     def _weights(self, spec: TrialSpec) -> Weights | None:
-        """The file of the trial's weights, and the config that its network is built from."""
+        """The file of the trial's weights, and the config to build its network."""
         file = self._weights_dir and self._weights_dir.absolute() / f"{spec.id}.pt"
         if file is None or not file.exists():
             return None
@@ -324,14 +322,14 @@ class Recorder:
 
 
 def sync(address: Address) -> int:
-    """Write what waits of a study to the store; the number of entries.
+    """Send a study's queued records to its store; their number.
 
     Raises:
-        TrackingError: the store takes no more, or a line is damaged; the rest still waits.
+        TrackingError: the store fails, or a line is damaged; the other records stay queued.
     """
     spool, writer = Spool(address.spool), Writer(address)
     spool.close()
-    # A damaged line is told of before any is written.
+    # A damaged line is reported before any record is sent.
     for _ in spool:
         pass
     count = 0
@@ -344,15 +342,15 @@ def sync(address: Address) -> int:
 
 
 def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> None:
-    """Remember the reports that have given verdicts on a study's results, and what of the error budget each spent."""
+    """Record the looks: reports with verdicts on a study's results, and the error budget that each spent."""
     with store_errors(store):
-        # All at once: what was read of half of them would be damaged.
+        # In one transaction: half of the tags cannot be read.
         tags = [RunTag(name, text) for name, text in layout.looks_to_tags(looks).items()]
         MlflowClient(store.uri).log_batch(parent_run_id, tags=tags)
 
 
 def _recorded(entry: TrialEntry, result: TrialResult) -> RecordedTrial:
-    """A trial from its entry; of a confirmation only the last epoch, as the store gives it, since there are many."""
+    """A trial from its entry; a confirmation has only its last epoch, as from the store, since there are many."""
     if entry.spec.phase == "confirm":
         result = replace(result, epochs=result.epochs[-1:], test_correct=None, num_test_images=None, test_labels=None)
     return RecordedTrial(

@@ -21,7 +21,7 @@ from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.trial import Phase, RecordedTrial, TrialResult
 
 PAGE = 1000
-"""Runs that one answer of a search holds."""
+"""Largest number of runs in an answer to a search."""
 
 
 def trial_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
@@ -30,7 +30,7 @@ def trial_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
 
 
 def all_pages(search: Callable[..., Any], *arguments: Any) -> list[Any]:
-    """All results of one of the client's searches, which answers page by page."""
+    """All results of one of the client's searches, page by page."""
     found: list[Any] = []
     token = None
     with _no_collection():
@@ -56,7 +56,7 @@ def _no_collection() -> Iterator[None]:
 
 @dataclass(frozen=True)
 class Label:
-    """The trial that a run belongs to, also while it has no outcome."""
+    """The trial of a run, also while it has no outcome."""
 
     id: str
     variant: str
@@ -69,7 +69,7 @@ _TRIAL = TypeAdapter(RecordedTrial)
 
 
 def label(run: Run) -> Label:
-    """Read which trial a run belongs to.
+    """Read the trial of a run.
 
     Raises:
         TrackingError: the run's tags are not as the suite writes them.
@@ -174,7 +174,7 @@ def stored_looks(parent: Run) -> list[Look]:
     except ValueError as error:
         raise TrackingError(
             f"the tag {layout.LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited. "
-            f"Read it with that version, or give the tag its value back in MLflow."
+            f"Read it with that version, or restore the tag in MLflow."
         ) from error
 
 

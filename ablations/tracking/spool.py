@@ -1,4 +1,4 @@
-"""Records on their way to the store: first on this machine's disk, as lines of JSON."""
+"""The queue of records for the store: lines of JSON on this machine's disk."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ablations.tracking.store import Address, Store
 
 
 class Spool:
-    """Entries that wait for the store, first in, first out: on disk before `append` returns, gone when `done`.
+    """A queue of entries, first in, first out: on disk before `append` returns, gone when `done`.
 
-    Whoever holds the study's lock has the spool; one thread may append while another one takes.
+    Only the holder of the study's lock may open it. One thread may append while another one takes.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open a spool, and with it what an earlier process left.
+        """Open a spool with the entries that an earlier process left.
 
         Raises:
-            OSError: it cannot be read or mended.
+            OSError: it cannot be read or repaired.
         """
         self.path = path
         self._changed = threading.Condition()
@@ -33,34 +33,34 @@ class Spool:
         whole = path.read_bytes() if path.exists() else b""
         self._sizes = deque(len(line) for line in whole.splitlines(keepends=True))
         if not whole.endswith(b"\n") and whole:
-            # A kill cut short what was never promised.
+            # A kill cut the last line short, before `append` returned.
             os.truncate(path, len(whole) - self._sizes.pop())
 
     @property
     def waiting(self) -> int:
-        """Number of entries."""
+        """Number of queued entries."""
         return len(self._sizes)
 
     def __iter__(self) -> Iterator[Entry]:
-        """All entries, the first one first; for a spool of which none is done yet.
+        """All entries in order, of a spool without `done` entries.
 
         Raises:
-            TrackingError: one is damaged.
+            TrackingError: a line is damaged.
         """
         for number, line in enumerate(self.path.read_bytes().splitlines() if self._sizes else (), start=1):
             try:
                 yield from_line(line)
             except ValueError as error:
                 raise TrackingError(
-                    f"line {number} of {self.path} is damaged. Its lines wait to be written to MLflow, a trial or a note "
-                    f"each: delete this one, and run the study again for what it held."
+                    f"line {number} of {self.path} is damaged. Each line is one record that is queued for MLflow: delete "
+                    f"this one, and run the study again to replace it."
                 ) from error
 
     def append(self, entry: Entry) -> None:
-        """Add an entry behind the others.
+        """Add an entry at the end.
 
         Raises:
-            OSError: it cannot be kept; nothing of it is.
+            OSError: it cannot be written; the file stays as it was.
         """
         line = to_line(entry)
         with self._changed:
@@ -79,11 +79,11 @@ class Spool:
             self._changed.notify_all()
 
     def first(self) -> Entry | None:
-        """The first entry, once there is one; None where there is none and the spool is closed."""
+        """Wait for the first entry; None if the spool is closed and empty."""
         return next(iter(self.first_few(1)), None)
 
     def first_few(self, most: int) -> list[Entry]:
-        """The first entries, so many at most, once there is one; none where there is none and the spool is closed."""
+        """Wait for the first entries, at least one; none if the spool is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._sizes or self._closed)
             sizes = list(islice(self._sizes, most))
@@ -94,10 +94,10 @@ class Spool:
                 return [from_line(file.read(size)) for size in sizes]
 
     def done(self, count: int = 1) -> None:
-        """The first entries, one or so many, are in the store."""
+        """Remove the first entries: they are in the store."""
         with self._changed:
             if len(self._sizes) == count:
-                # Before nothing waits any more: whoever looks at that may open the next spool.
+                # First, since a caller that sees an empty spool may open the next one.
                 self.path.unlink()
             for _ in range(count):
                 self._position += self._sizes.popleft()
@@ -105,23 +105,23 @@ class Spool:
                 self._position = 0
 
     def close(self) -> None:
-        """Nothing will be appended."""
+        """Promise that no entry will be appended."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
 
     def pause(self, seconds: float) -> bool:
-        """Sleep until the spool is closed, at most so long; whether it is."""
+        """Sleep until the spool is closed, or for these seconds; whether it is closed."""
         with self._changed:
             return self._changed.wait_for(lambda: self._closed, seconds)
 
 
 def spools(store: Store) -> list[Address]:
-    """Studies with entries that wait for a store."""
+    """Studies with records that are queued for a store."""
     names = (file.stem.split("-") for file in sorted(store.spool_folder.glob("*-*.jsonl")))
     return [Address(study, profile, store) for study, profile, *_ in names]
 
 
 def num_waiting(address: Address) -> int:
-    """Entries of a study that wait for its store."""
+    """Number of a study's queued records."""
     return address.spool.read_bytes().count(b"\n") if address.spool.exists() else 0

@@ -1,4 +1,4 @@
-"""Writes a spool's entries to MLflow. Each may come again, whole or half written before, and is there once."""
+"""Writes a spool's entries to MLflow, each exactly once, also if it was written before, whole or in part."""
 
 from __future__ import annotations
 
@@ -31,34 +31,34 @@ from ablations.tracking.store import Address
 from ablations.trial import EpochRecord, RecordedTrial
 
 AT_ONCE = 8
-"""Trials that are written to a server at a time, which spends most of it waiting; a file takes one."""
+"""Trials written to a server in parallel, since each write mostly waits; a file takes one at a time."""
 
 
 class Writer:
     """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
 
     def __init__(self, address: Address, *, whole_searches: bool = False) -> None:
-        """Opens nothing yet.
+        """Open nothing yet.
 
         Args:
             address: of the study.
-            whole_searches: whether tuning trials are to be known with all their epochs, not only the last one.
+            whole_searches: whether `trials` has all epochs of tuning trials, not only the last one.
         """
         self._address = address
         self._store = address.store
         self._whole_searches = whole_searches
         self._is_open = False
         self.at_once = AT_ONCE if address.store.file is None else 1
-        """Entries that it may be given together."""
+        """Largest number of entries for one `write`."""
         self.plan_id: str | None = None
-        """Of the plan in the store; this and the rest as of the last `open`."""
+        """Id of the plan in the store; this and the attributes below are as of the last `open`."""
         self.measurements: dict[str, Measurement] = {}
-        """By the workload's id."""
+        """Measurements by the workload's id."""
         self.trials: dict[str, RecordedTrial] = {}
-        """Trials with an outcome, by id, whichever plan they were run for."""
+        """Trials with an outcome, by id, of any plan."""
 
     def open(self) -> None:
-        """Learn what the store has, and put right what a death left there: runs under way, and runs made twice.
+        """Read the store, and repair what a killed driver left: runs under way, and duplicates.
 
         Raises:
             TrackingError: the store cannot be opened or reached.
@@ -95,18 +95,18 @@ class Writer:
         self._is_open = True
 
     def write(self, *entries: Entry) -> None:
-        """Write an entry, or `together` those of several trials.
+        """Write an entry, or the trials of `together` at once.
 
         Raises:
-            TrackingError: they could not be written, or perhaps not all of it.
+            TrackingError: they were not written, or only in part.
         """
         if not self._is_open:
             self.open()
-        # After a failure the store is looked through again, since what was half done may be there or not.
+        # After a failure the store is read again, since it may have a part of the entries.
         self._is_open = False
         with store_errors(self._store):
             if not self._parent and not isinstance(entries[0], StudyEntry):
-                # The store was deleted, or the run in it, while these waited. What else it has comes with the next run of the study.
+                # The store, or the run in it, was deleted while these were queued. The next run of the study adds the rest.
                 self._make_parent(
                     {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
                 )
@@ -159,20 +159,20 @@ class Writer:
         return str(experiment.experiment_id)
 
     def _refuse_renamed(self, name: str) -> None:
-        """Train no study again whose experiment has another name now."""
+        """Refuse to train a study again if its experiment was renamed."""
         tags = {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
         recorded = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
         others = {each.experiment_id: each.name for each in runs.all_pages(self._client.search_experiments)}
         for run in runs.all_pages(self._client.search_runs, list(others), recorded):
             raise TrackingError(
                 f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._address}: "
-                f"it was renamed in MLflow. Give it its name {name} back, or delete it to train anew."
+                f"it was renamed in MLflow. Rename it back to {name}, or delete it to train the study again."
             )
 
     def _only(self, same: list[Run], tag: str) -> Run:
-        """The run that counts, of those that should be one: one that got as far as `tag`, then the oldest.
+        """Delete duplicates of a run: keep one with the tag, else any, and among equals the oldest.
 
-        Another one is left where MLflow's answer to its making was lost, or where two drivers had no lock in common.
+        A run has duplicates if MLflow's answer to its creation was lost, or if two drivers shared no lock.
         """
         best, *others = sorted(same, key=lambda run: (tag not in run.data.tags, run.info.start_time))
         for run in others:
@@ -180,7 +180,7 @@ class Writer:
         return best
 
     def _keep(self, run_id: str, text: str, file: str) -> None:
-        """Keep a file with a run, also in a store that was moved, where MLflow would make the old folder again."""
+        """Keep a file with a run. MLflow itself would create the old folder of a moved store again."""
         folder = artifact_folder(self._client.get_run(run_id).info.artifact_uri)
         if folder is None:
             self._client.log_text(run_id, text, file)
@@ -223,12 +223,12 @@ class Writer:
             time_and_step = result.last.timestamp_ms, result.last.step
             metrics.append(Metric("test_accuracy_percent", result.test_accuracy_percent, *time_and_step))
         outcome = layout.outcome_tags(result) if result else {}
-        # The client splits what is too much for one transaction.
+        # The client splits a batch that is too large for one transaction.
         self._client.log_batch(
             run_id,
             metrics=metrics,
             params=[Param(key, value) for key, value in entry.params.items()],
-            # The session that trained last is the one that gave the result.
+            # The session that trained last gave the result.
             tags=_tags({**entry.labels.to_tags(), layout.SESSION: entry.session, **outcome}),
         )
         if result:
@@ -244,7 +244,7 @@ class Writer:
         _remove_weights(entry)
 
     def _run_of(self, entry: TrialEntry) -> tuple[str, Sequence[EpochRecord]]:
-        """The id of the trial's run, made if there is none, and the epochs that it lacks."""
+        """The id of the trial's run, which is created if there is none, and the epochs that it lacks."""
         run_id = self._run_ids.get(entry.trial_id)
         if run_id is None:
             tags = {layout.PARENT: self._parent, **entry.tags, **entry.labels.to_tags()}
@@ -252,8 +252,8 @@ class Writer:
             self._run_ids[entry.trial_id] = run.info.run_id
             return run.info.run_id, entry.epochs
         self._client.update_run(run_id, status="RUNNING")
-        # An epoch that was trained again after a death has a new timestamp; its first record stays. A record that is
-        # written again has the same timestamp, and MLflow stores it once.
+        # An epoch that was trained again after a kill has a new timestamp; its first record stays. A record that is written
+        # again has its original timestamp, and MLflow stores it once.
         stamps = {point.step: point.timestamp for point in self._client.get_metric_history(run_id, layout.LAST_METRIC)}
         return run_id, [e for e in entry.epochs if stamps.get(e.step, e.timestamp_ms) == e.timestamp_ms]
 
@@ -264,7 +264,7 @@ class Writer:
 
 
 def together(entries: Sequence[Entry]) -> Sequence[Entry]:
-    """The longest start of the entries that can be written in any order: different trials without models."""
+    """The longest start of the entries for writing in any order: different trials without models."""
     ids: set[str] = set()
     for entry in entries:
         if not isinstance(entry, TrialEntry) or entry.weights or entry.trial_id in ids:
@@ -274,7 +274,7 @@ def together(entries: Sequence[Entry]) -> Sequence[Entry]:
 
 
 def _remove_weights(entry: TrialEntry) -> None:
-    """Remove the worker's file, which nothing needs once its model is recorded."""
+    """Remove the worker's file, once its model is recorded."""
     if entry.weights:
         entry.weights.file.unlink(missing_ok=True)
 

@@ -48,7 +48,7 @@ def test_a_study_of_somebodys_own_network_runs(tmp_path: Path, migrated_database
     assert (first["memory"], first["measured"]["peak_training_bytes"] > 0) == (None, True)
     assert "a package registers the network" in (folder / "report.md").read_text()
     error = run(tmp_path, "python -m ablations report residual", tmp_path / "nowhere", code=2)
-    told = "'rings', which no package here registers as it should. Install my-networks 1.0, which did.\n"
+    told = "'rings', which no installed package registers correctly. Install my-networks 1.0, which registered it.\n"
     assert error == f"error: residual was trained on the data set {told}"
 
 

@@ -89,8 +89,8 @@ def test_a_study_renamed_under_its_results_is_refused(store: Tampered) -> None:
     with pytest.raises(TrackingError) as caught:
         read_study(Address("other", "starter", Store(store.uri)))
     assert str(caught.value) == (
-        "the experiment other/starter holds the study tiny at profile starter: it was renamed in MLflow. Give it its name "
-        "tiny/starter back."
+        "the experiment other/starter holds the study tiny at profile starter: it was renamed in MLflow. Rename it back to "
+        "tiny/starter."
     )
     # Nor is it trained again.
     with pytest.raises(TrackingError, match="other/starter holds the study tiny at profile starter: it was renamed"):
@@ -110,7 +110,7 @@ def test_a_plan_with_names_that_are_none_is_refused(key: str, name: str, store: 
 
 def test_a_plan_on_a_data_set_that_nobody_registers_here_is_refused(store: Tampered) -> None:
     store.edit_plan(data={**PLAN.to_json()["data"], "name": "somebodys"})
-    told = "was trained on the data set 'somebodys', which no package here registers as it should. Install the package that did."
+    told = "was trained on the data set 'somebodys', which no installed package registers correctly. Install the package that registered it."
     assert told in store.refusal()
 
 
@@ -188,7 +188,7 @@ def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str,
 def test_a_trial_that_was_tested_on_other_images_is_refused(store: Tampered) -> None:
     store.edit_trial(num_test_images=8, test_correct="8A==", test_accuracy_percent=50.0)
     assert re.fullmatch(
-        r"run \w+ was tested on \d+ images where others were on \d+\. Delete the run in MLflow, and run the study again\.",
+        r"run \w+ was tested on \d+ images, the others on \d+\. Delete the run in MLflow, and run the study again\.",
         store.refusal(),
     )
 

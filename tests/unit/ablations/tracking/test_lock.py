@@ -46,7 +46,7 @@ def other(uri: str) -> Iterator[subprocess.Popen[str]]:
 
 def test_the_second_driver_is_told_which_process_holds_the_study(uri: str, other: subprocess.Popen[str]) -> None:
     with pytest.raises(
-        TrackingError, match=rf"^tiny at profile starter is being run already, by process {other.pid} on "
+        TrackingError, match=rf"^tiny at profile starter is already being run by process {other.pid} on "
     ):
         hold(Address("tiny", "starter", Store(uri))).__enter__()
 
