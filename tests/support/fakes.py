@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any
 
 import tiny
 
 from ablations.costs import Measurement, Workload
+from ablations.planning.plan import Plan
+from ablations.runner import Outcome, Runner
 from ablations.trial import Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
+from ablations.tuning import VariantTuner
 
 Training = Generator[EpochRecord, Order, TrialResult | None]
 
@@ -135,3 +139,46 @@ class NoDisplay:
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None: ...
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None: ...
     def measuring(self, number: int, total: int) -> None: ...
+
+
+class Bench:
+    """A store and a training that outlive runs, as a database and checkpoints do."""
+
+    def __init__(self) -> None:
+        self.training = FakeTraining()
+        self.store = MemoryStore()
+        self.shown: list[tuple[str, str]] = []
+        self.executor: InProcessExecutor | None = None
+        self.forget: Callable[[TrialSpec], None] = lambda spec: None
+
+    def run(
+        self,
+        plan: Plan,
+        *,
+        num_workers: int = 2,
+        deadline: float | None = None,
+        interrupted: Callable[[], bool] = lambda: False,
+        display: Any = None,
+        retry: bool = False,
+    ) -> Outcome:
+        self.training.started.clear()
+        self.training.num_epochs = 0
+        self.executor = InProcessExecutor(self.training, num_workers)
+        self.executor.forget = self.forget  # type: ignore[method-assign]
+        return Runner(
+            plan,
+            tuner=VariantTuner,
+            executor=self.executor,
+            store=self.store,
+            display=display or NoDisplay(),
+            deadline=deadline,
+            interrupted=interrupted,
+            retry=retry,
+        ).run()
+
+    @property
+    def trained(self) -> list[tuple[str, str, int]]:
+        return [(spec.phase, spec.variant, spec.seed) for spec in self.training.started]
+
+    def confirmed(self) -> list[tuple[int, str]]:
+        return [(seed, variant) for phase, variant, seed in self.trained if phase == "confirm"]

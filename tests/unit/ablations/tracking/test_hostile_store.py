@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from mlflow.artifacts import load_text
 from mlflow.entities import Run
 from places import ROOT
+from stored import address
 from waiting import Recorder
 
 from ablations.analysis.summarize import summarize
@@ -65,7 +66,7 @@ class Tampered:
 
     def refusal(self) -> str:
         with pytest.raises(TrackingError) as caught:
-            read_study(Address("tiny", "starter", Store(self.uri)))
+            read_study(address(self.uri))
         return str(caught.value)
 
 
@@ -75,9 +76,9 @@ def store(new_store: Callable[[], str]) -> Tampered:
 
 
 def test_what_was_not_tampered_with_is_read(store: Tampered) -> None:
-    assert len(read_study(Address("tiny", "starter", Store(store.uri))).trials) == 2
+    assert len(read_study(address(store.uri)).trials) == 2
     store.edit_plan(question="Another one?")
-    assert read_study(Address("tiny", "starter", Store(store.uri))).plan.question == "Another one?"
+    assert read_study(address(store.uri)).plan.question == "Another one?"
 
 
 # Names and plans
@@ -135,7 +136,7 @@ def test_a_trial_that_nobody_can_name_stops_the_run_in_words(store: Tampered) ->
 def test_a_time_that_is_none_is_taken_from_the_run(value: str, store: Tampered) -> None:
     run = store.run("study")
     store.client.set_tag(run.info.run_id, layout.SINCE, value)
-    assert read_progress(Address("tiny", "starter", Store(store.uri))).since_ms == run.info.start_time
+    assert read_progress(address(store.uri)).since_ms == run.info.start_time
 
 
 @pytest.mark.parametrize(
@@ -208,7 +209,7 @@ def test_texts_from_the_store_are_only_text_in_a_report(store: Tampered, tmp_pat
     store.edit_plan(question=BAD, source=BAD, profile_description=BAD, profile_cost=BAD, caveats=[BAD])
     store.write("study", SESSION_FILE, json.dumps({BAD: BAD}))
     store.client.set_tag(store.run("trial").info.run_id, "ablations.message", BAD)
-    stored = read_study(Address("tiny", "starter", Store(store.uri)))
+    stored = read_study(address(store.uri))
     summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
     folder = write_report(summary, tmp_path / "report", created="now").parent
     html = (folder / "index.html").read_text(encoding="utf-8")
@@ -247,11 +248,11 @@ def test_the_driver_that_holds_a_study_keeps_its_password_to_itself(
     monkeypatch.chdir(tmp_path)
     uri = "http://me:secret@127.0.0.1:1"
     monkeypatch.setattr(sys, "argv", ["ablations", "run", "s.yaml", "--tracking-uri", uri])
-    with hold(Address("tiny", "starter", Store(uri))):
+    with hold(address(uri)):
         written = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
         assert "--tracking-uri http://***@127.0.0.1:1" in written
         with pytest.raises(TrackingError) as caught:
-            hold(Address("tiny", "starter", Store(uri))).__enter__()
+            hold(address(uri)).__enter__()
     assert "secret" not in written + str(caught.value)
 
 

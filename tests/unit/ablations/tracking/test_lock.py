@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from places import ROOT
+from stored import address
 
 from ablations.errors import TrackingError
 from ablations.tracking.lock import hold
@@ -48,7 +49,7 @@ def test_the_second_driver_is_told_which_process_holds_the_study(uri: str, other
     with pytest.raises(
         TrackingError, match=rf"^tiny at profile starter is already being run by process {other.pid} on "
     ):
-        hold(Address("tiny", "starter", Store(uri))).__enter__()
+        hold(address(uri)).__enter__()
 
 
 def test_another_study_or_profile_is_free(uri: str, other: subprocess.Popen[str]) -> None:
@@ -59,27 +60,27 @@ def test_another_study_or_profile_is_free(uri: str, other: subprocess.Popen[str]
 def test_the_lock_of_a_killed_driver_is_free(uri: str, other: subprocess.Popen[str]) -> None:
     other.send_signal(signal.SIGKILL)
     other.wait()
-    with hold(Address("tiny", "starter", Store(uri))):
+    with hold(address(uri)):
         pass
 
 
 def test_a_study_is_free_again_after_its_run(uri: str) -> None:
     for _ in range(2):
-        with hold(Address("tiny", "starter", Store(uri))):
+        with hold(address(uri)):
             pass
-    with pytest.raises(ZeroDivisionError), hold(Address("tiny", "starter", Store(uri))):
+    with pytest.raises(ZeroDivisionError), hold(address(uri)):
         raise ZeroDivisionError
-    with hold(Address("tiny", "starter", Store(uri))):
+    with hold(address(uri)):
         pass
 
 
 def test_a_folder_that_cannot_be_written_to_is_said(uri: str, tmp_path: Path) -> None:
     (tmp_path / ".ablations").write_text("a file where the folder should be")
     with pytest.raises(TrackingError, match="cannot be locked in"):
-        hold(Address("tiny", "starter", Store(uri))).__enter__()
+        hold(address(uri)).__enter__()
 
 
 def test_drivers_on_a_server_meet_in_their_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with hold(Address("tiny", "starter", Store("http://127.0.0.1:1"))):
+    with hold(address("http://127.0.0.1:1")):
         assert (tmp_path / ".ablations" / "locks" / "tiny-starter.lock").exists()

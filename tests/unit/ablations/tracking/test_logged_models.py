@@ -12,13 +12,14 @@ import tiny
 import torch
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
+from stored import address
 from waiting import Recorder
 
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.entries import Entry, TrialEntry
 from ablations.tracking.recorder import sync
 from ablations.tracking.spool import Spool
-from ablations.tracking.store import Address, Store
+from ablations.tracking.store import Store
 from ablations.tracking.writer import Writer
 from ablations.trial import TrialResult
 from nin.images import Input
@@ -55,10 +56,10 @@ def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable
         mlflow.pytorch.load_model(f"runs:/{runs[other.id]}/model")
 
     # Killed after all of it was written, and before the spool knew: the record comes again, and its file is gone.
-    spool = Spool(Address("tiny", "starter", Store(uri)).spool)
+    spool = Spool(address(uri).spool)
     for entry in entries:
         spool.append(entry)
-    assert sync(Address("tiny", "starter", Store(uri))) == len(entries)
+    assert sync(address(uri)) == len(entries)
     torch.testing.assert_close(mlflow.pytorch.load_model(f"runs:/{runs[spec.id]}/model")(images), model(images))
 
 
@@ -83,7 +84,7 @@ def test_weights_that_a_killed_run_has_left_are_removed_unless_they_wait(
 ) -> None:
     monkeypatch.setattr(Writer, "write", lambda *given: time.sleep(600))
     uri = new_store()
-    folder = Address("tiny", "starter", Store(uri)).weights_folder
+    folder = address(uri).weights_folder
     folder.mkdir(parents=True)
     spec = PLAN.trial("two", "confirm", 0, {})
     for name in (f"{spec.id}.pt", "0123456789abcdef.pt", "0123456789abcdef.part"):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 import tiny
 from mlflow import MlflowClient
+from stored import address
 from waiting import Recorder
 
 from ablations.errors import TrackingError
@@ -32,7 +33,7 @@ def test_what_runs_is_told_with_its_last_epoch_and_since_when(uri: str, monkeypa
     recorder.end(done, tiny.result(done, 81.0))
     recorder.start(under_way)
     recorder.epoch(under_way, tiny.record(2, 87.65))
-    stored = read_progress(Address("tiny", "starter", Store(uri)))
+    stored = read_progress(address(uri))
     assert stored.state == "RUNNING"
     assert before_ms <= stored.since_ms <= stored.heard_ms
     progress = stored.progress
@@ -54,7 +55,7 @@ def test_what_was_paused_is_to_go_on(uri: str, monkeypatch: pytest.MonkeyPatch) 
     recorder.epoch(spec, tiny.record(2))
     recorder.end(spec, None)
     recorder.close(False)
-    stored = read_progress(Address("tiny", "starter", Store(uri)))
+    stored = read_progress(address(uri))
     assert stored.state == "KILLED"
     assert stored.progress.marks("two", "confirm") == ("waiting", "paused")
     assert stored.progress.running == ()
@@ -69,22 +70,22 @@ def test_trials_of_other_plans_and_of_an_earlier_tuning_are_left_out(uri: str) -
         recorder.end(spec, tiny.result(spec))
     recorder.close(False)
     recorder = Recorder(Store(uri), PLAN, "text")
-    assert read_progress(Address("tiny", "starter", Store(uri))).progress.num_done == 2
+    assert read_progress(address(uri)).progress.num_done == 2
     recorder.settled([PLAN.trial("two", "tune", 0, {"train.lr": 0.03}, 0).id])
-    progress = read_progress(Address("tiny", "starter", Store(uri))).progress
+    progress = read_progress(address(uri)).progress
     assert progress.marks("two", "tune") == ("finished",)
     assert progress.marks("one", "tune") == ()
 
 
 def test_a_run_that_goes_on_is_running_again_and_keeps_its_description(uri: str) -> None:
     Recorder(Store(uri), PLAN, "text").close(True)
-    first = read_progress(Address("tiny", "starter", Store(uri)))
+    first = read_progress(address(uri))
     assert first.state == "FINISHED"
     client = MlflowClient(uri)
     (parent,) = client.search_runs([client.get_experiment_by_name("tiny/starter").experiment_id])
     client.set_tag(parent.info.run_id, "mlflow.note.content", "the answer")
     Recorder(Store(uri), PLAN, "text")
-    again = read_progress(Address("tiny", "starter", Store(uri)))
+    again = read_progress(address(uri))
     assert again.state == "RUNNING"
     assert again.since_ms >= first.since_ms
     assert client.get_run(parent.info.run_id).data.tags["mlflow.note.content"] == "the answer"
@@ -95,6 +96,6 @@ def test_the_page_of_a_study_is_that_of_its_run(uri: str) -> None:
     client = MlflowClient(uri)
     (parent,) = client.search_runs([client.get_experiment_by_name("tiny/starter").experiment_id])
     page = f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}?workflowType=machine_learning"
-    assert study_page(Address("tiny", "starter", Store(uri))) == page
+    assert study_page(address(uri)) == page
     with pytest.raises(TrackingError, match="holds no study 'tiny' at profile 'book'"):
         study_page(Address("tiny", "book", Store(uri)))

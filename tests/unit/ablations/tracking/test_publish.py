@@ -10,6 +10,7 @@ import pytest
 import tiny
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from stored import address
 from waiting import Recorder
 
 from ablations.analysis.summary import StudySummary
@@ -17,7 +18,7 @@ from ablations.errors import TrackingError
 from ablations.networks import RegisteredModel
 from ablations.session import look
 from ablations.tracking.publish import publish
-from ablations.tracking.store import Address, Store
+from ablations.tracking.store import Store
 
 PLAN = tiny.plan(seeds=3, search_space={})
 
@@ -47,7 +48,7 @@ def report(tmp_path: Path) -> Path:
 
 
 def summary(uri: str) -> StudySummary:
-    return look(Address("tiny", "starter", Store(uri)))
+    return look(address(uri))
 
 
 def runs(uri: str, kind: str) -> list[Run]:

@@ -16,6 +16,7 @@ import pytest
 import tiny
 import waiting
 from mlflow import MlflowClient
+from stored import address
 
 from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
@@ -24,7 +25,7 @@ from ablations.tracking.layout import MEASUREMENTS_FILE, Labels
 from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder, sync
 from ablations.tracking.spool import Spool, num_waiting, spools
-from ablations.tracking.store import Address, Store
+from ablations.tracking.store import Store
 from ablations.tracking.writer import Writer, together
 from ablations.trial import TrialResult, TrialSpec
 
@@ -84,10 +85,7 @@ def test_only_trials_are_written_together_and_none_with_itself(waiting_spool: tu
 
 
 def test_a_file_is_given_one_trial_at_a_time_and_a_server_several() -> None:
-    at_once = {
-        uri: Writer(Address("tiny", "starter", Store(uri))).at_once
-        for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9")
-    }
+    at_once = {uri: Writer(address(uri)).at_once for uri in ("sqlite:///mlflow.db", "http://127.0.0.1:9")}
     assert at_once["sqlite:///mlflow.db"] == 1
     assert at_once["http://127.0.0.1:9"] > 1
 
@@ -135,7 +133,7 @@ def test_a_line_that_is_json_and_no_entry_is_named_before_any_is_written(
     path.write_bytes(b"".join(lines))
     named = rf"line {number + 1} of .*tiny-starter\.jsonl is damaged"
     with pytest.raises(TrackingError, match=named):
-        sync(Address("tiny", "starter", Store(uri)))
+        sync(address(uri))
     with pytest.raises(TrackingError, match=named):
         Recorder(Store(uri), PLAN, "text")
     assert path.read_bytes() == b"".join(lines)
@@ -196,7 +194,7 @@ def test_training_does_not_wait_for_a_server_that_hangs(silent_server: str) -> N
     recorder.close(True)
     assert recorder.waiting is not None
     assert "23 records in" in recorder.waiting  # the study, what trains, its trials, its end
-    assert num_waiting(Address("tiny", "starter", Store(silent_server))) == 23
+    assert num_waiting(address(silent_server)) == 23
 
 
 def test_what_is_in_the_spool_is_known_to_the_next_run(silent_server: str) -> None:
@@ -232,7 +230,7 @@ def test_a_locked_database_takes_all_once_it_is_free(
     lock.close()
     recorder.close(True)
     assert recorder.waiting is None
-    assert [trial.result for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [result]
+    assert [trial.result for trial in read_study(address(uri)).trials] == [result]
 
 
 # Once, whatever happens between
@@ -249,7 +247,7 @@ def waiting_spool(new_store: Callable[[], str], monkeypatch: pytest.MonkeyPatch)
             record(recorder, PLAN.trial("two", "confirm", seed, {}))
         recorder.settled([PLAN.trial("two", "confirm", seed, {}).id for seed in (0, 1)])
         recorder.close(True)
-    return uri, Address("tiny", "starter", Store(uri)).spool
+    return uri, address(uri).spool
 
 
 def state(uri: str) -> list[tuple[object, ...]]:
@@ -289,10 +287,10 @@ def test_a_full_disk_at_the_end_leaves_no_thread_that_writes(
 def test_what_waits_is_written_with_its_first_times(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     trials = [entry for entry in Spool(path) if isinstance(entry, TrialEntry)]
-    assert spools(Store(uri)) == [Address("tiny", "starter", Store(uri))]
-    assert sync(Address("tiny", "starter", Store(uri))) == 6
-    assert (spools(Store(uri)), sync(Address("tiny", "starter", Store(uri)))) == ([], 0)
-    stored = read_study(Address("tiny", "starter", Store(uri)))
+    assert spools(Store(uri)) == [address(uri)]
+    assert sync(address(uri)) == 6
+    assert (spools(Store(uri)), sync(address(uri))) == ([], 0)
+    stored = read_study(address(uri))
     assert [trial.result for trial in stored.trials] == [entry.result for entry in trials]
     client = MlflowClient(uri)
     for entry, trial in zip(trials, stored.trials, strict=True):
@@ -306,8 +304,8 @@ def test_a_damaged_line_is_told_of_before_any_is_written(waiting_spool: tuple[st
     uri, path = waiting_spool
     path.write_bytes(path.read_bytes().replace(b'{"kind": "end"', b'{"kind: "end"'))
     with pytest.raises(TrackingError, match=r"line 6 of .* is damaged"):
-        sync(Address("tiny", "starter", Store(uri)))
-    assert num_waiting(Address("tiny", "starter", Store(uri))) == 6
+        sync(address(uri))
+    assert num_waiting(address(uri)) == 6
 
 
 def test_a_study_whose_store_was_deleted_while_its_trials_waited_is_recorded_anew(
@@ -317,11 +315,11 @@ def test_a_study_whose_store_was_deleted_while_its_trials_waited_is_recorded_ane
     lines = path.read_bytes().splitlines(keepends=True)
     assert b'"kind": "study"' in lines[0]
     path.write_bytes(b"".join(lines[1:]))  # it was in the store that is gone
-    assert sync(Address("tiny", "starter", Store(uri))) == 5
+    assert sync(address(uri)) == 5
     with pytest.raises(TrackingError, match="Run it first: python -m ablations run"):
-        read_study(Address("tiny", "starter", Store(uri)))
+        read_study(address(uri))
     Recorder(Store(uri), PLAN, "text").close(False)
-    assert [trial.seed for trial in read_study(Address("tiny", "starter", Store(uri))).trials] == [0, 1]
+    assert [trial.seed for trial in read_study(address(uri)).trials] == [0, 1]
     client = MlflowClient(uri)
     (parent,) = [run for run in client.search_runs(["1"]) if run.data.tags["ablations.kind"] == "study"]
     children = [run for run in client.search_runs(["1"]) if run.info.run_id != parent.info.run_id]
@@ -333,7 +331,7 @@ def test_a_spool_that_is_removed_while_a_study_runs_is_named_once(
     silent_server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recorder = Recorder(Store(silent_server), PLAN, "text")
-    path = Address("tiny", "starter", Store(silent_server)).spool
+    path = address(silent_server).spool
     path.unlink()
     with pytest.raises(FileNotFoundError) as caught:
         record(recorder, PLAN.trial("two", "confirm", 0, {}))
@@ -346,20 +344,18 @@ def test_a_spool_that_is_removed_while_a_study_runs_is_named_once(
 def test_labels_of_a_run_that_was_deleted_hold_nothing_up(new_store: Callable[[], str]) -> None:
     uri = new_store()
     Recorder(Store(uri), PLAN, "text").close(True)
-    Spool(Address("tiny", "starter", Store(uri)).spool).append(
-        LabelsEntry(trial_id="0" * 16, labels=Labels("two", "key", None, None, {}))
-    )
-    assert sync(Address("tiny", "starter", Store(uri))) == 1
+    Spool(address(uri).spool).append(LabelsEntry(trial_id="0" * 16, labels=Labels("two", "key", None, None, {})))
+    assert sync(address(uri)) == 1
     assert spools(Store(uri)) == []
 
 
 def test_what_is_written_again_after_a_kill_is_there_once(waiting_spool: tuple[str, Path]) -> None:
     uri, path = waiting_spool
     whole = path.read_bytes()
-    sync(Address("tiny", "starter", Store(uri)))
+    sync(address(uri))
     once = state(uri)
     path.write_bytes(whole)
-    sync(Address("tiny", "starter", Store(uri)))
+    sync(address(uri))
     assert state(uri) == once
 
 
@@ -382,7 +378,7 @@ def test_an_answer_that_is_lost_at_any_call_leaves_all_there_once(
 
     for name in ("create_run", "log_batch", "log_inputs", "set_tag", "set_terminated", "update_run"):
         monkeypatch.setattr(MlflowClient, name, losing(getattr(MlflowClient, name)))
-    spool, writer = Spool(path), Writer(Address("tiny", "starter", Store(uri)))
+    spool, writer = Spool(path), Writer(address(uri))
     spool.close()
     most = 0
     while (entry := spool.first()) is not None:
@@ -420,7 +416,7 @@ def test_epochs_that_are_trained_again_keep_their_first_record(
     recorder.start(spec)
     recorder.end(spec, later)
     client = MlflowClient(uri)
-    (trial,) = read_study(Address("tiny", "starter", Store(uri))).trials
+    (trial,) = read_study(address(uri)).trials
     for metric in ("train_loss", "epoch_seconds"):
         rows = client.get_metric_history(trial.run_id, metric)
         assert sorted((row.step, row.timestamp) for row in rows) == [
