@@ -11,6 +11,25 @@ import pytest
 from places import ROOT
 
 
+SLOW = {"functional", "contract"}
+"""Folders of tests that are slow as a whole."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow tests first: a long one at the end would keep one process busy while the other waits.
+
+    Tests that share an expensive fixture stay in one process.
+    """
+    for item in items:
+        if SLOW & set(item.path.parts):
+            item.add_marker("slow")
+        group = item.get_closest_marker("one_process")
+        if group is not None or "two_nodes" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("two_nodes" if group is None else item.path.stem))
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """No test meets another's store: MLflow leaves the last URI in the environment, and commands that tests start take it."""

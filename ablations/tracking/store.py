@@ -20,11 +20,11 @@ def without_passwords(text: str) -> str:
     return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Store:
     """A tracking store. As text it shows no password."""
 
-    uri: str = field(repr=False)
+    uri: str
     """MLflow's tracking URI, passwords included."""
 
     @classmethod
@@ -42,6 +42,9 @@ class Store:
 
     def __str__(self) -> str:
         return without_passwords(self.uri)
+
+    def __repr__(self) -> str:
+        return f"Store({str(self)!r})"
 
     @property
     def file(self) -> Path | None:

@@ -19,6 +19,8 @@ from ablations.execution.train import run_trial
 from ablations.runner import Executor
 from ablations.trial import Ended, EpochRecord, Order, TrialSpec
 
+pytestmark = pytest.mark.one_process
+
 
 @pytest.fixture(scope="module", params=["local", "cluster", "in_process"])
 def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:
