@@ -42,7 +42,7 @@ def spec_errors(
 ) -> Iterator[SpecError]:
     """Pydantic's errors in the suite's words.
 
-    Missing keys come last, one error per place, without the keys that a misspelt key at the same place explains.
+    Missing keys come last, one error per place, and without keys explained by a misspelt key at the same place.
 
     Args:
         error: pydantic's.
@@ -93,7 +93,7 @@ def _type_hint(kind: str, value: object) -> str:
 
 
 def _keys_at(annotation: Any, path: tuple[str | int, ...]) -> list[str]:
-    """Names of the keys that a model allows at `path`."""
+    """Names of the keys allowed by a model at `path`."""
     origin = typing.get_origin(annotation)
     if origin is typing.Annotated:
         return _keys_at(typing.get_args(annotation)[0], path)
