@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from places import ROOT
 
-
 SLOW = {"functional", "contract"}
 """Folders of tests that are slow as a whole."""
 
