@@ -18,7 +18,6 @@ import argparse
 import contextlib
 import importlib.metadata
 import importlib.util
-import multiprocessing
 import os
 import platform
 import shlex
@@ -36,8 +35,9 @@ import torch
 from ablations.costs import Workload
 from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, num_cores, processor
+from ablations.execution.folders import Folders
 from ablations.execution.local import LocalExecutor
-from ablations.execution.worker import work
+from ablations.execution.worker_process import WorkerProcess, WorkerSetup
 from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
 from benchmarks.matrix import matrix_flops_per_second, training_flops
 from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, NETWORKS, PEERS
@@ -155,39 +155,35 @@ def _ours(
     network: str, precision: Precision, number: int, steps: int, rounds: int, device: Device, data_dir: Path
 ) -> Iterator[Segment]:
     """The executor's workers, warmed up; a segment is an epoch of all their trials, begun together."""
-    context = multiprocessing.get_context("spawn")
-    connections, processes = [], []
+    workers: list[WorkerProcess] = []
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folders = Folders(data_dir, Path(name), Path(name))
         num_devices = detect().num_workers if device == "cuda" else 1
         for index in range(number):
-            ours, theirs = context.Pipe()
-            process = context.Process(target=work, args=(theirs, data_dir, folder, folder, device, index % num_devices))
-            process.start()
-            connections.append(ours)
-            processes.append(process)
-            ours.send(_trial(network, precision, steps * BATCH_SIZE, rounds + 1, device, seed=index))
+            workers.append(WorkerProcess(index, WorkerSetup(folders, device, index % num_devices)))
+            workers[-1].train(_trial(network, precision, steps * BATCH_SIZE, rounds + 1, device, seed=index))
 
         def received() -> float:
-            records = [connection.recv() for connection in connections]
-            if not all(isinstance(record, EpochRecord) for record in records):
+            records = [worker.receive() for worker in workers]
+            rates = [record.train_images_per_second for record in records if isinstance(record, EpochRecord)]
+            if len(rates) < len(records):
                 raise RuntimeError(f"a trial ended early: {records}")
-            return float(sum(record.train_images_per_second for record in records))
+            return sum(rates)
 
         def segment() -> float:
-            # A worker waits for the order after each epoch, and does nothing meanwhile.
-            for connection in connections:
-                connection.send("go")
+            # After each epoch a worker waits for its order, and does nothing meanwhile.
+            for worker in workers:
+                worker.send("go")
             return received()
 
         try:
             received()
             yield segment
         finally:
-            for process in processes:
-                process.kill()  # they heed no SIGTERM
-            for process in processes:
-                process.join()
+            for worker in workers:
+                worker.kill()
+            for worker in workers:
+                worker.join()
 
 
 def _side_by_side(workload: Workload) -> int:

@@ -1,1 +1,1 @@
-"""Training: data, the loop, the machine, and the executors that run trials. The only package that imports torch."""
+"""Training: data, the loop, the machine, and the executors of trials. Beside `torch_networks`, only this package loads torch."""

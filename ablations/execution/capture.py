@@ -1,4 +1,4 @@
-"""A training step as one CUDA graph: recorded once, launched whole, so that no kernel waits for Python."""
+"""A training step as one CUDA graph: captured once and launched whole, so that no kernel waits for Python."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from torch import nn
 from ablations.execution.memory import memory_error
 
 NUM_WARM_UPS = 3
-"""Steps before the recording, in which libraries allocate and choose what they need."""
+"""Steps before the capture, in which libraries allocate their memory and choose their kernels."""
 
 
 class CaptureError(RuntimeError):
-    """A step that cannot be recorded; the message is for people."""
+    """A step cannot be captured; the message is for people."""
 
 
 class CapturedStep:
-    """A step that is replayed for whole batches, and run as it is for the smaller one at the end of an epoch.
+    """A step that is replayed for whole batches, and run uncaptured for the smaller batch at the end of an epoch.
 
-    The model, the optimizer and the generators are left as they were: warming up trains, and is undone.
+    The warm-up trains, and is undone: model, optimizer and random generators stay as they were.
     """
 
     def __init__(
@@ -34,24 +34,24 @@ class CapturedStep:
         batch_size: int,
         device: torch.device,
     ) -> None:
-        """Record the step.
+        """Capture the step.
 
         Args:
             step: from places, shape (B,), to loss and number of right answers; must not wait for the device.
-            model: that the step trains, on the device; in training mode for the recording.
-            optimizer: that it trains with; its learning rate a tensor, which each replay reads anew.
+            model: the network of the step, on the device; in training mode during the capture.
+            optimizer: of the network; its learning rate is a tensor, and each replay reads it.
             batch_size: B of a whole batch.
             device: a CUDA device.
 
         Raises:
-            CaptureError: the step waits for the device, or does else what a graph cannot hold.
-            RuntimeError: torch's, such as for want of memory.
+            CaptureError: the step waits for the device, or does something else that no graph can hold.
+            RuntimeError: from torch, for example if memory runs out.
         """
         self._step = step
         self._places = torch.arange(batch_size, device=device)
         self._graph = torch.cuda.CUDAGraph()
         with undone(model, optimizer):
-            # torch asks for a warm-up on another stream than the one that recording begins on.
+            # torch asks for a warm-up on a stream other than the one of the capture.
             side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
             side.wait_stream(torch.cuda.current_stream(device))
             with torch.cuda.stream(side):
@@ -64,11 +64,11 @@ class CapturedStep:
             except RuntimeError as error:
                 if memory_error(error) is not None:
                     raise
-                # The end of a recording in which something failed may fail, too, and say less.
+                # The end of a failed capture may raise a second error, with less information.
                 why = str(error.__context__ or error).partition("\n")[0]
                 raise CaptureError(
-                    f"the step cannot be recorded as a CUDA graph ({why}). A network's forward must do the same for every "
-                    f"batch, and ask no tensor for its value"
+                    f"the step cannot be captured as a CUDA graph ({why}). A network's forward must do the same for every "
+                    f"batch: it must not branch on tensor values or call .item()"
                 ) from error
 
     def __call__(self, places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,12 +82,12 @@ class CapturedStep:
 
 @contextmanager
 def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
-    """Steps inside train in training mode, and leave no trace: weights, buffers, moments, the generator and the mode are put back.
+    """Undo all training inside: weights, buffers, moments, random generator and mode are restored. Inside is training mode.
 
-    All of it stays where it lies, since a step that is recorded inside has the addresses. After an error nothing is put back.
+    All tensors keep their addresses, which a step captured inside refers to. After an error nothing is restored.
 
     Args:
-        model: all of it on one device.
+        model: the network, on one device.
         optimizer: of the model.
     """
     tensors = [*model.parameters(), *model.buffers()]
@@ -106,9 +106,13 @@ def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]
 
 
 def restore_in_place(optimizer: torch.optim.Optimizer, before: dict[str, Any]) -> None:
-    """Set an optimizer's tensors back to what its `state_dict` held, where they lie: a recorded step has their addresses.
+    """Restore an optimizer's tensors from its earlier `state_dict`, at their addresses, which a captured step refers to.
 
-    What there was not yet becomes zero, which is where every moment and count begins.
+    Tensors that the optimizer has made since then become zero, the first value of every moment and count.
+
+    Args:
+        optimizer: the optimizer.
+        before: its earlier `state_dict`, copied.
     """
     parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
     for index, parameter in enumerate(parameters):

@@ -1,4 +1,4 @@
-"""A Ray cluster: connecting to it, and what its nodes are."""
+"""A Ray cluster: how to connect to it, and the check that its nodes are alike."""
 
 from __future__ import annotations
 
@@ -20,105 +20,102 @@ from ablations.text import plural
 from ablations.trial import TRAINING_VERSION, Device, Machine
 
 LOCAL = "local"
-"""The address of a cluster that is started on this machine, for one run."""
-
+"""Address of a cluster on this machine, started for one run."""
 
 AUTO = "auto"
-"""The address of the cluster that this machine is a node of."""
-
+"""Address of the cluster to which this machine belongs."""
 
 REACH_SECONDS = 10.0
-"""Longest wait for a cluster's address to answer; Ray itself would try for minutes."""
-
+"""Longest wait for an answer from a cluster's address; Ray itself would try for minutes."""
 
 START_SECONDS = 120.0
-"""Longest wait for the nodes to say what they are; each may have to start a process for it."""
-
+"""Longest wait for the nodes' descriptions; each node may have to start a process for its own."""
 
 OBJECT_STORE_BYTES = 100 * 2**20
-"""Of a cluster on this machine: messages are small, and images are mapped from files."""
+"""For a cluster on this machine: messages are small, and images are mapped from files."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """What decides how trials on a node come out."""
+    """Everything about a node that decides the results of its trials.
+
+    Attributes:
+        device: where its trials train.
+        bf16: whether the device computes in bf16 natively.
+        processor: name of the CPU.
+        software: versions by name.
+    """
 
     device: Device
     bf16: bool
     processor: str
     software: dict[str, str]
-    """Versions, by name."""
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster that is connected to."""
+    """A connected cluster.
+
+    Attributes:
+        machine: all its nodes, described as one machine.
+        node: one of the nodes; all others are the same, except for their processors.
+        processors: the different processors of its nodes.
+    """
 
     machine: Machine
-    """All its nodes, taken as one."""
     node: Node
-    """Any of them: but for the processor they are the same."""
     processors: tuple[str, ...]
-    """The different ones among its nodes."""
 
 
 def connect(address: str) -> Cluster:
-    """Connect to a cluster, and learn what its nodes are.
+    """Connect to a cluster, and check that its nodes are alike.
 
     Args:
-        address: "local" to start one on this machine, "auto" for the one that this machine is a node of, else HOST:PORT.
+        address: "local" to start one on this machine, "auto" for the one to which this machine belongs, else HOST:PORT.
 
     Raises:
-        SetupError: there is none, or its nodes cannot run the suite, or not all in the same way.
+        SetupError: there is no cluster, its nodes cannot run the suite, or they differ.
     """
     options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address not in {LOCAL, AUTO}:
-        _reach(address)
     if address == LOCAL:
-        # Nothing is sent home, and whoever connects must know what only this run's processes do.
-        os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()
-        options["include_dashboard"] = False
-        options["num_cpus"] = num_cores()
-        options["object_store_memory"] = OBJECT_STORE_BYTES
-    # What Ray has to say of lost nodes, pages of it, would go between the lines of the display.
+        options |= _prepare_local()
+    elif address != AUTO:
+        _reach(address)
+    # Ray prints pages about lost nodes between the lines of the display.
     ray._private.worker.print_to_stdstream = lambda *arguments, **options: None
     try:
         ray.init(address, **options)
-        nodes = live_nodes()
+        nodes = training_nodes()
         if not nodes:
             raise SetupError(
                 f"the Ray cluster at {address} has no node with a processor or a GPU for trials. Add one with 'ray start'."
             )
-        found: list[Node] = ray.get(
-            [on_node(node, examined, num_gpus=min(1, _num_gpus(node))).remote() for node in nodes],
+        described: list[Node] = ray.get(
+            [task_on(node, describe_this_node, num_gpus=min(1, _num_gpus(node))).remote() for node in nodes],
             timeout=START_SECONDS,
         )
     except (OSError, RuntimeError, ValueError, RayError) as error:
         raise SetupError(
-            f"the Ray cluster at {address} cannot be used: {in_short(error)}. It must answer, and have this suite and its "
-            f"libraries, in the same versions, on every node."
+            f"the Ray cluster at {address} cannot be used: {last_line(error)}. It must answer, and every node must have this "
+            f"suite and its libraries in the same versions."
         ) from error
-    first = found[0]
-    names = ["this machine", *(str(node["NodeManagerAddress"]) for node in nodes)]
-    for name, node in zip(names, [replace(first, software=_software()), *found], strict=True):
-        if problem := difference(node, first):
-            raise SetupError(
-                f"{name} is not like {names[1]}, a node of the Ray cluster at {address}: {problem}. Install the same versions, "
-                f"on machines of one kind of device."
-            )
-    num_workers = sum(room(node, first.device) for node in nodes)
-    machine = Machine(
-        first.device,
-        first.bf16,
-        num_workers,
-        f"a Ray cluster: {plural(len(nodes), 'node')}, {plural(num_workers, 'worker')}",
-    )
-    return Cluster(machine, first, tuple(sorted({node.processor for node in found})))
+    _check_alike(address, nodes, described)
+    node = described[0]
+    num_workers = sum(num_places(each, node.device) for each in nodes)
+    description = f"a Ray cluster: {plural(len(nodes), 'node')}, {plural(num_workers, 'worker')}"
+    machine = Machine(node.device, node.bf16, num_workers, description)
+    return Cluster(machine, node, tuple(sorted({each.processor for each in described})))
+
+
+def _prepare_local() -> dict[str, Any]:
+    """Options of Ray for a cluster on this machine, which sends no usage statistics and admits only this run's processes."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()
+    return {"include_dashboard": False, "num_cpus": num_cores(), "object_store_memory": OBJECT_STORE_BYTES}
 
 
 def _reach(address: str) -> None:
-    """See whether something listens there.
+    """Check that something listens at an address.
 
     Raises:
         SetupError: nothing does, or it is no address.
@@ -136,53 +133,68 @@ def _reach(address: str) -> None:
         ) from error
 
 
-def examined() -> Node:
-    """What the node that this runs on is."""
+def _check_alike(address: str, nodes: list[dict[str, Any]], described: list[Node]) -> None:
+    """Compare all nodes, and this machine's software, with the first node.
+
+    Raises:
+        SetupError: one differs; the message names it and the differences.
+    """
+    first = described[0]
+    names = ["this machine", *(str(node["NodeManagerAddress"]) for node in nodes)]
+    for name, node in zip(names, [replace(first, software=_software()), *described], strict=True):
+        if differences := differences_between(node, first):
+            raise SetupError(
+                f"{name} differs from {names[1]}, a node of the Ray cluster at {address}: {differences}. Install the same "
+                f"versions, on machines with the same kind of device."
+            )
+
+
+def describe_this_node() -> Node:
+    """The node on which this process runs."""
     machine = detect()
     return Node(machine.device, machine.bf16, processor(), _software())
 
 
 def _software() -> dict[str, str]:
-    """Versions of what decides results, by name."""
+    """Versions of all software that decides results, by name."""
     found = provenance()
     return {"Python": found["python"], **found["versions"], "the training code": str(TRAINING_VERSION)}
 
 
-def difference(node: Node, expected: Node) -> str | None:
-    """What of a node is not as expected, in words; its processor may be another one."""
+def differences_between(node: Node, expected: Node) -> str | None:
+    """The differences of a node from the expected one, in words; None if there is none. Processors may differ."""
     pairs = {
         "device": (node.device, expected.device),
         "bf16": (node.bf16, expected.bf16),
         **{name: (node.software.get(name), version) for name, version in expected.software.items()},
     }
-    return (
-        ", ".join(f"{name} {here} instead of {there}" for name, (here, there) in pairs.items() if here != there) or None
-    )
+    differing = [f"{name} {here} instead of {there}" for name, (here, there) in pairs.items() if here != there]
+    return ", ".join(differing) or None
 
 
-def live_nodes() -> list[dict[str, Any]]:
-    """The nodes that take trials: those with a GPU, or, where none has one, those with a processor."""
+def training_nodes() -> list[dict[str, Any]]:
+    """The live nodes that take trials: all nodes with a GPU, or all with a processor if there is no GPU."""
     alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     return [node for node in alive if _num_gpus(node)] or alive
+
+
+def num_places(node: dict[str, Any], device: Device) -> int:
+    """Number of trials that a node takes in parallel: one per processor, on CUDA one per GPU."""
+    num_cores = int(node["Resources"]["CPU"])
+    return min(_num_gpus(node), num_cores) if device == "cuda" else num_cores
 
 
 def _num_gpus(node: dict[str, Any]) -> int:
     return int(node["Resources"].get("GPU", 0))
 
 
-def room(node: dict[str, Any], device: Device) -> int:
-    """Trials that a node takes at a time: one a processor, on CUDA one a GPU."""
-    num_cores = int(node["Resources"]["CPU"])
-    return min(_num_gpus(node), num_cores) if device == "cuda" else num_cores
-
-
-def on_node(node: dict[str, Any], function: Callable[..., Any], **needs: float) -> Any:
-    """A task that calls a function on a node, whatever else runs there."""
+def task_on(node: dict[str, Any], function: Callable[..., Any], **needs: float) -> Any:
+    """A task of Ray that calls a function on a node, even if the node is busy."""
     strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     return ray.remote(function).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy, **needs)
 
 
-def in_short(error: Exception) -> str:
-    """The last line of an error; those before it say where in Ray it was."""
+def last_line(error: Exception) -> str:
+    """The last line of an error's message; Ray's earlier lines only say where it was raised."""
     lines = str(error).strip().splitlines()
     return lines[-1].strip().rstrip(".")[:300] if lines else type(error).__name__

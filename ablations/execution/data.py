@@ -1,4 +1,4 @@
-"""TODO"""
+"""The images of trials: each trial's splits, and the memory that all workers of a machine share."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from ablations.text import mebibytes
 from ablations.trial import DataConfig, Device, TrialSpec, derive
 
 RESIDENT_BYTES = 1 << 30
-"""A split that is larger than this once resized is kept at its own size on a CPU, and resized batch by batch."""
+"""On a CPU, a split that would be larger than this after resizing keeps its own size, and each batch is resized."""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """What a trial may learn and be tuned from. There is no test split in it."""
+    """The images for training and tuning a trial. There is no test split in it."""
 
     train: Split
     validation: Split
 
 
 class DataSource:
-    """Reads each data set once and carves each trial's splits from it."""
+    """Reads each data set once, and takes each trial's splits from it."""
 
     def __init__(self, data_dir: Path, device: Device, shared_dir: Path | None = None) -> None:
         """Reads nothing yet.
 
         Args:
-            data_dir: folder of data sets that are files; they are downloaded into it when absent.
-            device: where the images will be needed.
-            shared_dir: folder in which processes leave what they have read, verified and resized, for the others to map
-                into their memory; None for a process by itself.
+            data_dir: folder of data sets that are files; missing ones are downloaded into it.
+            device: the device that needs the images.
+            shared_dir: folder for images after reading, verifying and resizing; every process maps the same file into its
+                memory. None for a single process.
         """
         self._data_dir = data_dir
         self._device = device
@@ -49,7 +49,7 @@ class DataSource:
         """Train and validation splits of a trial; they depend on its phase and seed, not on its variant.
 
         Raises:
-            DataError: the data is not there, or altered.
+            DataError: the data is missing or altered.
         """
         data = spec.config.data
         whole = self._load(data, train=True)
@@ -61,8 +61,8 @@ class DataSource:
         """The test split, for a confirmation trial.
 
         Raises:
-            PermissionError: the trial is of the tuning phase, which must not see it.
-            DataError: the data is not there, or altered.
+            PermissionError: the trial belongs to the tuning phase, which must not see it.
+            DataError: the data is missing or altered.
         """
         if spec.phase != "confirm":
             raise PermissionError(f"a {spec.phase} trial must not read the test split")
@@ -77,7 +77,7 @@ class DataSource:
         return self._read[key]
 
     def _mapped(self, name: str, size: int, train: bool, folder: Path) -> Split:
-        """A split in memory that all processes share: the first to need it writes it, each maps the file."""
+        """A split in memory shared by all processes: the first process writes the file, and every process maps it."""
         path = folder / f"{name}-{'train' if train else 'test'}-{size}.pt"
         with filelock.FileLock(path.with_suffix(".lock")):
             if not path.exists():
@@ -88,7 +88,7 @@ class DataSource:
     def _prepared(self, name: str, size: int, train: bool) -> Split:
         split = read_split(name, self._data_dir, train=train)
         if self._device == "cuda":
-            # The device resizes a batch in no time where it can do it exactly, and more trials then fit beside each other.
+            # Where it is exact, the device resizes each batch in almost no time, and more trials fit in parallel.
             resident = not exact_in_two_passes(split.images.shape[-1], size)
         else:
             resident = split.images[:, :, 0, 0].numel() * size * size <= RESIDENT_BYTES
@@ -96,21 +96,21 @@ class DataSource:
 
 
 def _write(split: Split, path: Path) -> None:
-    """Write a whole split to a file that is there once it is whole.
+    """Write a split to a file, which appears only when it is whole.
 
     Raises:
-        DataError: it cannot be written: no trial could be trained, so that none shall count as failed.
+        DataError: the disk refuses it. No trial can be trained then, so that this must not fail a single one.
     """
     part = path.with_suffix(".part")
     try:
         torch.save((split.images, split.labels), part)
         part.replace(path)
-    # torch says of a full disk that its own file is not as it should be.
+    # On a full disk torch raises a RuntimeError about its own file.
     except (OSError, RuntimeError) as error:
         with contextlib.suppress(OSError):
             part.unlink(missing_ok=True)
-        why = error.strerror if isinstance(error, OSError) else "the disk is full, or cannot be written to"
+        why = error.strerror if isinstance(error, OSError) else "the disk is full or read-only"
         raise DataError(
-            f"the images that all workers share cannot be kept in {path.parent}: {why}. They take {mebibytes(split.images.nbytes)}: make "
-            f"room there, or name a folder on another disk with TMPDIR."
+            f"the images for all workers cannot be written to {path.parent}: {why}. They take {mebibytes(split.images.nbytes)}: make "
+            f"room there, or set TMPDIR to a folder on another disk."
         ) from error

@@ -1,4 +1,4 @@
-"""An executor that trains nothing: for `run --dry-run`, and to time everything but the training."""
+"""An executor that trains nothing: for `run --dry-run`, and for benchmarks of everything but the training."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec, d
 
 
 class DryExecutor:
-    """Ends every trial at the next wait, with made-up epochs at an accuracy around 90 percent that its id decides."""
+    """Ends every trial at the next wait, with made-up epochs. Its id decides its accuracy, around 90 percent."""
 
     def __init__(self, num_workers: int) -> None:
         self.num_workers = num_workers
@@ -24,13 +24,13 @@ class DryExecutor:
         self._under_way.append(spec)
 
     def wait(self, on_epoch: Callable[[TrialSpec, EpochRecord], Order], timeout_seconds: float) -> list[Ended]:
-        """Make up what every trial under way would have said, as far as it is told to go on."""
+        """Make up the records and results of all trials under way; each obeys its orders."""
         ended = [Ended(spec, _made_up(spec, on_epoch)) for spec in self._under_way]
         self._under_way.clear()
         return ended
 
     def recall(self) -> list[Ended]:
-        """None: they all end at the next wait."""
+        """None: all trials end at the next wait."""
         return []
 
     def forget(self, spec: TrialSpec) -> None:
@@ -45,7 +45,7 @@ class DryExecutor:
 
 
 def _made_up(spec: TrialSpec, on_epoch: Callable[[TrialSpec, EpochRecord], Order]) -> TrialResult | None:
-    """A trial's result; None where it was paused."""
+    """A trial's result; None if it was paused."""
     generator = np.random.default_rng(derive(spec.id, "made up"))
     accuracy_percent = 90 + float(generator.normal(0, 0.3))
     epochs: list[EpochRecord] = []

@@ -1,4 +1,4 @@
-"""TODO"""
+"""The machine of a run: device, cores, processor and software. Only `torch_problem` loads torch."""
 
 from __future__ import annotations
 
@@ -16,17 +16,12 @@ from ablations.trial import Device, Machine
 _CAPABILITY_MAJOR = 75
 """CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR of CUDA's driver interface."""
 
-
 _AMPERE = 8
-"""First compute capability whose matrix units take bf16."""
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Parameters of glibc's `mallopt`: free bytes at the heap's end that it keeps, and how many blocks it may map singly."""
+"""First major compute capability with matrix units for bf16."""
 
 
 def detect() -> Machine:
-    """The machine as a plan needs it: CUDA where the driver shows a device, else the processor's cores."""
+    """The machine as a plan needs it: CUDA if the driver shows a device, else the processor's cores."""
     devices = _cuda_devices()
     if devices:
         count = len(devices)
@@ -46,7 +41,7 @@ def detect() -> Machine:
 
 
 def torch_problem(device: Device) -> tuple[str, str] | None:
-    """What is wrong with torch on this device, and what to do; None where it works."""
+    """A problem of torch with this device, and its remedy; None if it works."""
     try:
         import torch
     except (ImportError, OSError) as error:
@@ -60,12 +55,12 @@ def torch_problem(device: Device) -> tuple[str, str] | None:
 
 
 def num_cores() -> int:
-    """Cores that this process may use."""
+    """Number of cores available to this process."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _cuda_devices() -> list[tuple[str, int]]:
-    """Name and major compute capability of each visible CUDA device; empty where there is no driver."""
+    """Name and major compute capability of each visible CUDA device; empty if there is no driver."""
     library = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(library)
@@ -85,7 +80,7 @@ def _cuda_devices() -> list[tuple[str, int]]:
 
 
 def _cpu_has_bf16() -> bool:
-    """Whether the processor multiplies bf16 itself; where it does not, torch emulates it and is slow."""
+    """Whether the processor multiplies bf16 in hardware; torch would emulate it slowly otherwise."""
     try:
         text = Path("/proc/cpuinfo").read_text()
     except OSError:
@@ -95,7 +90,7 @@ def _cpu_has_bf16() -> bool:
 
 
 def provenance() -> dict[str, Any]:
-    """Versions, processor, CUDA devices among it, and commit, for a report's last section."""
+    """Versions, processor with CUDA devices, and commit, for the last section of a report."""
     packages = ("nin-ablations", "torch", "torchvision", "optuna", "mlflow", "numpy", "scipy", "scikit-learn")
     return {
         "python": platform.python_version(),
@@ -124,7 +119,7 @@ def processor() -> str:
 
 
 def _commit() -> dict[str, Any]:
-    """The checkout's commit, when the suite runs from one."""
+    """Commit of the checkout, if the suite runs from one."""
     root = Path(__file__).parents[2]
     if not (root / ".git").exists():
         return {}

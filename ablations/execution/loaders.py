@@ -20,10 +20,10 @@ from ablations.text import raised
 from ablations.trial import derive
 
 DOWNLOAD_TIMEOUT_SECONDS = 30
-
+"""Longest silence of the network."""
 
 Read = Callable[[Path, bool], tuple[np.ndarray, np.ndarray]]
-"""How a package reads its data set; see `ablations.datasets.Dataset`."""
+"""Reads a package's data set; see `ablations.datasets.Dataset`."""
 
 
 def read_split(name: str, data_dir: Path, *, train: bool) -> Split:
@@ -31,11 +31,11 @@ def read_split(name: str, data_dir: Path, *, train: bool) -> Split:
 
     Args:
         name: key of `ablations.datasets.DATASETS`.
-        data_dir: folder of data sets that are files; they are downloaded into it when absent.
+        data_dir: folder of data sets that are files; missing ones are downloaded into it.
         train: the training split, else the test split.
 
     Raises:
-        DataError: the data is not there and cannot be downloaded, or is not the published or registered one.
+        DataError: the data is missing and cannot be downloaded, or it differs from the published or registered data.
     """
     read = DATASETS[name].read
     if read is not None:
@@ -45,10 +45,10 @@ def read_split(name: str, data_dir: Path, *, train: bool) -> Split:
 
 
 def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Split:
-    """A split that a package's function reads, held to what the package has registered."""
+    """A split as a package's function reads it, checked against the facts that the package has registered."""
     try:
         images, labels = map(np.asarray, read(data_dir, train))
-    # The package's own code runs, and may raise anything.
+    # This is the package's own code, and may raise anything.
     except Exception as error:
         raise DataError(f"{dataset.title} cannot be read: {raised(error)}") from error
     count = dataset.num_train if train else dataset.num_test
@@ -67,14 +67,14 @@ def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Sp
     if digest(images, labels) != dataset.checksum.removeprefix("sha256:").split("-")[0 if train else -1]:
         both = "-".join(digest(*map(np.asarray, read(data_dir, part))) for part in (True, False))
         raise DataError(
-            f"{dataset.title}: its {split} split is not the registered one, whose checksum is {dataset.checksum!r}. If what it "
-            f"reads now is right, register it with checksum='sha256:{both}'"
+            f"{dataset.title}: its {split} split is not the registered one, whose checksum is {dataset.checksum!r}. If the new "
+            f"images are right, register it with checksum='sha256:{both}'"
         )
     return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
 
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
-    """16 hexadecimal digits that name a split of a registered data set."""
+    """Checksum of a split of a registered data set: 16 hexadecimal digits."""
     content = np.ascontiguousarray(images).tobytes() + labels.astype(np.int64).tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -105,11 +105,11 @@ def _cifar10(data_dir: Path, train: bool) -> Split:
     _provide(
         "cifar10",
         data_dir,
-        # Not by the class, which unpickles what it has unpacked, and unpacks nothing where only batches.meta is missing.
+        # Not CIFAR10 itself: it unpickles the files at once, and unpacks nothing if only batches.meta is missing.
         unpack=lambda: download_and_extract_archive(CIFAR10.url, str(data_dir), filename=archive, md5=md5),
         remedy=f"Put its archive {archive} (MD5 {md5}) into {data_dir}; or name the folder that has {CIFAR10.base_folder}",
     )
-    # All of it: torchvision wants every file whole, whichever split it reads, and does not say which one is not.
+    # All files: torchvision needs every one for either split, and does not name the damaged one.
     _verify("cifar10", data_dir)
     published = CIFAR10(str(data_dir), train=train)
     images = np.ascontiguousarray(published.data.transpose(0, 3, 1, 2))  # torchvision has the channels last
@@ -117,16 +117,16 @@ def _cifar10(data_dir: Path, train: bool) -> Split:
 
 
 def _provide(name: str, data_dir: Path, *, unpack: Callable[[], object], remedy: str) -> None:
-    """See to it that a data set's files are there.
+    """Unpack or download a data set's files if they are missing.
 
     Args:
         name: of the data set.
         data_dir: folder of data sets that are files.
-        unpack: unpacks the archives, and downloads those that are missing too.
-        remedy: what to put where, or which folder to name; for the error.
+        unpack: unpacks the archives, and downloads missing ones first.
+        remedy: the archives to put in place or the folder to name, for the error.
 
     Raises:
-        DataError: the files are not there, and cannot be unpacked or downloaded.
+        DataError: the files are missing, and cannot be unpacked or downloaded.
     """
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
@@ -136,7 +136,7 @@ def _provide(name: str, data_dir: Path, *, unpack: Callable[[], object], remedy:
                 with _timeout(), contextlib.redirect_stdout(io.StringIO()):
                     unpack()
     except (RuntimeError, OSError) as error:
-        # A folder that cannot be written to will do where the files are there.
+        # A read-only folder will do if it has the files.
         if not _has_files(name, data_dir):
             raise DataError(
                 f"{DATASETS[name].title} is not in {data_dir} and could not be downloaded "
@@ -150,7 +150,7 @@ def _has_files(name: str, data_dir: Path) -> bool:
 
 @contextlib.contextmanager
 def _timeout() -> Iterator[None]:
-    """A dead network must not hang the run: torchvision's download has no limit of its own."""
+    """Limit each wait for the network: torchvision's download has no limit, and would hang the run."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
     try:
@@ -160,10 +160,15 @@ def _timeout() -> Iterator[None]:
 
 
 def _verify(name: str, data_dir: Path, part: str = "") -> None:
-    """Hold the files of a data set whose names begin with `part` to the published MD5s.
+    """Check files of a data set against the published MD5s.
+
+    Args:
+        name: of the data set.
+        data_dir: folder of data sets that are files.
+        part: beginning of the names of the files to check; all files begin with "".
 
     Raises:
-        DataError: a file is another one; the message names it.
+        DataError: a file differs; the message names it.
     """
     for file, md5 in DATASETS[name].files_md5.items():
         path = data_dir / file
@@ -185,8 +190,8 @@ def _digits(data_dir: Path, train: bool) -> Split:
     found = hashlib.sha256(raw.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
     if not found.startswith(DATASETS["digits"].checksum.removeprefix("sha256:")):
         raise DataError(
-            "scikit-learn's digits are not those that this version of the suite knows. Install the scikit-learn that "
-            "constraints.txt names."
+            "scikit-learn's digits differ from the ones that this version of the suite knows. Install the version of "
+            "scikit-learn in constraints.txt."
         )
     # The published data has no split; this one is fixed for good.
     order = stratified_order(labels, derive("digits", 0, "test split"))

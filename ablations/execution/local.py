@@ -1,50 +1,40 @@
-"""TODO"""
+"""Trains trials on this machine: decides which worker process trains which trial, and how many there are."""
 
 from __future__ import annotations
 
-import multiprocessing
-import signal
-import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
 from ablations.errors import MeasureError, SetupError
-from ablations.execution.checkpoints import remove_checkpoint
 from ablations.execution.environment import num_cores
-from ablations.execution.memory import num_memory_kills
-from ablations.execution.probe import MOST, Probe, best_number
+from ablations.execution.folders import Folders
+from ablations.execution.probe import MOST, best_number
 from ablations.execution.scratch import ScratchFolder
-from ablations.execution.worker import DRIVERS_SIGNALS, Warned, failure, work
-from ablations.execution.worker_process import WorkerProcess
+from ablations.execution.worker_process import Probe, Warned, WorkerDiedError, WorkerProcess, WorkerSetup, failed
 from ablations.text import in_words, plural
-from ablations.trial import Ended, EpochRecord, Machine, Order, Reason, TrialSpec
+from ablations.trial import Ended, EpochRecord, Machine, Order, TrialResult, TrialSpec
 from nin.config import ConfigError
 
 OnEpoch = Callable[[TrialSpec, EpochRecord], Order]
+"""Decides after each epoch how its trial goes on."""
 
+HANG_SECONDS = 1800.0
+"""A worker counts as hung after this much silence at the earliest: it may be downloading its data."""
 
-PATIENCE_SECONDS = 1800.0
-"""A worker is never given up as hung earlier than this after it was last heard of: it may be fetching its data."""
-
-
-PATIENCE_EPOCHS = 20
-"""Nor earlier than this many times the longest epoch of the same variant."""
-
+HANG_EPOCHS = 20
+"""Added to that: this many times the longest epoch of the same variant."""
 
 SLOWEST_FLOPS = 1e9
-"""Nor, before any epoch of the variant has ended, while a processor of so many FLOP/s would still be in the first."""
+"""Added until an epoch of the variant has ended: the time of its first epoch on a processor of this many FLOP/s."""
 
 
 class LocalExecutor:
-    """Trains trials in worker processes, which start with the first trial and stay for the next."""
+    """Trains trials in worker processes, which start with the first trials and serve the later ones, too."""
 
     def __init__(
         self,
@@ -57,150 +47,121 @@ class LocalExecutor:
         shared_dir: Path | None = None,
         share_devices: bool = True,
     ) -> None:
-        """No worker yet.
+        """Start no worker yet.
 
         Args:
-            machine: decides how many there are, and their device; on CUDA devices the first trial's network is probed,
-                and there are more where that pays.
-            data_dir: of the data sets.
-            checkpoint_dir: of the trials' states.
-            warn: hears what went wrong without ending a trial.
-            say: hears what was found out about the machine.
-            weights_dir: of the weights that confirmations end with, a file each; None keeps none.
-            shared_dir: where workers leave the images that they have read and resized, for each other; None for a folder that
-                is gone with this executor.
-            share_devices: whether a CUDA device may take several trials at a time.
+            machine: sets the device and the number of workers. On CUDA the first trial's network is probed, and more workers
+                start if they raise the images per second.
+            data_dir: folder of the data sets.
+            checkpoint_dir: folder of the trials' states.
+            warn: is called with problems that end no trial.
+            say: is called with findings about the machine.
+            weights_dir: folder for the final weights of confirmation trials, a file each; None keeps none.
+            shared_dir: folder for images after reading and resizing, which all workers map; None for a folder that
+                `close` removes.
+            share_devices: whether a CUDA device may take several trials in parallel.
         """
         self._warn = warn
         self._say = say
-        # On a CPU one a core is best, whatever the network.
+        # On a CPU one worker per core is best for every network.
         self._probed = machine.device == "cpu" or not share_devices
-        self._longest_epoch: dict[str, float] = {}
-        """Of a variant, in seconds."""
+        self._longest_epoch_seconds: dict[str, float] = {}
+        """By variant."""
         self.num_workers = machine.num_workers
         self._device = machine.device
         self._num_devices = machine.num_workers
-        self._data_dir = data_dir
-        self._checkpoint_dir = checkpoint_dir
-        self._weights_dir = weights_dir
-        self._scratch: ScratchFolder | None = None
-        if shared_dir is None:
-            self._scratch = ScratchFolder()
-            shared_dir = self._scratch.path
-        self._shared_dir = shared_dir
-        self._context = multiprocessing.get_context("spawn")
+        self._scratch = ScratchFolder() if shared_dir is None else None
+        shared = self._scratch.path if self._scratch else shared_dir
+        assert shared is not None
+        self._folders = Folders(data_dir, checkpoint_dir, shared, weights_dir)
         self._workers: list[WorkerProcess] = []
 
     def submit(self, spec: TrialSpec) -> None:
-        """Start a trial. At most `num_workers` may be under way; the first trial on CUDA devices may raise their number.
+        """Start a trial. At most `num_workers` may be under way; on CUDA the first one may raise their number.
 
         Raises:
             RuntimeError: every worker is busy.
         """
         if not self._probed:
             self.probe(Workload.of(spec.config, spec.device))
-        worker = self._idle_worker()
-        worker.spec, worker.silent_seconds = spec, 0.0
-        self._send(worker, spec)
+        self._idle_worker().train(spec)
 
     def recall(self) -> list[Ended]:
-        """None: here every trial under way has a worker."""
+        """None: every trial under way has a worker here."""
         return []
 
     def forget(self, spec: TrialSpec) -> None:
-        """A trial is recorded: its checkpoint is not needed any more."""
-        remove_checkpoint(self._checkpoint_dir, spec)
+        """Remove the checkpoint of a recorded trial."""
+        self._folders.remove_checkpoint(spec)
 
     def probe(self, workload: Workload) -> None:
-        """Have as many workers a device as make the most of it, all training this network; takes some seconds each.
+        """Set the number of workers to the one with the most images per second in total; takes seconds per number tried.
 
         Args:
-            workload: what they train.
+            workload: the network that they all train meanwhile.
 
         Raises:
             RuntimeError: a trial is under way.
         """
-        if any(worker.spec is not None for worker in self._workers):
-            raise RuntimeError("a trial is under way, and would be measured with it")
+        self._refuse_if_busy()
         self._probed = True
         most = max(1, min(MOST, num_cores() // self._num_devices))
         number, gain = best_number(lambda each: self._rate(workload, each * self._num_devices), most)
         self.num_workers = number * self._num_devices
-        self._end(self._workers[self.num_workers :])
+        _end(self._workers[self.num_workers :])
         del self._workers[self.num_workers :]
         if number > 1:
-            self._say(f"{number} trainings at a time on each device: {gain:.2f} times the images a second of one")
+            self._say(f"{number} trials in parallel on each device: {gain:.2f} times the images per second of one")
 
     def _rate(self, workload: Workload, number: int) -> float | None:
-        """Images a second of so many workers together; None where one of them could not."""
+        """Images per second of this many workers together; None if one of them cannot train."""
         while len(self._workers) < number:
-            self._workers.append(self._start(len(self._workers)))
+            self._workers.append(self._new_worker(len(self._workers)))
         for worker in self._workers:
-            self._send(worker, Probe(workload))
+            worker.send(Probe(workload))
         # All are ready before any begins, or the first would have the device to itself for a while.
-        answers = [self._answer(worker) for worker in self._workers]
-        for worker, answer in zip(self._workers, answers, strict=True):
-            if answer == "ready":
-                self._send(worker, "go")
-        # One that is not ready has said all it will, and would take the word for a trial.
-        rates = [
-            self._answer(worker) if answer == "ready" else answer
-            for worker, answer in zip(self._workers, answers, strict=True)
-        ]
-        failed = [worker for worker, rate in zip(self._workers, rates, strict=True) if not isinstance(rate, float)]
-        for worker in failed:
-            # What it has allocated goes with it.
-            worker.process.kill()
-            self._restart(worker)
-        return None if failed else sum(rates, 0.0)
-
-    @staticmethod
-    def _answer(worker: WorkerProcess) -> Any:
-        """What a worker says to a probe; MeasureError where it died or hangs."""
-        try:
-            if worker.connection.poll(PATIENCE_SECONDS):
-                return worker.connection.recv()
-        except (EOFError, OSError):
-            pass
-        return MeasureError("no answer")
+        ready = [worker for worker in self._workers if worker.answer(HANG_SECONDS) == "ready"]
+        for worker in ready:
+            worker.send("go")
+        answers = {worker: worker.answer(HANG_SECONDS) for worker in ready}
+        rates = {worker: rate for worker, rate in answers.items() if isinstance(rate, float)}
+        for worker in self._workers:
+            if worker not in rates:
+                worker.restart()
+        return sum(rates.values()) if len(rates) == len(self._workers) else None
 
     def measure(self, workload: Workload, stopping: Callable[[], bool] = lambda: False) -> Measurement:
-        """Measure what an architecture takes of this machine, with nothing beside it; takes seconds.
+        """Measure memory and speed of an architecture on this machine, with no trial in parallel; takes seconds.
 
         Args:
-            workload: what is measured.
-            stopping: whether to give it up, asked twice a second.
+            workload: the architecture and how it is trained.
+            stopping: whether to give up; asked twice a second.
 
         Raises:
-            MeasureError: it cannot be measured here, or was given up.
+            MeasureError: it cannot be measured here, or the measurement was given up.
             RuntimeError: a trial is under way.
             SetupError: there is no device.
         """
-        if any(worker.spec is not None for worker in self._workers):
-            raise RuntimeError("a trial is under way, and would be measured with it")
+        self._refuse_if_busy()
         worker = self._idle_worker()
-        self._send(worker, workload)
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        worker.send(workload)
+        deadline = time.monotonic() + HANG_SECONDS
+        while not worker.has_message(0.5):
+            if stopping() or time.monotonic() > deadline:
+                worker.restart()
+                raise MeasureError(f"it took more than {HANG_SECONDS:g} s, or the run was stopped")
         try:
-            while not worker.connection.poll(0.5):
-                if stopping() or time.monotonic() > deadline:
-                    worker.process.kill()
-                    self._restart(worker)
-                    raise MeasureError(f"it took more than {PATIENCE_SECONDS:g} s, or the run was stopped")
-            message = worker.connection.recv()
-        except (EOFError, OSError):
-            how = self._restart(worker)
-            raise MeasureError(f"the worker process died: {how}") from None
-        match message:
-            case Measurement():
-                return message
-            case MeasureError():
-                raise message
-            case _:
-                raise SetupError(message)
+            message = worker.receive()
+        except WorkerDiedError as death:
+            worker.restart()
+            raise MeasureError(f"the worker process died: {death}") from None
+        if isinstance(message, MeasureError | SetupError):
+            raise message
+        assert isinstance(message, Measurement)
+        return message
 
     def wait(self, on_epoch: OnEpoch, timeout_seconds: float) -> list[Ended]:
-        """Wait until something happens; every epoch's record is answered with an order at once.
+        """Wait until something happens, and answer each epoch's record at once.
 
         Args:
             on_epoch: decides how a trial goes on.
@@ -218,183 +179,145 @@ class LocalExecutor:
         return ended
 
     def listen(self, timeout_seconds: float) -> tuple[list[tuple[TrialSpec, EpochRecord]], list[Ended]]:
-        """Wait until something happens: epochs, whose trials wait for an order, and the trials that ended.
+        """Wait until something happens.
 
         Args:
             timeout_seconds: longest wait.
 
+        Returns:
+            Records of epochs, whose trials now wait for `instruct`; and the trials that ended.
+
         Raises:
             SetupError: a worker found no data or no device.
         """
-        busy = {worker.connection: worker for worker in self._workers if worker.spec is not None}
-        epochs, ended = [], []
+        busy = [(worker, worker.spec) for worker in self._workers if worker.spec is not None]
         started = time.monotonic()
-        ready = wait(list(busy), timeout_seconds)
-        # At most the timeout: while this process was suspended, so may have been its workers.
+        ready = wait([worker.connection for worker, _ in busy], timeout_seconds)
+        # At most the timeout: if this process was suspended, its workers may have been, too.
         waited = min(time.monotonic() - started, timeout_seconds)
-        for connection, worker in busy.items():
-            if connection not in ready:
+        epochs: list[tuple[TrialSpec, EpochRecord]] = []
+        ended: list[Ended] = []
+        for worker, spec in busy:
+            if worker.connection not in ready:
                 worker.silent_seconds += waited
-                if worker.silent_seconds > self._patience_seconds(worker.spec):
-                    ended.append(self._give_up(worker))
+                if worker.silent_seconds > self._patience_seconds(spec):
+                    ended.append(self._hung(worker, spec))
                 continue
             worker.silent_seconds = 0.0
             try:
-                message = worker.connection.recv()
-            except (EOFError, OSError):
-                ended.append(self._replace(worker))
+                message = worker.receive()
+            except WorkerDiedError as death:
+                ended.append(self._lost(worker, spec, death))
                 continue
-            spec = worker.spec
-            assert spec is not None
             match message:
                 case EpochRecord():
-                    longest = self._longest_epoch.get(spec.variant, 0.0)
-                    self._longest_epoch[spec.variant] = max(longest, message.epoch_seconds)
+                    longest = self._longest_epoch_seconds.get(spec.variant, 0.0)
+                    self._longest_epoch_seconds[spec.variant] = max(longest, message.epoch_seconds)
                     epochs.append((spec, message))
                 case Warned(text):
                     self._warn(text)
-                case str():
-                    raise SetupError(message)
+                case SetupError():
+                    raise message
                 case _:
+                    assert message is None or isinstance(message, TrialResult)
                     ended.append(Ended(spec, message))
-                    if message is not None and message.reason == "out_of_memory":
-                        # What it holds of it goes with the process.
-                        worker.process.kill()
-                        self._make_room(worker)
-                    elif message is not None and message.reason == "error" and self._device == "cuda":
-                        # So does what a device's error may leave behind: a context or a stream that no later trial could use.
-                        worker.process.kill()
-                        self._restart(worker)
-                    else:
-                        worker.spec = None
+                    self._release(worker, message)
         return epochs, ended
 
     def instruct(self, spec: TrialSpec, order: Order) -> None:
-        """Say how a trial goes on after an epoch that was listened to."""
+        """Say how a trial goes on after a record that `listen` returned."""
         for worker in self._workers:
             if worker.spec == spec:
-                self._send(worker, order)
+                worker.send(order)
 
     def close(self) -> None:
-        """End all workers; what they are doing is lost."""
-        self._end(self._workers)
+        """End all workers; trials under way lose all progress since their checkpoints."""
+        _end(self._workers)
         self._workers.clear()
         if self._scratch:
             self._scratch.close()
 
-    @staticmethod
-    def _end(workers: Sequence[WorkerProcess]) -> None:
-        for worker in workers:
-            worker.connection.close()
-            # They heed no SIGTERM, and a stopped one could not.
-            worker.process.kill()
-        for worker in workers:
-            worker.process.join()
+    def _refuse_if_busy(self) -> None:
+        if any(worker.spec is not None for worker in self._workers):
+            raise RuntimeError("a trial is under way, and would disturb the measurement")
+
+    def _new_worker(self, index: int) -> WorkerProcess:
+        return WorkerProcess(index, WorkerSetup(self._folders, self._device, index % self._num_devices))
 
     def _idle_worker(self) -> WorkerProcess:
-        """A worker with nothing to do.
+        """A worker without a trial.
 
         Raises:
             RuntimeError: every worker is busy.
         """
-        for index, each in enumerate(self._workers):
-            if each.spec is None and not each.process.is_alive():
-                self._workers[index] = self._start(each.index)  # killed while it was idle
-        worker = next((each for each in self._workers if each.spec is None), None)
-        if worker is None:
-            if len(self._workers) == self.num_workers:
-                raise RuntimeError(f"all {self.num_workers} workers are busy")
-            taken = {each.index for each in self._workers}
-            worker = self._start(next(index for index in range(self.num_workers) if index not in taken))
-            self._workers.append(worker)
-        return worker
+        for worker in self._workers:
+            if worker.spec is None:
+                if not worker.is_alive:
+                    worker.restart()  # somebody killed it while it was idle
+                return worker
+        if len(self._workers) == self.num_workers:
+            raise RuntimeError(f"all {self.num_workers} workers are busy")
+        taken = {worker.index for worker in self._workers}
+        self._workers.append(self._new_worker(next(each for each in range(self.num_workers) if each not in taken)))
+        return self._workers[-1]
 
-    @staticmethod
-    def _send(worker: WorkerProcess, message: TrialSpec | Workload | Probe | Order) -> None:
-        # A worker that died meanwhile is noticed by the next wait, which names the cause.
-        with suppress(ConnectionError):
-            worker.connection.send(message)
-
-    def _start(self, index: int) -> WorkerProcess:
-        ours, theirs = self._context.Pipe()
-        folders = self._data_dir, self._checkpoint_dir, self._shared_dir
-        process = self._context.Process(
-            target=work,
-            args=(theirs, *folders, self._device, index % self._num_devices, self._weights_dir),
-            daemon=True,
-        )
-        # Inherited by the worker: from its first instant on, a signal to all processes of the terminal, or of a job that
-        # is ended, is the driver's matter.
-        before = {number: signal.signal(number, signal.SIG_IGN) for number in DRIVERS_SIGNALS}
-        # A worker imports the main module anew, though it needs nothing of it: a script that runs a study at its top would
-        # run it in each worker again.
-        main = sys.modules["__main__"]
-        sys.modules["__main__"] = ModuleType("__main__")
+    def _patience_seconds(self, spec: TrialSpec) -> float:
+        """How long a trial's worker may send nothing before it counts as hung."""
+        longest = self._longest_epoch_seconds.get(spec.variant)
+        if longest is not None:
+            return HANG_SECONDS + HANG_EPOCHS * longest
+        data = spec.config.data
+        num_images = data.train_size or DATASETS[data.name].num_train
         try:
-            process.start()
-        finally:
-            sys.modules["__main__"] = main
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        theirs.close()
-        return WorkerProcess(process, ours, index, num_memory_kills())
+            macs = Workload.of(spec.config, spec.device).costs.macs
+        except ConfigError:
+            macs = 0  # a registered network refuses a tuned value; its trial will say so
+        # Forward and backward take three times the forward pass, and a MAC is two FLOPs.
+        return HANG_SECONDS + 6 * macs * num_images / SLOWEST_FLOPS
 
-    def _patience_seconds(self, spec: TrialSpec | None) -> float:
-        """How long a trial may be silent."""
-        assert spec is not None
-        longest = self._longest_epoch.get(spec.variant)
-        if longest is None:
-            data = spec.config.data
-            num_images = data.train_size or DATASETS[data.name].num_train
-            try:
-                macs = Workload.of(spec.config, spec.device).costs.macs
-            except ConfigError:
-                macs = 0  # a registered network that refuses a dial's tuned value; its trial will say so
-            # Forward and backward take three times the forward pass, and a MAC is two FLOPs.
-            return PATIENCE_SECONDS + 6 * macs * num_images / SLOWEST_FLOPS
-        return PATIENCE_SECONDS + PATIENCE_EPOCHS * longest
+    def _hung(self, worker: WorkerProcess, spec: TrialSpec) -> Ended:
+        silent = in_words(worker.silent_seconds)
+        worker.restart()
+        return Ended(spec, failed(spec, "hung", f"the worker process sent nothing for {silent}"))
 
-    def _give_up(self, worker: WorkerProcess) -> Ended:
-        """A worker hangs: its trial failed, and another worker takes its place."""
-        worker.process.kill()
-        self._restart(worker)
-        return self._failed(worker, "hung", f"nothing was heard of it for {in_words(worker.silent_seconds)}")
-
-    def _replace(self, worker: WorkerProcess) -> Ended:
-        """A worker died: its trial failed, and another worker takes its place, where there is room for it."""
-        worker.process.join()
-        if worker.process.exitcode == -signal.SIGKILL and num_memory_kills() > worker.num_memory_kills:
-            ended = self._failed(worker, "out_of_memory", "the system killed the worker process")
+    def _lost(self, worker: WorkerProcess, spec: TrialSpec, death: WorkerDiedError) -> Ended:
+        """A worker died, and its trial failed with it."""
+        if death.out_of_memory:
             self._make_room(worker)
-            return ended
-        return self._failed(worker, "crashed", f"the worker process died: {self._restart(worker)}")
+            return Ended(spec, failed(spec, "out_of_memory", "the system killed the worker process"))
+        worker.restart()
+        return Ended(spec, failed(spec, "crashed", f"the worker process died: {death}"))
 
-    @staticmethod
-    def _failed(worker: WorkerProcess, reason: Reason, message: str) -> Ended:
-        spec = worker.spec
-        assert spec is not None
-        return Ended(spec, failure(spec, reason, message))
+    def _release(self, worker: WorkerProcess, result: TrialResult | None) -> None:
+        """A trial has left its worker, which takes the next one if nothing of the last one can harm it."""
+        if result is not None and result.reason == "out_of_memory":
+            self._make_room(worker)
+        elif result is not None and result.reason == "error" and self._device == "cuda":
+            # The error may have left a context or a stream behind that no later trial could use.
+            worker.restart()
+        else:
+            worker.spec = None
 
     def _make_room(self, worker: WorkerProcess) -> None:
-        """A worker ran out of memory, and ends: where others shared its device with it, there is one fewer from now on."""
-        sharing = [each for each in self._workers if each.spec is not None and self._is_beside(each, worker)]
+        """A worker ran out of memory: end it, and start another one only if no other trial shares the memory."""
+        sharing = [each for each in self._workers if each.spec is not None and self._share_memory(each, worker)]
         if not sharing:
-            self._restart(worker)
+            worker.restart()
             return
-        worker.process.join()
+        _end([worker])
         self._workers.remove(worker)
         self.num_workers -= 1
         trials = plural(len(sharing) + 1, "trial")
-        self._warn(f"memory was short with {trials} side by side; from now on one fewer at a time")
+        self._warn(f"out of memory with {trials} in parallel; the rest of this run trains one fewer at a time")
 
-    def _is_beside(self, one: WorkerProcess, other: WorkerProcess) -> bool:
-        """Whether two workers share a device's memory."""
-        same = self._device == "cpu" or one.index % self._num_devices == other.index % self._num_devices
+    def _share_memory(self, one: WorkerProcess, other: WorkerProcess) -> bool:
+        """Whether two different workers share a device's memory."""
+        same = self._device == "cpu" or one.setup.device_index == other.setup.device_index
         return same and one is not other
 
-    def _restart(self, worker: WorkerProcess) -> str:
-        """Put another worker in a dead one's place; how it died."""
-        worker.process.join()
-        code = worker.process.exitcode or 0
-        self._workers[self._workers.index(worker)] = self._start(worker.index)
-        return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+def _end(workers: Sequence[WorkerProcess]) -> None:
+    for worker in workers:
+        worker.kill()
+    for worker in workers:
+        worker.join()

@@ -1,4 +1,4 @@
-"""The recipe of a training in terms of torch: optimizer, learning rate, precision."""
+"""A study's training recipe in terms of torch: optimizer, learning rate, precision."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import math
 import torch
 from torch import nn
 
-from ablations.trial import Precision, TrainConfig
-from nin.memory import Optimizer
+from ablations.trial import TrainConfig
 
 
 def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
@@ -35,7 +34,7 @@ def learning_rate(train: TrainConfig, step: int, steps_per_epoch: int) -> float:
 
 
 def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimizer:
-    """The recipe's optimizer; on a CUDA device one whose steps a graph can hold, its learning rate there, too."""
+    """The recipe's optimizer. On CUDA its step can be captured in a graph, and its learning rate is a tensor there."""
     device = next(model.parameters()).device
     on_cuda = device.type == "cuda"
     rate = torch.tensor(train.lr, device=device) if on_cuda else train.lr
@@ -47,20 +46,15 @@ def make_optimizer(model: nn.Module, train: TrainConfig) -> torch.optim.Optimize
         model.parameters(),
         lr=rate,
         momentum=train.momentum,
-        # Without momentum Nesterov's step is the plain one; torch refuses to be asked for it.
+        # Without momentum Nesterov's step is the plain step, and torch refuses the flag.
         nesterov=train.nesterov and train.momentum > 0,
         weight_decay=train.weight_decay,
         fused=True,
     )
 
 
-def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
-    """The recipe's precision, for a `with` statement."""
-    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")
-
-
 def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
-    """Give the optimizer the rate of its next step; where it is a tensor, a captured step reads it from there."""
+    """Set the rate of the optimizer's next step; a rate in a tensor is set in place, for a captured step to read."""
     for group in optimizer.param_groups:
         if isinstance(group["lr"], torch.Tensor):
             group["lr"].fill_(rate)
@@ -68,13 +62,6 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, rate: float) -> None:
             group["lr"] = rate
 
 
-def recipe(precision: Precision, optimizer: Optimizer, batch_size: int = 1) -> TrainConfig:
-    """Trains as trials do, at a rate at which weights stay what they are: their values must not become infinite."""
-    return TrainConfig(
-        epochs=1,
-        batch_size=batch_size,
-        optimizer="adamw" if optimizer == "adamw" else "sgd",
-        lr=1e-9,
-        momentum=0.9 if optimizer == "sgd_momentum" else 0.0,
-        precision=precision,
-    )
+def autocast(train: TrainConfig, device: torch.device) -> torch.autocast:
+    """The recipe's precision, for a `with` statement."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=train.precision == "bf16")

@@ -1,4 +1,4 @@
-"""A run's own folder among the system's temporary files, and what runs that were killed left of theirs."""
+"""A run's own folder among the system's temporary files; killed runs' folders are removed by later runs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ _LOCK = "lock"
 
 
 class ScratchFolder:
-    """A folder that goes with its process: removed when it is closed, or by a later run where its process was killed."""
+    """A folder for the life of its process: `close` removes it, or a later run does if the process was killed."""
 
     def __init__(self) -> None:
-        """Make the folder; those of dead processes are removed first."""
+        """Remove the folders of dead processes, and make this one."""
         _remove_dead(Path(tempfile.gettempdir()))
         self._folder = tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True)
         self.path = Path(self._folder.name)
-        # The operating system lets go of it when the process ends, however it ends.
+        # The operating system releases it at any end of the process.
         self._lock = filelock.FileLock(self.path / _LOCK)
         self._lock.acquire()
 
@@ -34,10 +34,10 @@ class ScratchFolder:
 
 def _remove_dead(parent: Path) -> None:
     for folder in parent.glob(f"{PREFIX}*"):
-        # One that another run removes at the same time is gone; one that cannot be removed does no harm.
+        # Another run may remove it at the same time; a folder that cannot be removed does no harm.
         with suppress(OSError, filelock.Timeout):
             lock = folder / _LOCK
-            # Nobody else's: another user may have put a link to one of our files there. One without a lock is just being made.
+            # Another user may have put a link to our files there. A folder without a lock is just being made.
             if folder.is_symlink() or not lock.exists():
                 continue
             if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():

@@ -15,9 +15,9 @@ class Split:
     """Some images and their labels.
 
     Attributes:
-        images: where the images are, uint8, on the trial's device; other splits may have theirs there, too.
-        labels: of this split's images, shape (N,).
-        rows: where in `images` each of them is, shape (N,); None for all of it.
+        images: uint8 (M, C, S, S), on the trial's device; several splits may share them.
+        labels: class of each of this split's images, shape (N,).
+        rows: position in `images` of each image of this split, shape (N,); None for all images in order.
     """
 
     images: torch.Tensor
@@ -28,7 +28,7 @@ class Split:
         return len(self.labels)
 
     def take(self, indices: np.ndarray) -> Split:
-        """The images at `indices`, in that order; they are not copied."""
+        """The split of the images at `indices`, in that order; no image is copied."""
         chosen = torch.from_numpy(indices)
         return Split(self.images, self.labels[chosen], chosen if self.rows is None else self.rows[chosen])
 
@@ -38,7 +38,7 @@ class Split:
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """A random order of the images whose every beginning has the classes about in proportion.
+    """A random order of the images; the classes are about in proportion in each of its beginnings.
 
     Args:
         labels: class of each image, shape (N,).
@@ -57,7 +57,7 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
 
 
 def resize(images: torch.Tensor, size: int) -> torch.Tensor:
-    """Bilinear, antialiased, rounded to bytes: on a CPU bit for bit what torchvision's Resize does to PIL images.
+    """Resize bilinearly, antialiased, rounded to bytes: on a CPU bit for bit like torchvision's Resize of PIL images.
 
     Args:
         images: uint8 (N, C, S, S).
@@ -78,10 +78,10 @@ def resize(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def resize_in_two_passes(images: torch.Tensor, size: int) -> torch.Tensor:
-    """What `resize` does, on any device: first along the rows, then along the columns, each rounded to whole numbers.
+    """Resize like `resize`, on any device: along the rows, then along the columns, each rounded to whole numbers.
 
-    Bit for bit the same where `exact_in_two_passes`: all weights are then multiples of a power of two, and every sum is exact in
-    fp32. Elsewhere a sum close to a half may be rounded the other way.
+    If `exact_in_two_passes`, the result is the same bit for bit: all weights are multiples of a power of two, and every sum
+    is exact in fp32. At other sizes a sum close to a half may be rounded the other way.
 
     Args:
         images: uint8 (N, C, S, S).
@@ -99,14 +99,14 @@ def resize_in_two_passes(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def exact_in_two_passes(size: int, to: int) -> bool:
-    """Whether images of one side in pixels are resized to the other exactly by `resize_in_two_passes`."""
+    """Whether `resize_in_two_passes` is exact, from images of side `size` to images of side `to`, in pixels."""
     times, rest = divmod(to, size)
     return rest == 0 and times & (times - 1) == 0
 
 
 @functools.cache
 def _weights(size: int, to: int, device: torch.device) -> torch.Tensor:
-    """What each old pixel of a line contributes to each new one, shape (to, size)."""
+    """Weight of each old pixel of a line in each new one, shape (to, size)."""
     one_pixel_each = torch.eye(size)[None, None]
     weights = F.interpolate(one_pixel_each, size=(to, size), mode="bilinear", antialias=True, align_corners=False)
     return weights[0, 0].to(device)

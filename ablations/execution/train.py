@@ -1,4 +1,4 @@
-"""TODO"""
+"""Trains one trial: batches, epochs, validation, and the test at the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,34 +14,30 @@ from torch import nn
 
 from ablations.costs import images_of
 from ablations.execution.capture import CapturedStep
-from ablations.execution.checkpoints import TrialState, keep_weights, restore, save
+from ablations.execution.checkpoints import TrialState, restore_checkpoint, save_checkpoint, save_weights
 from ablations.execution.data import DataSource
 from ablations.execution.recipe import autocast, learning_rate, make_optimizer, set_learning_rate
 from ablations.execution.splits import Split, resize, resize_in_two_passes
 from ablations.torch_networks import build
 from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
-from nin.images import Input
 from nin.model import initialize
 
 CHECKPOINT_SECONDS = 5.0
 """A checkpoint is written at the first end of an epoch this long after the last one."""
 
-
 ONSET_FRACTION = 2.0 / math.log(10)
-"""Learning has begun once the smoothed loss is under this share of a guess's loss: 2.0 nats for ten classes."""
-
+"""Learning has begun when the smoothed loss is below this share of a guess's loss: 2.0 nats for ten classes."""
 
 ONSET_SMOOTHING = 0.9
-
+"""Weight of the earlier losses in the smoothed loss."""
 
 EVALUATION_PIXELS = {"cpu": 1024 * 28 * 28, "cuda": 4 * 1024 * 28 * 28}
-"""Of a batch that is evaluated, about; on CUDA several trials may evaluate theirs side by side on one device."""
-
+"""Approximate pixels of an evaluated batch; on CUDA several trials may evaluate in parallel on one device."""
 
 Step = Callable[[torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""Trains on the images at these places of the split: the batch's loss and how many were right, both on the device.
+"""Trains on the images at these places of the split: the batch's loss and its number of right answers, both on the device.
 
-What it returns is good until the next step.
+The returned tensors are valid until the next step.
 """
 
 
@@ -51,88 +46,99 @@ def run_trial(
 ) -> Generator[EpochRecord, Order, TrialResult | None]:
     """Train one trial.
 
-    Everything random comes from the trial's phase and seed, not from its variant: split, order of the images, dropout, and
-    first weights wherever layers agree in name and shape.
+    All randomness comes from the trial's phase and seed, not from its variant: split, order of the images, dropout, and
+    the first weights of all layers that agree in name and shape.
 
     Args:
         spec: the trial.
-        source: where its images come from.
-        checkpoint: file to go on from and to save to, which outlives the trial, since its result is not recorded yet
-            when it ends; None keeps nothing.
+        source: of its images.
+        checkpoint: file to continue from and to save to; None keeps nothing. It outlives the trial, whose result is not
+            recorded yet when the training ends.
         weights: file for the weights after the last epoch of a confirmation; None keeps none.
 
     Yields:
-        A record after each epoch; send back an `Order`. Epochs that the checkpoint holds are told again, since the driver's
+        A record after each epoch; send back an `Order`. Epochs in the checkpoint are reported again, since the driver's
         pruner may not have seen them.
 
     Returns:
         The result; None after the order "pause", with the state in `checkpoint`.
 
     Raises:
-        DataError: the data is not there, or altered.
+        DataError: the data is missing or altered.
     """
-    config, train = spec.config, spec.config.train
-    images = images_of(config.data)
+    train, images = spec.config.train, images_of(spec.config.data)
     device = torch.device(spec.device)
     data = source.training(spec)
     training, validation = _to_device(data.train, device), _to_device(data.validation, device)
-
-    state = _at_the_start(spec, images, device)
-    if checkpoint is not None and checkpoint.exists() and not restore(state, checkpoint, spec):
-        # What there was of it may be half restored.
-        state = _at_the_start(spec, images, device)
-    model, parts = state.model, state.accumulated_parts
-    step = make_step(model, state.optimizer, training, train, images.size, parts)
+    state = _restored_state(spec, checkpoint, device)
+    parts = state.accumulated_parts
+    step = make_step(state.model, state.optimizer, training, train, images.size, parts)
     saved_at = time.monotonic()
 
     for epoch in range(1, train.epochs + 1):
         if epoch > len(state.epochs):
-            trouble = _next_epoch(state, step, training, validation, spec, images)
-            if trouble is not None:
-                return TrialResult(spec.id, "diverged", tuple(state.epochs), message=trouble, accumulated_parts=parts)
+            problem = _next_epoch(state, step, training, validation, spec)
+            if problem is not None:
+                return TrialResult(spec.id, "diverged", tuple(state.epochs), message=problem, accumulated_parts=parts)
         order = yield state.epochs[epoch - 1]
         if order == "prune":
-            epochs, why = tuple(state.epochs[:epoch]), f"pruned after epoch {epoch}"
-            return TrialResult(spec.id, "pruned", epochs, message=why, accumulated_parts=parts)
+            epochs, message = tuple(state.epochs[:epoch]), f"pruned after epoch {epoch}"
+            return TrialResult(spec.id, "pruned", epochs, message=message, accumulated_parts=parts)
         late = time.monotonic() - saved_at > CHECKPOINT_SECONDS
         if checkpoint is not None and (order == "pause" or late):
-            save(state, checkpoint, spec)
+            save_checkpoint(state, checkpoint, spec)
             saved_at = time.monotonic()
         if order == "pause":
             return None
 
-    test: dict[str, Any] = {}
-    if spec.phase == "confirm":
-        split = _to_device(source.test(spec), device)
-        _, correct = evaluate(model, split, images.size, train, parts)
-        test = {
-            "test_accuracy_percent": 100 * float(correct.mean()),
-            "test_correct": np.packbits(correct).tobytes(),
-            "num_test_images": len(correct),
-            "test_labels": split.labels.cpu().numpy().astype(np.uint8).tobytes(),
-        }
-        if weights is not None:
-            keep_weights(model, weights, spec)
-    return TrialResult(spec.id, "finished", tuple(state.epochs), **test, accumulated_parts=parts)
+    if spec.phase != "confirm":
+        return TrialResult(spec.id, "finished", tuple(state.epochs), accumulated_parts=parts)
+    result = _tested(state, _to_device(source.test(spec), device), spec)
+    if weights is not None:
+        save_weights(state.model, weights, spec)
+    return result
 
 
-def _at_the_start(spec: TrialSpec, images: Input, device: torch.device) -> TrialState:
-    """A trial that has not trained yet."""
+def _restored_state(spec: TrialSpec, checkpoint: Path | None, device: torch.device) -> TrialState:
+    """The state in a trial's checkpoint, or its first state if there is no usable one."""
+    state = _first_state(spec, device)
+    if checkpoint is None or not checkpoint.exists() or restore_checkpoint(state, checkpoint, spec):
+        return state
+    # Some of the unusable checkpoint may be in the state by now.
+    return _first_state(spec, device)
+
+
+def _first_state(spec: TrialSpec, device: torch.device) -> TrialState:
+    """The state of a trial before its first epoch."""
     train = spec.config.train
     weights_seed = derive(spec.phase, spec.seed, "weights")
-    # For what a registered network has that `initialize` does not know, and so leaves as it was drawn.
+    # For those layers of a registered network that `initialize` does not know, and leaves as they were drawn.
     torch.manual_seed(weights_seed)
-    model = build(spec.config.model, images)
+    model = build(spec.config.model, images_of(spec.config.data))
     initialize(model, train.init, seed=weights_seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TrialState(model, make_optimizer(model, train), [], spec.accumulated_parts)
 
 
-def _next_epoch(
-    state: TrialState, step: Step, training: Split, validation: Split, spec: TrialSpec, images: Input
-) -> str | None:
-    """Train and validate once, and append the record; where the loss was not finite there is none, but a message."""
-    train = spec.config.train
+def _tested(state: TrialState, test: Split, spec: TrialSpec) -> TrialResult:
+    """The result of a finished confirmation, whose network meets the test images here for the first time."""
+    size = images_of(spec.config.data).size
+    _, correct = evaluate(state.model, test, size, spec.config.train, state.accumulated_parts)
+    return TrialResult(
+        spec.id,
+        "finished",
+        tuple(state.epochs),
+        test_accuracy_percent=100 * float(correct.mean()),
+        test_correct=np.packbits(correct).tobytes(),
+        num_test_images=len(correct),
+        test_labels=test.labels.cpu().numpy().astype(np.uint8).tobytes(),
+        accumulated_parts=state.accumulated_parts,
+    )
+
+
+def _next_epoch(state: TrialState, step: Step, training: Split, validation: Split, spec: TrialSpec) -> str | None:
+    """Train and validate once, and append the record; if a loss is not finite, a message instead of a record."""
+    train, images = spec.config.train, images_of(spec.config.data)
     epoch = len(state.epochs) + 1
     num_batches = len(list(_batches(len(training), train.batch_size)))
     started = time.perf_counter()
@@ -168,13 +174,13 @@ def _train_epoch(
 ) -> tuple[np.ndarray, float]:
     """One pass over the training images: loss of each step, shape (num_batches,), and accuracy in percent.
 
-    The device is waited for at the end only: the order goes there in one piece, losses stay there until the epoch is over.
+    Waits for the device at the end only: the order is sent there in one piece, and losses stay there until the end.
     """
     train = spec.config.train
     device = split.labels.device
     generator = np.random.default_rng(derive(spec.phase, spec.seed, "order", epoch))
     order = _sent(torch.from_numpy(generator.permutation(len(split))), device)
-    # Dropout draws from torch's global generator; a seed for each epoch makes a resumed trial draw the same.
+    # Dropout draws from torch's global generator. With a seed per epoch a resumed trial draws the same numbers.
     torch.manual_seed(derive(spec.phase, spec.seed, "dropout", epoch))
     losses = torch.empty(num_batches, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
@@ -197,16 +203,16 @@ def make_step(
     size: int,
     accumulated_parts: int = 1,
 ) -> Step:
-    """The training step of a trial; on a CUDA device one graph, wherever the batch is a whole one.
+    """The training step of a trial; on a CUDA device it is one graph for every whole batch.
 
     Args:
         model: on the split's device.
         optimizer: of the model, as `make_optimizer` makes it.
         split: the training images.
         train: the recipe.
-        size: side in pixels that the model takes.
-        accumulated_parts: that each batch is split into. Their gradients add up to the whole batch's up to rounding, in a
-            network without batch statistics; dropout draws other numbers.
+        size: side in pixels of the model's images.
+        accumulated_parts: number of parts of each batch over which gradients are accumulated. In a network without batch
+            statistics they equal the whole batch's gradients up to rounding; dropout draws other numbers.
     """
 
     def forward(places: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
@@ -246,17 +252,17 @@ def evaluate(model: nn.Module, split: Split, size: int, train: TrainConfig, part
 
     Args:
         model: images to logits.
-        split: what to evaluate on; left in its own order.
-        size: side in pixels that the model takes.
-        train: for the precision.
-        parts: that batches are split into for want of memory.
+        split: the images; they stay in their order.
+        size: side in pixels of the model's images.
+        train: the recipe, for its precision.
+        parts: divides the size of the batches, if memory is short.
 
     Returns:
         Mean cross-entropy in nats; booleans, shape (N,).
     """
     device = split.labels.device
     model.eval()
-    # Batches of about the same number of pixels, whatever their size.
+    # Batches of about the same number of pixels for every size of images.
     batch_size = max(32, EVALUATION_PIXELS[device.type] // (size * size)) // parts
     loss_sum = torch.zeros((), dtype=torch.float64, device=device)
     correct = []
@@ -277,7 +283,7 @@ def _to_device(split: Split, device: torch.device) -> Split:
 
 
 def _sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """The tensor on the device, without waiting for it there."""
+    """The tensor on the device, without waiting for the copy."""
     return tensor.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else tensor
 
 
@@ -288,7 +294,7 @@ def _prepare(images: torch.Tensor, size: int) -> torch.Tensor:
 
 
 def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
-    """Beginning and end of each batch; a single image left over is left out, since it has no batch statistics."""
+    """Beginning and end of each batch. A single image left over is skipped, since it has no batch statistics."""
     for start in range(0, count, batch_size):
         stop = min(start + batch_size, count)
         if stop - start > 1 or batch_size == 1 or count == 1:
@@ -296,8 +302,9 @@ def _batches(count: int, batch_size: int) -> Iterator[tuple[int, int]]:
 
 
 def _watch_onset(state: TrialState, losses: np.ndarray, steps_before: int, num_classes: int) -> None:
+    """Smooth the losses of an epoch, and note the first step below the threshold."""
     threshold = ONSET_FRACTION * math.log(num_classes)
-    # Plain numbers: a checkpoint is read with `weights_only`, which refuses NumPy's.
+    # As plain numbers: checkpoints are read with `weights_only`, which refuses NumPy's.
     for step, loss in enumerate(losses.tolist(), start=steps_before + 1):
         before = loss if state.smoothed_loss is None else state.smoothed_loss
         state.smoothed_loss = ONSET_SMOOTHING * before + (1 - ONSET_SMOOTHING) * loss
@@ -306,6 +313,7 @@ def _watch_onset(state: TrialState, losses: np.ndarray, steps_before: int, num_c
 
 
 def _num_dead_classes(labels: np.ndarray, correct: np.ndarray) -> int:
+    """Classes with images, none of which was recognised."""
     present = np.bincount(labels) > 0
     right = np.bincount(labels[correct], minlength=len(present)) > 0
     return int((present & ~right).sum())

@@ -1,22 +1,243 @@
-"""A worker process, as the driver holds it."""
+"""A worker process as the driver holds it, and the messages that the two exchange. Nothing here loads torch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import multiprocessing
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Literal
 
-from ablations.trial import TrialSpec
+from ablations.costs import Measurement, Workload
+from ablations.errors import MeasureError, SetupError
+from ablations.execution.folders import Folders
+from ablations.execution.memory import num_memory_kills
+from ablations.text import mebibytes, printable
+from ablations.trial import Device, EpochRecord, Order, Reason, TrialResult, TrialSpec
+
+DRIVERS_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+"""Signals for the driver only; it tells its workers between epochs."""
+
+_SPAWN = multiprocessing.get_context("spawn")
 
 
-@dataclass
+@dataclass(frozen=True)
+class WorkerSetup:
+    """A worker's device and folders.
+
+    Attributes:
+        folders: of the run.
+        device: where it trains.
+        device_index: number of the CUDA device; 0 on a CPU.
+    """
+
+    folders: Folders
+    device: Device
+    device_index: int = 0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Asks a worker to train a network on random images for a moment.
+
+    The worker sends "ready", waits for "go", and then sends its images per second. If it cannot train, it sends a
+    MeasureError instead, of either.
+    """
+
+    workload: Workload
+
+
+@dataclass(frozen=True)
+class Warned:
+    """A warning for people, from a worker whose trial goes on."""
+
+    text: str
+
+
+ToWorker = TrialSpec | Workload | Probe | Order
+"""A trial to train, a workload to measure, a probe, or the answer to a record."""
+
+FromWorker = (
+    EpochRecord | TrialResult | Warned | SetupError | Measurement | MeasureError | Literal["ready"] | float | None
+)
+"""A trial's records and its result, None if it was paused; a measurement; the answers to a probe; or a problem."""
+
+
+class WorkerDiedError(Exception):
+    """A worker process ended; the message says how, such as `signal SIGSEGV`.
+
+    Attributes:
+        out_of_memory: whether the system killed the process because memory ran out.
+    """
+
+    def __init__(self, how: str, *, out_of_memory: bool) -> None:
+        super().__init__(how)
+        self.out_of_memory = out_of_memory
+
+
 class WorkerProcess:
-    process: BaseProcess
-    connection: Connection
-    index: int
-    """Among the workers; on CUDA it decides the device."""
-    num_memory_kills: int
-    """What the system had killed for want of memory when this one started."""
-    spec: TrialSpec | None = None
-    silent_seconds: float = 0.0
-    """Waited for it since it was last heard of."""
+    """One worker: its process, which can be restarted, and the driver's end of its pipe.
+
+    Attributes:
+        index: number among the workers.
+        setup: its device and folders.
+        connection: the driver's end of the pipe, to wait for several workers at once; a restart makes another one.
+        spec: its trial; None while it is idle.
+        silent_seconds: how long the driver has waited since the last message.
+    """
+
+    def __init__(self, index: int, setup: WorkerSetup) -> None:
+        """Start the process.
+
+        Args:
+            index: number among the workers.
+            setup: its device and folders.
+        """
+        self.index = index
+        self.setup = setup
+        self._start()
+
+    def _start(self) -> None:
+        self.spec: TrialSpec | None = None
+        self.silent_seconds = 0.0
+        self._num_memory_kills = num_memory_kills()
+        ours, theirs = _SPAWN.Pipe()
+        self.connection: Connection = ours
+        self._process = _SPAWN.Process(target=_live, args=(theirs, self.setup), daemon=True)
+        with _signals_ignored(), _empty_main_module():
+            self._process.start()
+        theirs.close()
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process still runs."""
+        return self._process.is_alive()
+
+    def train(self, spec: TrialSpec) -> None:
+        """Give the worker a trial."""
+        self.spec = spec
+        self.silent_seconds = 0.0
+        self.send(spec)
+
+    def send(self, message: ToWorker) -> None:
+        """Send a message; if the process is dead, nothing happens, since the next `receive` says so."""
+        with suppress(ConnectionError):
+            self.connection.send(message)
+
+    def has_message(self, timeout_seconds: float) -> bool:
+        """Wait until `receive` would return or raise at once; False if the timeout passes first."""
+        try:
+            return self.connection.poll(timeout_seconds)
+        except OSError:
+            return True
+
+    def receive(self) -> FromWorker:
+        """Wait for the next message.
+
+        Raises:
+            WorkerDiedError: the process ended instead.
+        """
+        try:
+            message: FromWorker = self.connection.recv()
+        except (EOFError, OSError):
+            raise self._death() from None
+        return message
+
+    def answer(self, timeout_seconds: float) -> FromWorker:
+        """The next message; None if the process ends or the timeout passes first."""
+        with suppress(WorkerDiedError):
+            return self.receive() if self.has_message(timeout_seconds) else None
+        return None
+
+    def restart(self) -> None:
+        """End the process, which frees all its memory, and start another one."""
+        self.kill()
+        self.join()
+        self._start()
+
+    def kill(self) -> None:
+        """Begin to end the process; its trial is lost."""
+        self.connection.close()
+        # Workers ignore SIGTERM, and a stopped process cannot handle it.
+        self._process.kill()
+
+    def join(self) -> None:
+        """Wait for the end of the process."""
+        self._process.join()
+
+    def _death(self) -> WorkerDiedError:
+        self.join()
+        code = self._process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        killed = code == -signal.SIGKILL and num_memory_kills() > self._num_memory_kills
+        return WorkerDiedError(how, out_of_memory=killed)
+
+
+@contextmanager
+def _signals_ignored() -> Iterator[None]:
+    """A process that starts here ignores the driver's signals from its first instant on.
+
+    Ctrl-C goes to all processes of the terminal, SIGTERM to all processes of a job that a scheduler ends.
+    """
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in DRIVERS_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _empty_main_module() -> Iterator[None]:
+    """A process that starts here does not import the driver's main module.
+
+    It would run a script that calls the suite without a guard once more in each worker.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _live(connection: Connection, setup: WorkerSetup) -> None:
+    """The worker process: torch is loaded here, and never in the driver."""
+    for number in DRIVERS_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    # Otherwise torch's profiler, which counts memory, writes to stderr.
+    os.environ.setdefault("KINETO_LOG_LEVEL", "6")
+    from ablations.execution.worker import work
+
+    work(connection, setup)
+
+
+def failed(spec: TrialSpec, reason: Reason, message: str) -> TrialResult:
+    """The result of a trial that failed.
+
+    If memory ran out and the batch cannot be split, the message names a batch size that would fit better.
+
+    Args:
+        spec: the trial.
+        reason: the kind of failure.
+        message: for people; may hold text of libraries.
+    """
+    # Libraries may quote bytes that are no text, such as a path's. A store would refuse that record and all queued behind it.
+    message = printable(message)
+    workload = Workload.of(spec.config, spec.device)
+    if reason == "out_of_memory" and workload.has_batch_statistics and workload.batch_size > 1:
+        half = replace(workload, batch_size=workload.batch_size // 2)
+        message += (
+            f". Batch normalisation needs the whole batch, so gradients cannot be accumulated over parts of it: set "
+            f"train.batch_size to {half.batch_size}"
+        )
+        if half.memory is not None and workload.memory is not None:
+            peaks = [mebibytes(each.peak_training_bytes) for each in (half.memory, workload.memory)]
+            message += f", which takes {peaks[0]} instead of {peaks[1]}"
+    return TrialResult(spec.id, "failed", message=message, reason=reason)

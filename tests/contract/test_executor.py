@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +11,14 @@ import pytest
 import tiny
 import torch
 from fakes import InProcessExecutor
+from training import OnEpoch, go
 
 from ablations.costs import Workload
 from ablations.execution.data import DataSource
 from ablations.execution.local import LocalExecutor
 from ablations.execution.train import run_trial
 from ablations.runner import Executor
-from ablations.trial import Ended, EpochRecord, Order, TrialSpec
+from ablations.trial import Ended, EpochRecord, TrialSpec
 
 pytestmark = pytest.mark.one_process
 
@@ -47,14 +48,7 @@ def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     torch.set_num_threads(threads)
 
 
-Answer = Callable[[TrialSpec, EpochRecord], Order]
-
-
-def go(spec: TrialSpec, record: EpochRecord) -> Order:
-    return "go"
-
-
-def drain(executor: Executor, count: int, answer: Answer = go) -> dict[str, Ended]:
+def drain(executor: Executor, count: int, answer: OnEpoch = go) -> dict[str, Ended]:
     ended: dict[str, Ended] = {}
     deadline = time.monotonic() + 300
     while len(ended) < count and time.monotonic() < deadline:
@@ -62,7 +56,7 @@ def drain(executor: Executor, count: int, answer: Answer = go) -> dict[str, Ende
     return ended
 
 
-def outcome(executor: Executor, spec: TrialSpec, answer: Answer = go) -> Any:
+def outcome(executor: Executor, spec: TrialSpec, answer: OnEpoch = go) -> Any:
     executor.submit(spec)
     return drain(executor, 1, answer)[spec.id].result
 

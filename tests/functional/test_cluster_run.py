@@ -38,7 +38,7 @@ def test_a_study_whose_node_is_killed_ends_as_on_one_machine(
     assert process.returncode == 0, out + err
     assert "Traceback" not in out + err
     assert "a Ray cluster: 3 nodes, 3 workers" in out
-    assert " lost its worker and goes on with another one" in out
+    assert " lost its worker and continues with another one" in out
     assert "trained 10 trials, found 0 done before" in out
     assert folder.bits() == whole.bits()
     assert accuracies(folder.summary()) == accuracies(whole.summary())

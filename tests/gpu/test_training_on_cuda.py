@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import tiny
 import torch
 from places import ROOT
+from training import until_ended
 
 from ablations.costs import Workload
 from ablations.execution import train
@@ -66,11 +66,7 @@ def run(executor: LocalExecutor, spec: TrialSpec, pause_after: int = 0) -> Trial
         return "pause" if record.epoch == pause_after else "go"
 
     executor.submit(spec)
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        for ended in executor.wait(answer, 1.0):
-            return ended.result
-    raise TimeoutError("the trial did not end")
+    return until_ended(executor, answer).result
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -140,7 +136,7 @@ BROKEN = """
 import sys
 import torch
 from ablations.execution.capture import NUM_WARM_UPS, CapturedStep
-from ablations.execution.environment import memory_error
+from ablations.execution.memory import memory_error
 
 model = torch.nn.Linear(4, 4).to("cuda")
 optimizer = torch.optim.SGD(model.parameters(), lr=torch.tensor(0.1, device="cuda"), fused=True)

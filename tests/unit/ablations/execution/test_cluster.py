@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,12 +10,15 @@ from typing import Any
 
 import pytest
 import tiny
+from training import go, until_ended
 
 from ablations.errors import SetupError
-from ablations.execution import cluster_executor
+from ablations.execution.folders import Folders
 from ablations.trial import Ended, EpochRecord, Machine, Order, TrialSpec
 
 cluster = pytest.importorskip("ablations.execution.cluster", reason="Ray is not installed: the extra 'cluster'")
+cluster_actor = pytest.importorskip("ablations.execution.cluster_actor")
+cluster_executor = pytest.importorskip("ablations.execution.cluster_executor")
 
 
 @pytest.fixture
@@ -32,19 +34,6 @@ def executor(two_nodes: Any, tmp_path: Path, told: list[str]) -> Iterator[Any]:
     )
     yield executor
     executor.close()
-
-
-def go(spec: TrialSpec, record: EpochRecord) -> Order:
-    return "go"
-
-
-def until_ended(executor: Any, on_epoch: Any = go) -> Ended:
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
-        ended: list[Ended] = executor.wait(on_epoch, 1.0)
-        if ended:
-            return ended[0]
-    raise TimeoutError("the trial did not end")
 
 
 def lose(executor: Any) -> None:
@@ -80,7 +69,7 @@ def test_a_trial_whose_worker_is_lost_goes_on_from_its_checkpoint(
     assert (result.status, len(result.epochs)) == ("pruned", lost_after + 2)
     assert result.epochs[0] == records[0]  # with its time: it was not trained again
     assert len(told) == 1
-    assert told[0].startswith("two, seed 0 lost its worker and goes on with another one")
+    assert told[0].startswith("two, seed 0 lost its worker and continues with another one")
 
 
 def test_a_trial_that_loses_every_worker_has_failed_and_nothing_is_left(
@@ -98,10 +87,10 @@ def test_a_trial_that_loses_every_worker_has_failed_and_nothing_is_left(
     assert len(told) == 2
     executor.submit(tiny.trial())
     assert until_ended(executor).result.status == "finished"  # type: ignore[union-attr]
-    assert list(executor._shared_dir.iterdir())
+    assert list(executor._folders.shared.iterdir())
     executor.forget(tiny.trial())
     executor.close()
-    assert not executor._shared_dir.exists()
+    assert not executor._folders.shared.exists()
     assert not list(tmp_path.iterdir())
 
 
@@ -111,13 +100,13 @@ def test_a_run_without_a_node_says_so_and_waits(
     assert executor.num_workers == 2
     executor.submit(tiny.trial())
     with monkeypatch.context() as patch:
-        patch.setattr(cluster_executor, "live_nodes", list)
+        patch.setattr(cluster_executor, "training_nodes", list)
         patch.setattr(cluster_executor, "NODES_SECONDS", -1.0)  # counted each time
         lose_all(executor)
         while not told:
             assert executor.wait(go, 0.1) == []
         executor.wait(go, 0.1)
-    assert told[1:] == ["the cluster has no node left for trials; those under way wait for one"]
+    assert told[1:] == ["the cluster has no node left; all trials under way wait for one"]
     assert until_ended(executor).result.status == "finished"  # type: ignore[union-attr]
 
 
@@ -125,7 +114,7 @@ def test_nodes_that_are_lost_between_trials_make_the_next_one_wait(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nodes = [{"Resources": {"CPU": 2.0}}]
-    monkeypatch.setattr(cluster_executor, "live_nodes", lambda: nodes)
+    monkeypatch.setattr(cluster_executor, "training_nodes", lambda: nodes)
     monkeypatch.setattr(cluster_executor, "NODES_SECONDS", -1.0)  # counted each time
     monkeypatch.setattr(
         cluster_executor.ClusterExecutor, "_new_place", lambda self: cluster_executor._Place(None, object())
@@ -176,7 +165,8 @@ def actor(tmp_path: Path) -> Iterator[Any]:
     made = []
 
     def make(expected: Any, mark: Path) -> Any:
-        made.append(cluster_executor._Actor(expected, tmp_path / "data", mark, tmp_path / "shared"))
+        folders = Folders(tmp_path / "data", mark.parent, tmp_path / "shared")
+        made.append(cluster_actor.Actor(expected, folders, mark))
         return made[-1]
 
     yield make
@@ -186,7 +176,7 @@ def actor(tmp_path: Path) -> Iterator[Any]:
 
 def test_a_node_that_does_not_see_the_checkpoints_says_so_once(actor: Any, tmp_path: Path) -> None:
     spec = tiny.trial(train__epochs=1)
-    blind = actor(cluster.examined(), tmp_path / "elsewhere" / "a.mark")
+    blind = actor(cluster.describe_this_node(), tmp_path / "elsewhere" / "a.mark")
     texts, message = blind.greet()
     assert message is None
     assert [text.split(":")[0] for text in texts] == [f"not every node sees {tmp_path / 'elsewhere'}"]
@@ -197,7 +187,7 @@ def test_a_node_that_does_not_see_the_checkpoints_says_so_once(actor: Any, tmp_p
 
 
 def test_a_node_that_joins_must_be_like_the_others(actor: Any, tmp_path: Path) -> None:
-    here = cluster.examined()
+    here = cluster.describe_this_node()
     mark = tmp_path / "a.mark"
     mark.touch()
     others = replace(here, bf16=not here.bf16, software={**here.software, "torch": "1.0"}, processor="an abacus")

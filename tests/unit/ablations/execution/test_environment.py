@@ -3,7 +3,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import platform
 import subprocess
 import sys
 import tomllib
@@ -13,7 +12,7 @@ from typing import Any
 import pytest
 from places import ROOT
 
-from ablations.execution import environment, memory
+from ablations.execution import environment
 
 
 class FakeDriver:
@@ -140,79 +139,3 @@ def test_looking_at_the_machine_imports_no_torch() -> None:
     code = "import sys; from ablations.execution import environment, local; environment.detect(); environment.provenance(); "
     code += "assert not {'torch', 'mlflow', 'optuna'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library than glibc")
-def test_freed_memory_is_taken_again_without_fresh_pages() -> None:
-    program = """
-import resource
-from ablations.execution.memory import keep_freed_memory
-
-def fresh_pages():
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-    bytearray(1 << 26)
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
-
-keep_freed_memory()
-first, again = fresh_pages(), fresh_pages()
-assert again < 10 < first, (first, again)
-"""
-    subprocess.run([sys.executable, "-c", program], check=True)
-
-
-def test_another_c_library_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
-    memory.keep_freed_memory()
-    memory.give_back_memory()
-
-
-KEEPER = """
-from pathlib import Path
-from ablations.execution.memory import give_back_memory, keep_freed_memory
-def resident():
-    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
-keep_freed_memory()
-before = resident()
-blocks = [bytearray(b"x" * 1_000_000) for _ in range(200)]
-del blocks
-kept = resident() - before
-give_back_memory()
-print(kept, resident() - before)
-"""
-
-
-@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="another C library keeps nothing")
-def test_memory_that_was_kept_is_given_back() -> None:
-    done = subprocess.run([sys.executable, "-c", KEEPER], capture_output=True, text=True, check=True)
-    kept, left = map(int, done.stdout.split())
-    assert kept > 150_000_000
-    assert left < 50_000_000
-
-
-def raised_while_recording(first: Exception) -> Exception:
-    """What is caught where a recording ends with an error of its own after the one that ended it."""
-    try:
-        try:
-            raise first
-        finally:
-            raise RuntimeError("CUDA error: operation failed due to a previous error during capture")
-    except RuntimeError as error:
-        return error
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        MemoryError(),
-        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB."),
-        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
-        RuntimeError("GET was unable to find an engine to execute this computation"),
-    ],
-)
-def test_memory_that_was_short_is_found_behind_what_came_of_it(first: Exception) -> None:
-    assert memory.memory_error(first) is first
-    assert memory.memory_error(raised_while_recording(first)) is first
-
-
-def test_other_errors_are_not_taken_for_short_memory() -> None:
-    assert memory.memory_error(raised_while_recording(ValueError("too wide"))) is None

@@ -6,10 +6,18 @@ from dataclasses import asdict, replace
 from typing import get_args
 
 import pytest
+import tiny
 import torch
 
 from ablations.costs import MEASUREMENTS, Workload
-from ablations.execution.measure import Run, measure, peak_prediction_bytes, peak_training_bytes, saved_bytes
+from ablations.execution.measure import (
+    Run,
+    measure,
+    peak_prediction_bytes,
+    peak_training_bytes,
+    saved_bytes,
+    train_for_a_moment,
+)
 from ablations.planning.planner import make_plan
 from ablations.studyfile.loading import read_file, shipped_studies
 from ablations.trial import Machine
@@ -75,6 +83,13 @@ def test_a_network_that_cannot_exist_is_refused() -> None:
     workload = Workload(PRESETS["nin_book"], **made_for, batch_size=4, precision="fp32", optimizer="sgd", device="cpu")
     with pytest.raises(ConfigError, match=r"block2\.pool"):
         measure(workload)
+
+
+def test_a_network_is_trained_for_a_moment_once_the_word_is_given() -> None:
+    waited: list[bool] = []
+    workload = Workload.of(tiny.trial().config, "cpu")
+    assert train_for_a_moment(workload, lambda: waited.append(True), seconds=0.05) > 0
+    assert waited == [True]
 
 
 # What studies promise: for every variant at every profile, the closed form and a measurement agree.
