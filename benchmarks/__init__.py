@@ -1,1 +1,1 @@
-"""Timings, run by hand; results with their machine and command are kept in `benchmarks/results/`. Never part of the tests."""
+"""Timings, run by hand and never by the tests; `benchmarks/results/` keeps results with their machine and command."""

@@ -1,9 +1,14 @@
-"""All that is to be found out on a GPU that nobody has tried yet, in one go. `python -m benchmarks.device [--quick]`.
+"""Tries everything on a new GPU in one go. `python -m benchmarks.device [--quick]`.
 
-Each part comes after the other even where one fails: what the device is, and its matrix rates; the tests that need it; for each
-preset memory as measured, beside the closed form, images a second, and their share of the matrix rate; how many trainings side by
-side pay; the table against the peers (`benchmarks.train`). Parts that failed are named at the end, and the exit code is 1 then.
-CONTRIBUTING.md says what to expect of each.
+The parts run one after the other, even if one fails:
+
+* device: its description and its matrix rates.
+* tests: `tests/gpu`.
+* presets: for each preset the measured memory next to the closed form, images per second, and share of the matrix rate.
+* probe: the number of trials in parallel.
+* peers: the table of `benchmarks.train`.
+
+The end names the failed parts, and the exit code is then 1. docs/gpu.md has the expected results.
 
 `--device cpu` tries the script itself on a machine without a GPU: no tests, and batches of 8.
 """
@@ -39,19 +44,21 @@ PRECISIONS: tuple[Precision, ...] = ("bf16", "fp32")
 
 
 class PartError(Exception):
-    """A part that did not come to its end; the message says why."""
+    """A part failed; the message says why."""
 
 
 def main() -> None:
-    """Run all parts, and say which failed."""
+    """Run all parts, and name the failed ones."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="Three presets, and a quick table: some five minutes.")
+    parser.add_argument("--quick", action="store_true", help="Three presets, and a quick table: about five minutes.")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cuda")
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
-    parser.add_argument("--part", choices=PARTS, action="append", help="Only this one; may be given several times.")
+    parser.add_argument(
+        "--part", choices=PARTS, action="append", help="Run only this part; may be given several times."
+    )
     chosen = parser.parse_args()
     if chosen.device == "cuda" and (detect().device != "cuda" or not torch.cuda.is_available()):
-        sys.exit("No CUDA device is here that this torch can use; python -m ablations doctor says more.")
+        sys.exit("This torch can use no CUDA device here. To find out why: python -m ablations doctor")
     presets = QUICK if chosen.quick else tuple(PRESETS)
     parts: dict[str, Callable[[], None]] = {
         "device": lambda: _describe(chosen.device),
@@ -67,12 +74,12 @@ def main() -> None:
         started = time.monotonic()
         try:
             part()
-        # Whatever it is, the other parts may still be had; a device is not lent for long.
+        # After any error the other parts still run: time on a device is scarce.
         except Exception as error:  # noqa: BLE001
             print(f"\n{type(error).__name__}: {error}")
             failed.append(name)
         print(f"\n({name}: {time.monotonic() - started:.0f} s)", flush=True)
-    print(f"\nFailed: {', '.join(failed)}." if failed else "\nEvery part came to its end.")
+    print(f"\nFailed: {', '.join(failed)}." if failed else "\nNo part failed.")
     sys.exit(1 if failed else 0)
 
 
@@ -91,7 +98,7 @@ def _describe(device: Device) -> None:
 
 def _test(device: Device) -> None:
     if device == "cpu":
-        print("Left out: they need a CUDA device.")
+        print("Skipped: they need a CUDA device.")
         return
     if subprocess.run([sys.executable, "-m", "pytest", "tests/gpu", "-v", "--tb=short"], cwd=ROOT).returncode:
         raise PartError("not all tests passed")
@@ -117,10 +124,10 @@ def _executor(device: Device, folder: str) -> LocalExecutor:
 
 
 def _measure(presets: tuple[str, ...], device: Device) -> None:
-    """A row for each preset and precision; memory is that of a step of its batch."""
+    """Print a row for each preset and precision, with the memory of a step of its batch."""
     ceilings = {precision: matrix_flops_per_second(precision, device) for precision in PRECISIONS}
     print(
-        "| preset | precision | kept by autograd | training peak | prediction peak | images/s | share of matrix rate |"
+        "| preset | precision | saved by autograd | training peak | prediction peak | images/s | share of matrix rate |"
     )
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     failed = []
@@ -157,18 +164,18 @@ def _measure(presets: tuple[str, ...], device: Device) -> None:
 
 
 def _beside(measured: int, closed: int) -> str:
-    """What was measured, and how many times the closed form that is."""
+    """Measured memory, and its ratio to the closed form."""
     return f"{mebibytes(measured)}, {measured / closed:.3f}x"
 
 
 def _probe(presets: tuple[str, ...], device: Device) -> None:
-    """How many trainings of a network the executor has side by side."""
+    """Print the number of trials that the executor trains in parallel, for each preset."""
     for preset in presets:
         with tempfile.TemporaryDirectory() as folder:
             executor = _executor(device, folder)
             try:
                 executor.probe(_workload(preset, "bf16", device))
-                print(f"{preset} in bf16: {executor.num_workers} on {detect().description}", flush=True)
+                print(f"{preset} in bf16: {executor.num_workers} in parallel on {detect().description}", flush=True)
             finally:
                 executor.close()
 
@@ -176,7 +183,7 @@ def _probe(presets: tuple[str, ...], device: Device) -> None:
 def _compare(device: Device, data_dir: Path, *, quick: bool) -> None:
     command = [sys.executable, "-m", "benchmarks.train", "--device", device, "--data-dir", str(data_dir)]
     if subprocess.run([*command, *["--quick"] * quick], cwd=ROOT).returncode:
-        raise PartError("the table is not whole")
+        raise PartError("the table is incomplete")
 
 
 if __name__ == "__main__":

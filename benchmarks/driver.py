@@ -1,4 +1,4 @@
-"""What everything but the training costs: tuning, MLflow, resuming, report. `python -m benchmarks.driver --trials 1000`.
+"""Times everything but the training: tuning, MLflow, resuming, report. `python -m benchmarks.driver --trials 1000`.
 
 The real runner, tuner, recorder, reader and report drive made-up trials of ten epochs and 10,000 test images, on SQLite.
 """
@@ -23,7 +23,7 @@ NUM_EPOCHS = 10
 def main() -> None:
     """Time each number of trials in processes of their own, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--trials", type=int, action="append", help="Trials to drive; may be given several times.")
+    parser.add_argument("--trials", type=int, action="append", help="Number of trials; may be given several times.")
     parser.add_argument("--step", choices=["run", "report"], help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -31,7 +31,7 @@ def main() -> None:
         steps: dict[str, Callable[[int, Path], dict[str, Any]]] = {"run": _run, "report": _report}
         print(json.dumps(steps[arguments.step](arguments.trials[0], arguments.folder)))
         return
-    print("| trials | ms a trial | peak MB | resumed: ms a trial | report s | report peak MB |")
+    print("| trials | ms per trial | peak MB | resumed: ms per trial | report s | report peak MB |")
     print("| ---: | ---: | ---: | ---: | ---: | ---: |")
     for num_trials in arguments.trials or [1000]:
         with tempfile.TemporaryDirectory() as name:
@@ -51,7 +51,7 @@ def _in_a_process(step: str, num_trials: int, folder: Path) -> dict[str, Any]:
 
 
 def made_up_plan(num_trials: int, num_variants: int = NUM_VARIANTS, sampler: str = "qmc") -> Any:
-    """A study of so many trials, half of them tuning, that the real planner has made."""
+    """The real planner's plan for a study with this many trials, half of them tuning."""
     from ablations.planning.planner import make_plan
     from ablations.studyfile.spec import StudySpec
     from ablations.trial import Machine

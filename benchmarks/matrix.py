@@ -1,10 +1,10 @@
-"""What a device's matrix units give torch, and what of it a training takes.
+"""The matrix rate of a device with torch, as a ceiling for the training rate.
 
-The ceiling is measured, not read off a datasheet: the product of two random square matrices, by torch alone. Operations are those of
-the closed form (`nin.complexity`): two a multiply-accumulate of convolutions and linear layers, three forward passes a training
-step, since the backward pass makes the gradients of weights and of inputs. The first layer's inputs want none, so that a share is a
-little too high (1.5 % of it for the book's network, 4 % for the small one); all other layers, the loss and the optimizer count
-nothing.
+The ceiling is measured, not read from a datasheet: the product of two random square matrices, by torch alone. The operations
+of a training come from the closed form (`nin.complexity`): two per multiply-accumulate of convolutions and linear layers. A
+training step counts as three forward passes, since the backward pass computes the gradients of weights and of inputs. The first
+layer needs no gradients of its inputs, so that a share is slightly too high: by 1.5 % of it for the book's network, by 4 % for
+the small one. All other layers, the loss and the optimizer count as zero.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ from ablations.trial import Device, Precision
 from nin.complexity import Costs
 
 SIDE = {"cpu": 2048, "cuda": 8192}
-"""Of the matrices; large enough to keep all of the device busy."""
+"""Side of the matrices: large enough to keep the whole device busy."""
 PRODUCTS = {"cpu": 1, "cuda": 40}
-"""Between two looks at the clock, before which the device is waited for."""
+"""Products between two looks at the clock; each look waits for the device."""
 NUM_LOOKS = 7
+"""Timings; the best one counts."""
 FORWARD_PASSES = 3
-"""That a training step is worth."""
+"""Cost of a training step."""
 
 
 def training_flops(costs: Costs) -> int:
@@ -33,11 +34,11 @@ def training_flops(costs: Costs) -> int:
 
 
 def matrix_flops_per_second(precision: Precision, device: Device) -> float:
-    """Floating-point operations a second of a large matrix product, the best of some; takes a second or so.
+    """Floating-point operations per second of a large matrix product, the best of several; takes about a second.
 
     Args:
-        precision: fp32 is TF32 on a CUDA device, in which torch computes its convolutions there.
-        device: where; on the CPU all its cores together.
+        precision: fp32 is TF32 on a CUDA device, as in torch's convolutions.
+        device: where to multiply; on a CPU with all cores together.
     """
     side, count = SIDE[device], PRODUCTS[device]
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32

@@ -1,8 +1,8 @@
-"""What a user would train with instead, each in a process of its own: d2l's Trainer, Lightning, a plain loop.
+"""The alternatives to this suite, each in a separate process: d2l's Trainer, Lightning, and a plain loop.
 
-`benchmarks.train` starts them. All take the networks from `nin` as they are, plain SGD, Fashion-MNIST by torchvision with Resize
-and ToTensor, and torch's default number of threads. d2l's loader has its own default of 4 workers; the others have one a core
-that stay from epoch to epoch, as torch and Lightning recommend.
+`benchmarks.train` starts them. All train unchanged networks of `nin` with plain SGD and torch's default number of threads, on
+torchvision's Fashion-MNIST with Resize and ToTensor. d2l's loader has its default of 4 workers. The other loaders have one worker
+per core, kept from epoch to epoch, as torch and Lightning recommend.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from nin.presets import PRESETS
 BATCH_SIZE = 128
 LEARNING_RATE = 0.05
 PEERS = {"d2l": ("fp32",), "lightning": ("fp32", "bf16"), "plain loop": ("fp32", "bf16")}
-"""Each peer with the precisions that it has a switch for."""
+"""Each peer with the precisions that it can be switched to."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """What all trainers train."""
+    """A network for all trainers."""
 
     config: Config
     size: int
     """Side of the images in pixels."""
     steps: int
-    """Of a segment; fewer than an epoch's 468 in all rounds together, so that no peer's epoch ends in one."""
+    """Steps of a segment. All rounds together have fewer than an epoch's 468, so that no segment holds the end of an epoch."""
     quick_steps: int
 
 
@@ -56,7 +56,7 @@ NETWORKS = {
 
 
 def main() -> None:
-    """Train one peer until killed; write images a second after each segment."""
+    """Train with one peer until killed; write its images per second after each segment."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("--network", choices=NETWORKS, required=True)
@@ -73,9 +73,9 @@ def main() -> None:
 
 
 class Segments:
-    """Called after each training step: every `steps` steps, writes images a second and freezes the process group.
+    """Called after each training step: after every `steps` steps, writes images per second and freezes the process group.
 
-    The loader's workers are frozen, too, so that they get nothing ready while another trainer has the machine. SIGCONT to the
+    This freezes the loader's workers, too, so that they prepare nothing while another trainer has the machine. SIGCONT to the
     group starts the next segment.
     """
 
@@ -99,7 +99,7 @@ class Segments:
 
 
 def _d2l(model: nn.Module, size: int, precision: str, device: str, data_dir: Path, on_step: Callable[[], None]) -> None:
-    """As chapter 8.3 runs it, but for the drawing of its curves, which needs a notebook."""
+    """As in chapter 8.3 of the book, but without the drawing of curves, which needs a notebook."""
     from d2l import torch as d2l
 
     class NiN(d2l.Classifier):  # type: ignore[misc]
@@ -117,7 +117,7 @@ def _d2l(model: nn.Module, size: int, precision: str, device: str, data_dir: Pat
             loss: torch.Tensor = super().training_step(batch)
             return loss
 
-    # d2l looks for its data in ../data.
+    # d2l reads its data from ../data.
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / "data").symlink_to(data_dir)
         (Path(folder) / "chapter").mkdir()

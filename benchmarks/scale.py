@@ -1,8 +1,8 @@
-"""What of the driver saturates first with 1,000 devices: `python -m benchmarks.scale --trials 100000 --store away`.
+"""Finds the part of the driver that saturates first with 1,000 devices: `python -m benchmarks.scale --trials 100000 --store away`.
 
-The real runner, tuner and recorder drive trials that train nothing on simulated devices, whose clock jumps from one end of a
-trial to the next: what is measured is how many trials a second the driver and its store can finish, however fast they come.
-Ten epochs and 10,000 test images a trial, 50 variants, half of the trials tuning; each row in a process of its own.
+The real runner, tuner and recorder drive simulated devices. Their trials train nothing, and their clock jumps to the next end of
+a trial. So the table shows how many trials per second the driver and its store can finish at most. A trial has ten epochs and
+10,000 test images; there are 50 variants, and half of the trials are tuning. Each row comes from a separate process.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ NUM_DEVICES = 1000
 NUM_VARIANTS = 50
 NUM_EPOCHS = 10
 MEAN_SECONDS = 20.0
-"""Of a simulated trial: 1,000 devices then finish 50 a second."""
+"""Of a simulated trial: 1,000 devices finish 50 trials per second."""
 NOBODY = "http://127.0.0.1:9"
-"""A store that does not answer: records stay in the spool."""
+"""A store that never answers: records stay queued in the spool."""
 
 
 def main() -> None:
     """Drive each number of trials, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        "--trials", type=int, action="append", help="How many to drive, 400 at least; may be given several times."
+        "--trials", type=int, action="append", help="Number of trials, at least 400; may be given several times."
     )
     parser.add_argument(
         "--store",
@@ -53,7 +53,7 @@ def main() -> None:
         print(json.dumps(_drive(arguments)))
         return
     print(
-        "| trials | store | driver: trials/s | processor ms a trial | ms in tuner, recorder, rest | peak MB | store: trials/s |"
+        "| trials | store | driver: trials/s | processor ms per trial | ms in tuner, recorder, rest | peak MB | store: trials/s |"
     )
     print("| ---: | --- | ---: | ---: | ---: | ---: | ---: |")
     for num_trials in arguments.trials or [1000]:
@@ -72,7 +72,7 @@ def main() -> None:
 
 
 class SimulatedExecutor(DryExecutor):
-    """Devices that take a made-up time for each trial; at each wait the clock jumps to the next end."""
+    """Devices with a made-up time for each trial; at each wait the clock jumps to the next end."""
 
     def __init__(self, num_workers: int) -> None:
         super().__init__(num_workers)
@@ -80,7 +80,7 @@ class SimulatedExecutor(DryExecutor):
         self._now_seconds = 0.0
 
     def submit(self, spec: TrialSpec) -> None:
-        """Take a trial: half of the mean time to one and a half of it."""
+        """Take a trial, for between half and one and a half of the mean time."""
         chance = derive(spec.id, "seconds") / 2**63
         heapq.heappush(self._ends, (self._now_seconds + MEAN_SECONDS * (0.5 + chance), spec.id, spec))
 
@@ -92,7 +92,7 @@ class SimulatedExecutor(DryExecutor):
 
 
 class _Timed:
-    """Another object, whose calls are counted by the second."""
+    """Another object; adds up the seconds in its methods."""
 
     def __init__(self, other: Any, seconds: Counter[str], name: str) -> None:
         self._other, self._seconds, self._name = other, seconds, name
@@ -113,7 +113,7 @@ class _Timed:
 
 
 class _Nothing:
-    """A store that remembers nothing, or a display that shows nothing."""
+    """A store without memory, or a display that shows nothing."""
 
     measurements: dict[str, Any] = {}
 

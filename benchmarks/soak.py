@@ -1,6 +1,6 @@
-"""Kills a study at random moments and compares its end with an undisturbed run's. `python -m benchmarks.soak --kills 30`.
+"""Kills a study at random moments, and compares its end with an undisturbed run. `python -m benchmarks.soak --kills 30`.
 
-Half of the kills hit the driver, half a worker, all with SIGKILL. A study that ends before all kills are spent is run anew.
+Half of the kills hit the driver and half a worker, all with SIGKILL. If a study ends before all kills are spent, another one starts.
 """
 
 from __future__ import annotations
@@ -21,35 +21,37 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-Told = tuple[str, int, int]
-"""A trial's id, an epoch of it, and when that was trained, in milliseconds."""
+Reported = tuple[str, int, int]
+"""A trial's id, the number of an epoch, and the time of its training in milliseconds since 1970."""
 
 
 @dataclass
 class Tally:
-    """What the kills did."""
+    """The effects of the kills."""
 
     kills: Counter[str] = field(default_factory=Counter)
     num_trials: int = 0
     num_epochs: int = 0
     num_repeated: int = 0
     oldest_seconds: float = 0.0
-    """From an epoch that was trained again to the kill that caused it, at most."""
+    """Longest time between an epoch that was trained twice and the kill that caused it."""
     lost: list[str] = field(default_factory=list)
     num_superfluous: int = 0
-    """Trials that an undisturbed run does not train: where a worker is killed three times in one trial that trial is given up, the
-    search goes on without it, and a run that is asked to try it again comes to another choice, which is the undisturbed one."""
+    """Trials without a counterpart in the undisturbed run. After three kills of its worker, a trial is given up, and the search goes
+    on without it. A later retry then leads the search to another choice, the same as in the undisturbed run."""
 
 
 def main() -> None:
-    """Run the study once undisturbed and then, killed, until the kills are spent; print a table."""
+    """Run the study once undisturbed, then with kills until all are spent; print a table."""
     if sys.argv[1:2] == ["--drive"]:
         _drive(Path(sys.argv[2]), sys.argv[3:])
         return
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--study", default="one_by_one", help="A study with a starter profile.")
-    parser.add_argument("--seconds", type=float, default=16.0, help="Longest time from a start, or a kill, to a kill.")
+    parser.add_argument(
+        "--seconds", type=float, default=16.0, help="Longest time from a start or a kill to the next kill."
+    )
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--database", type=Path, help="An empty MLflow database to start from: making one takes seconds."
@@ -87,7 +89,7 @@ def _folder(path: Path, database: Path | None) -> Path:
 
 
 def _drive(log: Path, arguments: list[str]) -> None:
-    """The real command, which also writes down each epoch that it is told of."""
+    """Run the real command, and log each epoch of which it hears."""
     from ablations import cli
     from ablations.terminal.displays import PlainProgress
 
@@ -116,7 +118,7 @@ def _start(folder: Path, study: str, *options: str) -> subprocess.Popen[bytes]:
 def _kill_until_done(
     folder: Path, study: str, most: int, seconds: float, chance: random.Random, kills: Counter[str]
 ) -> list[float]:
-    """Run the study to its end, however often it is killed on the way; the times of the kills, in seconds since 1970."""
+    """Run the study to its end through all kills; the times of the kills, in seconds since 1970."""
     times = []
     driver = _start(folder, study)
     while True:
@@ -135,7 +137,7 @@ def _kill_until_done(
         else:
             if code == 0:
                 return times
-            # A trial whose worker was killed three times is given up until a run is asked to try it again.
+            # After three kills of its worker, a trial is given up until a run retries it.
             if code != 1:
                 raise RuntimeError(f"exit code {code}\n{(folder / 'said.txt').read_text()}")
             driver = _start(folder, study, "--retry")
@@ -152,7 +154,7 @@ def _workers(pid: int) -> list[int]:
 
 
 def _compare(whole: Path, folder: Path, kills: list[float], tally: Tally) -> None:
-    """Add to the tally what became of a killed study, next to the undisturbed one."""
+    """Add to the tally the differences between a killed study and the undisturbed one."""
     for name, read in {"summary.json": _accuracies, "MLflow": _trials}.items():
         wanted, found = read(whole), read(folder)
         for key in sorted(wanted.keys() | found.keys()):
@@ -160,15 +162,15 @@ def _compare(whole: Path, folder: Path, kills: list[float], tally: Tally) -> Non
                 tally.num_superfluous += 1
             elif wanted.get(key) != found.get(key):
                 tally.lost.append(f"{name}: {key}: {found.get(key)} instead of {wanted.get(key)}")
-    told = set(_told(folder))
+    reported = set(_reported(folder))
     first: dict[tuple[str, int], int] = {}
-    for trial_id, epoch, stamp in sorted(told, key=lambda each: each[2]):
+    for trial_id, epoch, stamp in sorted(reported, key=lambda each: each[2]):
         first.setdefault((trial_id, epoch), stamp)
-    again = {(trial_id, epoch) for trial_id, epoch, stamp in told if stamp != first[trial_id, epoch]}
+    again = {(trial_id, epoch) for trial_id, epoch, stamp in reported if stamp != first[trial_id, epoch]}
     ages = [min(kill - first[each] / 1000 for kill in kills if kill >= first[each] / 1000) for each in again]
-    tally.num_trials += len({trial_id for trial_id, _, _ in told})
+    tally.num_trials += len({trial_id for trial_id, _, _ in reported})
     tally.num_epochs += len(first)
-    tally.num_repeated += len(told) - len(first)
+    tally.num_repeated += len(reported) - len(first)
     tally.oldest_seconds = max([tally.oldest_seconds, *ages])
 
 
@@ -178,7 +180,7 @@ def _accuracies(folder: Path) -> dict[str, Any]:
 
 
 def _trials(folder: Path) -> dict[str, Any]:
-    """All that MLflow has of each trial that must not depend on kills, one item a run."""
+    """Everything in MLflow that must not depend on kills: a list for each trial, with an item for each of its runs."""
     from mlflow import MlflowClient
 
     from ablations.tracking import layout, runs
@@ -196,8 +198,8 @@ def _trials(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _told(folder: Path) -> Iterable[Told]:
-    # A kill may cut the last line short, and the next one then follows it.
+def _reported(folder: Path) -> Iterable[Reported]:
+    # A kill may cut the last line short, and the next line then continues it.
     for line in (folder / "epochs.jsonl").read_text().splitlines():
         try:
             trial_id, epoch, stamp = json.loads(line)

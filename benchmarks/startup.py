@@ -1,9 +1,9 @@
-"""What commands that train nothing take to start, against their own few libraries. `python -m benchmarks.startup`.
+"""Times commands that train nothing, against the few libraries that they import. `python -m benchmarks.startup`.
 
-Processor time of whole processes, in turns: unlike wall time, it says the same on a busy machine.
+Measures the processor time of whole processes, in turns: unlike wall time, it is the same on a busy machine.
 
-The libraries load most of themselves at their first use: `import pydantic` brings no model, and Typer reads a command's
-arguments with pydantic, too. So a second program, of a few lines, uses each of them once; no command can be quicker.
+The libraries load most of their code at the first use: `import pydantic` loads no model code, and Typer reads a command's
+arguments with pydantic, too. So a second program of a few lines uses each library once; no command can be quicker.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
-"""Training speed of the whole machine, against what a user would use instead. `python -m benchmarks.train [--quick]`.
+"""Training speed of the whole machine, against the alternatives of a user. `python -m benchmarks.train [--quick]`.
 
-Ours is the executor's own workers, as many side by side as it starts on this machine, each with a trial of the same work; the
-peers, in `benchmarks.peers`, are one process each, as their users run them. They are no dependencies of this project:
+Our side is the executor's workers, as many as it starts on this machine, each with a trial of the same work. The peers in
+`benchmarks.peers` are one process each, as their users run them. They are no dependencies of this project:
 
     pip install --no-deps d2l                    # its pins are years old; it needs ipython, matplotlib-inline, pandas, requests
     pip install lightning ipython matplotlib-inline pandas requests
 
-All train in turns: a segment of some steps, then everything of that trainer is frozen while the next one has the machine. The first
-segment of each is its warm-up and not counted; start-up, validation and checkpoints are in nobody's time. A ratio is of
-two segments of one round, so that a machine that is slower for a while is so for both. A share is of what torch's matrix products
-reach on this device in the same precision, fp32 being TF32 on a GPU; `benchmarks.matrix` says what is counted.
+All train in turns. After a segment of some steps, all processes of a trainer are frozen while the next one has the machine. The
+first segment of each trainer is its warm-up and does not count; nobody's time includes start-up, validation and checkpoints. A
+ratio compares two segments of the same round, so that a machine that is slow for a while slows both. A share is relative to
+torch's matrix products on this device in the same precision, with fp32 as TF32 on a GPU; see `benchmarks.matrix`.
 """
 
 from __future__ import annotations
@@ -45,28 +45,30 @@ from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, NETWORKS, PEERS
 EPOCH_STEPS = 468
 """Whole batches of Fashion-MNIST."""
 CUDA_STEPS = 58
-"""Of a peer's segment on a GPU, which takes a hundredth of a CPU's time for each; ours are whole epochs there."""
+"""Steps of a peer's segment on a GPU, each of them a hundred times as fast as on a CPU; our segments are whole epochs there."""
 
 OURS: tuple[Precision, ...] = ("bf16", "fp32")
 
 Segment = Callable[[], float]
-"""Trains some steps; images a second of the whole machine."""
+"""Trains some steps; returns images per second of the whole machine."""
 
 
 class PeerError(Exception):
-    """A peer that does not run here; the message says why."""
+    """A peer does not run here; the message says why."""
 
 
 def main() -> None:
     """Time every trainer on both networks, and print a table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="A minute or two: short segments, two rounds.")
+    parser.add_argument("--quick", action="store_true", help="Short segments and two rounds, for a minute or two.")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", choices=["cpu", "cuda"], default=detect().device)
-    parser.add_argument("--network", choices=NETWORKS, action="append", help="Only this one; may be given twice.")
+    parser.add_argument(
+        "--network", choices=NETWORKS, action="append", help="Train only this network; may be given several times."
+    )
     parser.add_argument("--data-dir", type=Path, default=Path("data"))
     chosen = parser.parse_args()
-    # Or a kill would leave frozen peers behind.
+    # Otherwise a SIGTERM would leave frozen peers behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     rounds = 2 if chosen.quick else chosen.rounds
     ceilings = {precision: matrix_flops_per_second(precision, chosen.device) for precision in OURS}
@@ -99,14 +101,14 @@ def _describe(device: Device, ceilings: dict[Precision, float]) -> None:
 def _compare(
     network: str, steps: int, rounds: int, device: Device, data_dir: Path, ceilings: dict[Precision, float]
 ) -> None:
-    """Time all trainers on one network; prints a row each."""
+    """Time all trainers on one network, and print a row for each."""
     missing: dict[tuple[str, str], str] = {}
-    side_by_side: dict[str, int] = {}
+    in_parallel: dict[str, int] = {}
     with contextlib.ExitStack() as stack:
         segments: dict[tuple[str, str], Segment] = {}
         for precision in OURS:
-            number = _side_by_side(_workload(network, precision, device))
-            side_by_side[precision] = number
+            number = _num_parallel(_workload(network, precision, device))
+            in_parallel[precision] = number
             epoch = EPOCH_STEPS if device == "cuda" else steps
             segments["ours", precision] = stack.enter_context(
                 _ours(network, precision, number, epoch, rounds, device, data_dir)
@@ -121,7 +123,7 @@ def _compare(
                     segments[peer, switch] = started
         speeds: dict[tuple[str, str], list[float]] = {trainer: [] for trainer in segments}
         for number in range(rounds):
-            # Another one begins each round: who follows whom may matter.
+            # A different trainer begins each round, since the order may matter.
             first = number % len(segments)
             for trainer in [*segments][first:] + [*segments][:first]:
                 speeds[trainer].append(segments[trainer]())
@@ -131,7 +133,7 @@ def _compare(
         share = f"{flops / ceilings['bf16' if trainer[1] == 'bf16' else 'fp32']:.1%}"
         name, switch = trainer
         if name == "ours":
-            name = f"ours, {side_by_side[switch]} at a time"
+            name = f"ours, {in_parallel[switch]} in parallel"
         _print_row(network, name, switch, _spread(found, ",.0f"), share, *ratios)
     for trainer, why in missing.items():
         _print_row(network, *trainer, why, "", "", "")
@@ -154,7 +156,7 @@ def _spread(values: list[float], form: str, unit: str = "") -> str:
 def _ours(
     network: str, precision: Precision, number: int, steps: int, rounds: int, device: Device, data_dir: Path
 ) -> Iterator[Segment]:
-    """The executor's workers, warmed up; a segment is an epoch of all their trials, begun together."""
+    """The executor's workers after their warm-up; a segment is one epoch of all their trials, begun together."""
     workers: list[WorkerProcess] = []
     with tempfile.TemporaryDirectory() as name:
         folders = Folders(data_dir, Path(name), Path(name))
@@ -186,8 +188,8 @@ def _ours(
                 worker.join()
 
 
-def _side_by_side(workload: Workload) -> int:
-    """Trials that the executor has under way at a time: one a core, or what a probe finds for a GPU."""
+def _num_parallel(workload: Workload) -> int:
+    """Number of trials that the executor trains in parallel: one per core, or the result of a probe on a GPU."""
     if workload.device == "cpu":
         return num_cores()
     with tempfile.TemporaryDirectory() as name:
@@ -217,7 +219,7 @@ def _trial(network: str, precision: Precision, num_images: int, epochs: int, dev
 
 @contextlib.contextmanager
 def _peer(peer: str, network: str, precision: str, steps: int, device: Device, data_dir: Path) -> Iterator[Segment]:
-    """A peer's process group, warmed up and frozen."""
+    """A peer's process group, after its warm-up and frozen."""
     command = [sys.executable, "-m", "benchmarks.peers", peer, "--network", network, "--precision", precision]
     command += ["--device", device, "--data-dir", str(data_dir), "--steps", str(steps)]
     with tempfile.TemporaryFile("w+") as errors:
@@ -234,7 +236,9 @@ def _peer(peer: str, network: str, precision: str, steps: int, device: Device, d
                 if last[0].startswith("ModuleNotFoundError"):
                     raise PeerError(f"not installed ({last[0].partition(': ')[2]}; see the top of benchmarks/train.py)")
                 raise PeerError(last[0])
-            os.waitpid(process.pid, os.WUNTRACED)  # until it is frozen, or it could miss the signal to go on
+            os.waitpid(
+                process.pid, os.WUNTRACED
+            )  # until it is frozen; before that it could miss the signal to continue
             return float(line)
 
         def segment() -> float:
