@@ -21,7 +21,7 @@ class CaptureError(RuntimeError):
 
 
 class CapturedStep:
-    """A step that is replayed for whole batches, and run uncaptured for the smaller batch at the end of an epoch.
+    """A captured step for whole batches, and the plain step for the smaller batch at the end of an epoch.
 
     The warm-up trains, and is undone: model, optimizer and random generators stay as they were.
     """
@@ -44,7 +44,7 @@ class CapturedStep:
             device: a CUDA device.
 
         Raises:
-            CaptureError: the step waits for the device, or does something else that no graph can hold.
+            CaptureError: the step waits for the device, or does something else impossible in a graph.
             RuntimeError: from torch, for example if memory runs out.
         """
         self._step = step
@@ -84,7 +84,7 @@ class CapturedStep:
 def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]:
     """Undo all training inside: weights, buffers, moments, random generator and mode are restored. Inside is training mode.
 
-    All tensors keep their addresses, which a step captured inside refers to. After an error nothing is restored.
+    All tensors keep their addresses, because a step captured inside uses them. After an error nothing is restored.
 
     Args:
         model: the network, on one device.
@@ -106,9 +106,9 @@ def undone(model: nn.Module, optimizer: torch.optim.Optimizer) -> Iterator[None]
 
 
 def restore_in_place(optimizer: torch.optim.Optimizer, before: dict[str, Any]) -> None:
-    """Restore an optimizer's tensors from its earlier `state_dict`, at their addresses, which a captured step refers to.
+    """Restore an optimizer's tensors from its earlier `state_dict`, at their addresses: a captured step uses them.
 
-    Tensors that the optimizer has made since then become zero, the first value of every moment and count.
+    Newer tensors become zero, the first value of every moment and count.
 
     Args:
         optimizer: the optimizer.

@@ -81,7 +81,7 @@ def save_checkpoint(state: TrialState, path: Path, spec: TrialSpec) -> None:
 
 
 def restore_checkpoint(state: TrialState, path: Path, spec: TrialSpec) -> bool:
-    """Read a trial's state back. A checkpoint that cannot be used is removed, and a CheckpointWarning says so.
+    """Read a trial's state back. An unusable checkpoint is removed, and a CheckpointWarning says so.
 
     Args:
         state: of the same trial before its first epoch; is overwritten, and in part if the checkpoint turns out unusable.

@@ -1,4 +1,4 @@
-"""A Ray cluster: how to connect to it, and the check that its nodes are alike."""
+"""Connects to a Ray cluster, and checks that its nodes are alike."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LOCAL = "local"
 """Address of a cluster on this machine, started for one run."""
 
 AUTO = "auto"
-"""Address of the cluster to which this machine belongs."""
+"""Address of this machine's own cluster."""
 
 REACH_SECONDS = 10.0
 """Longest wait for an answer from a cluster's address; Ray itself would try for minutes."""
@@ -37,7 +37,7 @@ OBJECT_STORE_BYTES = 100 * 2**20
 
 @dataclass(frozen=True)
 class Node:
-    """Everything about a node that decides the results of its trials.
+    """A node, as far as it decides the results of its trials.
 
     Attributes:
         device: where its trials train.
@@ -71,7 +71,7 @@ def connect(address: str) -> Cluster:
     """Connect to a cluster, and check that its nodes are alike.
 
     Args:
-        address: "local" to start one on this machine, "auto" for the one to which this machine belongs, else HOST:PORT.
+        address: "local" to start one on this machine, "auto" for this machine's own cluster, else HOST:PORT.
 
     Raises:
         SetupError: there is no cluster, its nodes cannot run the suite, or they differ.
@@ -108,7 +108,7 @@ def connect(address: str) -> Cluster:
 
 
 def _prepare_local() -> dict[str, Any]:
-    """Options of Ray for a cluster on this machine, which sends no usage statistics and admits only this run's processes."""
+    """Ray's options for a cluster on this machine, without usage statistics and for this run's processes only."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex()
     return {"include_dashboard": False, "num_cpus": num_cores(), "object_store_memory": OBJECT_STORE_BYTES}
@@ -150,13 +150,13 @@ def _check_alike(address: str, nodes: list[dict[str, Any]], described: list[Node
 
 
 def describe_this_node() -> Node:
-    """The node on which this process runs."""
+    """The node of this process."""
     machine = detect()
     return Node(machine.device, machine.bf16, processor(), _software())
 
 
 def _software() -> dict[str, str]:
-    """Versions of all software that decides results, by name."""
+    """Versions of the software behind the results, by name."""
     found = provenance()
     return {"Python": found["python"], **found["versions"], "the training code": str(TRAINING_VERSION)}
 
@@ -173,13 +173,13 @@ def differences_between(node: Node, expected: Node) -> str | None:
 
 
 def training_nodes() -> list[dict[str, Any]]:
-    """The live nodes that take trials: all nodes with a GPU, or all with a processor if there is no GPU."""
+    """The live nodes for trials: all nodes with a GPU, or all with a processor if there is no GPU."""
     alive = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
     return [node for node in alive if _num_gpus(node)] or alive
 
 
 def num_places(node: dict[str, Any], device: Device) -> int:
-    """Number of trials that a node takes in parallel: one per processor, on CUDA one per GPU."""
+    """Number of trials in parallel on a node: one per processor, on CUDA one per GPU."""
     num_cores = int(node["Resources"]["CPU"])
     return min(_num_gpus(node), num_cores) if device == "cuda" else num_cores
 
@@ -189,7 +189,7 @@ def _num_gpus(node: dict[str, Any]) -> int:
 
 
 def task_on(node: dict[str, Any], function: Callable[..., Any], **needs: float) -> Any:
-    """A task of Ray that calls a function on a node, even if the node is busy."""
+    """Ray's task of calling a function on a node, even on a busy one."""
     strategy = NodeAffinitySchedulingStrategy(node["NodeID"], soft=False)
     return ray.remote(function).options(num_cpus=0, max_retries=0, scheduling_strategy=strategy, **needs)
 

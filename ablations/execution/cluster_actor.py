@@ -18,7 +18,7 @@ Answer = tuple[list[str], Message]
 """Warnings for people, and the message of the worker, if there is one."""
 
 LISTEN_SECONDS = 1.0
-"""Interval at which an actor checks that its worker lives."""
+"""Interval of an actor's checks on its worker."""
 
 
 class Actor:
@@ -45,7 +45,7 @@ class Actor:
         )
 
     def greet(self) -> Answer:
-        """Report that the actor runs, or that its node must not train."""
+        """Report for work, or report the differences of the node, which must not train then."""
         if self._differences:
             return self._answer(
                 SetupError(

@@ -38,7 +38,7 @@ NODES_SECONDS = 1.0
 
 @dataclass
 class _Place:
-    """Room for one trial: an actor that starts, is idle, or has a trial.
+    """Room for one trial: an actor, either starting, idle or with a trial.
 
     Attributes:
         actor: Ray's handle of it.
@@ -67,7 +67,7 @@ class ClusterExecutor:
             cluster: the connected cluster; `close` disconnects from it.
             data_dir: folder of the data sets, on every node.
             checkpoint_dir: folder of the trials' states. If all nodes share it, trials survive their nodes.
-            warn: is called with problems that end no trial.
+            warn: is called with problems, except for failed trials.
         """
         self._warn = warn
         self._warned: set[str] = set()
@@ -92,7 +92,7 @@ class ClusterExecutor:
 
     @property
     def num_workers(self) -> int:
-        """Number of trials that the nodes have room for now. At least 1: without nodes, a trial waits for one."""
+        """Number of trials for which the nodes have room now. At least 1: without nodes, a trial waits for one."""
         return max(1, self._count_places())
 
     def _count_places(self) -> int:
@@ -115,7 +115,7 @@ class ClusterExecutor:
         self._assign()
 
     def recall(self) -> list[Ended]:
-        """Take back the trials under way that wait for a node: they are paused at their last checkpoints."""
+        """Take back all trials without a node: they are paused at their last checkpoints."""
         recalled = [Ended(spec, None) for spec in self._waiting]
         self._waiting.clear()
         self._forget_progress(recalled)
@@ -220,15 +220,15 @@ class ClusterExecutor:
         ray.shutdown()
 
     def _forget_progress(self, ended: list[Ended]) -> None:
-        """Forget the progress of trials that are no longer under way."""
+        """Forget the progress of trials that have left the cluster."""
         for each in ended:
             del self._reported[each.spec.id], self._losses[each.spec.id]
 
     def _assign(self) -> None:
         """Give waiting trials to idle places, and start places for the rest while there is room.
 
-        Only a place that has greeted gets a trial. Another one may never start: the cluster takes a while to notice that a
-        node is lost, and room for the actor then comes only with another node.
+        A place gets a trial only after its greeting, since it may never start: the cluster takes a while to notice the loss
+        of a node, and room for the actor then comes only with another node.
         """
         idle = [place for place in self._places if place.answer is None]
         for place in idle[: len(self._waiting)]:
@@ -254,7 +254,7 @@ class ClusterExecutor:
         return on_epoch(spec, record)
 
     def _lost(self, place: _Place, error: RayError) -> list[Ended]:
-        """A place was lost: its trial, or the trial for which it started, waits for another place or fails."""
+        """A place was lost: its trial, or the first waiting trial, waits for another place or fails."""
         self._drop(place)
         self._counted_at = -NODES_SECONDS
         spec = place.spec or (self._waiting.popleft() if self._waiting else None)

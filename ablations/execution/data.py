@@ -1,4 +1,4 @@
-"""The images of trials: each trial's splits, and the memory that all workers of a machine share."""
+"""The images of trials: each trial's splits, in memory shared by all workers of a machine."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ablations.text import mebibytes
 from ablations.trial import DataConfig, Device, TrialSpec, derive
 
 RESIDENT_BYTES = 1 << 30
-"""On a CPU, a split that would be larger than this after resizing keeps its own size, and each batch is resized."""
+"""Largest resized split on a CPU; the images of a larger one keep their size, and each batch is resized."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class DataSource:
         """Reads nothing yet.
 
         Args:
-            data_dir: folder of data sets that are files; missing ones are downloaded into it.
-            device: the device that needs the images.
+            data_dir: folder of the downloaded data sets; missing ones are downloaded.
+            device: where the images are used.
             shared_dir: folder for images after reading, verifying and resizing; every process maps the same file into its
                 memory. None for a single process.
         """
@@ -96,10 +96,10 @@ class DataSource:
 
 
 def _write(split: Split, path: Path) -> None:
-    """Write a split to a file, which appears only when it is whole.
+    """Write a split to a file, which appears when it is whole.
 
     Raises:
-        DataError: the disk refuses it. No trial can be trained then, so that this must not fail a single one.
+        DataError: the disk refuses it. No trial can be trained then, and none of them is to blame.
     """
     part = path.with_suffix(".part")
     try:

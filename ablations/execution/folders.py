@@ -1,4 +1,4 @@
-"""The folders that all processes of a run use, and the names of a trial's files in them. Nothing here loads torch."""
+"""The folders of a run, and the names of a trial's files in them. Nothing here loads torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Folders:
     """Where the workers of a run read and write.
 
     Attributes:
-        data: data sets that are files.
+        data: the downloaded data sets.
         checkpoints: the states of unfinished trials.
         shared: images after reading and resizing; every worker maps the same file into its memory.
         weights: the final weights of confirmation trials; None keeps none.

@@ -31,7 +31,7 @@ def read_split(name: str, data_dir: Path, *, train: bool) -> Split:
 
     Args:
         name: key of `ablations.datasets.DATASETS`.
-        data_dir: folder of data sets that are files; missing ones are downloaded into it.
+        data_dir: folder of the downloaded data sets; missing ones are downloaded.
         train: the training split, else the test split.
 
     Raises:
@@ -45,7 +45,7 @@ def read_split(name: str, data_dir: Path, *, train: bool) -> Split:
 
 
 def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Split:
-    """A split as a package's function reads it, checked against the facts that the package has registered."""
+    """A split as a package's function reads it, checked against the registered facts."""
     try:
         images, labels = map(np.asarray, read(data_dir, train))
     # This is the package's own code, and may raise anything.
@@ -121,7 +121,7 @@ def _provide(name: str, data_dir: Path, *, unpack: Callable[[], object], remedy:
 
     Args:
         name: of the data set.
-        data_dir: folder of data sets that are files.
+        data_dir: folder of the downloaded data sets.
         unpack: unpacks the archives, and downloads missing ones first.
         remedy: the archives to put in place or the folder to name, for the error.
 
@@ -164,7 +164,7 @@ def _verify(name: str, data_dir: Path, part: str = "") -> None:
 
     Args:
         name: of the data set.
-        data_dir: folder of data sets that are files.
+        data_dir: folder of the downloaded data sets.
         part: beginning of the names of the files to check; all files begin with "".
 
     Raises:

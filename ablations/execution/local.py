@@ -1,4 +1,4 @@
-"""Trains trials on this machine: decides which worker process trains which trial, and how many there are."""
+"""Trains trials on this machine: sets the number of worker processes, and gives each of them its trials."""
 
 from __future__ import annotations
 
@@ -54,11 +54,10 @@ class LocalExecutor:
                 start if they raise the images per second.
             data_dir: folder of the data sets.
             checkpoint_dir: folder of the trials' states.
-            warn: is called with problems that end no trial.
+            warn: is called with problems, except for failed trials.
             say: is called with findings about the machine.
             weights_dir: folder for the final weights of confirmation trials, a file each; None keeps none.
-            shared_dir: folder for images after reading and resizing, which all workers map; None for a folder that
-                `close` removes.
+            shared_dir: folder for images after reading and resizing, for all workers to map; None makes one, and `close` removes it.
             share_devices: whether a CUDA device may take several trials in parallel.
         """
         self._warn = warn
@@ -98,7 +97,7 @@ class LocalExecutor:
         """Set the number of workers to the one with the most images per second in total; takes seconds per number tried.
 
         Args:
-            workload: the network that they all train meanwhile.
+            workload: the network to train meanwhile.
 
         Raises:
             RuntimeError: a trial is under way.
@@ -225,7 +224,7 @@ class LocalExecutor:
         return epochs, ended
 
     def instruct(self, spec: TrialSpec, order: Order) -> None:
-        """Say how a trial goes on after a record that `listen` returned."""
+        """Send the order that answers a record from `listen`."""
         for worker in self._workers:
             if worker.spec == spec:
                 worker.send(order)
@@ -289,7 +288,7 @@ class LocalExecutor:
         return Ended(spec, failed(spec, "crashed", f"the worker process died: {death}"))
 
     def _release(self, worker: WorkerProcess, result: TrialResult | None) -> None:
-        """A trial has left its worker, which takes the next one if nothing of the last one can harm it."""
+        """A trial has left its worker; restart the worker if remains of the trial could harm the next one."""
         if result is not None and result.reason == "out_of_memory":
             self._make_room(worker)
         elif result is not None and result.reason == "error" and self._device == "cuda":

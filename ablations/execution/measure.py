@@ -86,7 +86,7 @@ def measure(workload: Workload, *, seconds: float = 0.5) -> Measurement:
 
 
 def train_for_a_moment(workload: Workload, wait: Callable[[], None], seconds: float = PROBE_SECONDS) -> float:
-    """Images per second of the trainer's own step, on random images that are on the device; frees all memory at the end.
+    """Images per second of the trainer's own step, on random images on the device; frees all memory at the end.
 
     Args:
         workload: the network and how it is trained.
@@ -214,7 +214,7 @@ def peak_prediction_bytes(run: Run, images: torch.Tensor) -> int:
 
 
 def _before(run: Run, images: torch.Tensor) -> int:
-    """Bytes of weights, buffers and images, which are there before the step."""
+    """Bytes of weights, buffers and images, all allocated before the step."""
     return sum(run.storage_bytes().values()) + images.untyped_storage().nbytes()
 
 

@@ -1,4 +1,4 @@
-"""This machine's memory: how to keep it and give it back, and how to recognise that it ran out."""
+"""This machine's memory: keeping it, giving it back, and recognising errors from running out of it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 """Linux' files about the system, and about groups of processes."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
-"""Parameters of glibc's `mallopt`: free bytes that it keeps at the end of the heap, and number of blocks that it may map singly."""
+"""Parameters of glibc's `mallopt`: most free bytes at the end of the heap, and most blocks mapped singly."""
 
 _MESSAGES_OF_NO_MEMORY = (
     "allocate memory",
@@ -22,11 +22,11 @@ _MESSAGES_OF_NO_MEMORY = (
     "CUBLAS_STATUS_NOT_INITIALIZED",
     "unable to find an engine to execute",
 )
-"""Parts of messages of libraries that have no exception for it."""
+"""Parts of messages of libraries without an exception for it."""
 
 
 def num_memory_kills() -> int:
-    """Number of processes that the system has killed because memory ran out; 0 if the system does not count them.
+    """Number of processes killed by the system because memory ran out; 0 if the system does not count them.
 
     Counts only this process's group if it has one: a container, a scheduler's job or a login. The system's own count
     includes other groups.
@@ -52,7 +52,7 @@ def _memory_groups() -> Iterator[Path]:
 
 
 def memory_error(error: BaseException) -> BaseException | None:
-    """The exception that says that memory ran out: this one, or one of its causes; None if there is none.
+    """The out-of-memory error behind an exception: itself, or one of its causes; None if there is none.
 
     If memory runs out while a CUDA graph is captured, the failed capture raises a second exception.
     """
@@ -65,7 +65,7 @@ def memory_error(error: BaseException) -> BaseException | None:
 
 
 def keep_freed_memory() -> None:
-    """Let this process keep the memory that it frees, if its C library is glibc.
+    """Let this process keep freed memory, if its C library is glibc.
 
     Activations are large, and glibc returns each of them to the kernel at once. The next step then needs new pages, and
     the kernel clears them: a tenth to a sixth of a step's processor time.

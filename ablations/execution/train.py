@@ -112,7 +112,7 @@ def _first_state(spec: TrialSpec, device: torch.device) -> TrialState:
     """The state of a trial before its first epoch."""
     train = spec.config.train
     weights_seed = derive(spec.phase, spec.seed, "weights")
-    # For those layers of a registered network that `initialize` does not know, and leaves as they were drawn.
+    # For layers of a registered network unknown to `initialize`, which leaves them as they were drawn.
     torch.manual_seed(weights_seed)
     model = build(spec.config.model, images_of(spec.config.data))
     initialize(model, train.init, seed=weights_seed)
@@ -121,7 +121,7 @@ def _first_state(spec: TrialSpec, device: torch.device) -> TrialState:
 
 
 def _tested(state: TrialState, test: Split, spec: TrialSpec) -> TrialResult:
-    """The result of a finished confirmation, whose network meets the test images here for the first time."""
+    """The result of a finished confirmation; only here does a network see test images."""
     size = images_of(spec.config.data).size
     _, correct = evaluate(state.model, test, size, spec.config.train, state.accumulated_parts)
     return TrialResult(
@@ -313,7 +313,7 @@ def _watch_onset(state: TrialState, losses: np.ndarray, steps_before: int, num_c
 
 
 def _num_dead_classes(labels: np.ndarray, correct: np.ndarray) -> int:
-    """Classes with images, none of which was recognised."""
+    """Number of classes with images but without a right answer."""
     present = np.bincount(labels) > 0
     right = np.bincount(labels[correct], minlength=len(present)) > 0
     return int((present & ~right).sum())

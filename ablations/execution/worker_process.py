@@ -1,4 +1,4 @@
-"""A worker process as the driver holds it, and the messages that the two exchange. Nothing here loads torch."""
+"""A worker process as the driver holds it, and the messages between the two. Nothing here loads torch."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class WorkerDiedError(Exception):
 
 
 class WorkerProcess:
-    """One worker: its process, which can be restarted, and the driver's end of its pipe.
+    """One worker: its process, restarted when necessary, and the driver's end of its pipe.
 
     Attributes:
         index: number among the workers.
@@ -180,7 +180,7 @@ class WorkerProcess:
 
 @contextmanager
 def _signals_ignored() -> Iterator[None]:
-    """A process that starts here ignores the driver's signals from its first instant on.
+    """Let a new process ignore the driver's signals from its first instant on.
 
     Ctrl-C goes to all processes of the terminal, SIGTERM to all processes of a job that a scheduler ends.
     """
@@ -194,9 +194,9 @@ def _signals_ignored() -> Iterator[None]:
 
 @contextmanager
 def _empty_main_module() -> Iterator[None]:
-    """A process that starts here does not import the driver's main module.
+    """Keep a new process from importing the driver's main module.
 
-    It would run a script that calls the suite without a guard once more in each worker.
+    Each worker would otherwise run a script again that calls the suite without a guard.
     """
     main = sys.modules["__main__"]
     sys.modules["__main__"] = ModuleType("__main__")
@@ -219,9 +219,9 @@ def _live(connection: Connection, setup: WorkerSetup) -> None:
 
 
 def failed(spec: TrialSpec, reason: Reason, message: str) -> TrialResult:
-    """The result of a trial that failed.
+    """The result of a failed trial.
 
-    If memory ran out and the batch cannot be split, the message names a batch size that would fit better.
+    If memory ran out and the batch cannot be split, the message proposes half of the batch.
 
     Args:
         spec: the trial.
