@@ -37,7 +37,8 @@ from ablations.datasets import DATASETS
 from ablations.execution.environment import detect, num_cores, processor
 from ablations.execution.folders import Folders
 from ablations.execution.local import LocalExecutor
-from ablations.execution.worker_process import WorkerProcess, WorkerSetup
+from ablations.execution.protocol import WorkerSetup
+from ablations.execution.worker_process import WorkerProcess
 from ablations.trial import DataConfig, Device, EpochRecord, Precision, TrainConfig, TrialConfig, TrialSpec
 from benchmarks.matrix import matrix_flops_per_second, training_flops
 from benchmarks.peers import BATCH_SIZE, LEARNING_RATE, NETWORKS, PEERS

@@ -23,7 +23,7 @@ from ablations.execution.cluster import Cluster, last_line, num_places, task_on,
 from ablations.execution.cluster_actor import Actor
 from ablations.execution.folders import Folders
 from ablations.execution.local import HANG_SECONDS, OnEpoch
-from ablations.execution.worker_process import failed
+from ablations.execution.protocol import failed
 from ablations.trial import Ended, EpochRecord, Order, TrialResult, TrialSpec
 
 MAX_LOSSES = 3

@@ -14,8 +14,9 @@ from ablations.errors import MeasureError, SetupError
 from ablations.execution.environment import num_cores
 from ablations.execution.folders import Folders
 from ablations.execution.probe import MOST, best_number
+from ablations.execution.protocol import Probe, Warned, WorkerSetup, failed
 from ablations.execution.scratch import ScratchFolder
-from ablations.execution.worker_process import Probe, Warned, WorkerDiedError, WorkerProcess, WorkerSetup, failed
+from ablations.execution.worker_process import WorkerDiedError, WorkerProcess
 from ablations.text import in_words, plural
 from ablations.trial import Ended, EpochRecord, Machine, Order, TrialResult, TrialSpec
 from nin.config import ConfigError

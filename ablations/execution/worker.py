@@ -16,8 +16,8 @@ from ablations.execution.checkpoints import CheckpointWarning
 from ablations.execution.data import DataSource
 from ablations.execution.measure import measure, train_for_a_moment
 from ablations.execution.memory import give_back_memory, keep_freed_memory, memory_error
+from ablations.execution.protocol import Probe, ToWorker, Warned, WorkerSetup, failed
 from ablations.execution.train import run_trial
-from ablations.execution.worker_process import Probe, ToWorker, Warned, WorkerSetup, failed
 from ablations.text import raised
 from ablations.trial import EpochRecord, Order, TrialResult, TrialSpec
 
@@ -26,7 +26,7 @@ def work(connection: Connection, setup: WorkerSetup) -> None:
     """Serve the driver until it hangs up.
 
     Args:
-        connection: to the driver; `worker_process` has the messages.
+        connection: to the driver; `protocol` has the messages.
         setup: the device and the folders.
     """
     _prepare_warnings(connection)
