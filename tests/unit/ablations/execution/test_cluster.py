@@ -20,6 +20,8 @@ cluster = pytest.importorskip("ablations.execution.cluster", reason="Ray is not 
 cluster_actor = pytest.importorskip("ablations.execution.cluster_actor")
 cluster_executor = pytest.importorskip("ablations.execution.cluster_executor")
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def told() -> list[str]:

@@ -25,6 +25,8 @@ from ablations.execution.worker_process import WorkerProcess
 from ablations.networks import RegisteredModel
 from ablations.trial import EpochRecord, Order, TrialSpec
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_worker_that_hangs_is_ended_and_the_next_trial_runs(
     executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch

@@ -34,6 +34,7 @@ SMALL_BOUNDS = {"training": 1.10, "prediction": 1.15}
 BOOK_BOUNDS = {"training": 1.20, "prediction": 1.60}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", get_args(Precision))
 @pytest.mark.parametrize(
     ("preset", "batch_size", "bounds"), [*((name, 8, SMALL_BOUNDS) for name in SMALL), ("nin_book", 2, BOOK_BOUNDS)]
@@ -114,6 +115,7 @@ def _shipped_workloads() -> dict[str, Workload]:
 SHIPPED = _shipped_workloads()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHIPPED)
 def test_closed_form_and_measurement_agree_for_every_variant_of_every_study(name: str) -> None:
     workload = SHIPPED[name]

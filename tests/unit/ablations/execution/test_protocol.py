@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import tiny
 from training import until_ended
 
@@ -12,6 +13,7 @@ def test_why_a_trial_failed_is_text_that_every_store_takes() -> None:
     assert result.message == "OSError: /data/\\udcff\\x00\\x1b[31m\nno such file: \u00fc"
 
 
+@pytest.mark.slow
 def test_a_batch_that_must_stay_whole_is_told_what_would_fit(executor: LocalExecutor) -> None:
     plan = tiny.plan()
     executor.submit(plan.trial("two", "confirm", 0, {"model.channels": (1 << 36, 8, 8)}))

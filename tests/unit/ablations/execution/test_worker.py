@@ -10,6 +10,8 @@ from ablations.errors import SetupError
 from ablations.execution.local import LocalExecutor
 from ablations.trial import Machine
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_damaged_checkpoint_is_told_to_people(tmp_path: Path) -> None:
     told: list[str] = []

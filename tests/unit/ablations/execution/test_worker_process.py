@@ -17,6 +17,8 @@ from training import until_ended
 from ablations.execution.local import LocalExecutor
 from ablations.trial import EpochRecord, Order, TrialSpec
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_killed_worker_fails_its_trial_and_the_next_one_runs(executor: LocalExecutor) -> None:
     killed = []
