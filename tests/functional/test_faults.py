@@ -205,7 +205,7 @@ def test_trials_that_fail_each_in_its_own_way_stop_no_other(folder: Folder) -> N
     process = folder.start("run", "tiny.yaml", **causes)
     out, err = finish(process)
     assert (process.returncode, "trained 0 trials, found 6 done before" in out) == (1, True), out + err
-    assert "2 trials failed and given up" in err
+    assert "2 trials failed and were given up" in err
     troubles = folder.summary()["troubles"]
     assert {name: each["num_given_up"] for name, each in troubles.items()} == {
         "diverged": 0,
