@@ -12,20 +12,19 @@ from places import ROOT
 
 SLOW = {"functional", "contract"}
 """Folders of tests that are slow as a whole."""
+SHARED = {"two_nodes", "report", "finished"}
+"""Expensive fixtures: their tests are slow, and stay in one process."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow tests first: a long one at the end would keep one process busy while the other waits.
-
-    Tests that share an expensive fixture stay in one process.
-    """
+    """Slow tests first: a long one at the end would keep one process busy while the others wait."""
     for item in items:
-        if SLOW & set(item.path.parts):
+        shared = SHARED & set(getattr(item, "fixturenames", ()))
+        if shared or SLOW & set(item.path.parts):
             item.add_marker("slow")
-        group = item.get_closest_marker("one_process")
-        if group is not None or "two_nodes" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("two_nodes" if group is None else item.path.stem))
+        for fixture in shared:
+            item.add_marker(pytest.mark.xdist_group(fixture))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 

@@ -20,7 +20,7 @@ from ablations.execution.train import run_trial
 from ablations.runner import Executor
 from ablations.trial import Ended, EpochRecord, TrialSpec
 
-pytestmark = pytest.mark.one_process
+pytestmark = pytest.mark.xdist_group("two_nodes")
 
 
 @pytest.fixture(scope="module", params=["local", "cluster", "in_process"])

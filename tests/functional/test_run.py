@@ -24,8 +24,6 @@ from places import ROOT
 from ablations.tracking.reader import read_study
 from ablations.tracking.store import Address, Store
 
-pytestmark = pytest.mark.one_process
-
 
 @dataclass(frozen=True)
 class Finished:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import tiny
 import yaml
 from builders import CPU, complaint
@@ -31,6 +32,8 @@ from ablations.terminal.grid import print_progress
 from ablations.terminal.printing import print_costs, print_plan
 from ablations.trial import RecordedTrial, TrialResult
 from ablations.tuning import VariantTuner
+
+pytestmark = pytest.mark.slow
 
 # The grammar. Most values are ones that a study may have, so that many studies are accepted; `_odd` breaks some of them.
 

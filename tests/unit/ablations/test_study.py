@@ -119,6 +119,7 @@ def test_a_budget_ends_a_run(runnable: Study) -> None:
     assert runnable.run("starter", max_minutes=0).outcome.state == "budget"
 
 
+@pytest.mark.slow
 def test_what_is_given_up_is_tried_again_where_that_is_asked_for(
     runnable: Study, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ def test_a_terminal_shows_what_a_store_says_and_does_not_obey_it(command: Comman
     assert err.replace("\n", "").isprintable()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["run", "report", "status"])
 def test_a_password_is_written_nowhere(command: Command, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")

@@ -6,6 +6,7 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
+import pytest
 from builders import edited, planned
 from commandline import Command
 
@@ -33,6 +34,7 @@ def test_costs_json_maps_variants_to_counts(command: Command) -> None:
     assert {each["batch_size"] for each in values.values()} == {32}
 
 
+@pytest.mark.slow
 def test_costs_are_measured_when_asked(command: Command) -> None:
     code, out, err = command("costs", "s.yaml", "--measure", "--json")
     assert (code, err.splitlines()) == (0, [f"measuring architecture {number} of 3" for number in (1, 2, 3)])

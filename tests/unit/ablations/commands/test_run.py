@@ -76,6 +76,7 @@ def test_a_run_that_is_interrupted_at_once_says_how_it_goes_on(
     assert "interrupted; all records and checkpoints are kept. Continue with: python -m ablations run s.yaml" in err
 
 
+@pytest.mark.slow
 def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had() -> None:
     given = ("--tracking-uri", "sqlite:///my store.db", "--output", "else where")
     done = process(sys.executable, "-m", "ablations", "run", "s.yaml", *given, "--max-minutes", "0")

@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+import pytest
 from made_up import MakeStudy, Report
 
 from ablations.reporting import figures
@@ -141,6 +142,7 @@ def test_figures_in_the_page_follow_its_colours(report: Report) -> None:
     assert all(html.count(f"{name}:") == 2 for name in used), "one light and one dark value for each"
 
 
+@pytest.mark.slow
 def test_texts_from_outside_are_only_text(report: Report, make_study: MakeStudy) -> None:
     path = report("hostile") / "index.html"
     page, hostile = Page(path), make_study("hostile")
@@ -189,6 +191,7 @@ def test_page_and_markdown_tell_the_same_story(report: Report, make_study: MakeS
         assert text in markdown
 
 
+@pytest.mark.slow
 def test_the_same_summary_gives_the_same_bytes(report: Report, make_study: MakeStudy, tmp_path: Path) -> None:
     first = report("ordinary")
     write_report(make_study("ordinary"), tmp_path, created="another day")
@@ -216,6 +219,7 @@ def test_json_on_disk_is_strict(report: Report, study_name: str) -> None:
     assert json.loads(text, parse_constant=refuse)["created"] == "2026-01-02 03:04 UTC"
 
 
+@pytest.mark.slow
 def test_reporting_imports_nothing_heavy() -> None:
     code = "import sys, ablations.reporting.render; print({'torch', 'mlflow', 'optuna', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

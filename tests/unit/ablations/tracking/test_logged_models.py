@@ -28,6 +28,7 @@ from nin.model import build
 PLAN = tiny.plan(search_space={})
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch and MLflow, where they load
 def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable[[], str], tmp_path: Path) -> None:
     uri = new_store()

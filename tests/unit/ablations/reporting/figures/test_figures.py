@@ -42,6 +42,7 @@ def test_alternative_texts_and_captions_name_the_gaps(make_study: MakeStudy) -> 
     assert "none that learned" in by_name["tuning_landscape"].alt_text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_contrasts", [1, 2, 4])
 def test_legends_are_within_their_figure(make_study: MakeStudy, num_contrasts: int) -> None:
     summary = make_study("ordinary")
