@@ -106,12 +106,6 @@ class _Prepared:
     def address(self) -> Address:
         return Address(self.plan.study, self.plan.profile, self.store)
 
-    @property
-    def given_store(self) -> str:
-        """The option for the store in other commands; empty if they find it without."""
-        is_given = self.options.tracking_uri is not None or self.options.dry_run
-        return self.store.option if is_given else ""
-
     def command(self, *more: str) -> str:
         """The command to continue this run, with flags added."""
         return self.options.command(self.file, self.plan.profile, *more)
@@ -220,7 +214,7 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
     prepared.say(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
     if page is not None:
         prepared.say(f"report: {page}")
-    prepared.say(f"MLflow: python -m ablations ui {plan.study} --profile {plan.profile}{prepared.given_store}")
+    prepared.say(f"MLflow: python -m ablations ui {plan.study} --profile {plan.profile}{prepared.store.option}")
     if plan.look < len(plan.looks) and outcome.state == "complete":
         extended = prepared.command("--extend")
         prepared.say(f"undecided contrasts may be taken to {plan.looks[-1]} seeds, as planned: {extended}")
@@ -241,7 +235,7 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
 
 def _what_next(prepared: _Prepared, ran: Ran) -> Iterator[str]:
     """The last lines of an unfinished run: the reason, and the command to paste."""
-    plan, outcome, store = prepared.plan, ran.outcome, prepared.given_store
+    plan, outcome, store = prepared.plan, ran.outcome, prepared.store.option
     if outcome.state == "interrupted":
         yield f"interrupted; all records are kept. Continue with: {prepared.command()}"
     elif outcome.state == "budget":

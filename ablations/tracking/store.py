@@ -26,6 +26,8 @@ class Store:
 
     uri: str
     """MLflow's tracking URI, passwords included."""
+    is_default: bool = field(default=False, compare=False)
+    """Whether commands here find it without its option."""
 
     @classmethod
     def at(cls, uri: str | None) -> Store:
@@ -33,7 +35,10 @@ class Store:
 
         `mlflow ui` without flags shows the same one.
         """
-        return cls(uri or os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri)
+        # Read now: MLflow sets the variable for the store that it opens.
+        default = os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri
+        uri = uri or default
+        return cls(uri, is_default=uri == default)
 
     @classmethod
     def in_folder(cls, folder: Path) -> Store:
@@ -53,8 +58,8 @@ class Store:
 
     @property
     def option(self) -> str:
-        """Its option in a command, with a space before it; empty for the store of this folder."""
-        return "" if self == Store.in_folder(Path.cwd()) else f" --tracking-uri {shlex.quote(str(self))}"
+        """Its option in a command, with a space before it; empty if commands find the store without it."""
+        return "" if self.is_default else f" --tracking-uri {shlex.quote(str(self))}"
 
     @property
     def state_folder(self) -> Path:

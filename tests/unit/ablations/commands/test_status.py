@@ -24,6 +24,20 @@ def test_status_says_what_to_do_next(command: Command) -> None:
     assert "run tiny --profile starter" in command("status", "tiny", "--profile", "starter")[1]
 
 
+def test_hints_find_the_store_of_the_environment_without_an_option(
+    command: Command, store: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    assert command("status", "tiny", "--profile", "short")[1].endswith("run tiny --profile short\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///another.db")
+    monkeypatch.chdir(tmp_path)
+    out = command("status", "tiny", "--profile", "short", "--tracking-uri", store)[1]
+    assert out.endswith(f"run tiny --profile short --tracking-uri {store}\n")
+
+
 def test_status_of_all_is_a_line_for_each(command: Command, store: str) -> None:
     from ablations.tracking.lock import hold
 

@@ -29,3 +29,16 @@ def test_the_default_store_is_the_one_that_mlflow_ui_shows(monkeypatch: pytest.M
     assert Store.at(None).uri == f"sqlite:///{tmp_path / 'mlflow.db'}"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://host:5000")
     assert Store.at(None).uri == "http://host:5000"
+
+
+def test_a_store_that_commands_find_needs_no_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.chdir(tmp_path)
+    here, server = f"sqlite:///{tmp_path / 'mlflow.db'}", "http://me:secret@host:5000"
+    given = " --tracking-uri 'http://***@host:5000'"
+    assert (Store.at(None).option, Store.at(here).option, Store.at(server).option) == ("", "", given)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
+    found, other = Store.at(None), Store.at(here)
+    # MLflow sets the variable for the store that it opens.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", here)
+    assert (found.option, other.option) == ("", f" --tracking-uri {here}")
