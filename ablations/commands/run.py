@@ -8,7 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,8 @@ class RunOptions:
 
     study: str
     profile: str | None
-    tracking_uri: str | None
+    # It may hold a password.
+    tracking_uri: str | None = field(repr=False)
     data_dir: Path
     output: Path
     extend: bool

@@ -9,7 +9,7 @@ import pytest
 from builders import CPU, planned
 from commandline import Command, process
 
-from ablations.commands.run import display_for
+from ablations.commands.run import RunOptions, display_for
 
 
 def test_where_no_report_can_be_written_nothing_is_trained(command: Command) -> None:
@@ -98,6 +98,24 @@ def test_where_checkpoints_cannot_be_kept_nothing_is_trained(command: Command) -
     )
     assert "trained" not in out
     assert not Path("mlflow.db").exists()
+
+
+def test_options_show_no_password() -> None:
+    flags = ("extend", "dry_run", "retry", "log_models", "quiet", "json_lines")
+    uri = "postgresql://me:secret@host/db"
+    options = RunOptions(
+        study="s.yaml",
+        profile=None,
+        tracking_uri=uri,
+        data_dir=Path("data"),
+        output=Path("reports"),
+        max_minutes=None,
+        cluster=None,
+        **dict.fromkeys(flags, False),
+    )
+    command = options.command("s.yaml", "starter")
+    assert command == "python -m ablations run s.yaml --profile starter --tracking-uri 'postgresql://***@host/db'"
+    assert "secret" not in repr(options)
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
