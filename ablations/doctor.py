@@ -138,17 +138,17 @@ def _folder(what: str, folder: Path) -> Finding:
 
 
 def _store(store: Store) -> Iterator[Finding]:
+    try:
+        from ablations.tracking.reader import recorded_studies
+    except ImportError as error:
+        yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")
+        return
     if store.file is None:
         yield Finding("ok", f"MLflow store: {store}, which was not called", "`python -m ablations report` calls it.")
         return
     yield _folder("MLflow store", store.file.parent)
     if not store.file.exists():
         yield Finding("ok", f"MLflow store: {store.file} is made by the first run")
-        return
-    try:
-        from ablations.tracking.reader import recorded_studies
-    except ImportError as error:
-        yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")
         return
     try:
         count = len(recorded_studies(store))

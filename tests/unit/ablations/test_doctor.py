@@ -64,6 +64,14 @@ def test_what_packages_register(site: Path) -> None:
     assert found("network lenet: the suite has a network of this name, which studies use", "warning").remedy
 
 
+@pytest.mark.parametrize("uri", [None, "http://127.0.0.1:9"])
+def test_mlflow_that_cannot_be_imported_is_found_before_there_is_a_store(
+    uri: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ablations.tracking.reader", None)
+    assert found("mlflow cannot be imported", "problem", uri=uri).remedy
+
+
 def test_a_store(migrated_database: Path) -> None:
     shutil.copyfile(migrated_database, "mlflow.db")
     assert found("studies recorded: 0", "ok")
