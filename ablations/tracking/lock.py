@@ -64,7 +64,7 @@ def hold(address: Address) -> Iterator[None]:
 
 
 def held_by(address: Address) -> str | None:
-    """The process that holds a study, for people; None where none does that has its lock in common with this one."""
+    """The process that holds a study, for people; None if no process does that shares a lock with this one."""
     lock, holder = _files(address)
     # A killed process leaves its description behind, so only the lock tells. A holder writes its description at once.
     if not holder.exists():
