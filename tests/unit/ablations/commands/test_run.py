@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -100,7 +101,7 @@ def test_where_checkpoints_cannot_be_kept_nothing_is_trained(command: Command) -
     assert not Path("mlflow.db").exists()
 
 
-def test_options_show_no_password() -> None:
+def test_the_command_to_continue_shows_no_password_and_stays_a_dry_run() -> None:
     flags = ("extend", "dry_run", "retry", "log_models", "quiet", "json_lines")
     uri = "postgresql://me:secret@host/db"
     options = RunOptions(
@@ -116,6 +117,9 @@ def test_options_show_no_password() -> None:
     command = options.command("s.yaml", "starter")
     assert command == "python -m ablations run s.yaml --profile starter --tracking-uri 'postgresql://***@host/db'"
     assert "secret" not in repr(options)
+    # Without the flag, the command of a dry run would train.
+    dry = replace(options, dry_run=True)
+    assert dry.command("s.yaml", "starter", "--retry") == f"{command} --dry-run --retry"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
