@@ -129,11 +129,11 @@ def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, s
 
 def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: Search) -> dict[str, PlannedVariant]:
     """Every variant by name, without points of an axis equal to another variant."""
-    count = len(asked) * len(search.networks)
+    count = len(asked) * len(search.points_to_price)
     if count > MAX_PRICED:
         raise SpecError(
             search.path,
-            f"{len(asked):,} variants x {len(search.networks):,} values of searched dials are {count:,} networks to price; at most "
+            f"{len(asked):,} variants x {len(search.points_to_price):,} values of searched dials are {count:,} networks to price; at most "
             f"{MAX_PRICED:,} are allowed.",
             at_key=True,
         )
@@ -148,7 +148,7 @@ def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: S
             continue
         names[config] = name
         costs = price(config, candidate.path)
-        for key, point in search.networks:
+        for key, point in search.points_to_price:
             searched = settings.resolve((changes, candidate.path), (point, search.path))
             price(searched, (*search.path, key))
         planned[name] = PlannedVariant(

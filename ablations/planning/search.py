@@ -35,8 +35,8 @@ class Search:
     """Start points resolved."""
 
     @cached_property
-    def networks(self) -> list[tuple[str, dict[str, Any]]]:
-        """Points of the space to price a network at, each with the key it probes.
+    def points_to_price(self) -> list[tuple[str, dict[str, Any]]]:
+        """Points of the space at which to price each variant's network, each with the key it probes.
 
         They all change the network: the recipe alone cannot make it impossible for one variant.
         """
