@@ -11,10 +11,8 @@ from ablations.errors import RegistrationError
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-
 Group = Literal["ablations.models", "ablations.datasets"]
 """Groups of entry points: networks (`nin.model.Network`) and data sets (`ablations.datasets.Dataset`)."""
-
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}")
 

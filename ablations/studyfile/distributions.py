@@ -177,8 +177,6 @@ class CategoricalDistribution(_Searched):
 
 
 Distribution = Annotated[FloatDistribution | IntDistribution | CategoricalDistribution, Field(discriminator="type")]
-
-
 SearchSpace = dict[str, Distribution]
 
 

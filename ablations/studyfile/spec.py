@@ -15,13 +15,9 @@ from ablations.trial import DataConfig, PositiveInt, Section, TrainConfig
 
 Expectation = Literal["better", "worse", "equivalent", "unsure"]
 
-
 MAX_NAME = 64
-
-
+"""Characters of a name."""
 MAX_PROFILES = 20
-
-
 NAME = re.compile(rf"[a-z0-9][a-z0-9_]{{0,{MAX_NAME - 1}}}")
 
 
@@ -36,8 +32,6 @@ def _name(value: object) -> object:
 
 
 Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", "pattern": f"^{NAME.pattern}$"})]
-
-
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
