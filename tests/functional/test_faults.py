@@ -108,7 +108,7 @@ def test_a_study_runs_with_no_server_and_its_records_wait_for_one(folder: Folder
     assert "does not answer" in err
     assert not (folder.path / "reports").exists()
     err = finish(folder.start("sync", "--tracking-uri", server.uri))[1]
-    assert "records still waiting for it" in err
+    assert "records still queued for it" in err
 
     server.start()
     folder.call("sync", "--tracking-uri", server.uri)
