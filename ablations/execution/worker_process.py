@@ -60,11 +60,13 @@ class WorkerProcess:
         self.silent_seconds = 0.0
         self._num_memory_kills = num_memory_kills()
         ours, theirs = _SPAWN.Pipe()
-        self.connection: Connection = ours
-        self._process = _SPAWN.Process(target=_live, args=(theirs, self.setup), daemon=True)
+        process = _SPAWN.Process(target=_live, args=(theirs, self.setup), daemon=True)
         with _signals_ignored(), _empty_main_module():
-            self._process.start()
+            process.start()
         theirs.close()
+        # Only now: if the system refuses another process, `kill` and `join` still find the ended one.
+        self.connection: Connection = ours
+        self._process = process
 
     @property
     def is_alive(self) -> bool:

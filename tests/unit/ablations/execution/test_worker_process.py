@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,21 @@ def test_a_worker_that_the_system_killed_for_memory_is_told_from_one_that_somebo
         assert result is not None
         reasons.append(result.reason)
     assert reasons == ["crashed", "out_of_memory"]
+
+
+def test_a_worker_that_the_system_starts_no_more_hides_no_error(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor.submit(tiny.trial())
+
+    def refuse(process: SpawnProcess) -> None:
+        raise BlockingIOError("Resource temporarily unavailable")
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    kill_worker()
+    with pytest.raises(BlockingIOError, match="temporarily unavailable"):
+        until_ended(executor)
+    executor.close()
 
 
 # Ctrl-C goes to every process of the terminal, SIGTERM to every process of a job that a scheduler ends.
