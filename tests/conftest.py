@@ -21,7 +21,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests first: a long one at the end would keep one process busy while the others wait."""
     for item in items:
         shared = SHARED & set(getattr(item, "fixturenames", ()))
-        if shared or SLOW & set(item.path.parts):
+        if shared or item.path.parent.name in SLOW:
             item.add_marker("slow")
         for fixture in shared:
             item.add_marker(pytest.mark.xdist_group(fixture))

@@ -19,7 +19,7 @@ class WorkerSetup:
     Attributes:
         folders: of the run.
         device: where it trains.
-        device_index: number of the CUDA device; 0 on a CPU.
+        device_index: number of the CUDA device; without meaning on a CPU.
     """
 
     folders: Folders
