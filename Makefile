@@ -8,8 +8,8 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 	@echo "To run more commands: source $(BIN)/activate"
 
-# Tests go to the two processes one by one, long ones first.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup --maxschedchunk 4
+# Tests go to the two processes one by one, long ones first; tests/conftest.py names those that stay together.
+PYTEST := $(BIN)/python -m pytest -n 2
 
 test: $(VENV)/dev.stamp
 	$(PYTEST)

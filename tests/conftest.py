@@ -13,19 +13,42 @@ from places import ROOT
 SLOW = {"functional", "contract"}
 """Folders of tests that are slow as a whole."""
 SHARED = {"two_nodes", "report", "finished"}
-"""Expensive fixtures: their tests are slow, and stay in one process."""
+"""Expensive fixtures; their tests are slow."""
+
+_REPORT = ("csv_tables", "latex", "prose", "render", "summary_json", "svg")
+TOGETHER = {
+    "tests/contract/test_executor.py": "two_nodes",
+    "tests/functional/test_cluster_run.py": "two_nodes",
+    "tests/functional/test_run.py": "finished",
+    "tests/unit/ablations/execution/test_cluster.py": "two_nodes",
+    "tests/unit/ablations/test_export.py": "export",
+    **{f"tests/unit/ablations/reporting/test_{name}.py": "report" for name in _REPORT},
+}
+"""Files that stay in one process, by the fixture that they share; every process would make it again."""
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow tests first: a long one at the end would keep one process busy while the others wait."""
     for item in items:
         shared = SHARED & set(getattr(item, "fixturenames", ()))
         if shared or item.path.parent.name in SLOW:
             item.add_marker("slow")
-        for fixture in shared:
-            item.add_marker(pytest.mark.xdist_group(fixture))
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Send tests to the processes one by one, and tests with a shared fixture to one process.
+
+    The mark `xdist_group` has no effect: xdist 3.8 adds groups to the ids of tests, and pytest 9.2 keeps its ids.
+    """
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return TOGETHER.get(nodeid.partition("::")[0], nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

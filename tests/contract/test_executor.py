@@ -20,8 +20,6 @@ from ablations.execution.train import run_trial
 from ablations.runner import Executor
 from ablations.trial import Ended, EpochRecord, TrialSpec
 
-pytestmark = pytest.mark.xdist_group("two_nodes")
-
 
 @pytest.fixture(scope="module", params=["local", "cluster", "in_process"])
 def executor(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Executor]:

@@ -15,8 +15,6 @@ from ablations.export import write_export
 from ablations.planning.plan import Plan
 from ablations.trial import RecordedTrial
 
-pytestmark = pytest.mark.xdist_group("export")
-
 
 def searched(plan: Plan, number: int, status: str = "finished", seed: int = 0, **values: Any) -> RecordedTrial:
     """A tuning trial of the variant `two`, at 90 % and its number."""
