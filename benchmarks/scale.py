@@ -124,6 +124,7 @@ class _Nothing:
 def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
     from ablations.runner import Runner
     from ablations.tracking.recorder import Recorder
+    from ablations.tracking.store import Store
     from ablations.tuning import VariantTuner
 
     logging.disable()
@@ -134,7 +135,7 @@ def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
         uri = uris.get(arguments.store, arguments.store)
         if arguments.store == "away":
             os.chdir(folder)
-        store: Any = _Nothing() if arguments.store == "none" else Recorder(uri, plan, "made up")
+        store: Any = _Nothing() if arguments.store == "none" else Recorder(Store(uri), plan, "made up")
         started, started_processor = time.perf_counter(), time.process_time()
         outcome = Runner(
             plan,

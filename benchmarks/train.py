@@ -237,9 +237,8 @@ def _peer(peer: str, network: str, precision: str, steps: int, device: Device, d
                 if last[0].startswith("ModuleNotFoundError"):
                     raise PeerError(f"not installed ({last[0].partition(': ')[2]}; see the top of benchmarks/train.py)")
                 raise PeerError(last[0])
-            os.waitpid(
-                process.pid, os.WUNTRACED
-            )  # until it is frozen; before that it could miss the signal to continue
+            # Wait until it is frozen: before that it could miss the signal to continue.
+            os.waitpid(process.pid, os.WUNTRACED)
             return float(line)
 
         def segment() -> float:
