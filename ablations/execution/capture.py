@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -51,8 +52,7 @@ class CapturedStep:
         self._places = torch.arange(batch_size, device=device)
         self._graph = torch.cuda.CUDAGraph()
         with undone(model, optimizer):
-            # torch asks for a warm-up on a stream other than the one of the capture.
-            side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+            side = _warm_up_stream(device)
             side.wait_stream(torch.cuda.current_stream(device))
             with torch.cuda.stream(side):
                 for _ in range(NUM_WARM_UPS):
@@ -78,6 +78,13 @@ class CapturedStep:
         self._places.copy_(places)
         self._graph.replay()
         return self._outputs
+
+
+# One per process: cuBLAS keeps a workspace of 32 MiB for each stream that it has seen, so that each trial would keep another.
+@cache
+def _warm_up_stream(device: torch.device) -> torch.cuda.Stream:
+    """A stream for warm-ups: torch asks for another one than that of the capture."""
+    return torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
 
 
 @contextmanager

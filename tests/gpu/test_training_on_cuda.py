@@ -112,7 +112,7 @@ def test_a_captured_step_trains_as_the_step_itself(
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_an_epoch_waits_for_the_device_at_its_end_only(recipe: str, tmp_path: Path) -> None:
-    spec = trial(data__train_size=7 * 32, **RECIPES[recipe])
+    spec = trial(data__train_size=5 * 32, **RECIPES[recipe])
     split = DataSource(tmp_path, "cuda").training(spec).train
     on_device = train._to_device(split, torch.device("cuda"))
     model = build(spec.config.model, Input(in_channels=1, size=16, num_classes=4)).to("cuda")
