@@ -13,14 +13,14 @@ def main() -> None:
     atexit.register(_leave_garbage)
     try:
         from ablations import cli
+
+        cli.main()
     except ModuleNotFoundError as error:
         # Any Python finds this package in a checkout, but only one of them has its requirements.
         sys.exit(
-            f"error: {error.name} is not installed for {sys.executable}. `make run` installs all requirements into .venv; "
+            f"error: {error.name or error} is not installed for {sys.executable}. `make run` installs all requirements into .venv; "
             "then: source .venv/bin/activate"
         )
-
-    cli.main()
 
 
 def _leave_garbage() -> None:

@@ -108,8 +108,18 @@ def test_a_python_that_lacks_what_the_suite_needs_is_told_so() -> None:
     assert done.stderr.startswith(f"error: typer is not installed for {sys.executable}. `make run` installs")
 
 
+def test_a_library_that_is_missing_later_is_named_too() -> None:
+    code = "import sys; sys.modules['mlflow'] = None; from ablations.__main__ import main; main()"
+    done = process(sys.executable, "-c", code, "report")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: mlflow is not installed for {sys.executable}. ")
+    assert "Traceback" not in done.stderr
+
+
 def test_a_shell_completes_the_script() -> None:
-    shown = process(sys.executable, "-m", "ablations", "--show-completion", "bash").stdout
+    # Otherwise the shell is looked for among the parents of this process, and make runs some commands by sh.
+    named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    shown = process(sys.executable, "-m", "ablations", "--show-completion", "bash", **named).stdout
     assert shown.splitlines()[-1] == "complete -o default -F _ablations_completion ablations"
     assert " _ABLATIONS_COMPLETE=complete_bash " in shown
     script = [sys.executable, "-c", "import sys; sys.argv[0] = 'ablations'; from ablations import cli; cli.main()"]
