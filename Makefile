@@ -8,8 +8,9 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 	@echo "To run more commands: source $(BIN)/activate"
 
-# Tests go to the two processes one by one, long ones first; tests/conftest.py names those that stay together.
-PYTEST := $(BIN)/python -m pytest -n 2
+# Tests go to the processes one by one, long ones first; tests/conftest.py names those that stay together. There is one process more
+# than cores, since some tests wait for others.
+PYTEST := $(BIN)/python -m pytest -n 3
 
 test: $(VENV)/dev.stamp
 	$(PYTEST)

@@ -14,6 +14,8 @@ import typer
 from places import ROOT
 
 from ablations import cli
+from ablations.commands.messages import DONE, INTERRUPTED, STOPPED
+from ablations.errors import FAILED, WRONG_INPUT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 COMMANDS = [
@@ -65,4 +67,4 @@ def test_the_readme_shows_every_command_and_every_option_of_run() -> None:
 
 def test_the_readme_names_the_exit_codes() -> None:
     codes = [int(code) for code in re.findall(r"^\| (\d+) \|", README, re.MULTILINE)]
-    assert codes == [cli.DONE, cli.FAILED, cli.WRONG_INPUT, cli.STOPPED, cli.INTERRUPTED]
+    assert codes == [DONE, FAILED, WRONG_INPUT, STOPPED, INTERRUPTED]

@@ -111,7 +111,7 @@ def test_a_report_needs_neither_the_study_file_nor_the_old_report(finished: Fini
 def test_status_says_that_all_is_done(finished: Finished) -> None:
     said = finished.folder.call("status", "tiny").splitlines()
     assert [line.split()[1::2] for line in said[2:4]] == [["■■■", "■■"]] * 2
-    assert said[-1] == "all is done. The report again: python -m ablations report tiny --profile starter"
+    assert said[-1] == "all is done. Write the report again with: python -m ablations report tiny --profile starter"
 
 
 def test_programs_read_a_run_line_by_line(finished: Finished) -> None:
