@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import tiny
-from places import ROOT
+from places import FAULTY, ROOT
 
 from ablations.tracking.reader import read_study
 from ablations.tracking.store import Address, Store
@@ -38,7 +38,7 @@ class Folder:
         return subprocess.Popen(
             [sys.executable, "-m", "ablations", *arguments],
             cwd=self.path,
-            env={**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": "", **environment},
+            env={**kept, "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": "", **environment},
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
