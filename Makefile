@@ -8,16 +8,14 @@ run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 	@echo "To run more commands: source $(BIN)/activate"
 
-# Tests go to the processes one by one, long ones first; tests/conftest.py names those that stay together. There is one process more
-# than cores, since some tests wait for others.
-PYTEST := $(BIN)/python -m pytest -n 3
-
+# Tests go to the processes one by one, long ones first; tests/conftest.py names those that stay together. There is one process
+# more than cores, since some tests wait for others.
 test: $(VENV)/dev.stamp
-	$(PYTEST)
+	$(BIN)/python -m pytest -n 3
 
 # All but the tests marked slow.
 quick: $(VENV)/dev.stamp
-	$(PYTEST) -m "not slow"
+	$(BIN)/python -m pytest -n 2 -m "not slow"
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

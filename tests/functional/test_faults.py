@@ -151,7 +151,7 @@ def test_a_study_that_is_killed_ends_as_one_that_was_not(tmp_path: Path, migrate
     done = subprocess.run(
         [*command, "--database", str(migrated_database)],
         cwd=folder.path,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}"},
         capture_output=True,
         text=True,
         timeout=600,
@@ -169,7 +169,7 @@ def test_a_disk_that_fills_up_ends_in_words_and_loses_nothing(folder: Folder) ->
     done = subprocess.run(
         [sys.executable, "-c", script, str(size // 4), "run", "tiny.yaml"],
         cwd=folder.path,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=600,
@@ -266,7 +266,7 @@ def test_a_folder_that_is_mounted_read_only_is_named(where: str, code: int, told
     ]
     done = subprocess.run(
         [*command, sys.executable, "-m", "ablations", "run", "tiny.yaml"],
-        env={**os.environ, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        env={**os.environ, "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
         timeout=600,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from places import ROOT
+from places import FAULTY, ROOT
 
 
 def test_the_cells_of_the_notebook_run(tmp_path: Path, migrated_database: Path) -> None:
@@ -23,7 +23,7 @@ def test_the_cells_of_the_notebook_run(tmp_path: Path, migrated_database: Path) 
     done = subprocess.run(
         [sys.executable, script.name],
         cwd=tmp_path,
-        env={**kept, "PYTHONPATH": str(ROOT), "CUDA_VISIBLE_DEVICES": ""},
+        env={**kept, "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}", "CUDA_VISIBLE_DEVICES": ""},
         capture_output=True,
         text=True,
     )

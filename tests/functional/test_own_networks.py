@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import packages
-from places import ROOT
+from places import FAULTY, ROOT
 
 PAGE = (ROOT / "docs" / "own_networks.md").read_text(encoding="utf-8")
 STEP = re.compile(r"^```(bash|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
@@ -66,7 +66,7 @@ def run(folder: Path, command: str, site: Path, code: int = 0) -> str:
         capture_output=True,
         text=True,
         env={
-            "PYTHONPATH": f"{ROOT}{os.pathsep}{site}",
+            "PYTHONPATH": f"{FAULTY}{os.pathsep}{ROOT}{os.pathsep}{site}",
             "PYTHONDONTWRITEBYTECODE": "1",
             "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",
             "CUDA_VISIBLE_DEVICES": "",
