@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: run quick test check audit reference docs
+.PHONY: run quick test oldest check audit reference docs
 run: $(VENV)/run.stamp
 	$(BIN)/python -m ablations run studies/one_by_one.yaml --profile starter
 	@echo "To run more commands: source $(BIN)/activate"
@@ -16,6 +16,14 @@ test: $(VENV)/dev.stamp
 # All but the tests marked slow.
 quick: $(VENV)/dev.stamp
 	$(BIN)/python -m pytest -n 2 -m "not slow"
+
+# The oldest versions that pyproject.toml allows, in build/oldest: the unit tests and a run with the real command. uv resolves
+# to them, pip cannot.
+oldest: $(VENV)/dev.stamp
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python build/oldest
+	$(BIN)/uv pip install --quiet --python build/oldest --resolution lowest-direct --editable '.[test]'
+	build/oldest/bin/python -m pytest -n 2 tests/unit tests/functional/test_run.py
 
 check: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
