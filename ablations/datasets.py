@@ -44,6 +44,11 @@ class Dataset:
         """Number of classes, at most 256."""
         return len(self.classes)
 
+    @property
+    def guess_percent(self) -> float:
+        """Accuracy of a constant guess, percent, if all classes are equally frequent."""
+        return 100 / self.num_classes
+
 
 class _Known(Mapping[str, Dataset]):
     """The suite's data sets, then registered ones; a package is imported when its data set is asked for."""

@@ -76,6 +76,11 @@ def shown(value: object) -> str:
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
+def percent(value: float) -> str:
+    """A percentage with at most one decimal: `20 %`, `55.6 %`."""
+    return f"{round(value, 1):g} %"
+
+
 def points(value: float) -> str:
     """Size of a difference in percentage points, without its sign: `0.62`, `under 0.01`."""
     size = abs(value)

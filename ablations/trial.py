@@ -202,6 +202,8 @@ class TrialResult:
     num_test_images: int | None = None
     test_labels: bytes | None = None
     """Class of each image of the test split, in the split's order, one byte each."""
+    validation_guess_percent: float | None = None
+    """Validation accuracy of the best constant guess; confirm phase only, and None in old records."""
     message: str | None = None
     """Why it did not finish, for people."""
     reason: Reason | None = None
@@ -267,6 +269,8 @@ class TrialResult:
                 raise ValueError(f"{num_right} of {num_images} images do not make {result.test_accuracy_percent} %")
         if result.test_labels is not None and len(result.test_labels) != num_images:
             raise ValueError(f"{len(result.test_labels)} test_labels do not fit {num_images} images")
+        if result.validation_guess_percent is not None and not 0 < result.validation_guess_percent <= 100:
+            raise ValueError(f"a validation_guess_percent of {result.validation_guess_percent} is impossible")
         return result
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
+from ablations.analysis.learning import recorded_labels
 from ablations.analysis.looks import ADDED
 from ablations.analysis.summary import ClassDifference, Contrast, Detectable, VariantSummary
 from ablations.analysis.variants import right_images
@@ -59,7 +61,7 @@ def judged_contrasts(
     )
     judgements = judge(samples, budget, unplanned=unplanned)
     without_seed = judge_without_each_seed(samples, judgements, budget)
-    classes = _class_differences(plan, samples, _labels(plan, trials))
+    classes = _class_differences(plan, samples, recorded_labels(plan, chain.from_iterable(trials.values())))
     return tuple(
         Contrast(
             variant=name,
@@ -106,13 +108,6 @@ def _class_differences(
         )
         found[contrast] = (*found.get(contrast, ()), each)
     return found
-
-
-def _labels(plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]]) -> np.ndarray | None:
-    """Classes of the test images; None if no trial has recorded them."""
-    recorded = (t.result.test_labels for each in trials.values() for t in each if t.result.test_labels)
-    labels = np.frombuffer(next(recorded, b""), dtype=np.uint8)
-    return labels if labels.size and labels.max() < DATASETS[plan.data.name].num_classes else None
 
 
 def detectable(judgement: Judgement, budget: Budget) -> Detectable | None:

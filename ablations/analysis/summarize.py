@@ -8,20 +8,23 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis.contrasts import judged_contrasts
+from ablations.analysis.learning import guess_percent, learned
 from ablations.analysis.looks import changed_expectations, why_unplanned
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
-from ablations.analysis.variants import chance_percent, has_independent_draws, learned, variant_summary
+from ablations.analysis.variants import has_independent_draws, variant_summary
 from ablations.analysis.warnings import (
     in_parts,
     incomplete_aa,
     mixed_provenance,
     seeds_only,
     troubles_of,
+    unknown_labels,
     variant_warnings,
 )
 from ablations.costs import Measurement
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Look, Plan
+from ablations.stats.guessing import learned_percent
 from ablations.stats.intervals import identical, paired_interval
 from ablations.trial import RecordedTrial
 
@@ -43,8 +46,11 @@ def summarize(
         looks: earlier reports of this study with verdicts, the first one first. This report may be among them.
     """
     by_variant = _by_variant(plan, trials)
+    ended = [trial for each in by_variant.values() for trial in each]
+    guess = guess_percent(plan, ended)
+    bar = learned_percent(guess)
     variants = tuple(
-        variant_summary(plan, variant, by_variant[variant.name], measurements) for variant in plan.variants
+        variant_summary(plan, variant, by_variant[variant.name], measurements, guess) for variant in plan.variants
     )
     dataset = DATASETS[plan.data.name].title
     scope = f"for {'the tuned' if plan.tuned else 'these fixed'} configurations, on {dataset}"
@@ -53,7 +59,6 @@ def summarize(
     planned = (looks or [plan.this_look])[0].contrasts
     overspent = why_unplanned(plan, looks)
     contrasts = judged_contrasts(plan, variants, by_variant, scope=scope, overspent=overspent, planned=planned)
-    ended = [trial for each in by_variant.values() for trial in each]
     troubles = tuple(troubles_of(ended))
     return StudySummary(
         study=plan.study,
@@ -62,7 +67,8 @@ def summarize(
         profile=plan.profile,
         profile_description=plan.profile_description,
         dataset=dataset,
-        chance_percent=chance_percent(plan),
+        guess_percent=guess,
+        learned_percent=bar,
         baseline=plan.baseline,
         variants=variants,
         contrasts=contrasts,
@@ -75,10 +81,11 @@ def summarize(
         looks=plan.looks,
         num_planned=len(planned),
         unplanned=overspent,
-        aa=_aa(plan, variants[0], by_variant[plan.baseline]),
+        aa=_aa(plan, variants[0], by_variant[plan.baseline], bar),
         warnings=(
             *changed_expectations(plan, planned),
-            *incomplete_aa(plan, by_variant[plan.baseline]),
+            *incomplete_aa(plan, by_variant[plan.baseline], bar),
+            *unknown_labels(plan, ended),
             *seeds_only(contrasts),
             *mixed_provenance(provenance),
             *variant_warnings(plan, variants),
@@ -101,13 +108,13 @@ def _by_variant(plan: Plan, trials: Iterable[RecordedTrial]) -> dict[str, list[R
     return found
 
 
-def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -> AACheck | None:
+def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial], bar: float) -> AACheck | None:
     again = {t.seed: t.result for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds}
     ran = {seed: result for seed, result in again.items() if result.status != "failed"}
     good = [
         result.test_accuracy_percent
         for _, result in sorted(ran.items())
-        if learned(plan, result) and result.test_accuracy_percent is not None
+        if learned(result, bar) and result.test_accuracy_percent is not None
     ]
     first = [accuracy for seed, accuracy in baseline.accuracy_percent.items() if seed not in baseline.failed_seeds]
     differences = np.array([b - a for a, b in zip(first, good, strict=False)])
@@ -119,7 +126,7 @@ def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial]) -
         mean=float(differences.mean()),
         sd=float(differences.std(ddof=1)),
         interval=paired_interval(differences),
-        num_failed=sum(not learned(plan, result) for result in ran.values()),
+        num_failed=sum(not learned(result, bar) for result in ran.values()),
     )
 
 

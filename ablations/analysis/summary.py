@@ -65,7 +65,7 @@ class VariantSummary:
     accuracy_percent: dict[int, float]
     """By seed: every confirmation trial trained to its last epoch, even if it did not learn."""
     failed_seeds: tuple[int, ...]
-    """Seeds that ran without learning: diverged, or final validation accuracy under twice chance."""
+    """Seeds that ran without learning: diverged, or a last validation accuracy under the study's `learned_percent`."""
     missing_seeds: tuple[int, ...]
     """Planned seeds without an outcome: not run yet, or failed."""
     mean_accuracy_percent: float | None
@@ -205,7 +205,10 @@ class StudySummary:
     profile_description: str
     dataset: str
     """Title of the data set."""
-    chance_percent: float
+    guess_percent: float
+    """Validation accuracy of the best constant guess."""
+    learned_percent: float
+    """Validation accuracy from which a run has learned."""
     baseline: str
     variants: tuple[VariantSummary, ...]
     """Baseline first."""

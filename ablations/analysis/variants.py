@@ -8,30 +8,18 @@ from typing import Any
 
 import numpy as np
 
+from ablations.analysis.learning import learned
 from ablations.analysis.summary import Curve, TuningPoint, VariantSummary
 from ablations.costs import Measurement
-from ablations.datasets import DATASETS
 from ablations.planning.plan import SEARCH_SEED, Plan, PlannedVariant
 from ablations.stats.bands import Band, expected_best_of_n
 from ablations.stats.disagreement import disagreement_between_reseeds
+from ablations.stats.guessing import learned_percent
 from ablations.studyfile.distributions import SearchSpace
-from ablations.trial import RecordedTrial, TrialResult
+from ablations.trial import RecordedTrial
 
 MIN_DRAWS = 8
 """With fewer draws `best_of_n` would cover three draws at most, with a band as wide as the axis."""
-
-
-def learned(plan: Plan, result: TrialResult) -> bool:
-    """Whether a trial learned: it finished with a validation accuracy of at least twice chance."""
-    last = result.last
-    if result.status != "finished" or last is None:
-        return False
-    return last.validation_accuracy_percent >= 2 * chance_percent(plan)
-
-
-def chance_percent(plan: Plan) -> float:
-    """Accuracy of guessing among equally likely classes, percent."""
-    return 100 / DATASETS[plan.data.name].num_classes
 
 
 def has_independent_draws(plan: Plan) -> bool:
@@ -44,6 +32,7 @@ def variant_summary(
     variant: PlannedVariant,
     trials: Sequence[RecordedTrial],
     measurements: Mapping[str, Measurement],
+    guess_percent: float,
 ) -> VariantSummary:
     """Turn one variant's trials into its numbers.
 
@@ -52,10 +41,12 @@ def variant_summary(
         variant: one of `plan.variants`.
         trials: of this variant and its key, in a fixed order.
         measurements: of architectures, by the workload's id.
+        guess_percent: validation accuracy of the best constant guess, percent.
     """
     confirmed = _confirmed(plan, trials)
     tune = [t for t in trials if t.phase == "tune"]
-    good = {seed for seed, t in confirmed.items() if learned(plan, t.result)}
+    bar = learned_percent(guess_percent)
+    good = {seed for seed, t in confirmed.items() if learned(t.result, bar)}
     last = {seed: t.result.last for seed, t in confirmed.items() if t.result.last is not None}
     accuracy = {
         seed: t.result.test_accuracy_percent
@@ -97,7 +88,7 @@ def variant_summary(
         num_tune_done=sum(t.count for t in tune if t.result.status != "failed"),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
         tuning=tuning,
-        best_of_n=best_of_n(tuning, chance_percent=chance_percent(plan)) if has_independent_draws(plan) else None,
+        best_of_n=best_of_n(tuning, guess_percent=guess_percent) if has_independent_draws(plan) else None,
         curves=tuple(Curve(seed=seed, learned=seed in good, epochs=t.result.epochs) for seed, t in confirmed.items()),
         run_ids={seed: t.run_id for seed, t in confirmed.items()},
     )
@@ -127,7 +118,7 @@ def _tuning_point(plan: Plan, trial: RecordedTrial) -> TuningPoint:
     )
 
 
-def best_of_n(tuning: Sequence[TuningPoint], *, chance_percent: float) -> Band | None:
+def best_of_n(tuning: Sequence[TuningPoint], *, guess_percent: float) -> Band | None:
     """Expected best validation accuracy of 1, 2, … draws of the sampler.
 
     Start points were chosen and re-runs selected, so neither is a draw. A diverged draw counts as guessing, because its
@@ -136,7 +127,7 @@ def best_of_n(tuning: Sequence[TuningPoint], *, chance_percent: float) -> Band |
 
     Args:
         tuning: all tuning trials, of a sampler whose draws do not depend on results.
-        chance_percent: accuracy of guessing, percent.
+        guess_percent: validation accuracy of the best constant guess, percent.
 
     Returns:
         None with fewer than `MIN_DRAWS` draws, or if one was pruned: its accuracy belongs to a shorter training.
@@ -145,7 +136,7 @@ def best_of_n(tuning: Sequence[TuningPoint], *, chance_percent: float) -> Band |
     if len(draws) < MIN_DRAWS or any(point.status == "pruned" for point in draws):
         return None
     scores = (point.validation_accuracy_percent for point in draws)
-    return expected_best_of_n([chance_percent if score is None else score for score in scores])
+    return expected_best_of_n([guess_percent if score is None else score for score in scores])
 
 
 def _median(values: Iterable[float]) -> float | None:

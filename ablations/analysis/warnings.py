@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from statistics import median
 from typing import Any
 
+from ablations.analysis.learning import learned, recorded_labels
 from ablations.analysis.summary import Contrast, Trouble, VariantSummary
-from ablations.analysis.variants import learned
+from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan
 from ablations.stats.intervals import clopper_pearson
 from ablations.text import plural
@@ -18,14 +19,27 @@ DEGRADED_POINTS = 5.0
 """A run this far below the median of its variant is flagged and kept."""
 
 
-def incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
+def incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial], learned_percent: float) -> Iterable[str]:
     """Warn if trials of the A/A arm are missing or did not learn."""
     ran = [t for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds and t.result.status != "failed"]
     if len(ran) < len(plan.aa_seeds):
         yield f"A/A arm: {len(plan.aa_seeds) - len(ran)} of {len(plan.aa_seeds)} trials have no outcome yet."
-    failed = sum(not learned(plan, t.result) for t in ran)
+    failed = sum(not learned(t.result, learned_percent) for t in ran)
     if failed:
         yield f"A/A arm: {failed} of {len(ran)} trials ran and did not learn."
+
+
+def unknown_labels(plan: Plan, trials: Sequence[RecordedTrial]) -> Iterable[str]:
+    """Warn if it is unknown how frequent the classes of a package's data set are: the suite's own are about equal."""
+    ran = [t.result for t in trials if t.phase == "confirm" and t.result.status == "finished"]
+    known = (
+        any(result.validation_guess_percent is not None for result in ran) or recorded_labels(plan, trials) is not None
+    )
+    if ran and not known and DATASETS[plan.data.name].read is not None:
+        yield (
+            "the trials were recorded without the labels of their images: whether a run learned is judged as if all classes were "
+            "equally frequent."
+        )
 
 
 def seeds_only(contrasts: Sequence[Contrast]) -> Iterable[str]:

@@ -46,9 +46,12 @@ def plan(study: str, profile: str | None, *, extend: bool, measured: bool, as_js
 
 def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[str, Any]:
     """A plan as a JSON object; `measurements` by the workload's id."""
+    from ablations.datasets import DATASETS
     from ablations.planning.resolution import resolution
+    from ablations.stats.guessing import learned_percent
 
     found = resolution(planned)
+    guess = DATASETS[planned.data.name].guess_percent
     variants = {}
     for variant in planned.variants:
         workload = planned.workload(variant.name)
@@ -62,6 +65,8 @@ def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[st
         "profile": planned.profile,
         "baseline": planned.baseline,
         "num_trials": len(planned.cells),
+        "guess_percent": guess,
+        "learned_percent": learned_percent(guess),
         "resolution": None if found is None else asdict(found),
         "variants": variants,
         "trials": [

@@ -18,6 +18,7 @@ from ablations.execution.checkpoints import TrialState, restore_checkpoint, save
 from ablations.execution.data import DataSource
 from ablations.execution.recipe import autocast, learning_rate, make_optimizer, set_learning_rate
 from ablations.execution.splits import Split, resize, resize_in_two_passes
+from ablations.stats.guessing import constant_guess_percent
 from ablations.torch_networks import build
 from ablations.trial import EpochRecord, Order, TrainConfig, TrialResult, TrialSpec, derive
 from nin.model import initialize
@@ -26,7 +27,11 @@ CHECKPOINT_SECONDS = 5.0
 """A checkpoint is written at the first end of an epoch this long after the last one."""
 
 ONSET_FRACTION = 2.0 / math.log(10)
-"""Learning has begun when the smoothed loss is below this share of a guess's loss: 2.0 nats for ten classes."""
+"""Learning has begun when the smoothed loss is below this share of a guess's loss: 2.0 nats for ten classes.
+
+The guess takes all classes for equally frequent. If they are not, the loss also falls below while a network learns how frequent
+they are.
+"""
 
 ONSET_SMOOTHING = 0.9
 """Weight of the earlier losses in the smoothed loss."""
@@ -93,7 +98,7 @@ def run_trial(
 
     if spec.phase != "confirm":
         return TrialResult(spec.id, "finished", tuple(state.epochs), accumulated_parts=parts)
-    result = _tested(state, _to_device(source.test(spec), device), spec)
+    result = _tested(state, validation, _to_device(source.test(spec), device), spec)
     if weights is not None:
         save_weights(state.model, weights, spec)
     return result
@@ -120,7 +125,7 @@ def _first_state(spec: TrialSpec, device: torch.device) -> TrialState:
     return TrialState(model, make_optimizer(model, train), [], spec.accumulated_parts)
 
 
-def _tested(state: TrialState, test: Split, spec: TrialSpec) -> TrialResult:
+def _tested(state: TrialState, validation: Split, test: Split, spec: TrialSpec) -> TrialResult:
     """The result of a finished confirmation; only here does a network see test images."""
     size = images_of(spec.config.data).size
     _, correct = evaluate(state.model, test, size, spec.config.train, state.accumulated_parts)
@@ -132,6 +137,7 @@ def _tested(state: TrialState, test: Split, spec: TrialSpec) -> TrialResult:
         test_correct=np.packbits(correct).tobytes(),
         num_test_images=len(correct),
         test_labels=test.labels.cpu().numpy().astype(np.uint8).tobytes(),
+        validation_guess_percent=constant_guess_percent(validation.labels.cpu().numpy()),
         accumulated_parts=state.accumulated_parts,
     )
 

@@ -10,6 +10,7 @@ from ablations.reporting import words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
 from ablations.stats.judgement import Verdict
 from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
+from ablations.text import percent
 
 
 def answer(summary: StudySummary) -> str:
@@ -239,7 +240,10 @@ def costs_note(summary: StudySummary) -> str:
 def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     """The method of the study, as pairs of a heading and its sentences."""
     margin = summary.decision.margin
-    yield "Data", f"{summary.dataset}; guessing gives {summary.chance_percent:g} %."
+    yield (
+        "Data",
+        f"{summary.dataset}; the best constant guess is right on {percent(summary.guess_percent)} of the validation images.",
+    )
     yield (
         "Seeds",
         f"{summary.num_seeds}, the same for every variant ({', '.join(map(str, summary.seeds))}). All that is random "
@@ -253,8 +257,9 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     yield "Tuning", _tuning(summary)
     yield (
         "Failed runs",
-        "A run that diverged, or ended under twice the accuracy of guessing, did not learn: it is counted, and left "
-        f"out of means and differences.{_failures(summary)}",
+        f"A run learned if it is right on at least {percent(summary.learned_percent)} of the validation images after its last "
+        f"epoch: a ninth of the way from the best constant guess ({percent(summary.guess_percent)}) to 100 %. One that diverged "
+        f"or ended below did not learn: it is counted, and left out of means and differences.{_failures(summary)}",
     )
     yield (
         "Margin",

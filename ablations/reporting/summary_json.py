@@ -12,7 +12,7 @@ from ablations.reporting import words
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Evidence
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Incremented when a key of `summary.json` changes its meaning or is removed."""
 SCHEMA_FILE = "summary.schema.json"
 """File in this package. Every report has a copy for its `$schema`, so it is found wherever the report is moved."""
@@ -35,7 +35,8 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "question": summary.question,
             "source": summary.source,
             "dataset": summary.dataset,
-            "chance_percent": summary.chance_percent,
+            "guess_percent": summary.guess_percent,
+            "learned_percent": summary.learned_percent,
             "decision": {"alpha": summary.decision.alpha, "margin": summary.decision.margin},
             "scope": summary.scope,
             "seeds": summary.seeds,

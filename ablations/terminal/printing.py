@@ -13,9 +13,10 @@ from rich.console import Console
 from rich.table import Table
 
 from ablations.costs import Measurement, Workload
+from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan
 from ablations.studyfile.distributions import where_clause
-from ablations.text import in_words, latency, mebibytes, plural
+from ablations.text import in_words, latency, mebibytes, percent, plural
 from ablations.trial import Machine
 from nin.complexity import LayerRow
 from nin.images import Input
@@ -45,6 +46,7 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
 def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
     """Print a plan for people; `measured` has the known measurements by id of their workload."""
     from ablations.planning.resolution import in_sentences, resolution
+    from ablations.stats.guessing import learned_percent
 
     console.print(headline(plan, machine, why), soft_wrap=True)
     console.print(f"\n{plan.question}\n", soft_wrap=True)
@@ -73,6 +75,12 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
     console.print(
         f"confirmed on {plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
         f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
+        soft_wrap=True,
+    )
+    guess = DATASETS[plan.data.name].guess_percent
+    console.print(
+        f"a run learned if it is right on at least {percent(learned_percent(guess))} of the validation images: a ninth of the way from "
+        f"the best constant guess to 100 %. That guess gives {percent(guess)} if the classes are equally frequent, else more",
         soft_wrap=True,
     )
     if len(plan.looks) > 1:

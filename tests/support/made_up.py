@@ -106,7 +106,7 @@ def variant(
         num_tune_done=20 if search_space and ran else 0,
         num_tune_epochs=240 if search_space and ran else 0,
         tuning=tuning,
-        best_of_n=best_of_n(tuning, chance_percent=10.0),
+        best_of_n=best_of_n(tuning, guess_percent=10.0),
         curves=tuple(
             Curve(s, s not in set(failed), _epochs(end[s], s not in set(failed), num_epochs, rng)) for s in ran
         ),
@@ -133,7 +133,8 @@ def study(
         profile="starter",
         profile_description="embedded digits, 2 CPU cores, minutes",
         dataset="scikit-learn's handwritten digits",
-        chance_percent=10.0,
+        guess_percent=10.0,
+        learned_percent=20.0,
         baseline=reference.name,
         variants=variants,
         contrasts=tuple(

@@ -35,6 +35,7 @@ from ablations.reporting.figures.frame import (
 from ablations.reporting.theme import BLUE, FAINT, GRID, INK, MUTED, ORANGE
 from ablations.stats.bands import Band
 from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
+from ablations.text import percent
 
 _SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
 _START: dict[str, Any] = {
@@ -71,7 +72,7 @@ def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
         + " ".join(_alt_text(summary, variant) for variant in shown),
         caption="Each dot is a draw of the search, at its validation accuracy after the last epoch: selected for, and so "
         "never a result. Squares are start points, triangles re-runs of the best on fresh seeds, the dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
-        "that diverged, failed or stayed under twice the accuracy of guessing." + _conditions(summary),
+        f"that diverged, failed or ended under {percent(summary.learned_percent)}." + _conditions(summary),
         draw=lambda: _draw(summary, shown),
     )
 
@@ -94,7 +95,7 @@ def _alt_text(summary: StudySummary, variant: VariantSummary) -> str:
 def _score(summary: StudySummary, point: TuningPoint) -> float | None:
     """Validation accuracy of a trial in percent; None if it did not learn."""
     accuracy = point.validation_accuracy_percent
-    return None if accuracy is None or accuracy < 2 * summary.chance_percent else accuracy
+    return None if accuracy is None or accuracy < summary.learned_percent else accuracy
 
 
 def _scores(summary: StudySummary, variant: VariantSummary) -> list[float]:
@@ -220,7 +221,7 @@ def best_of_n(summary: StudySummary) -> FigureSpec | None:
         caption="What the best of so many draws of the search is expected to reach on the validation images: a curve that "
         "still rises at its end would gain from more trials, one that is flat would not. It is selected for, and so never "
         "a result. In grey the baseline's, in every panel. Start points and re-runs are no draws; a draw that diverged "
-        "counts as guessing, which takes a curve's beginning under the axis; one that failed is left out. Curves end at half of the draws, where the estimate still "
+        "counts as the best constant guess, which takes a curve's beginning under the axis; one that failed is left out. Curves end at half of the draws, where the estimate still "
         "holds; the band, pointwise at 95 %, shows the luck in the draws and is no test."
         + left_out(without, f"under {MIN_DRAWS} draws, or pruned ones"),
         draw=lambda: _draw_best(
@@ -298,7 +299,7 @@ def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str,
     # A single diverged draw lowers the start of a curve by tens of points, and its band with it.
     ends = [float(end) for best in shown for end in best.values[[min(1, len(best.values) - 1), -1]]]
     ends += [float(best.band.lower[-1]) for best in shown if best.band]
-    limits = limits_around(end for end in ends if end >= 2 * summary.chance_percent)
+    limits = limits_around(end for end in ends if end >= summary.learned_percent)
     reference = next((best.values for best in shown if best.variant.name == summary.baseline), None)
     for index, (axes, best) in enumerate(zip(cells, shown, strict=False)):
         counts = range(1, len(best.values) + 1)

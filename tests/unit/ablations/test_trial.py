@@ -251,6 +251,7 @@ def test_a_result_knows_its_last_epoch_and_its_seconds() -> None:
         {**RESULTS[2].to_json(), "test_labels": "YWI="},
         {**RESULTS[2].to_json(), "test_labels": RESULTS[2].to_json()["test_labels"][:-8]},
         {**RESULTS[2].to_json(), "num_test_images": 13},
+        *({**RESULTS[2].to_json(), "validation_guess_percent": share} for share in (0.0, 100.1, float("nan"))),
         {**RESULTS[2].to_json(), "test_accuracy_percent": 75.0},
         *(
             {**RESULTS[4].to_json(), "test_accuracy_percent": accuracy}

@@ -26,6 +26,7 @@ def test_plan_json_has_what_other_programs_read(command: Command) -> None:
     }
     assert values["resolution"]["num_comparisons"] == 2
     assert values["resolution"]["carries_verdicts"] is False
+    assert (values["guess_percent"], values["learned_percent"]) == (25.0, pytest.approx(33.333, abs=0.001))
     assert values["trials"][0] == {"phase": "tune", "variant": "two", "seed": 0, "number": 0}
     assert values["trials"][-1] == {"phase": "confirm", "variant": "wide", "seed": 1, "number": None}
 

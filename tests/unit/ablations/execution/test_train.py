@@ -146,6 +146,7 @@ def test_a_finished_confirmation_has_one_test_bit_an_image(source: DataSource) -
     assert (result.status, result.num_test_images) == ("finished", 64)
     assert result.test_labels == bytes([0, 1, 2, 3] * 16)
     assert result.test_accuracy_percent == 100 * bits.mean()
+    assert result.validation_guess_percent == 25.0
 
 
 def test_a_tuning_trial_has_no_test_accuracy(source: DataSource) -> None:

@@ -166,6 +166,8 @@ def test_it_is_told_which_p_values_are_corrected(make_study: MakeStudy) -> None:
 
 def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStudy) -> None:
     told = dict(prose.method(make_study("troubled")))["Failed runs"]
+    assert "right on at least 20 % of the validation images" in told
+    assert "a ninth of the way from the best constant guess (10 %) to 100 %" in told
     assert "book_network_as_it_is_printed: 1 of 10 (0 to 45 %); every_block" in told
     assert "half_done: 0 of 1 (up to 98 %); mixers_of_kind_0, mixers_of_kind_1" in told
     assert told.endswith("and mixers_of_kind_6: 0 of 10 (up to 31 %).")

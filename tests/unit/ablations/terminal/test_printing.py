@@ -55,7 +55,7 @@ def test_a_plan_has_a_row_a_variant() -> None:
 def test_a_plan_says_what_is_tuned() -> None:
     space = "train.lr: {type: float, low: 0.01, high: 0.2, log: true}"
     assert "for each variant: train.lr 0.01 to 0.2 (log); 2 trials (qmc), the best 1 repeated on 1" in shown(planned())
-    assert "the best" not in shown(planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))))
+    assert ", the best" not in shown(planned(edited(("rerun_seeds: 1", "rerun_seeds: 0"))))
     choices = edited((space, "train.init: {type: categorical, choices: [default, kaiming_normal]}"))
     assert "for each variant: train.init one of ['default', 'kaiming_normal'];" in shown(planned(choices))
     conditional = " ".join(shown(planned(CONDITIONAL)).split())
@@ -72,6 +72,12 @@ def test_a_plan_says_how_it_decides_and_under_which_caveats() -> None:
         planned()
     )
     assert "caveat: train.epochs is 1 (the study's base: 3)" in shown(planned(profile="short"))
+
+
+def test_a_plan_says_which_runs_will_have_learned() -> None:
+    told = " ".join(shown(planned()).split())
+    assert "a run learned if it is right on at least 33.3 % of the validation images" in told
+    assert "That guess gives 25 % if the classes are equally frequent, else more" in told
 
 
 def test_a_plan_says_what_it_can_decide() -> None:

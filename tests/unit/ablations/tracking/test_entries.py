@@ -28,7 +28,9 @@ from ablations.tracking.layout import Labels
 
 PLAN = tiny.plan()
 SPEC = PLAN.trial("two", "confirm", 0, {"train.lr": (0.1 + 0.2) / 3})
-RESULT = replace(tiny.result(SPEC), test_labels=bytes(number % 10 for number in range(10_000)))
+RESULT = replace(
+    tiny.result(SPEC), test_labels=bytes(number % 10 for number in range(10_000)), validation_guess_percent=10.0
+)
 CONFIG = json.loads(json.dumps(SPEC.config.to_json()))
 LABELS = Labels("two", "key", None, 3, {"train.lr": (0.1 + 0.2) / 3})
 STUDY = StudyEntry(
@@ -106,10 +108,10 @@ def without(line: Mapping[str, Any], *keys: str) -> dict[str, Any]:
 def test_lines_of_older_versions_are_read() -> None:
     study, trial = values(to_line(STUDY)), values(to_line(TRIAL))
     assert from_line(json.dumps(without(study, "dataset")).encode()) == replace(STUDY, dataset=None)
-    later = ("reason", "num_attempts", "accumulated_parts", "test_labels")
+    later = ("reason", "num_attempts", "accumulated_parts", "test_labels", "validation_guess_percent")
     older = without(trial, "weights") | {"result": without(trial["result"], *later)}
     assert from_line(json.dumps(older).encode()) == replace(
-        TRIAL, weights=None, result=replace(RESULT, test_labels=None)
+        TRIAL, weights=None, result=replace(RESULT, test_labels=None, validation_guess_percent=None)
     )
 
 

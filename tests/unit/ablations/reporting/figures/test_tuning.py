@@ -17,6 +17,7 @@ def test_a_landscape_leaves_out_trials_in_which_a_key_was_not_searched(make_stud
     without = replace(summary.variants[0], tuned={"train.lr": 0.1, "train.batch_size": 32, "train.optimizer": "adamw"})
     spec = tuning_landscape(replace(summary, variants=(without, *summary.variants[1:])))
     assert spec is not None
+    assert "trials that diverged, failed or ended under 20 %." in spec.caption
     assert spec.caption.endswith(
         " train.momentum is searched only where train.optimizer is sgd; its panels leave other trials out."
     )
@@ -66,6 +67,7 @@ def test_best_of_n_is_only_drawn_of_enough_independent_draws(make_study: MakeStu
     spec = best_of_n(replace(summary, variants=(first, *summary.variants[1:])))
     assert spec is not None
     assert "(under 8 draws, or pruned ones): two." in spec.caption
+    assert "a draw that diverged counts as the best constant guess" in spec.caption
     with drawing():
         assert len(spec.draw().axes[0].lines) == 1, "no baseline to draw in grey"
 
