@@ -167,3 +167,13 @@ def package_of(name: str) -> str | None:
         RegistrationError: the registered data set cannot be used.
     """
     return None if DATASETS[name].read is None else registry.find(GROUP, name)[1]
+
+
+def installed_code(name: str) -> dict[str, str]:
+    """The package of a registered data set, with a digest of its source files; empty for a data set of the suite.
+
+    Raises:
+        KeyError: no data set has this name.
+        RegistrationError: the registered data set cannot be used.
+    """
+    return {} if DATASETS[name].read is None else registry.code(GROUP, name)

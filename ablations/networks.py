@@ -5,7 +5,7 @@ A registered network travels as data: its name, version and dials. Its package i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
@@ -133,6 +133,15 @@ def dial_names(preset: str) -> tuple[str, ...]:
 def dials(model: Model) -> Mapping[str, Any]:
     """The dials with their values."""
     return dict(model.dials) if isinstance(model, RegisteredModel) else vars(model)
+
+
+def installed_code(models: Iterable[Model]) -> dict[str, str]:
+    """Packages of the registered networks among these, as installed here, with digests of their source files. Imports none."""
+    presets_of_packages = sorted({model.preset for model in models if isinstance(model, RegisteredModel)})
+    found: dict[str, str] = {}
+    for preset in presets_of_packages:
+        found |= registry.code(GROUP, preset)
+    return found
 
 
 def with_dial(model: Model, name: str, value: Any) -> Model:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
 
+from ablations import datasets, networks
 from ablations.errors import SetupError, TrackingError
 from ablations.runner import Display, Executor, Outcome, Runner
 from ablations.tracking.store import Address, Store
@@ -108,12 +110,17 @@ def run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
 
 
 def _run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
+    from ablations.analysis.code import PACKAGE_CODE
     from ablations.execution.environment import provenance
     from ablations.tracking.recorder import Recorder
     from ablations.tuning import VariantTuner
 
     interrupts = _Interrupts()
-    session = {**provenance(), **request.elsewhere, "command": request.command}
+    for text in _replaced_code(request):
+        display.warn(text)
+    plan = request.plan
+    code = {**networks.installed_code(plan.networks), **datasets.installed_code(plan.data.name)}
+    session = {**provenance(), PACKAGE_CODE: code, **request.elsewhere, "command": request.command}
     recorder = Recorder(
         request.store, request.plan, request.study_text, display.warn, session=session, weights_dir=request.weights_dir
     )
@@ -136,6 +143,18 @@ def _run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
         recorder.close(complete)
     waiting = recorder.waiting
     return Ran(outcome, waiting, recorder.trouble, None if waiting else look(request.address))
+
+
+def _replaced_code(request: RunRequest) -> Iterator[str]:
+    """Warn if found trials were trained with other code of a registered network than is installed now."""
+    from ablations.analysis.code import replaced_code
+    from ablations.tracking.reader import read_progress
+
+    installed = networks.installed_code(request.plan.networks)
+    # A study that is new, or whose store does not answer, is no reason to warn here.
+    with suppress(TrackingError):
+        if installed:
+            yield from replaced_code(read_progress(request.address).code, installed)
 
 
 def local_executor(

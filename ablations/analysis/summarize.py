@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ablations.analysis.code import mixed_code
 from ablations.analysis.contrasts import judged_contrasts
 from ablations.analysis.learning import guess_percent, learned
 from ablations.analysis.looks import changed_expectations, why_unplanned
@@ -88,6 +89,7 @@ def summarize(
             *unknown_labels(plan, ended),
             *seeds_only(contrasts),
             *mixed_provenance(provenance),
+            *mixed_code(plan, provenance),
             *variant_warnings(plan, variants),
             *(trouble.sentence for trouble in troubles),
             *in_parts(ended),

@@ -6,9 +6,11 @@ import shlex
 import time
 from contextlib import suppress
 
+from ablations.analysis.code import replaced_code
 from ablations.commands.messages import warn
 from ablations.commands.recorded import all_recorded, recorded_study, warn_of_waiting
 from ablations.errors import StoreAwayError, StudyFileError, TrackingError, UserError
+from ablations.networks import installed_code
 from ablations.studyfile.loading import find
 from ablations.terminal.consoles import plain_console
 from ablations.terminal.grid import print_progress, sign_of_life, total
@@ -41,6 +43,8 @@ def status(store: Store, study: str, profile: str | None) -> None:
         printable(f"{address.study}, profile {address.profile}: {stored.progress.plan.question}"), soft_wrap=True
     )
     print_progress(stored.progress, console)
+    for text in replaced_code(stored.code, installed_code(stored.progress.plan.networks)):
+        warn(text)
     for trouble in stored.troubles:
         console.print(printable(trouble.sentence), soft_wrap=True)
     print(printable(_next_step(study, address, stored, holder)))

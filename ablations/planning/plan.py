@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 
 from ablations.costs import Workload
 from ablations.datasets import DATASETS
+from ablations.networks import Model
 from ablations.studyfile.distributions import SearchSpace
 from ablations.studyfile.spec import Decision, Expectation, Name, Tuning
 from ablations.trial import DataConfig, Device, Phase, TrialConfig, TrialSpec, content_hash
@@ -117,6 +118,11 @@ class Plan:
             if variant.name == name:
                 return variant
         raise KeyError(name)
+
+    @property
+    def networks(self) -> tuple[Model, ...]:
+        """The variants' networks."""
+        return tuple(variant.config.model for variant in self.variants)
 
     @property
     def tuned(self) -> bool:

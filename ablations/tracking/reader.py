@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import mlflow
@@ -17,6 +17,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from pydantic import TypeAdapter
 
+from ablations.analysis.code import PACKAGE_CODE, TrainedCode, in_provenance, network_packages, trained_code
 from ablations.analysis.summary import Trouble
 from ablations.analysis.warnings import troubles_of
 from ablations.costs import Measurement
@@ -98,6 +99,7 @@ def read_study(address: Address) -> StoredStudy:
         tuple(trials),
         {
             **_merged([(sessions[session], count) for session, count in sorted(trained.items())]),
+            **in_provenance(trained_code(plan, trials, sessions)),
             "plan_id": plan.id,
             "data_checksum": plan.data_checksum,
             "device": plan.device,
@@ -129,6 +131,8 @@ class StoredProgress:
     """Outcomes of trials that did not finish."""
     command: str | None = None
     """Command of the run that trained last; None if no trial has ended."""
+    code: TrainedCode = field(default_factory=dict)
+    """Code of the registered networks and data sets that trained the ended trials."""
 
 
 def read_progress(address: Address) -> StoredProgress:
@@ -176,11 +180,15 @@ def read_progress(address: Address) -> StoredProgress:
                 progress.left(label)
         if counts is not None:
             progress.settled()
-        session = max(ended, key=lambda each: each[0])[1].session if ended else None
-        command = None
-        # It may be half written.
-        with suppress(TrackingError):
-            command = _session(found, session).get("command") if session else None
+        newest = max(ended, key=lambda each: each[0])[1].session if ended else None
+        # Each session has a file, and only packages of networks have code to compare.
+        wanted = {trial.session for _, trial in ended} if network_packages(plan) else {newest}
+        sessions: dict[str, dict[str, Any]] = {}
+        for session in (each for each in wanted if each):
+            # It may be half written.
+            with suppress(TrackingError):
+                sessions[session] = _session(found, session)
+        command = sessions.get(newest or "", {}).get("command")
     return StoredProgress(
         progress,
         parent.info.status,
@@ -188,6 +196,7 @@ def read_progress(address: Address) -> StoredProgress:
         max(heard_ms),
         tuple(troubles_of([trial for _, trial in ended])),
         command if isinstance(command, str) else None,
+        trained_code(plan, [trial for _, trial in ended], sessions),
     )
 
 
@@ -325,11 +334,13 @@ def _exists(store: Store) -> bool:
 def _merged(sessions: Sequence[tuple[Mapping[str, Any], int]]) -> dict[str, Any]:
     """Merge descriptions of sessions: a common value once, differing values each with their number of trials.
 
+    Code is left out: a session's trials need not be of each of its packages.
+
     Args:
         sessions: each session's description, and the number of trials that it trained.
     """
     merged: dict[str, Any] = {}
-    for key in dict.fromkeys(key for values, _ in sessions for key in values):
+    for key in dict.fromkeys(key for values, _ in sessions for key in values if key != PACKAGE_CODE):
         values: list[tuple[Any, int]] = [(each.get(key), count) for each, count in sessions]
         if all(isinstance(value, Mapping) for value, _ in values):
             merged[key] = _merged(values)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ablations.costs import Measurement
+from ablations.networks import RegisteredModel
 from ablations.planning.plan import Plan
 from ablations.planning.planner import make_plan
 from ablations.studyfile.spec import StudySpec
@@ -44,6 +46,16 @@ CONDITIONAL: dict[str, Any] = {
 def plan(machine: Machine = CPU, **changes: Any) -> Plan:
     """The plan of the tiny study with some of its top keys replaced."""
     return make_plan(StudySpec.model_validate({**STUDY, **changes}), "starter", machine)
+
+
+def plan_of_registered(preset: str, package: str, **changes: Any) -> Plan:
+    """The plan of the tiny study with every variant's network registered by a package, such as "own-package 1.0"."""
+    made = plan(**changes)
+    variants = (
+        replace(each, config=replace(each.config, model=RegisteredModel(preset, package, (("blocks", number),))))
+        for number, each in enumerate(made.variants)
+    )
+    return replace(made, variants=tuple(variants))
 
 
 def base(**changes: Any) -> dict[str, Any]:

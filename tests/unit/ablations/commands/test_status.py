@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import packages
 import pytest
+import tiny
 from builders import TEXT, edited, planned
 from commandline import Command, outdate
+from stored import record_trial
+from waiting import Recorder
 
+from ablations import networks, registry
+from ablations.planning.plan import Plan
 from ablations.tracking.store import Address, Store
+from ablations.trial import TrialResult, TrialSpec
 
 
 @pytest.mark.usefixtures("store")
@@ -132,3 +140,25 @@ def test_status_names_who_runs_it(command: Command, store: str) -> None:
     with hold(Address("tiny", "short", Store(store))):
         out = command("status", "tiny", "--profile", "short")[1]
     assert out.splitlines()[-1].startswith(f"it is being run by process {os.getpid()} on ")
+
+
+def test_status_warns_of_trials_of_replaced_code(command: Command, site: Path, migrated_database: Path) -> None:
+    shutil.copyfile(migrated_database, "mlflow.db")
+    plan = tiny.plan_of_registered("own", "own-package 1.0", search_space={})
+    recorder = Recorder(Store.at(None), plan, "text", session={"package_code": {"own-package 1.0": "of old"}})
+    record_trial(recorder, *finished(plan))
+    recorder.close(True)
+    assert command("status", "tiny")[2] == "", "the package is not installed here"
+    packages.register(site, "own-package", "1.0", {networks.GROUP: {"own": "own_module:OWN"}})
+    (site / "own_module.py").write_text("raise RuntimeError('imported')")
+    registry._entry_points.cache_clear()
+    code, _, err = command("status", "tiny")
+    assert (code, err.count("\n")) == (0, 1)
+    assert err.startswith(
+        "warning: own-package 1.0: 1 recorded trial was trained with other code than the installed one"
+    )
+
+
+def finished(plan: Plan) -> tuple[TrialSpec, TrialResult]:
+    spec = plan.trial("two", "confirm", 0, {})
+    return spec, tiny.result(spec)

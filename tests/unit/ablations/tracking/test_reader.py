@@ -17,7 +17,7 @@ from waiting import Recorder
 from ablations.analysis.summarize import summarize
 from ablations.errors import TrackingError
 from ablations.tracking import runs
-from ablations.tracking.reader import read_study, recorded_studies
+from ablations.tracking.reader import read_progress, read_study, recorded_studies
 from ablations.tracking.recorder import record_looks
 from ablations.tracking.store import Address, Store
 from ablations.trial import EpochRecord
@@ -92,6 +92,23 @@ def test_what_trained_is_told_of_every_run_that_did(uri: str) -> None:
     warnings = summarize(stored.plan, stored.trials, stored.provenance, {}).warnings
     assert "trials were trained by runs that differ in commit: see Provenance." in warnings
     assert any("uncommitted changes" in warning for warning in warnings)
+
+
+def test_the_code_that_trained_is_told_by_package(uri: str) -> None:
+    """Between two sessions the code of a package changed; a session of an earlier version of the suite recorded none."""
+    plan = tiny.plan_of_registered("own", "own-package 1.0", seeds=3)
+    for seed, session in enumerate(
+        [{}, {"package_code": {"own-package 1.0": "a"}}, {"package_code": {"own-package 1.0": "b"}}]
+    ):
+        recorder = Recorder(Store(uri), plan, "text", session={**session, "command": "run"})
+        spec = plan.trial("two", "confirm", seed, {})
+        record_trial(recorder, spec, tiny.result(spec))
+        recorder.close(True)
+    stored = read_study(address(uri))
+    assert stored.provenance["package_code"] == {"own-package 1.0": ["a (1 trial)", "b (1 trial)"]}
+    warnings = summarize(stored.plan, stored.trials, stored.provenance, {}).warnings
+    assert sum("own-package 1.0: its code changed" in warning for warning in warnings) == 1
+    assert read_progress(address(uri)).code == {"own-package 1.0": {"a": 1, "b": 1}}
 
 
 def test_every_field_of_a_record_is_a_metric_or_the_metrics_time(uri: str) -> None:
