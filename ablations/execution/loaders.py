@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import io
 import socket
-from collections.abc import Callable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import filelock
@@ -82,18 +85,22 @@ def digest(images: np.ndarray, labels: np.ndarray) -> str:
 def _fashion_mnist(data_dir: Path, train: bool) -> Split:
     from torchvision.datasets import FashionMNIST
 
-    raw = data_dir / "FashionMNIST" / "raw"
-    _provide(
+    raw = Path("FashionMNIST") / "raw"
+    archives = [
+        raw / f"{part}-{what}-ubyte.gz" for part in ("train", "t10k") for what in ("images-idx3", "labels-idx1")
+    ]
+    published = _Published(
         "fashion_mnist",
-        data_dir,
-        unpack=lambda: FashionMNIST(str(data_dir), train=False, download=True),
-        remedy=f"Put its four archives into {raw}: train-images-idx3-ubyte.gz, train-labels-idx1-ubyte.gz, "
-        f"t10k-images-idx3-ubyte.gz, t10k-labels-idx1-ubyte.gz; or name the folder that has FashionMNIST/raw",
+        archives,
+        unpack=lambda folder: FashionMNIST(str(folder.absolute()), train=False, download=True),
+        remedy=f"Put its four archives into {data_dir / raw}: {', '.join(each.name for each in archives)}; or name the folder "
+        f"that has FashionMNIST/raw",
     )
-    part, size = "train" if train else "t10k", DATASETS["fashion_mnist"].size
-    _verify("fashion_mnist", data_dir, part)
-    images = np.fromfile(raw / f"{part}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 1, size, size)
-    labels = np.fromfile(raw / f"{part}-labels-idx1-ubyte", np.uint8, offset=8).astype(np.int64)
+    with _provided(published, data_dir) as folder:
+        part, size = "train" if train else "t10k", DATASETS["fashion_mnist"].size
+        _verify("fashion_mnist", folder, part)
+        images = np.fromfile(folder / raw / f"{part}-images-idx3-ubyte", np.uint8, offset=16).reshape(-1, 1, size, size)
+        labels = np.fromfile(folder / raw / f"{part}-labels-idx1-ubyte", np.uint8, offset=8).astype(np.int64)
     return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
 
@@ -102,46 +109,102 @@ def _cifar10(data_dir: Path, train: bool) -> Split:
     from torchvision.datasets.utils import download_and_extract_archive
 
     archive, md5 = CIFAR10.filename, CIFAR10.tgz_md5
-    _provide(
+    published = _Published(
         "cifar10",
-        data_dir,
+        [Path(archive)],
         # Not CIFAR10 itself: it unpickles the files at once, and unpacks nothing if only batches.meta is missing.
-        unpack=lambda: download_and_extract_archive(CIFAR10.url, str(data_dir), filename=archive, md5=md5),
+        unpack=lambda folder: download_and_extract_archive(
+            CIFAR10.url, str(folder.absolute()), filename=archive, md5=md5
+        ),
         remedy=f"Put its archive {archive} (MD5 {md5}) into {data_dir}; or name the folder that has {CIFAR10.base_folder}",
     )
-    # All files: torchvision needs every one for either split, and does not name the damaged one.
-    _verify("cifar10", data_dir)
-    published = CIFAR10(str(data_dir), train=train)
-    images = np.ascontiguousarray(published.data.transpose(0, 3, 1, 2))  # torchvision has the channels last
-    return Split(torch.from_numpy(images), torch.tensor(published.targets))
+    with _provided(published, data_dir) as folder:
+        # All files: torchvision needs every one for either split, and does not name the damaged one.
+        _verify("cifar10", folder)
+        read = CIFAR10(str(folder.absolute()), train=train)
+    images = np.ascontiguousarray(read.data.transpose(0, 3, 1, 2))  # torchvision has the channels last
+    return Split(torch.from_numpy(images), torch.tensor(read.targets))
 
 
-def _provide(name: str, data_dir: Path, *, unpack: Callable[[], object], remedy: str) -> None:
-    """Unpack or download a data set's files if they are missing.
+@dataclass(frozen=True)
+class _Published:
+    """How to get the files of a data set.
 
-    Args:
+    Attributes:
         name: of the data set.
-        data_dir: folder of the downloaded data sets.
-        unpack: unpacks the archives, and downloads missing ones first.
+        archives: published files, by their paths in the data folder.
+        unpack: unpacks the archives in a data folder, and downloads missing ones first.
         remedy: the archives to put in place or the folder to name, for the error.
+    """
+
+    name: str
+    archives: Sequence[Path]
+    unpack: Callable[[Path], object]
+    remedy: str
+
+
+@contextlib.contextmanager
+def _provided(published: _Published, data_dir: Path) -> Iterator[Path]:
+    """A data folder with the files of a data set, unpacked or downloaded if they are missing.
+
+    It is `data_dir`, or a temporary folder if the archives are in a folder that cannot be written to.
 
     Raises:
         DataError: the files are missing, and cannot be unpacked or downloaded.
     """
+    name, title = published.name, DATASETS[published.name].title
+    problem = _problem_of_unpacking(published, data_dir)
+    # A read-only folder will do if it has the files.
+    if _has_files(name, data_dir):
+        yield data_dir
+        return
+    if not _is_refusal(problem) or not all((data_dir / archive).is_file() for archive in published.archives):
+        raise DataError(
+            f"{title} is not in {data_dir} and could not be downloaded ({_reason(problem)}).\n{published.remedy} with --data-dir "
+            f"or ABLATIONS_DATA."
+        ) from problem
+    with tempfile.TemporaryDirectory(prefix="ablations-") as temporary:
+        try:
+            _unpack_elsewhere(published, data_dir, Path(temporary))
+        except (RuntimeError, OSError) as error:
+            raise DataError(
+                f"the archives of {title} are in {data_dir}, which cannot be written to, and cannot be unpacked in {temporary} "
+                f"({_reason(error)}). Replace damaged archives, make {data_dir} writable, or set TMPDIR to a folder with room."
+            ) from error
+        yield Path(temporary)
+
+
+def _problem_of_unpacking(published: _Published, data_dir: Path) -> Exception | None:
+    """Unpack or download what is missing; the problem if that is impossible."""
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         # Several workers start together: one unpacks, the others wait and find the files.
-        with filelock.FileLock(data_dir / f".{name}.lock"):
-            if not _has_files(name, data_dir):
-                with _timeout(), contextlib.redirect_stdout(io.StringIO()):
-                    unpack()
+        with filelock.FileLock(data_dir / f".{published.name}.lock"):
+            if not _has_files(published.name, data_dir):
+                with _limited():
+                    published.unpack(data_dir)
     except (RuntimeError, OSError) as error:
-        # A read-only folder will do if it has the files.
-        if not _has_files(name, data_dir):
-            raise DataError(
-                f"{DATASETS[name].title} is not in {data_dir} and could not be downloaded "
-                f"({' '.join(str(error).split())[:200]}).\n{remedy} with --data-dir or ABLATIONS_DATA."
-            ) from error
+        return error
+    return None
+
+
+def _unpack_elsewhere(published: _Published, data_dir: Path, folder: Path) -> None:
+    """Unpack archives of a folder that cannot be written to."""
+    for archive in published.archives:
+        link = folder / archive
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to((data_dir / archive).absolute())
+    with _limited():
+        published.unpack(folder)
+
+
+def _is_refusal(problem: Exception | None) -> bool:
+    """Whether a folder cannot be written to."""
+    return isinstance(problem, OSError) and problem.errno in {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+def _reason(problem: Exception | None) -> str:
+    return " ".join(str(problem).split())[:200]
 
 
 def _has_files(name: str, data_dir: Path) -> bool:
@@ -149,12 +212,13 @@ def _has_files(name: str, data_dir: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _timeout() -> Iterator[None]:
-    """Limit each wait for the network: torchvision's download has no limit, and would hang the run."""
+def _limited() -> Iterator[None]:
+    """Limit each wait for the network, and drop what torchvision prints: its download has no limit, and would hang the run."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(DOWNLOAD_TIMEOUT_SECONDS)
     try:
-        yield
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
     finally:
         socket.setdefaulttimeout(before)
 

@@ -211,6 +211,32 @@ def test_a_folder_that_cannot_be_written_to_will_do(
     assert len(read_split("fashion_mnist", tmp_path, train=True)) == 20
 
 
+def test_archives_in_a_folder_that_cannot_be_written_to_will_do(
+    small_files: Files, read_only: Callable[[Path], None], tmp_path: Path
+) -> None:
+    raw = put(small_files, tmp_path, archives=True)
+    read_only(tmp_path)
+    assert len(read_split("fashion_mnist", tmp_path, train=True)) == 20
+    assert {each.suffix for each in raw.iterdir()} == {".gz"}
+
+
+def test_a_broken_archive_in_a_folder_that_cannot_be_written_to_is_said_to_be_there(
+    small_files: Files, read_only: Callable[[Path], None], tmp_path: Path
+) -> None:
+    raw = put(small_files, tmp_path, archives=True)
+    (raw / "t10k-labels-idx1-ubyte.gz").write_bytes(b"half a down")
+    read_only(tmp_path)
+    with pytest.raises(DataError) as caught:
+        read_split("fashion_mnist", tmp_path, train=True)
+    message = str(caught.value)
+    assert (
+        f"the archives of Fashion-MNIST are in {tmp_path}, which cannot be written to, and cannot be unpacked"
+        in message
+    )
+    assert "t10k-labels-idx1-ubyte.gz" in message
+    assert (raw / "t10k-labels-idx1-ubyte.gz").read_bytes() == b"half a down"
+
+
 @pytest.mark.skipif(not SHARED.exists(), reason="the published archives are not beside this checkout")
 def test_the_published_archives_are_what_the_catalogue_knows(tmp_path: Path) -> None:
     raw = tmp_path / "FashionMNIST" / "raw"
@@ -361,6 +387,15 @@ def test_a_folder_of_cifar10_that_cannot_be_written_to_will_do(
     put_batches(small_batches, tmp_path)
     read_only(tmp_path)
     assert len(read_split("cifar10", tmp_path, train=True)) == 20
+
+
+def test_the_archive_of_cifar10_in_a_folder_that_cannot_be_written_to_will_do(
+    small_batches: Files, read_only: Callable[[Path], None], tmp_path: Path
+) -> None:
+    put_archive(small_batches, tmp_path)
+    read_only(tmp_path)
+    assert len(read_split("cifar10", tmp_path, train=True)) == 20
+    assert [each.name for each in tmp_path.iterdir()] == [ARCHIVE]
 
 
 def test_of_two_processes_at_once_one_unpacks_and_both_read(
