@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from ablations import networks, registry
-from ablations.datasets import DATASETS, package_of
+from ablations.datasets import DATASETS, Dataset, package_of
 from ablations.errors import RegistrationError, TrackingError
 from ablations.execution.environment import detect, provenance, torch_problem
 from ablations.text import plural
@@ -83,12 +83,25 @@ def _data(name: str, data_dir: Path) -> Finding:
         return Finding("ok", f"data set {name}: of {package_of(name)}")
     if not dataset.files_md5:
         return Finding("ok", f"data set {name}: comes with the suite")
+    try:
+        return _files(name, dataset, data_dir)
+    except OSError as error:
+        return Finding(
+            "warning",
+            f"data set {name}: {error.filename}: {error.strerror}",
+            "Make it readable, or name another folder with --data-dir.",
+        )
+
+
+def _files(name: str, dataset: Dataset, data_dir: Path) -> Finding:
+    """Whether the files of a data set are there, as published."""
     files = {data_dir / file: md5 for file, md5 in dataset.files_md5.items()}
     if not all(file.exists() for file in files):
         return Finding(
             "warning",
             f"data set {name}: not in {data_dir.absolute()}",
-            "A study that uses it downloads it there. Without a network: name the folder that has it, --data-dir.",
+            "A study that uses it unpacks its archives there, and downloads them first if they are missing. Without a network: name "
+            "the folder that has it, --data-dir.",
         )
     for file, md5 in files.items():
         if hashlib.md5(file.read_bytes(), usedforsecurity=False).hexdigest() != md5:

@@ -10,6 +10,7 @@ import filelock
 import torch
 
 from ablations.costs import images_of
+from ablations.datasets import DATASETS
 from ablations.errors import DataError
 from ablations.execution.loaders import read_split
 from ablations.execution.splits import Split, exact_in_two_passes, resize, stratified_order
@@ -72,7 +73,14 @@ class DataSource:
         key = (data.name, images_of(data).size, train)
         if key not in self._read:
             shared = self._shared_dir
-            split = self._mapped(*key, shared) if shared else self._prepared(*key)
+            try:
+                split = self._mapped(*key, shared) if shared else self._prepared(*key)
+            # A file that vanished, or that may not be read. No trial is to blame.
+            except OSError as error:
+                raise DataError(
+                    f"{DATASETS[data.name].title} cannot be read from {self._data_dir}: {' '.join(str(error).split())}. Check that its "
+                    f"files can be read, or name another folder with --data-dir or ABLATIONS_DATA."
+                ) from error
             self._read[key] = Split(split.images.to(self._device), split.labels)
         return self._read[key]
 

@@ -107,6 +107,27 @@ def test_a_data_set_is_read_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert read == [True, False]
 
 
+@pytest.mark.parametrize("error", [FileNotFoundError, PermissionError, IsADirectoryError])
+def test_a_file_that_cannot_be_read_is_no_trials_fault(
+    error: type[OSError], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def read(*args: object, **options: object) -> Split:
+        raise error(1, "no such luck", "train-images")
+
+    monkeypatch.setattr(data, "read_split", read)
+    for shared in (None, tmp_path):
+        with pytest.raises(
+            DataError, match=r"synthetic bars cannot be read from .*'train-images'.* --data-dir or ABLATIONS_DATA"
+        ):
+            DataSource(tmp_path, "cpu", shared).training(tiny.trial())
+
+
+def test_shared_images_that_vanish_are_no_trials_fault(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(data, "_write", lambda split, path: None)
+    with pytest.raises(DataError, match=r"synthetic-train-16\.pt"):
+        DataSource(tmp_path, "cpu", tmp_path).training(tiny.trial())
+
+
 def test_a_tuning_trial_cannot_have_the_test_split(tmp_path: Path) -> None:
     with pytest.raises(PermissionError, match="must not read the test split"):
         DataSource(tmp_path, "cpu").test(tiny.trial(phase="tune"))
