@@ -11,6 +11,7 @@ import typer
 
 from ablations.commands.messages import INTERRUPTED, fail
 from ablations.errors import FAILED, AblationsError
+from ablations.paths import expanded
 
 if TYPE_CHECKING:
     from ablations.tracking.store import Store
@@ -30,6 +31,10 @@ def _named(incomplete: str) -> list[str]:
     from ablations.studyfile.loading import shipped_studies
 
     return [file.stem for file in shipped_studies() if file.stem.startswith(incomplete)]
+
+
+def _expanded(path: Path) -> Path:
+    return expanded(path)
 
 
 StudyArgument = Annotated[
@@ -52,8 +57,10 @@ RecordedArgument = Annotated[
 RecordedProfileOption = Annotated[
     str | None, typer.Option("--profile", "-p", help="Profile of the study; needed if it is recorded at several.")
 ]
-OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.")]
-DataOption = Annotated[Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True)]
+OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.", callback=_expanded)]
+DataOption = Annotated[
+    Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True, callback=_expanded)
+]
 ExtendOption = Annotated[
     bool,
     typer.Option("--extend", help="Take the second planned look, on the additional seeds of the study's extend_to."),
@@ -124,7 +131,10 @@ def check(
 
 @app.command()
 def init(
-    path: Annotated[Path, typer.Argument(help="File to write, such as my_study.yaml; its name becomes the study's.")],
+    path: Annotated[
+        Path,
+        typer.Argument(help="File to write, such as my_study.yaml; its name becomes the study's.", callback=_expanded),
+    ],
     source: Annotated[
         str | None, typer.Option("--from", help="Study to copy: a file, or the name of one that ships with the suite.")
     ] = None,
@@ -282,7 +292,7 @@ def export(
     study: RecordedArgument,
     profile: RecordedProfileOption = None,
     tracking_uri: UriOption = None,
-    output: Annotated[Path, typer.Option(help="Folder of the exports.")] = Path("exports"),
+    output: Annotated[Path, typer.Option(help="Folder of the exports.", callback=_expanded)] = Path("exports"),
 ) -> None:
     """Write a study's trials as CSV and Parquet.
 

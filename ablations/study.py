@@ -6,9 +6,9 @@ import os
 import time
 from dataclasses import dataclass
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ablations.paths import expanded
 from ablations.studyfile.loading import StudyFile
 from ablations.tracking.store import Address, Store
 
@@ -101,7 +101,7 @@ class Study:
         machine, plan = detect(), self.plan(profile, extend=extend)
         # Lines, in a notebook too.
         display = PlainProgress(plan, machine.num_workers, plain_console())
-        folder = Path(data_dir or os.environ.get("ABLATIONS_DATA", "data"))
+        folder = expanded(data_dir or os.environ.get("ABLATIONS_DATA", "data"))
         request = session.RunRequest(
             plan,
             self.file.text,

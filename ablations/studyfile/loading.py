@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from ablations.errors import KeyPath, SpecError, StudyFileError
+from ablations.paths import expanded
 from ablations.studyfile.messages import spec_errors
 from ablations.studyfile.spec import NAME, StudySpec
 from ablations.text import nearest, readable
@@ -104,10 +105,11 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
 
     Raises:
         StudyFileError: there is no such file.
+        UserError: it is in the home folder of nobody.
     """
-    path = Path(reference)
+    path = expanded(reference)
     try:
-        for file in (path, Path(f"{reference}.yaml")):
+        for file in (path, Path(f"{path}.yaml")):
             if file.is_file():
                 return file
     except OSError as error:

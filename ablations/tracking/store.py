@@ -8,6 +8,7 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ablations.paths import expanded
 from ablations.trial import content_hash
 
 _SQLITE = "sqlite:///"
@@ -18,6 +19,10 @@ _OPTION = re.compile(r"(?i)((?:pass|pwd|token|secret)\w*(?:=|%3d))(?:(?!%3b)[^&;
 def without_passwords(text: str) -> str:
     """Hide the passwords of tracking URIs in a text: before a host, and among the options."""
     return _OPTION.sub(r"\1***", _LOGIN.sub("***@", text))
+
+
+def _expanded(uri: str) -> str:
+    return f"{_SQLITE}{expanded(uri.removeprefix(_SQLITE))}" if uri.startswith(f"{_SQLITE}~") else uri
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,8 +41,8 @@ class Store:
         `mlflow ui` without flags shows the same one.
         """
         # Read now: MLflow sets the variable for the store that it opens.
-        default = os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri
-        uri = uri or default
+        default = _expanded(os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri)
+        uri = _expanded(uri) if uri else default
         return cls(uri, is_default=uri == default)
 
     @classmethod

@@ -22,10 +22,11 @@ import nin
 from ablations import session
 from ablations.errors import SetupError, StudyFileError
 from ablations.execution.dry import DryExecutor
+from ablations.session import Watched
 from ablations.study import Study
 from ablations.tracking.recorder import Recorder
 from ablations.tracking.store import Store
-from ablations.trial import Ended, TrialResult
+from ablations.trial import Ended, Machine, TrialResult
 from nin.config import ConfigError
 
 PAGE = ROOT / "docs" / "python.md"
@@ -133,6 +134,20 @@ def test_what_is_given_up_is_tried_again_where_that_is_asked_for(
         assert runnable.run("starter").outcome.given_up
     assert runnable.run("starter").outcome.given_up
     assert runnable.run("starter", retry=True).outcome.given_up == ()
+
+
+def test_the_data_may_be_at_home(runnable: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[Path] = []
+
+    def executor(machine: Machine, data_dir: Path, display: Watched) -> DryExecutor:
+        folders.append(data_dir)
+        return DryExecutor(num_workers=2)
+
+    monkeypatch.setattr(session, "local_executor", executor)
+    monkeypatch.setenv("ABLATIONS_DATA", "~/elsewhere")
+    runnable.run("starter", data_dir="~/data")
+    runnable.run("starter")
+    assert folders == [Path.home() / "data", Path.home() / "elsewhere"]
 
 
 def test_an_interrupt_is_one_and_the_run_goes_on(runnable: Study, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,8 @@ import pytest
 from builders import edited
 from commandline import HEAVY, Command, process
 
+from ablations.commands import doctor, export, report, run
+
 
 def test_a_terminal_shows_what_a_store_says_and_does_not_obey_it(command: Command, store: str) -> None:
     from mlflow import MlflowClient
@@ -83,6 +85,29 @@ def test_wrong_input_ends_in_2_as_a_process_too() -> None:
     done = process(sys.executable, "-m", "ablations", "run", "s.yaml")
     expected = "error: s.yaml:10:1: sedes: unknown key 'sedes'; did you mean 'seeds'?\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
+
+
+def test_paths_of_every_command_may_begin_at_home(
+    command: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    home, seen = tmp_path / "home", []
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("USERPROFILE", str(home))
+    for module, name in ((doctor, "examine"), (report, "report"), (export, "export"), (run, "run")):
+        monkeypatch.setattr(module, name, lambda *given: seen.append(given) or [])
+    assert command("init", "~/mine.yaml")[0] == 0
+    assert (home / "mine.yaml").exists()
+    command("doctor", "--data-dir=~/data", "--output=~/reports")
+    command("report", "--output=~/reports")
+    command("export", "tiny", "--output=~/exports")
+    monkeypatch.setenv("ABLATIONS_DATA", "~/elsewhere")
+    command("run", "~/mine", "--output=~/reports")
+    (data, _, reports), reported, exported, (options,) = seen
+    assert (data, reports) == (home / "data", home / "reports")
+    assert (reported[-1], exported[-1]) == (home / "reports", home / "exports")
+    assert (options.data_dir, options.output) == (home / "elsewhere", home / "reports")
+    assert not Path("~").exists()
 
 
 def test_help_is_no_error(command: Command) -> None:
