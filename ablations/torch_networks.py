@@ -14,7 +14,7 @@ from nin.images import Input
 def build(model: Model, images: Input) -> nn.Module:
     """The module, from images (batch, in_channels, size, size) to logits (batch, num_classes).
 
-    Its weights are drawn from torch's global generator.
+    Its weights are drawn from torch's global generator. Lazy layers have their shapes.
 
     Args:
         model: the dials.
@@ -25,5 +25,6 @@ def build(model: Model, images: Input) -> nn.Module:
     """
     if isinstance(model, RegisteredModel):
         built: nn.Module = model.network.build(**asdict(images))
+        nin.model.materialize(built, images)
         return built
     return nin.model.build(model, images)

@@ -48,6 +48,35 @@ def load_weights(model: nn.Module, file: Path) -> None:
     model.load_state_dict(torch.load(file, map_location="cpu", weights_only=True))
 
 
+def materialize(model: nn.Module, images: Input) -> None:
+    """Gives lazy layers, such as `nn.LazyConv2d`, their shapes by predicting one black image.
+
+    The model stays in its mode. A model without lazy layers is left alone.
+
+    Args:
+        model: on the CPU, or on the device "meta".
+        images: their shape, and the number of logits.
+
+    Raises:
+        ConfigError: a lazy layer took no part in the prediction.
+    """
+    if not _lazy(model):
+        return
+    training = model.training
+    # Evaluation mode, since batch normalisation cannot train on a single image.
+    with torch.no_grad():
+        model.eval()(torch.zeros(1, *images.shape))
+    model.train(training)
+    if unused := _lazy(model):
+        raise ConfigError("build", f"its lazy layer {unused[0].rpartition('.')[0]!r} is not used by forward; remove it")
+
+
+def _lazy(model: nn.Module) -> list[str]:
+    """Names of parameters and buffers whose shape is still open."""
+    named = [*model.named_parameters(), *model.named_buffers()]
+    return [name for name, tensor in named if nn.parameter.is_lazy(tensor)]
+
+
 def initialize(model: nn.Module, scheme: Scheme, *, seed: int) -> None:
     """Draws the initial weights, each parameter from its own generator.
 
@@ -159,6 +188,7 @@ class Network(ABC):
         images = Input(in_channels=in_channels, size=size, num_classes=num_classes)
         with torch.device("meta"), torch.no_grad():
             model = self.build(in_channels=in_channels, size=size, num_classes=num_classes)
+            materialize(model.to("meta"), images)
         return layer_table(model, images)
 
 

@@ -30,6 +30,21 @@ def test_what_torch_counts_is_what_is_counted_in_closed_form() -> None:
     ]
 
 
+def test_lazy_layers_are_counted_as_others() -> None:
+    @dataclass(frozen=True)
+    class Maybe(Network):
+        lazy: bool
+
+        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
+            first = nn.LazyConv2d(6, 3) if self.lazy else nn.Conv2d(in_channels, 6, 3)
+            last = nn.LazyLinear(num_classes) if self.lazy else nn.Linear(6 * (size - 2) ** 2, num_classes)
+            return nn.Sequential(first, nn.Flatten(), last)
+
+    images = {"in_channels": 3, "size": 8, "num_classes": 4}
+    assert Maybe(lazy=True).layer_table(**images) == Maybe(lazy=False).layer_table(**images)
+    assert Maybe(lazy=True).costs(**images) == Maybe(lazy=False).costs(**images)
+
+
 def test_what_no_module_of_a_network_computes_is_a_row_of_its_own() -> None:
     class Module(nn.Module):
         def __init__(self) -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from nin.architecture import layers
 from nin.config import Config, ConfigError, Scheme
 from nin.images import Input
-from nin.model import build, initialize
+from nin.model import build, initialize, materialize
 from nin.presets import PRESETS, configure
 
 SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
@@ -264,3 +264,46 @@ def test_a_network_that_cannot_exist_is_not_built() -> None:
     config: Config = PRESETS["nin_book"]
     with pytest.raises(ConfigError, match=r"block2\.pool"):
         build(config, Input(in_channels=1, size=28, num_classes=10))
+
+
+def lazy_or_not(*, lazy: bool) -> nn.Sequential:
+    return nn.Sequential(
+        nn.LazyConv2d(6, 3) if lazy else nn.Conv2d(2, 6, 3),
+        nn.LazyBatchNorm2d() if lazy else nn.BatchNorm2d(6),
+        nn.Flatten(),
+        nn.LazyLinear(5) if lazy else nn.Linear(6 * 4 * 4, 5),
+    )
+
+
+@pytest.mark.parametrize("scheme", SCHEMES)
+def test_a_lazy_network_starts_with_the_weights_of_one_that_is_not(scheme: Scheme) -> None:
+    lazy, plain = lazy_or_not(lazy=True), lazy_or_not(lazy=False)
+    materialize(lazy, Input(in_channels=2, size=6, num_classes=5))
+    assert lazy.training
+    for model in (lazy, plain):
+        initialize(model, scheme, seed=3)
+    states = lazy.state_dict(), plain.state_dict()
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_a_lazy_layer_that_takes_no_part_is_refused() -> None:
+    class Idle(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.idle, self.used = nn.LazyLinear(3), nn.LazyConv2d(3, 1)
+
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self.used(images)
+            return logits
+
+    with pytest.raises(ConfigError, match="its lazy layer 'idle' is not used by forward; remove it"):
+        materialize(Idle(), Input(in_channels=2, size=6, num_classes=3))
+
+
+def test_a_network_that_is_not_lazy_predicts_nothing() -> None:
+    class Refusing(nn.Linear):
+        def forward(self, images: torch.Tensor) -> torch.Tensor:
+            raise AssertionError
+
+    materialize(Refusing(2, 2), Input(in_channels=2, size=6, num_classes=2))
