@@ -2,6 +2,8 @@
 
 import atexit
 import gc
+import io
+import os
 import sys
 
 
@@ -11,6 +13,7 @@ def main() -> None:
     # end of the process, took a fifth of `check`.
     gc.set_threshold(100_000)
     atexit.register(_leave_garbage)
+    _keep_stdout()
     try:
         from ablations import cli
 
@@ -21,6 +24,19 @@ def main() -> None:
             f"error: {error.name or error} is not installed for {sys.executable}. `make run` installs all requirements into .venv; "
             "then: source .venv/bin/activate"
         )
+
+
+def _keep_stdout() -> None:
+    """Keep standard output for the suite: what libraries below Python write to file descriptor 1 goes to standard error."""
+    # Pythons without a console have None.
+    before: io.TextIOWrapper | None = sys.stdout  # type: ignore[assignment]
+    if before is None or sys.stderr is None:
+        return
+    own = os.fdopen(os.dup(1), "wb", buffering=0 if before.write_through else -1)
+    os.dup2(2, 1)
+    sys.stdout = io.TextIOWrapper(
+        own, before.encoding, before.errors, line_buffering=before.line_buffering, write_through=before.write_through
+    )
 
 
 def _leave_garbage() -> None:

@@ -5,8 +5,9 @@ A registered network travels as data: its name, version and dials. Its package i
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass, fields, is_dataclass, replace
 from functools import cache
 from math import isfinite
@@ -80,7 +81,7 @@ class RegisteredModel:
         network, version = _registered(self.preset)
         if version != self.version:
             raise ConfigError("preset", f"{planned}, but {version} is installed; install {self.version}")
-        return cast("Network", presets.turned(cast("Any", network), dict(self.dials), self.preset))
+        return _turned(network, dict(self.dials), self.preset)
 
 
 Model = Config | RegisteredModel
@@ -111,7 +112,7 @@ def configure(preset: str, values: Mapping[str, object]) -> Model:
         return presets.configure(preset, values)
     network, version = _registered(preset)
     try:
-        return RegisteredModel(preset, version, _dials(presets.turned(cast("Any", network), values, preset)))
+        return RegisteredModel(preset, version, _dials(_turned(network, values, preset)))
     except ConfigError:
         raise
     # Code of the package checks the dials, and may raise anything.
@@ -193,9 +194,13 @@ def _counted(model: RegisteredModel, images: Input) -> Costs:
 
 @contextmanager
 def _building(model: RegisteredModel) -> Iterator[None]:
-    """Turn errors of a registered network, whose code may raise anything, into messages for people."""
+    """Turn errors of a registered network, whose code may raise anything, into messages for people.
+
+    Its prints go to standard error.
+    """
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            yield
     except ConfigError:
         raise
     except Exception as error:
@@ -221,12 +226,18 @@ def _registered(preset: str) -> tuple[Network, str]:
         )
     try:
         # The network's defaults must have its annotated types.
-        presets.turned(network, dict(_dials(network)), preset)
+        _turned(network, dict(_dials(network)), preset)
     except ValueError as error:
         raise ConfigError(
             "preset", f"{preset} of {version} has a default that breaks its own rules: {error}"
         ) from error
     return network, version
+
+
+def _turned(network: Network, values: Mapping[str, object], preset: str) -> Network:
+    """A registered network with some of its dials turned; prints of its code go to standard error."""
+    with redirect_stdout(sys.stderr):
+        return cast("Network", presets.turned(cast("Any", network), values, preset))
 
 
 def _dials(network: Any) -> tuple[tuple[str, Any], ...]:

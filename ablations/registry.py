@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
@@ -45,7 +46,9 @@ def find(group: Group, name: str) -> tuple[object, str]:
             f"{name} is registered by several packages: {', '.join(packages)}; uninstall all but one"
         )
     try:
-        return found[0].load(), packages[0]
+        # Standard output is for the suite's own words, and other programs read them.
+        with redirect_stdout(sys.stderr):
+            return found[0].load(), packages[0]
     # Code of the package runs, and may raise anything.
     except Exception as error:
         raise RegistrationError(

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -197,7 +198,9 @@ def _train(prepared: _Prepared, started: float) -> Ran:
         retry=options.retry,
         elsewhere={"processor": ", ".join(nodes.processors)} if nodes else {},
     )
-    return session.run(request, executor, prepared.display)
+    # The display holds its own stream. The rest is prints of networks, of which `log_models` runs some here.
+    with redirect_stdout(sys.stderr):
+        return session.run(request, executor, prepared.display)
 
 
 def _write_report(prepared: _Prepared, ran: Ran) -> Path | None:

@@ -163,6 +163,9 @@ def _empty_main_module() -> Iterator[None]:
 
 def _live(connection: Connection, setup: WorkerSetup) -> None:
     """The worker process: torch is loaded here, and never in the driver."""
+    # What a network prints, and libraries below it, must not come between the driver's own lines.
+    with suppress(OSError):  # the driver has none
+        os.dup2(2, 1)
     for number in DRIVERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

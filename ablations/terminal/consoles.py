@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from rich.console import Console
 
 
@@ -11,5 +13,6 @@ def plain_console(*, stderr: bool = False) -> Console:
     Args:
         stderr: whether it prints on standard error.
     """
-    # In a notebook, too, it prints text rather than HTML.
-    return Console(markup=False, emoji=False, highlight=False, stderr=stderr, force_jupyter=False)
+    # In a notebook, too, it prints text rather than HTML. It keeps its file while prints of a user's code go elsewhere.
+    file = sys.stderr if stderr else sys.stdout
+    return Console(markup=False, emoji=False, highlight=False, file=file, force_jupyter=False)

@@ -149,6 +149,22 @@ def test_what_it_is_travels_as_data(own: Path) -> None:
     }
 
 
+def test_prints_of_it_are_not_on_standard_output(site: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (site / "own_package.py").write_text(
+        OWN.replace("import nin\n", "import nin\nprint('imported')\n", 1)
+        .replace("def __post_init__(self):", "def __post_init__(self):\n        print('turned')")
+        .replace("num_classes):", "num_classes):\n        print('built')")
+    )
+    register(site)
+    model = networks.configure("own", {"mixers": 1})
+    images = Input(in_channels=1, size=16, num_classes=4)
+    networks.costs(model, images)
+    networks.layer_table(model, images)
+    said, warned = capsys.readouterr()
+    assert said == ""
+    assert {"imported", "turned", "built"} <= set(warned.split())
+
+
 def test_another_version_is_another_network(own: Path) -> None:
     spec = planned(STUDY).trial("one", "confirm", 0, {"train.lr": 0.05})
     shutil.rmtree(own / "own_package-1.0.dist-info")

@@ -141,6 +141,15 @@ def test_a_library_that_is_missing_later_is_named_too() -> None:
     assert "Traceback" not in done.stderr
 
 
+def test_standard_output_is_kept_from_libraries_below_python() -> None:
+    code = (
+        "import os; from ablations import __main__, cli; "
+        "cli.main = lambda: (print('own'), os.write(1, b'below')); __main__.main()"
+    )
+    done = process(sys.executable, "-c", code)
+    assert (done.stdout, done.stderr) == ("own\n", "below")
+
+
 def test_a_shell_completes_the_script() -> None:
     # Otherwise the shell is looked for among the parents of this process, and make runs some commands by sh.
     named = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}

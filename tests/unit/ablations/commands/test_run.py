@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +11,11 @@ import pytest
 from builders import CPU, planned
 from commandline import Command, process
 
+from ablations import session
 from ablations.commands.run import RunOptions, display_for
+from ablations.errors import SetupError
+from ablations.runner import Executor
+from ablations.session import RunRequest, Watched
 
 
 def test_where_no_report_can_be_written_nothing_is_trained(command: Command) -> None:
@@ -78,6 +83,22 @@ def test_a_run_that_is_interrupted_at_once_says_how_it_goes_on(
 
 
 @pytest.mark.slow
+def test_prints_of_networks_are_not_between_the_lines_of_a_run(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ran(request: RunRequest, executor: Executor, display: Watched) -> None:
+        sys.stdout.write("a network's print\n")
+        display.warn("the run's own")
+        raise SetupError("over")
+
+    monkeypatch.setattr(session, "local_executor", lambda *given, **named: None)
+    monkeypatch.setattr(session, "run", ran)
+    code, said, warned = command("run", "s.yaml", "--json-lines")
+    assert code == 2
+    assert [json.loads(line)["event"] for line in said.splitlines()] == ["plan", "warning"]
+    assert warned.startswith("a network's print\nerror: over")
+
+
 def test_a_stopped_run_says_how_to_go_on_with_the_options_it_had() -> None:
     given = ("--tracking-uri", "sqlite:///my store.db", "--output", "else where")
     done = process(sys.executable, "-m", "ablations", "run", "s.yaml", *given, "--max-minutes", "0")

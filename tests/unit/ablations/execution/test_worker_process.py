@@ -95,6 +95,14 @@ def test_a_signal_to_all_does_not_reach_a_worker_that_starts(number: signal.Sign
     assert result.status == "finished"
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="this system shows no files of processes")
+def test_a_worker_prints_on_standard_error_only(executor: LocalExecutor) -> None:
+    executor.submit(tiny.trial())
+    until_ended(executor)
+    files = Path(f"/proc/{executor._workers[0]._process.pid}/fd")
+    assert (files / "1").readlink() == (files / "2").readlink() != Path("/proc/self/fd/1").readlink()
+
+
 DRIVER = """
 import sys
 from pathlib import Path
