@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import hashlib
+import random
 from abc import ABC, abstractmethod
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from math import sqrt
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -186,10 +190,23 @@ class Network(ABC):
         from nin.counting import layer_table  # imports for a tenth of a second, and workers never count
 
         images = Input(in_channels=in_channels, size=size, num_classes=num_classes)
-        with torch.device("meta"), torch.no_grad():
-            model = self.build(in_channels=in_channels, size=size, num_classes=num_classes)
-            materialize(model.to("meta"), images)
-        return layer_table(model, images)
+        with _generators_kept():
+            with torch.device("meta"), torch.no_grad():
+                model = self.build(in_channels=in_channels, size=size, num_classes=num_classes)
+                materialize(model.to("meta"), images)
+            return layer_table(model, images)
+
+
+@contextmanager
+def _generators_kept() -> Iterator[None]:
+    """Leave the global random generators as they were found: networks are counted in a notebook's process, too."""
+    states = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
 
 
 def torch_module(layer: Layer) -> nn.Module:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
@@ -118,16 +119,25 @@ def _first_state(spec: TrialSpec, device: torch.device) -> TrialState:
     train = spec.config.train
     weights_seed = derive(spec.phase, spec.seed, "weights")
     # For layers of a registered network unknown to `initialize`, which leaves them as they were drawn.
-    torch.manual_seed(weights_seed)
+    _seed_generators(weights_seed)
     model = build(spec.config.model, images_of(spec.config.data))
     initialize(model, train.init, seed=weights_seed)
     model = model.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
     return TrialState(model, make_optimizer(model, train), [], spec.accumulated_parts)
 
 
+def _seed_generators(seed: int) -> None:
+    """Seed the global generators: dropout draws from torch's, and networks of packages may draw from any of them."""
+    torch.manual_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+
+
 def _tested(state: TrialState, validation: Split, test: Split, spec: TrialSpec) -> TrialResult:
     """The result of a finished confirmation; only here does a network see test images."""
     size = images_of(spec.config.data).size
+    # A trial whose last checkpoint has all epochs comes here without having trained.
+    _seed_generators(derive(spec.phase, spec.seed, "test"))
     _, correct = evaluate(state.model, test, size, spec.config.train, state.accumulated_parts)
     return TrialResult(
         spec.id,
@@ -186,8 +196,8 @@ def _train_epoch(
     device = split.labels.device
     generator = np.random.default_rng(derive(spec.phase, spec.seed, "order", epoch))
     order = _sent(torch.from_numpy(generator.permutation(len(split))), device)
-    # Dropout draws from torch's global generator. With a seed per epoch a resumed trial draws the same numbers.
-    torch.manual_seed(derive(spec.phase, spec.seed, "dropout", epoch))
+    # With a seed per epoch a resumed trial draws the same numbers.
+    _seed_generators(derive(spec.phase, spec.seed, "dropout", epoch))
     losses = torch.empty(num_batches, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     seen = 0

@@ -61,7 +61,7 @@ class WorkerProcess:
         self._num_memory_kills = num_memory_kills()
         ours, theirs = _SPAWN.Pipe()
         process = _SPAWN.Process(target=_live, args=(theirs, self.setup), daemon=True)
-        with _signals_ignored(), _empty_main_module():
+        with _signals_ignored(), _empty_main_module(), _same_hashes():
             process.start()
         theirs.close()
         # Only now: if the system refuses another process, `kill` and `join` still find the ended one.
@@ -159,6 +159,23 @@ def _empty_main_module() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
+
+
+@contextmanager
+def _same_hashes() -> Iterator[None]:
+    """Let a new process go through the texts of a set in the same order as every other worker.
+
+    A package's network may be built from one, and draw its weights in that order.
+    """
+    before = os.environ.get("PYTHONHASHSEED")
+    os.environ["PYTHONHASHSEED"] = "0"
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONHASHSEED"]
+        else:
+            os.environ["PYTHONHASHSEED"] = before
 
 
 def _live(connection: Connection, setup: WorkerSetup) -> None:

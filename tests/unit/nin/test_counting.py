@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import random
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -43,6 +46,28 @@ def test_lazy_layers_are_counted_as_others() -> None:
     images = {"in_channels": 3, "size": 8, "num_classes": 4}
     assert Maybe(lazy=True).layer_table(**images) == Maybe(lazy=False).layer_table(**images)
     assert Maybe(lazy=True).costs(**images) == Maybe(lazy=False).costs(**images)
+
+
+def test_counting_leaves_the_generators_of_its_process_as_they_were() -> None:
+    @dataclass(frozen=True)
+    class Drawn(Network):
+        def build(self, *, in_channels: int, size: int, num_classes: int) -> nn.Module:
+            random.seed(1)
+            np.random.seed(1)
+            torch.manual_seed(1)
+            return nn.Conv2d(in_channels, num_classes, size)
+
+    def draws() -> tuple[float, ...]:
+        return random.gauss(0, 1), np.random.random(), torch.rand(1).item()
+
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    following = draws()
+    random.setstate(states[0])
+    np.random.set_state(states[1])
+    torch.set_rng_state(states[2])
+    with suppress(ConfigError):  # its logits have a map around them
+        Drawn().costs(in_channels=1, size=8, num_classes=3)
+    assert draws() == following
 
 
 def test_what_no_module_of_a_network_computes_is_a_row_of_its_own() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import weakref
 from pathlib import Path
 from typing import Any
@@ -274,6 +275,33 @@ def test_a_network_is_gone_when_its_trial_ends(source: DataSource, monkeypatch: 
         assert [model() for model in built] == [None]
     finally:
         gc.enable()
+
+
+class Dice(torch.nn.Module):
+    """Draws from every global generator, in evaluation mode too."""
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        thrown = random.gauss(0, 1) + np.random.random() + torch.rand(1).item()
+        return images * thrown
+
+
+def with_dice(model: object, images: Input) -> torch.nn.Module:
+    return torch.nn.Sequential(Dice(), torch.nn.Flatten(), torch.nn.Linear(16 * 16, images.num_classes))
+
+
+def test_a_network_may_draw_from_every_global_generator(
+    source: DataSource, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(train, "build", with_dice)
+    monkeypatch.setattr(train, "CHECKPOINT_SECONDS", 0.0)
+    spec, checkpoint = tiny.trial(), tmp_path / "trial.pt"
+    whole = tiny.timeless(run(spec, source))
+    random.seed(1)
+    np.random.seed(1)
+    assert tiny.timeless(run(spec, source)) == whole
+    # Interrupted after the first epoch; and after the last, before its result was recorded.
+    assert run(spec, source, checkpoint, orders={1: "pause"}) is None
+    assert [tiny.timeless(run(spec, source, checkpoint)) for _ in range(2)] == [whole, whole]
 
 
 def test_weights_that_the_recipe_does_not_draw_are_drawn_from_the_seed(

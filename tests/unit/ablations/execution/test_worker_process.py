@@ -103,6 +103,15 @@ def test_a_worker_prints_on_standard_error_only(executor: LocalExecutor) -> None
     assert (files / "1").readlink() == (files / "2").readlink() != Path("/proc/self/fd/1").readlink()
 
 
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system shows no variables of processes")
+def test_workers_agree_on_the_order_of_sets(executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONHASHSEED", "random")
+    executor.submit(tiny.trial())
+    variables = Path(f"/proc/{executor._workers[0]._process.pid}/environ").read_bytes().split(b"\0")
+    assert b"PYTHONHASHSEED=0" in variables
+    assert os.environ["PYTHONHASHSEED"] == "random"
+
+
 DRIVER = """
 import sys
 from pathlib import Path
