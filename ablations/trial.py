@@ -66,7 +66,7 @@ class TrainConfig(Section):
     epochs: Annotated[int, Field(gt=0, le=100_000)]
     """Passes over the training images; results are taken after the last one."""
     batch_size: Annotated[int, Field(gt=0, le=1_000_000)]
-    """Images per step."""
+    """Images per step. Batch normalisation of maps of one pixel needs at least 2."""
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD, or Adam with decoupled weight decay."""
     lr: Positive
@@ -80,7 +80,7 @@ class TrainConfig(Section):
     schedule: Literal["constant", "cosine"] = "constant"
     """Learning rate after the warm-up; cosine falls to zero at the last step."""
     warmup_epochs: NonNegative = 0.0
-    """Epochs (fractions allowed) over which the learning rate rises linearly from zero."""
+    """Epochs (fractions allowed) over which the learning rate rises linearly from zero; fewer than the epochs."""
     init: Literal["xavier_uniform", "kaiming_normal", "default"] = "default"
     """Initial weights: Glorot's uniform (the book's), He's normal (for ReLU), or torch's default."""
     precision: Literal["auto", "fp32", "bf16"] = "auto"

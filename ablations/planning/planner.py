@@ -11,6 +11,7 @@ from ablations.planning.match import matching_width, price
 from ablations.planning.plan import Plan, PlannedVariant
 from ablations.planning.search import Search, resolve_search
 from ablations.planning.settings import Settings
+from ablations.planning.trainable import check_trainable
 from ablations.studyfile.spec import StudySpec
 from ablations.text import nearest, shown
 from ablations.trial import TRAINING_VERSION, Machine, TrialConfig, content_hash
@@ -129,11 +130,11 @@ def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, s
 
 def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: Search) -> dict[str, PlannedVariant]:
     """Every variant by name, without points of an axis equal to another variant."""
-    count = len(asked) * len(search.points_to_price)
+    count = len(asked) * len(search.points_to_check)
     if count > MAX_PRICED:
         raise SpecError(
             search.path,
-            f"{len(asked):,} variants x {len(search.points_to_price):,} values of searched dials are {count:,} networks to price; at most "
+            f"{len(asked):,} variants x {len(search.points_to_check):,} values of searched dials are {count:,} networks to price; at most "
             f"{MAX_PRICED:,} are allowed.",
             at_key=True,
         )
@@ -147,10 +148,14 @@ def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: S
             _refuse_twin(candidate, names[config])
             continue
         names[config] = name
+        own = (changes, candidate.path)
         costs = price(config, candidate.path)
-        for key, point in search.points_to_price:
-            searched = settings.resolve((changes, candidate.path), (point, search.path))
+        check_trainable(config, settings, own)
+        for key, point in search.points_to_check:
+            layers = own, (point, search.path)
+            searched = settings.resolve(*layers)
             price(searched, (*search.path, key))
+            check_trainable(searched, settings, *layers)
         planned[name] = PlannedVariant(
             name=name,
             changes=changes,

@@ -22,6 +22,9 @@ from ablations.studyfile.distributions import (
 from ablations.studyfile.spec import Tuning
 from ablations.text import nearest, shown
 
+_RECIPE = frozenset({"train.batch_size", "train.warmup_epochs"})
+"""Keys of the recipe whose values `check_trainable` may refuse for one variant and not for another."""
+
 
 @dataclass(frozen=True)
 class Search:
@@ -35,17 +38,27 @@ class Search:
     """Start points resolved."""
 
     @cached_property
-    def points_to_price(self) -> list[tuple[str, dict[str, Any]]]:
-        """Points of the space at which to price each variant's network, each with the key it probes.
+    def points_to_check(self) -> list[tuple[str, dict[str, Any]]]:
+        """Points of the space at which to price and check each variant, each with the key it probes.
 
-        They all change the network: the recipe alone cannot make it impossible for one variant.
+        They change the network, or a part of the recipe that some variant may not allow.
         """
         return [
-            (key, point)
+            (key, self._with_smallest_batch(point))
             for key in self.space
             for point in _probes(self.space, key)
-            if any(name.startswith("model.") for name in point)
+            if any(name.startswith("model.") or name in _RECIPE for name in point)
         ]
+
+    def _with_smallest_batch(self, point: dict[str, Any]) -> dict[str, Any]:
+        """The point with the smallest batch size that the search can draw there."""
+        key = "train.batch_size"
+        if key not in self.space or key in point:
+            return point
+        needed = conditions(self.space, key)
+        if any(point.get(other, values[0]) not in values for other, values in needed.items()):
+            return point
+        return {other: values[0] for other, values in needed.items()} | point | {key: min(self.space[key].probes())}
 
 
 def resolve_search(settings: Settings, scientific: frozenset[str]) -> Search:

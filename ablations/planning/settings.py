@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -21,6 +21,10 @@ from nin.config import ConfigError
 
 MAX_PIXELS = 1024
 """Largest side of images: the largest data set then just fits a large GPU."""
+
+
+Layer = tuple[Mapping[str, Any], KeyPath]
+"""Dotted keys with their values, and their place in the study file."""
 
 
 @dataclass(frozen=True)
@@ -104,24 +108,15 @@ class Settings:
         sections = {"data": base.data.model_dump(), "model": base.model, "train": base.train.model_dump()}
         return {f"{name}.{key}": value for name, section in sections.items() for key, value in section.items()}
 
-    def resolve(self, *changes: tuple[Mapping[str, Any], KeyPath]) -> TrialConfig:
+    def resolve(self, *changes: Layer) -> TrialConfig:
         """The configuration with further layers on top: dotted keys with their values, and their place in the file.
 
         Raises:
             SpecError: a key is unknown, a value breaks a rule, or the values do not go together.
         """
-        layers: list[tuple[Mapping[str, Any], KeyPath]] = [
-            (self._written_base, ("base",)),
-            (self.scale.set, (*self.profile_path, "set")),
-            *changes,
-        ]
-        values: dict[str, Any] = {}
-        written: dict[str, KeyPath] = {}
-        for layer, where in layers:
-            for key, value in layer.items():
-                values[key] = value
-                # The base is nested in the file, the others are written with dotted keys.
-                written[key] = (*where, *key.split(".", 1)) if where == ("base",) else (*where, key)
+        layers = self._layers(changes)
+        values = {key: value for layer, _ in layers for key, value in layer.items()}
+        written = {key: _place(key, where) for layer, where in layers for key in layer}
         values["model.preset"] = self._stand_in(values.get("model.preset"))
         self._refuse_unknown(values, written)
 
@@ -140,6 +135,19 @@ class Settings:
                 f"{error.message}.",
             ) from error
         return TrialConfig(data, model, train)
+
+    def place(self, keys: Sequence[str], *changes: Layer) -> KeyPath:
+        """The place in the file that decides a rule between some keys: the last layer with any of them.
+
+        Args:
+            keys: dotted; of several in that layer, the first counts. The base has each of them.
+            changes: further layers on top, as for `resolve`.
+        """
+        found = [_place(key, where) for layer, where in reversed(self._layers(changes)) for key in keys if key in layer]
+        return found[0]
+
+    def _layers(self, changes: Sequence[Layer]) -> list[Layer]:
+        return [(self._written_base, ("base",)), (self.scale.set, (*self.profile_path, "set")), *changes]
 
     def _stand_in(self, preset: Any) -> Any:
         """The preset to use at this profile."""
@@ -195,6 +203,11 @@ class Settings:
                 f"train_size must be from {dataset.num_classes} to the {dataset.num_train - data.validation:,} images that validation "
                 f"leaves; given {data.train_size:,}.",
             )
+
+
+def _place(key: str, where: KeyPath) -> KeyPath:
+    """The place of a dotted key: the base is nested in the file, the others are written with dotted keys."""
+    return (*where, *key.split(".", 1)) if where == ("base",) else (*where, key)
 
 
 def _section(model: type[Any], name: str, values: Mapping[str, Any], written: Mapping[str, KeyPath]) -> Any:

@@ -175,7 +175,7 @@ _SPACES = st.fixed_dictionaries(
     optional={
         "train.lr": st.floats(1e-6, 0.04).map(lambda low: {"type": "float", "low": low, "high": 0.5, "log": True}),
         "train.momentum": st.floats(0.1, 0.99).map(lambda high: {"type": "float", "low": 0, "high": high}),
-        "train.warmup_epochs": st.integers(1, 9).map(lambda high: {"type": "int", "low": 0, "high": high}),
+        "train.warmup_epochs": st.integers(1, 2).map(lambda high: {"type": "int", "low": 0, "high": high}),
         "train.nesterov": st.just({"type": "categorical", "choices": [False, True]}),
         "train.init": st.permutations(["default", "kaiming_normal"]).map(
             lambda each: {"type": "categorical", "choices": each}
