@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from ablations.execution.cgroups import cpu_quotas
 from ablations.trial import Device, Machine
 
 _CAPABILITY_MAJOR = 75
@@ -55,8 +56,10 @@ def torch_problem(device: Device) -> tuple[str, str] | None:
 
 
 def num_cores() -> int:
-    """Number of cores available to this process."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """Number of cores available to this process: those it may run on, or as many as its container may use at a time."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    # Whole ones: one worker more would make all of them wait for the rest of each period.
+    return max(1, min([allowed, *map(int, cpu_quotas())]))
 
 
 def _cuda_devices() -> list[tuple[str, int]]:

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-from collections.abc import Iterator
-from pathlib import Path
 
-PROC, CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
-"""Linux' files about the system, and about groups of processes."""
+from ablations.execution import cgroups
 
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 """Parameters of glibc's `mallopt`: most free bytes at the end of the heap, and most blocks mapped singly."""
@@ -31,24 +28,13 @@ def num_memory_kills() -> int:
     Counts only this process's group if it has one: a container, a scheduler's job or a login. The system's own count
     includes other groups.
     """
-    for file in (*_memory_groups(), PROC / "vmstat"):
+    folders = cgroups.group_folders("memory")
+    files = (folder / name for folder in folders for name in ("memory.events", "memory.oom_control"))
+    for file in (*files, cgroups.PROC / "vmstat"):
         with contextlib.suppress(OSError, ValueError):
             counts = dict(line.split() for line in file.read_text().splitlines())
             return int(counts.get("oom_kill", 0))
     return 0
-
-
-def _memory_groups() -> Iterator[Path]:
-    """Files that may count the kills in this process's group, for both versions of cgroups."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in (PROC / "self" / "cgroup").read_text().splitlines():
-            _, controllers, path = line.split(":", 2)
-            if not controllers:
-                yield CGROUPS / path.lstrip("/") / "memory.events"
-            elif "memory" in controllers.split(","):
-                yield CGROUPS / "memory" / path.lstrip("/") / "memory.oom_control"
-    # In a container the path may be the host's, and the group's files are at the top.
-    yield CGROUPS / "memory.events"
 
 
 def memory_error(error: BaseException) -> BaseException | None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablations.execution import memory
+from ablations.execution import cgroups
 from ablations.execution.data import DataSource
 from ablations.execution.local import LocalExecutor
 from ablations.trial import Machine
@@ -37,7 +37,7 @@ def executor(tmp_path: Path) -> Iterator[LocalExecutor]:
 def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Files of a system that has killed seven processes because memory ran out, none of them in a group."""
     for name in ("PROC", "CGROUPS"):
-        monkeypatch.setattr(memory, name, tmp_path / "system")
+        monkeypatch.setattr(cgroups, name, tmp_path / "system")
     (tmp_path / "system" / "self").mkdir(parents=True)
     (tmp_path / "system" / "vmstat").write_text("nr_free_pages 12345\noom_kill 7\n")
     return tmp_path / "system"

@@ -104,9 +104,25 @@ def test_a_machine_that_does_not_describe_its_processor_trains_in_fp32(monkeypat
     assert environment.processor()
 
 
+@pytest.mark.usefixtures("system")
 def test_only_the_cores_of_this_process_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {2, 5, 7}, raising=False)
     assert environment.num_cores() == 3
+
+
+@pytest.mark.parametrize(
+    ("quota", "cores"), [(50_000, 1), (199_999, 1), (400_000, 4), (6_400_000, 64), (9_900_000, 64)]
+)
+def test_a_containers_quota_counts_if_it_is_smaller(
+    quota: int, cores: int, system: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(64)), raising=False)
+    (system / "self" / "cgroup").write_text("0::/\n")
+    (system / "cpu.max").write_text(f"{quota} 100000\n")
+    machine = environment.detect()
+    assert environment.num_cores() == cores
+    if machine.device == "cpu":
+        assert (machine.num_workers, machine.description.split(" ")[0]) == (cores, str(cores))
 
 
 def test_provenance_can_be_written_as_json_and_names_versions() -> None:
