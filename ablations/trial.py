@@ -259,6 +259,8 @@ class TrialResult:
                 "test_labels": None if labels is None else _unpacked(labels, num_images),
             }
         )
+        if result.status == "finished" and result.last is None:
+            raise ValueError("it finished, and has no epoch")
         if result.test_accuracy_percent is not None and not 0 <= result.test_accuracy_percent <= 100:
             raise ValueError(f"a test accuracy of {result.test_accuracy_percent} % is impossible")
         if result.test_correct is not None and len(result.test_correct) != (num_images + 7) // 8:

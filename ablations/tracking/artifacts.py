@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
-import mlflow
-from mlflow import MlflowClient
-from mlflow.artifacts import load_text
-from mlflow.entities import Run
-from mlflow.exceptions import MlflowException
-
+from ablations.tracking.client import Client, MlflowException, Run, download_artifacts
 from ablations.tracking.store import Store
 
 
-def artifact_folder(artifact_uri: str) -> Path | None:
-    """The folder of a run's files in the current store; None if a server keeps them.
+def artifact_folder(client: Client, artifact_uri: str) -> Path | None:
+    """The folder of a run's files in the client's store; None if a server keeps them.
 
     A database holds absolute paths. If it was moved with its folder `mlruns`, the files are beside it.
     """
@@ -24,36 +20,38 @@ def artifact_folder(artifact_uri: str) -> Path | None:
     if parts.scheme != "file":
         return None
     folder = Path(url2pathname(parts.path))
-    file = Store(mlflow.get_tracking_uri()).file
+    file = Store(client.tracking_uri).file
     beside = None if file is None else file.parent.joinpath("mlruns", *folder.parts[-2:])
     return folder if beside is None or folder.exists() else beside
 
 
-def stored_text(client: MlflowClient, run: Run, file: str) -> str | None:
+def stored_text(client: Client, run: Run, file: str) -> str | None:
     """Read a file of a run; None if the run has no such file."""
-    folder = artifact_folder(run.info.artifact_uri)
+    folder = artifact_folder(client, run.info.artifact_uri)
     if folder is not None:
-        return artifact_text(run.info.artifact_uri, file) if (folder / file).exists() else None
+        return artifact_text(client, run.info.artifact_uri, file) if (folder / file).exists() else None
     if file not in {item.path for item in client.list_artifacts(run.info.run_id)}:
         return None
-    return artifact_text(run.info.artifact_uri, file)
+    return artifact_text(client, run.info.artifact_uri, file)
 
 
-def artifact_text(artifact_uri: str, file: str) -> str:
+def artifact_text(client: Client, artifact_uri: str, file: str) -> str:
     """Read a file of a run.
 
     Raises:
         FileNotFoundError: the run has no such file.
     """
-    folder = artifact_folder(artifact_uri)
+    folder = artifact_folder(client, artifact_uri)
     if folder is not None:
         # MLflow's client takes sixteen times as long, and a report reads thousands of files.
-        return (folder / file).read_text(encoding="utf-8")
+        return (folder / file).read_text(encoding="utf-8", errors="replace")
     try:
-        text: str = load_text(f"{artifact_uri}/{file}")
+        # MLflow's own `load_text` asks the server that is set for the whole process.
+        with tempfile.TemporaryDirectory(prefix="ablations-") as name:
+            there = download_artifacts(f"{artifact_uri}/{file}", dst_path=name, tracking_uri=client.tracking_uri)
+            return Path(there).read_text(encoding="utf-8", errors="replace")
     except MlflowException as error:
         # The client has the same code for a server that does not answer.
         if "404 Client Error" in str(error):
             raise FileNotFoundError(f"{file} is not there") from error
         raise
-    return text

@@ -7,24 +7,25 @@ from contextlib import contextmanager
 from textwrap import shorten
 
 import filelock
-from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablations.errors import StoreAwayError, TrackingError
+from ablations.tracking import own_settings
+from ablations.tracking.client import Client, MlflowException
 from ablations.tracking.store import Store, without_passwords
 
 
 @contextmanager
 def store_errors(store: Store) -> Iterator[None]:
-    """Turn the store's failures into a message for people.
+    """Call the store in a `with` block: with the suite's settings, and with failures as messages for people.
 
     Raises:
         StoreAwayError: waiting may help.
         TrackingError: it will not.
     """
     try:
-        yield
+        with own_settings():
+            yield
     except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
         # The ends of SQLAlchemy's messages do not help people.
         text = without_passwords(" ".join(str(error).split())).partition(" [SQL: ")[0].partition(" (Background on ")[0]
@@ -61,5 +62,5 @@ def make_database(store: Store) -> None:
             part = folder / f"{file.name}.part"
             for left in folder.glob(f"{part.name}*"):
                 left.unlink()  # of a kill, and its journal
-            MlflowClient(f"sqlite:///{part}").search_experiments()
+            Client(f"sqlite:///{part}").search_experiments()
             part.replace(file)

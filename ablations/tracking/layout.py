@@ -48,6 +48,8 @@ LAST_METRIC = "epoch_seconds"
 """The metric of an epoch that is written last: if it is there, so are the others."""
 
 _TYPES = get_type_hints(EpochRecord)
+_EPOCH_METRICS = _TYPES.keys() - {"timestamp_ms", "learning_onset_step"}
+"""The metrics of every epoch."""
 _LOOKS = TypeAdapter(list[Look])
 MAX_TAG_CHARACTERS = 5000
 """MLflow may drop the rest of a longer tag."""
@@ -82,8 +84,8 @@ def epoch_metrics(record: EpochRecord) -> dict[str, float]:
 
 
 def epoch_record(metrics: dict[str, float], timestamp_ms: int) -> EpochRecord | None:
-    """The inverse of `epoch_metrics`; None if there was no epoch."""
-    if "epoch" not in metrics:
+    """The inverse of `epoch_metrics`; None if there was no epoch, or if one of its metrics is missing."""
+    if not metrics.keys() >= _EPOCH_METRICS:
         return None
     values: dict[str, Any] = {"timestamp_ms": timestamp_ms}
     for name, kind in _TYPES.items():

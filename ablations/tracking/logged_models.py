@@ -10,12 +10,12 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from mlflow import MlflowClient
 from pydantic import TypeAdapter
 
 from ablations.costs import images_of
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_folder
+from ablations.tracking.client import Client
 from ablations.tracking.entries import Weights
 from ablations.trial import TrialConfig
 
@@ -26,7 +26,7 @@ MODEL_FOLDER = "model"
 """Folder in a trial's run: `mlflow.pytorch.load_model(f"runs:/{run_id}/model")`."""
 
 
-def log_model(client: MlflowClient, run_id: str, weights: Weights) -> None:
+def log_model(client: Client, run_id: str, weights: Weights) -> None:
     """Keep a network with its run, in place of an earlier one.
 
     Args:
@@ -44,7 +44,7 @@ def log_model(client: MlflowClient, run_id: str, weights: Weights) -> None:
                 run_id, layout.MODEL_MESSAGE, f"no model: {type(error).__name__}: {' '.join(str(error).split())[:500]}"
             )
             return
-        folder = artifact_folder(client.get_run(run_id).info.artifact_uri)
+        folder = artifact_folder(client, client.get_run(run_id).info.artifact_uri)
         if folder is None:
             client.log_artifacts(run_id, str(saved), MODEL_FOLDER)
         else:

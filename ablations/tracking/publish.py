@@ -6,10 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import mlflow
 import numpy as np
-from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag
 
 from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
 from ablations.networks import dials
@@ -17,6 +14,7 @@ from ablations.stats.intervals import identical, paired_interval
 from ablations.text import plural
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_folder
+from ablations.tracking.client import Client, Metric, Param, RunTag
 from ablations.tracking.database import store_errors
 from ablations.tracking.runs import all_pages
 from ablations.tracking.store import Store
@@ -51,17 +49,16 @@ def publish(store: Store, summary: StudySummary, description: str, report: Path)
         TrackingError: the store cannot be used.
     """
     with store_errors(store):
-        mlflow.set_tracking_uri(store.uri)
-        client = MlflowClient(store.uri)
+        client = Client(store.uri)
         parent = client.get_run(summary.provenance["parent_run_id"])
         _keep_report(client, parent.info.run_id, parent.info.artifact_uri, report)
         _write_rows(client, parent.info.run_id, parent.info.experiment_id, summary)
         client.set_tag(parent.info.run_id, layout.DESCRIPTION, description)
 
 
-def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: Path) -> None:
+def _keep_report(client: Client, run_id: str, artifact_uri: str, report: Path) -> None:
     files = [path for pattern in _REPORT_FILES for path in sorted(report.glob(pattern))]
-    folder = artifact_folder(artifact_uri)
+    folder = artifact_folder(client, artifact_uri)
     if folder is not None:
         # This report may lack figures of an earlier one.
         shutil.rmtree(folder / REPORT_FOLDER, ignore_errors=True)
@@ -74,7 +71,7 @@ def _keep_report(client: MlflowClient, run_id: str, artifact_uri: str, report: P
             shutil.copyfile(path, folder / place / path.name)
 
 
-def _write_rows(client: MlflowClient, parent_run_id: str, experiment_id: str, summary: StudySummary) -> None:
+def _write_rows(client: Client, parent_run_id: str, experiment_id: str, summary: StudySummary) -> None:
     found = all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'variant'")
     before = {run.data.tags.get(_ROW_ID): run.info.run_id for run in found}
     contrasts = {contrast.variant: contrast for contrast in summary.contrasts}

@@ -12,9 +12,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import mlflow
-from mlflow import MlflowClient
-from mlflow.entities import Run
 from pydantic import TypeAdapter
 
 from ablations.analysis.code import PACKAGE_CODE, TrainedCode, in_provenance, network_packages, trained_code
@@ -29,6 +26,7 @@ from ablations.studyfile.spec import NAME
 from ablations.text import plural, readable, shown
 from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import artifact_text, stored_text
+from ablations.tracking.client import Client, Run
 from ablations.tracking.database import store_errors
 from ablations.tracking.store import Address, Store
 from ablations.trial import RecordedTrial
@@ -71,8 +69,9 @@ def read_study(address: Address) -> StoredStudy:
             ) from error
         keys = {variant.name: variant.key for variant in plan.variants}
         children = runs.trial_runs(client, parent.info.experiment_id)
-        artifacts = {run.info.run_id: run.info.artifact_uri for run in children}
-        trials = [trial for trial in map(runs.recorded, children) if trial is not None]
+        runs_by_id = {run.info.run_id: run for run in children}
+        recorded = (runs.recorded(client, run) for run in children)
+        trials = [trial for trial in recorded if trial is not None]
         trials = [trial for trial in trials if keys.get(trial.variant) == trial.variant_key]
         for trial in trials:
             if not plan.searches(trial.hyperparameters):
@@ -86,7 +85,7 @@ def read_study(address: Address) -> StoredStudy:
         # Two drivers that shared no lock may have recorded a trial twice; either record will do.
         trials = list({trial.id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
-            whole = pool.map(lambda trial: _whole(trial, artifacts[trial.run_id]), trials)
+            whole = pool.map(lambda trial: _whole(client, runs_by_id[trial.run_id], trial), trials)
             trials = list(whole)
         _require_one_test_split(trials)
         trained = Counter(trial.session for trial in trials if trial.session)
@@ -162,7 +161,7 @@ def read_progress(address: Address) -> StoredProgress:
             label = runs.label(run)
             if counts is not None and label.id not in counts:
                 continue  # of an earlier tuning
-            trial = None if run.info.status == "RUNNING" else runs.recorded(run)
+            trial = None if run.info.status == "RUNNING" else runs.recorded(found.client, run)
             if trial is not None:
                 ended_ms = run.info.end_time or 0
                 ended.append((ended_ms, trial))
@@ -209,7 +208,7 @@ def recorded_studies(store: Store) -> list[Address]:
     if not _exists(store):
         return []
     with store_errors(store):
-        client = MlflowClient(store.uri)
+        client = Client(store.uri)
         names = {each.experiment_id: each.name for each in runs.all_pages(client.search_experiments)}
         parents = runs.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
     # A store may have experiments of other programs, and names of studies become names of folders.
@@ -236,7 +235,7 @@ class _Found:
     """A study's run, and the plan in it."""
 
     address: Address
-    client: MlflowClient
+    client: Client
     parent: Run
     plan: Plan
 
@@ -256,9 +255,7 @@ def _found(address: Address) -> Iterator[_Found]:
     if not _exists(store):
         raise TrackingError(missing)
     with store_errors(store):
-        # MLflow fetches artifacts from the server that is set here.
-        mlflow.set_tracking_uri(store.uri)
-        client = MlflowClient(store.uri)
+        client = Client(store.uri)
         experiment = client.get_experiment_by_name(name)
         found = (
             client.search_runs([experiment.experiment_id], f"tags.`{layout.KIND}` = 'study'", max_results=1)
@@ -272,7 +269,7 @@ def _found(address: Address) -> Iterator[_Found]:
             f"the plan of {name} was recorded by another version of the suite, or edited. Record it again with: {again}"
         )
         try:
-            plan = Plan.from_json(artifact_text(parent.info.artifact_uri, layout.PLAN_FILE))
+            plan = Plan.from_json(artifact_text(client, parent.info.artifact_uri, layout.PLAN_FILE))
         except (ValueError, RecursionError, FileNotFoundError) as error:
             raise TrackingError(other_version) from error
         if plan.id != parent.data.tags[layout.PLAN_ID]:
@@ -290,7 +287,7 @@ def _again(address: Address) -> str:
     return f"python -m ablations run {readable(address.study)} --profile {readable(address.profile)}"
 
 
-def _package(client: MlflowClient, parent: Run) -> str:
+def _package(client: Client, parent: Run) -> str:
     """The package to install for a study's data set, as far as the store says."""
     inputs = client.get_run(parent.info.run_id).inputs
     try:
@@ -368,8 +365,8 @@ def _require_one_test_split(trials: Sequence[RecordedTrial]) -> None:
         )
 
 
-def _whole(trial: RecordedTrial, artifact_uri: str) -> RecordedTrial:
+def _whole(client: Client, run: Run, trial: RecordedTrial) -> RecordedTrial:
     """A confirmation trial with every epoch and its correctness bits; a tuning trial's last epoch is enough."""
     if trial.phase != "confirm" or trial.result.status == "failed":
         return trial
-    return replace(trial, result=runs.stored_result(artifact_uri))
+    return replace(trial, result=runs.stored_result(client, run))

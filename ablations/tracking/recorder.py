@@ -8,20 +8,18 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
-
-from mlflow import MlflowClient
-from mlflow.entities import RunTag
 
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.datasets import package_of
 from ablations.errors import StoreAwayError
 from ablations.planning.plan import Look, Plan
 from ablations.text import plural
-from ablations.tracking import layout
+from ablations.tracking import layout, runs
+from ablations.tracking.client import Client, RunTag
 from ablations.tracking.database import store_errors
 from ablations.tracking.entries import (
     DatasetSource,
@@ -346,13 +344,13 @@ def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> Non
     with store_errors(store):
         # In one transaction: half of the tags cannot be read.
         tags = [RunTag(name, text) for name, text in layout.looks_to_tags(looks).items()]
-        MlflowClient(store.uri).log_batch(parent_run_id, tags=tags)
+        Client(store.uri).log_batch(parent_run_id, tags=tags)
 
 
 def _recorded(entry: TrialEntry, result: TrialResult) -> RecordedTrial:
     """A trial from its entry; a confirmation has only its last epoch, as from the store, since there are many."""
     if entry.spec.phase == "confirm":
-        result = replace(result, epochs=result.epochs[-1:], test_correct=None, num_test_images=None, test_labels=None)
+        result = runs.in_brief(result)
     return RecordedTrial(
         run_id="",
         variant=entry.labels.variant,

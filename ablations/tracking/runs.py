@@ -6,11 +6,9 @@ import gc
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mlflow import MlflowClient
-from mlflow.entities import Run
 from pydantic import TypeAdapter
 
 from ablations.costs import MEASUREMENTS, Measurement
@@ -18,13 +16,14 @@ from ablations.errors import TrackingError
 from ablations.planning.plan import Look
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_text, stored_text
+from ablations.tracking.client import Client, Run
 from ablations.trial import Phase, RecordedTrial, TrialResult
 
 PAGE = 1000
 """Largest number of runs in an answer to a search."""
 
 
-def trial_runs(client: MlflowClient, experiment_id: str) -> list[Run]:
+def trial_runs(client: Client, experiment_id: str) -> list[Run]:
     """All trials of an experiment, finished or not."""
     return all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'trial'")
 
@@ -86,14 +85,30 @@ def label(run: Run) -> Label:
         )
 
 
-def recorded(run: Run) -> RecordedTrial | None:
+def recorded(client: Client, run: Run) -> RecordedTrial | None:
     """Read a trial from its run, with its last epoch only; None while it has no outcome.
 
     Raises:
-        TrackingError: the run's tags are not as the suite writes them.
+        TrackingError: the run's tags or its file are not as the suite writes them.
     """
     with _as_recorded(run):
-        return _recorded(run)
+        trial = _recorded(run)
+    if trial is None or trial.result.status != "finished" or _has_all_metrics(run, trial):
+        return trial
+    # Older versions left it to MLflow to write asynchronously, and so lost metrics.
+    return replace(trial, result=in_brief(stored_result(client, run)))
+
+
+def in_brief(result: TrialResult) -> TrialResult:
+    """A result with its last epoch only, and without images: the part of it in metrics and tags."""
+    return replace(result, epochs=result.epochs[-1:], test_correct=None, num_test_images=None, test_labels=None)
+
+
+def _has_all_metrics(run: Run, trial: RecordedTrial) -> bool:
+    """Whether the metrics of a finished trial reach to its end."""
+    last = trial.result.last
+    is_tested = trial.phase == "tune" or trial.result.test_accuracy_percent is not None
+    return is_tested and last is not None and str(last.epoch) == run.data.params.get("train.epochs")
 
 
 @contextmanager
@@ -139,22 +154,27 @@ def _recorded(run: Run) -> RecordedTrial | None:
     )
 
 
-def stored_result(artifact_uri: str) -> TrialResult:
+def stored_result(client: Client, run: Run) -> TrialResult:
     """Read a trial's whole result, every epoch and the correctness bits, from the file in its run.
 
     Raises:
-        TrackingError: the file is damaged.
+        TrackingError: the file is missing or damaged.
     """
     try:
-        return TrialResult.from_json(json.loads(artifact_text(artifact_uri, layout.TRIAL_FILE))["result"])
+        text = artifact_text(client, run.info.artifact_uri, layout.TRIAL_FILE)
+        result = TrialResult.from_json(json.loads(text)["result"])
+        if result.trial_id != run.data.tags[layout.TRIAL_ID]:
+            raise ValueError(f"it is the file of trial {result.trial_id}")
+        return result
     except (KeyError, TypeError, ValueError, RecursionError, FileNotFoundError) as error:
+        state = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({_on_one_line(error)})"
         raise TrackingError(
-            f"{artifact_uri}/{layout.TRIAL_FILE} is damaged ({_on_one_line(error)}). Delete its run in MLflow, and run the "
-            f"study again."
+            f"{layout.TRIAL_FILE} of run {run.info.run_id} ({run.info.run_name}) is {state}. Delete the run in MLflow, and run "
+            f"the study again."
         ) from error
 
 
-def stored_measurements(client: MlflowClient, parent: Run) -> dict[str, Measurement]:
+def stored_measurements(client: Client, parent: Run) -> dict[str, Measurement]:
     """Read a study's measurements, by the workload's id, from the file in its parent run."""
     text = stored_text(client, parent, layout.MEASUREMENTS_FILE)
     try:

@@ -7,15 +7,21 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
-import mlflow
-from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
-from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
-
 from ablations.costs import Measurement
 from ablations.errors import TrackingError
 from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import artifact_folder
+from ablations.tracking.client import (
+    MAX_DATASET_DIGEST_SIZE,
+    Client,
+    Dataset,
+    DatasetInput,
+    InputTag,
+    Metric,
+    Param,
+    Run,
+    RunTag,
+)
 from ablations.tracking.database import make_database, store_errors
 from ablations.tracking.entries import (
     DatasetSource,
@@ -65,8 +71,7 @@ class Writer:
         """
         with store_errors(self._store):
             make_database(self._store)
-            mlflow.set_tracking_uri(self._store.uri)
-            self._client = MlflowClient(self._store.uri)
+            self._client = Client(self._store.uri)
             self._experiment = self._find_experiment()
             studies = runs.all_pages(self._client.search_runs, [self._experiment], f"tags.`{layout.KIND}` = 'study'")
             parent = self._only(studies, layout.PLAN_ID) if studies else None
@@ -81,13 +86,17 @@ class Writer:
                 if run.info.status == "RUNNING":
                     self._client.set_terminated(run.info.run_id, status="KILLED")
             self._run_ids = {trial_id: run.info.run_id for trial_id, run in found.items()}
-            self._finished = {trial_id for trial_id, run in found.items() if run.info.status == "FINISHED"}
-            recorded = {trial_id: runs.recorded(run) for trial_id, run in found.items()}
+            self._finished = {
+                trial_id
+                for trial_id, run in found.items()
+                if run.info.status == "FINISHED" and layout.STATUS in run.data.tags
+            }
+            recorded = {trial_id: runs.recorded(self._client, run) for trial_id, run in found.items()}
             trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
             if self._whole_searches:
                 # Now, since the store may be away when a trial is asked for.
                 trials |= {
-                    trial_id: replace(trial, result=runs.stored_result(found[trial_id].info.artifact_uri))
+                    trial_id: replace(trial, result=runs.stored_result(self._client, found[trial_id]))
                     for trial_id, trial in trials.items()
                     if trial.phase == "tune" and trial.result.status != "failed"
                 }
@@ -181,7 +190,7 @@ class Writer:
 
     def _keep(self, run_id: str, text: str, file: str) -> None:
         """Keep a file with a run. MLflow itself would create the old folder of a moved store again."""
-        folder = artifact_folder(self._client.get_run(run_id).info.artifact_uri)
+        folder = artifact_folder(self._client, self._client.get_run(run_id).info.artifact_uri)
         if folder is None:
             self._client.log_text(run_id, text, file)
         else:

@@ -219,7 +219,8 @@ def test_a_damaged_trial_file_is_an_error_in_words(damage: str | None, uri: str)
     file = Path(url2pathname(urlsplit(run.info.artifact_uri).path), "trial.json")
     file.unlink() if damage is None else file.write_text(damage)
     with pytest.raises(
-        TrackingError, match=r"trial\.json is damaged .* Delete its run in MLflow, and run the study again"
+        TrackingError,
+        match=r"trial\.json of run \w+ \(two, confirm, seed 0\) is (damaged .*|missing)\. Delete the run in MLflow, and run the study",
     ):
         read_study(address(uri))
 
