@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -88,7 +89,7 @@ class Ran:
 def run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
     """Train the missing trials of a plan, record them, and look at the results.
 
-    The first Ctrl-C or SIGTERM stops it between epochs, the second at once. So it is run in the main thread.
+    In the main thread the first Ctrl-C or SIGTERM stops it between epochs, the second at once.
 
     Args:
         request: says what to run.
@@ -249,14 +250,18 @@ def look(address: Address) -> StudySummary:
 
 
 class _Interrupts:
-    """Counts Ctrl-C and SIGTERM while a study runs: the first stops it between epochs, the second at once."""
+    """Counts Ctrl-C and SIGTERM while a study runs: the first stops it between epochs, the second at once.
+
+    In another thread than the main one it hears of none: Python allows signal handlers only there.
+    """
 
     def __init__(self) -> None:
         self.seen = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        is_main = threading.current_thread() is threading.main_thread()
+        for number in (signal.SIGINT, signal.SIGTERM) if is_main else ():
             self._before[number] = signal.signal(number, self._interrupt)
 
     def __exit__(self, *error: object) -> None:

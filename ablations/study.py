@@ -71,8 +71,9 @@ class Study:
     ) -> Ran:
         """Train the missing trials, record them in MLflow, and look at the results: the command `run` without its report.
 
-        It is called in the main thread, and needs no `if __name__ == "__main__"` around it. An interrupt stops it at the end
-        of the epochs under way; the same call then goes on. Checkpoints are kept in this folder's `.ablations`.
+        It needs no `if __name__ == "__main__"` around it. In the main thread an interrupt stops it at the end of the epochs
+        under way, and the same call then goes on; in another thread only `max_minutes` does. Checkpoints are kept in this
+        folder's `.ablations`.
 
         Args:
             profile: one of `profiles`.

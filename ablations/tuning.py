@@ -7,7 +7,8 @@ A restart replays the search, and finds its trials by their ids among the record
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -26,8 +27,6 @@ from ablations.studyfile.distributions import (
 )
 from ablations.trial import EpochRecord, Order, RecordedTrial, TrialResult, TrialSpec, derive
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-
 
 class VariantTuner:
     """Asks for a variant's tuning trials and learns from their results.
@@ -45,7 +44,8 @@ class VariantTuner:
         self._plan = plan
         self._variant = variant
         self._distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
-        self._study = optuna.create_study(direction="maximize", sampler=_sampler(plan), pruner=_pruner(plan))
+        with _quiet():
+            self._study = optuna.create_study(direction="maximize", sampler=_sampler(plan), pruner=_pruner(plan))
         # Missing keys of a start point get a value, to be dropped again: Optuna would otherwise draw values for them and so
         # advance the sequence of all other draws.
         anywhere = {key: value.probes()[0] for key, value in plan.search_space.items()}
@@ -184,12 +184,13 @@ def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> No
     part.unlink(missing_ok=True)
     storage = optuna.storages.RDBStorage(f"sqlite:///{part}")
     distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
-    studies = {
-        variant.name: optuna.create_study(
-            storage=storage, study_name=f"{plan.study}/{plan.profile}/{variant.name}", direction="maximize"
-        )
-        for variant in plan.variants
-    }
+    with _quiet():
+        studies = {
+            variant.name: optuna.create_study(
+                storage=storage, study_name=f"{plan.study}/{plan.profile}/{variant.name}", direction="maximize"
+            )
+            for variant in plan.variants
+        }
     for trial in trials:
         if trial.phase == "tune":
             studies[trial.variant].add_trial(_frozen_trial(trial, distributions))
@@ -216,6 +217,17 @@ def _frozen_trial(trial: RecordedTrial, distributions: Mapping[str, BaseDistribu
         # Re-runs have the numbers of their configurations, but other seeds.
         user_attrs={"number": trial.number, "seed": trial.seed, "status": trial.result.status, "run_id": trial.run_id},
     )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Let Optuna create studies without a message of its own."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def _sampler(plan: Plan) -> optuna.samplers.BaseSampler:

@@ -53,7 +53,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def own_store(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test meets another's store: MLflow leaves the last URI in the environment, and commands that tests start take it."""
+    """No test meets the store of the person who runs it."""
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 

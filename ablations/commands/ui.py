@@ -9,6 +9,7 @@ import sys
 
 from ablations.commands.recorded import recorded_study
 from ablations.errors import UserError
+from ablations.tracking import SETTINGS
 from ablations.tracking.reader import study_page
 from ablations.tracking.store import Store
 
@@ -29,12 +30,14 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
         AblationsError: the study is not recorded, or the port cannot be used.
     """
     page = "" if study is None else study_page(recorded_study(store, study, profile))
-    if store.uri.startswith(("http://", "https://")):
+    if store.is_server:
         print(f"{str(store).rstrip('/')}/{page}")
         return 0
     _require_free(port)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environ = {
+        **SETTINGS,
+        "MLFLOW_LOGGING_LEVEL": "CRITICAL",
         **os.environ,
         # Not on the command line, where every user of the machine could read its password.
         "MLFLOW_BACKEND_STORE_URI": store.uri,

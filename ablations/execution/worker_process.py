@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
@@ -137,9 +138,11 @@ class WorkerProcess:
 def _signals_ignored() -> Iterator[None]:
     """Let a new process ignore the driver's signals from its first instant on.
 
-    Ctrl-C goes to all processes of the terminal, SIGTERM to all processes of a job that a scheduler ends.
+    Ctrl-C goes to all processes of the terminal, SIGTERM to all processes of a job that a scheduler ends. Only the main thread
+    may set this; the process of another thread ignores them once it has started.
     """
-    before = {number: signal.signal(number, signal.SIG_IGN) for number in DRIVERS_SIGNALS}
+    is_main = threading.current_thread() is threading.main_thread()
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in DRIVERS_SIGNALS if is_main}
     try:
         yield
     finally:

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
+import locale
+import logging
 import os
+import random
 import re
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import matplotlib as mpl
+import numpy as np
+import optuna
 import pytest
 import tiny
 import torch
@@ -24,8 +36,10 @@ from ablations.errors import SetupError, StudyFileError
 from ablations.execution.dry import DryExecutor
 from ablations.session import Watched
 from ablations.study import Study
+from ablations.tracking import SETTINGS
+from ablations.tracking.reader import read_study
 from ablations.tracking.recorder import Recorder
-from ablations.tracking.store import Store
+from ablations.tracking.store import Address, Store
 from ablations.trial import Ended, Machine, TrialResult
 from nin.config import ConfigError
 
@@ -173,3 +187,87 @@ def test_a_run_that_fails_leaves_nothing_that_writes(runnable: Study, monkeypatc
 
 def test_a_study_at_the_end_of_a_cell_is_a_line() -> None:
     assert repr(ablations.load("head")).endswith("studies/head.yaml', profiles=['starter', 'laptop', 'book'])")
+
+
+# In somebody else's process
+
+
+def process() -> dict[str, Any]:
+    """Everything that a library could change for the whole process, and whose change somebody would notice."""
+    import mlflow
+
+    names = ("", "mlflow", "alembic", "optuna", "matplotlib")
+    return {
+        "environment": dict(os.environ),
+        "tracking URI": mlflow.get_tracking_uri(),
+        "registry URI": mlflow.get_registry_uri(),
+        "active run": mlflow.active_run() and mlflow.active_run().info.run_id,
+        "loggers": [(name, logging.getLogger(name).level, logging.getLogger(name).handlers[:]) for name in names],
+        "optuna": optuna.logging.get_verbosity(),
+        "handlers": [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)],
+        "warnings": (list(warnings.filters), warnings.showwarning),
+        "random": (random.getstate(), str(np.random.get_state()), torch.get_rng_state().tolist()),
+        "torch": (torch.get_num_threads(), torch.are_deterministic_algorithms_enabled(), torch.get_default_dtype()),
+        "matplotlib": (mpl.get_backend(), dict(mpl.rcParams)),
+        "garbage": (gc.isenabled(), gc.get_threshold(), gc.get_freeze_count()),
+        "folder": Path.cwd(),
+        "path": sys.path[:],
+        "main": sys.modules["__main__"],
+        "sockets": socket.getdefaulttimeout(),
+        "locale": locale.setlocale(locale.LC_ALL),
+        "streams": (sys.stdout, sys.stderr, sys.excepthook, threading.excepthook),
+        "threads": threading.active_count(),
+    }
+
+
+def test_a_process_is_left_as_it_was_found(
+    runnable: Study, new_store: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import mlflow
+
+    from ablations.commands.report import write
+    from ablations.export import write_export
+
+    monkeypatch.delenv("MLFLOW_TRACKING_URI")
+    for name in SETTINGS:
+        monkeypatch.delenv(name, raising=False)
+    (tmp_path / "other").mkdir()
+    other = f"sqlite:///{shutil.copy(new_store().removeprefix('sqlite:///'), tmp_path / 'other')}"
+    set_before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mine = f"sqlite:///{tmp_path / 'mine.db'}"
+    shutil.copy(new_store().removeprefix("sqlite:///"), tmp_path / "mine.db")
+    mlflow.set_tracking_uri(mine)
+    try:
+        with mlflow.start_run() as own:
+            before = process()
+            ran = runnable.run("starter", tracking_uri=other)
+            assert ran.summary is not None
+            write(Store(other), ran.summary, tmp_path / "report", "now")
+            list(
+                write_export(
+                    runnable.plan("starter"), read_study(Address("tiny", "starter", Store(other))).trials, tmp_path
+                )
+            )
+            best = runnable.results("starter", tracking_uri=other).test_accuracy_percent.max()
+            assert runnable.summary("starter", tracking_uri=other) == ran.summary
+            after = process()
+            mlflow.log_metric("best", best)
+        assert {key: value for key, value in after.items() if value != before[key]} == {}
+        assert mlflow.MlflowClient(mine).get_run(own.info.run_id).data.metrics == {"best": best}
+        assert Store.at(None).uri == mine
+    finally:
+        mlflow.set_tracking_uri(set_before)
+
+
+def test_a_study_runs_in_any_thread(runnable: Study) -> None:
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    with ThreadPoolExecutor(1) as pool:
+        assert pool.submit(runnable.run, "starter").result().outcome.state == "complete"
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_a_study_runs_under_an_event_loop(runnable: Study) -> None:
+    async def cell() -> str:
+        return runnable.run("starter").outcome.state
+
+    assert asyncio.run(cell()) == "complete"

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from commandline import Command
 
+from ablations.tracking.reader import study_page
 from ablations.tracking.store import Address, Store
 
 
@@ -27,8 +28,6 @@ def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.
 
 
 def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
-    from ablations.tracking.reader import study_page
-
     monkeypatch.setattr(subprocess, "run", lambda arguments, env: subprocess.CompletedProcess(arguments, 0))
     _, out, err = command("ui", "tiny", "--profile", "short", "--port", "5001")
     page = study_page(Address("tiny", "short", Store(store)))

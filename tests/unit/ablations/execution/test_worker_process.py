@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
@@ -160,3 +161,16 @@ def running(pid: str) -> bool:
     except OSError:
         return False
     return state not in "ZX"  # an orphan that ended may wait for somebody to take note
+
+
+def test_a_thread_other_than_the_main_one_may_start_workers(executor: LocalExecutor) -> None:
+    spec = tiny.trial(train__epochs=1)
+
+    def train() -> None:
+        executor.submit(spec)
+        result = until_ended(executor).result
+        assert result is not None
+        assert result.status == "finished"
+
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(train).result()

@@ -39,6 +39,6 @@ def test_a_store_that_commands_find_needs_no_option(monkeypatch: pytest.MonkeyPa
     assert (Store.at(None).option, Store.at(here).option, Store.at(server).option) == ("", "", given)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", server)
     found, other = Store.at(None), Store.at(here)
-    # MLflow sets the variable for the store that it opens.
+    # Also if somebody sets the variable for another store meanwhile.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", here)
     assert (found.option, other.option) == ("", f" --tracking-uri {here}")
