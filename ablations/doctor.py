@@ -166,10 +166,6 @@ def _store(store: Store) -> Iterator[Finding]:
     try:
         count = len(recorded_studies(store))
     except TrackingError as error:
-        yield Finding(
-            "problem",
-            str(error),
-            "If an older MLflow wrote it: mlflow db upgrade. If a newer one did: install that version.",
-        )
+        yield Finding("problem", str(error))
     else:
         yield Finding("ok", f"MLflow store: {store.file}, studies recorded: {count}")

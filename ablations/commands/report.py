@@ -65,7 +65,7 @@ def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Pa
     try:
         publish(store, summary, description(summary), folder)
     except TrackingError as error:
-        warn(f"{error}; the report is in {folder}, and not in MLflow")
+        warn(f"{str(error).rstrip('.')}; the report is in {folder}, and not in MLflow")
     return page
 
 

@@ -157,13 +157,15 @@ def _prepare(options: RunOptions) -> _Prepared:
     machine = nodes.machine if nodes else environment.detect()
     profile, why = choose_profile(file, options.profile, machine)
     planned = plan_study(file, profile, machine, extend=options.extend)
-    store, output = Store.at(options.tracking_uri), options.output
+    output = options.output
     display = display_for(planned, machine, quiet=options.quiet, json_lines=options.json_lines)
     if options.dry_run:
         # Never the user's store; and nobody may take the report for a real one.
         output = Path(tempfile.mkdtemp(prefix="ablations-dry-run-"))
         store = Store.in_folder(output)
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
+    else:
+        store = Store.at(options.tracking_uri)
     prepared = _Prepared(options, file.path, file.text, planned, machine, nodes, store, output, display)
     prepared.say(headline(planned, machine, why))
     _require_writable(output / planned.study / profile)

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.resources import files
 from textwrap import shorten
 
 import filelock
+from alembic.util import CommandError
 from sqlalchemy.exc import SQLAlchemyError
 
 from ablations.errors import StoreAwayError, TrackingError
+from ablations.text import nearest
 from ablations.tracking import own_settings
 from ablations.tracking.client import Client, MlflowException
 from ablations.tracking.store import Store, without_passwords
+
+_OTHER_SCHEMA = re.compile(r"\(found version (\w+), but expected|Can't locate revision identified by '(\w+)'")
+"""MLflow's and alembic's words for a database of another version of MLflow, with its revision."""
+_NO_MLFLOW = re.compile(
+    r"not in a valid JSON format|failed with error code 4(?!01|03)\d\d != 200|^INTERNAL_ERROR: Response: "
+)
+"""MLflow's words for the answer of another server: a page, or JSON without a code of MLflow's."""
 
 
 @contextmanager
@@ -26,21 +38,57 @@ def store_errors(store: Store) -> Iterator[None]:
     try:
         with own_settings():
             yield
-    except (MlflowException, SQLAlchemyError, OSError, ImportError) as error:
-        # The ends of SQLAlchemy's messages do not help people.
-        text = without_passwords(" ".join(str(error).split())).partition(" [SQL: ")[0].partition(" (Background on ")[0]
-        code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
-        if "database is locked" in text:
-            raise StoreAwayError(f"the MLflow store {store} is locked by another program") from error
-        if store.file is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
-            # The end of the chain of causes: "[Errno 111] Connection refused", "Read timed out."
-            reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
-            reason += ")" * (reason.count("(") - reason.count(")"))
-            raise StoreAwayError(f"the MLflow server at {store} does not answer ({reason})") from error
-        why = shorten(text.rstrip("."), 300, placeholder=" …")
-        raise TrackingError(
-            f"the MLflow store {store} cannot be used: {why}. Repair it, or name another with --tracking-uri."
-        ) from error
+    except (MlflowException, SQLAlchemyError, CommandError, OSError, ImportError) as error:
+        raise _for_people(store, error) from error
+
+
+def _for_people(store: Store, error: Exception) -> TrackingError:
+    # The ends of SQLAlchemy's messages do not help people.
+    text = without_passwords(" ".join(str(error).split())).partition(" [SQL: ")[0].partition(" (Background on ")[0]
+    code = getattr(error, "error_code", "INTERNAL_ERROR" if isinstance(error, OSError) else None)
+    if "database is locked" in text:
+        return StoreAwayError(f"the MLflow store {store} is locked by another program")
+    if other := _OTHER_SCHEMA.search(text):
+        return TrackingError(_other_version(store, other[1] or other[2]))
+    if isinstance(error, ModuleNotFoundError):
+        return TrackingError(
+            f"the MLflow store {store} needs the Python module {error.name}, which is not installed. Install it with pip, or "
+            "name an installed driver, as in postgresql+psycopg2://HOST/DATABASE."
+        )
+    if "unsupported URI" in text:
+        kinds = nearest(store.uri.partition(":")[0], ["http", "https", "mssql", "mysql", "postgresql", "sqlite"])
+        return TrackingError(f"MLflow has no kind of store for {store}; {kinds} Name another with --tracking-uri.")
+    if store.is_server and _NO_MLFLOW.search(text):
+        return TrackingError(
+            f"{store} answers, but is no MLflow server. Check the address, and name the server with --tracking-uri."
+        )
+    if store.file is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
+        # The end of the chain of causes: "[Errno 111] Connection refused", "Read timed out."
+        reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
+        reason += ")" * (reason.count("(") - reason.count(")"))
+        return StoreAwayError(f"the MLflow server at {store} does not answer ({reason})")
+    why = shorten(text.rstrip("."), 300, placeholder=" …")
+    return TrackingError(
+        f"the MLflow store {store} cannot be used: {why}. Repair it, or name another with --tracking-uri."
+    )
+
+
+def _other_version(store: Store, revision: str) -> str:
+    """The message for the database of another version of MLflow.
+
+    Args:
+        store: the database.
+        revision: of its schema; every MLflow has the revisions of earlier ones.
+    """
+    known = files("mlflow.store.db_migrations").joinpath("versions").iterdir()
+    if any(file.name.startswith(f"{revision}_") for file in known):
+        upgrade = shlex.join(["python", "-m", "mlflow", "db", "upgrade", str(store)])
+        hidden = " (with the password for ***)" if str(store) != store.uri else ""
+        return f"the MLflow store {store} was made by an older MLflow. Copy its database, then upgrade it{hidden} with: {upgrade}"
+    return (
+        f"the MLflow store {store} was made or upgraded by a newer MLflow than the one installed here. Install the newer one: "
+        "python -m pip install --upgrade mlflow"
+    )
 
 
 def make_database(store: Store) -> None:

@@ -196,7 +196,7 @@ class Recorder:
             # Entries stay queued after any failure.
             except Exception as error:  # noqa: BLE001
                 if self.trouble is None:
-                    self._warn(f"{error}; {self.waiting} are queued for it, and training goes on")
+                    self._warn(f"{str(error).rstrip('.')}; {self.waiting} are queued for it, and training goes on")
                 self.trouble = str(error)
                 if closed:
                     return

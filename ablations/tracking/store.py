@@ -8,7 +8,10 @@ import shlex
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ablations.errors import TrackingError
 from ablations.paths import expanded
+from ablations.text import shown
+from ablations.tracking.uri import objection
 from ablations.trial import content_hash
 
 _SQLITE = "sqlite:///"
@@ -39,11 +42,18 @@ class Store:
         """The store at a tracking URI; None: the store in MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
         `mlflow ui` without flags shows the same one.
+
+        Raises:
+            TrackingError: the URI cannot be a store's.
         """
-        # Read now: MLflow sets the variable for the store that it opens.
-        default = _expanded(os.environ.get("MLFLOW_TRACKING_URI") or cls.in_folder(Path.cwd()).uri)
-        uri = _expanded(uri) if uri else default
-        return cls(uri, is_default=uri == default)
+        variable = os.environ.get("MLFLOW_TRACKING_URI")
+        default = _expanded(variable or cls.in_folder(Path.cwd()).uri)
+        there = default if uri is None else _expanded(uri)
+        store = cls(there, is_default=there == default)
+        if problem := objection(store.uri):
+            where = " in MLFLOW_TRACKING_URI" if uri is None and variable else ""
+            raise TrackingError(without_passwords(f"the tracking URI{where}, {shown(store.uri)}, {problem}"))
+        return store
 
     @classmethod
     def in_folder(cls, folder: Path) -> Store:
@@ -60,6 +70,11 @@ class Store:
     def file(self) -> Path | None:
         """The database of a local store; None for a server."""
         return Path(self.uri.removeprefix(_SQLITE)).absolute() if self.uri.startswith(_SQLITE) else None
+
+    @property
+    def is_server(self) -> bool:
+        """Whether it is an MLflow server, not a database."""
+        return self.uri.lower().startswith(("http://", "https://"))
 
     @property
     def option(self) -> str:

@@ -81,7 +81,7 @@ def test_a_store_that_another_mlflow_wrote(migrated_database: Path) -> None:
     shutil.copyfile(migrated_database, "mlflow.db")
     with sqlite3.connect("mlflow.db") as database:
         database.execute("UPDATE alembic_version SET version_num = 'ffffffffffff'")
-    assert "install that" in found("found version ffffffffffff", "problem").remedy
+    assert "python -m pip install --upgrade mlflow" in found("by a newer MLflow", "problem").text
 
 
 def test_a_server_is_not_called() -> None:

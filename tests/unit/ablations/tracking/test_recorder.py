@@ -227,21 +227,22 @@ def no_database(tmp_path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    "make_uri",
+    ("make_uri", "told"),
     [
-        no_database,
-        lambda tmp_path: "sqlite:////proc/nowhere/mlflow.db",
-        lambda tmp_path: "gopher://somewhere",
-        lambda tmp_path: "postgresql://user:secret@127.0.0.1:9/db",
+        (no_database, "cannot be used: .* Repair it, or name another with --tracking-uri"),
+        (lambda tmp_path: "sqlite:////proc/nowhere/mlflow.db", "cannot be used"),
+        (lambda tmp_path: "htp://somewhere", "MLflow has no kind of store for .*; did you mean 'http'"),
+        (lambda tmp_path: "mysql+pymysql://user:secret@127.0.0.1:9/db", "needs the Python module pymysql"),
+        (lambda tmp_path: "postgresql+psycopg2://user:secret@127.0.0.1:9/db", "cannot be used"),
     ],
-    ids=["no database", "no folder", "no such scheme", "no driver or server"],
+    ids=["no database", "no folder", "no such scheme", "no driver", "no server"],
 )
 def test_a_store_that_cannot_be_opened_is_one_clear_error(
-    make_uri: Callable[[Path], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_uri: Callable[[Path], str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     uri = make_uri(tmp_path)
-    with pytest.raises(TrackingError, match="cannot be used") as caught:
+    with pytest.raises(TrackingError, match=told) as caught:
         Recorder(Store(uri), PLAN, "text")
     assert str(Store(uri)) in str(caught.value)
     assert "secret" not in str(caught.value)
