@@ -13,6 +13,7 @@ from ablations.errors import TrackingError, UserError
 from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.render import description, write_report
 from ablations.session import look
+from ablations.tracking.layout import MAX_TAG_CHARACTERS
 from ablations.tracking.publish import publish
 from ablations.tracking.store import Address, Store
 
@@ -63,7 +64,7 @@ def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Pa
             f"the report cannot be written to {folder}: {error.strerror}. All records are kept; name another folder with --output."
         ) from error
     try:
-        publish(store, summary, description(summary), folder)
+        publish(store, summary, description(summary, max_characters=MAX_TAG_CHARACTERS), folder)
     except TrackingError as error:
         warn(f"{str(error).rstrip('.')}; the report is in {folder}, and not in MLflow")
     return page

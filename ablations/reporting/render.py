@@ -24,6 +24,7 @@ from ablations.reporting.summary_json import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, main_table
 from ablations.reporting.theme import drawing
+from ablations.text import plural
 
 PNG_DPI = 160
 
@@ -35,6 +36,10 @@ class DrawnFigure:
     spec: FigureSpec
     svg: str
     png: bytes
+
+
+_WHERE = "The whole report is among the artifacts: `report/index.html`."
+"""The last line of a description."""
 
 
 def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
@@ -86,17 +91,29 @@ def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -
     return markdown_page("report.md.j2", _context(summary, drawn, created))
 
 
-def description(summary: StudySummary) -> str:
-    """The report in a few lines of Markdown: question, answer, a sentence per contrast, and where to find the rest."""
+def description(summary: StudySummary, *, max_characters: int) -> str:
+    """The report in a few lines of Markdown: question, answer, a sentence per contrast, and where to find the rest.
+
+    Args:
+        summary: of the study.
+        max_characters: limit of the text. To keep it, the last contrasts are counted only, and then the answer is left out.
+    """
     contrasts = [f"* {escaped_markdown(each.sentence)}" for each in summary.contrasts]
-    paragraphs = [
-        f"**{escaped_markdown(summary.question)}**",
-        escaped_markdown(prose.answer(summary)),
-        "\n".join(contrasts),
-        escaped_markdown(f"Profile {summary.profile}: {summary.profile_description}"),
-        "The whole report is among the artifacts: `report/index.html`.",
-    ]
-    return "\n\n".join(filter(None, paragraphs))
+    for answer in (prose.answer(summary), ""):
+        for num_shown in reversed(range(len(contrasts) + 1)):
+            num_left = len(contrasts) - num_shown
+            left = [f"* {plural(num_left, 'more contrast')} in the report."] if num_left else []
+            paragraphs = [
+                f"**{escaped_markdown(summary.question)}**",
+                escaped_markdown(answer),
+                "\n".join([*contrasts[:num_shown], *left]),
+                escaped_markdown(f"Profile {summary.profile}: {summary.profile_description}"),
+                _WHERE,
+            ]
+            text = "\n\n".join(filter(None, paragraphs))
+            if len(text) <= max_characters:
+                return text
+    return _WHERE
 
 
 def _drawn(figure: FigureSpec) -> DrawnFigure:

@@ -51,8 +51,13 @@ _TYPES = get_type_hints(EpochRecord)
 _EPOCH_METRICS = _TYPES.keys() - {"timestamp_ms", "learning_onset_step"}
 """The metrics of every epoch."""
 _LOOKS = TypeAdapter(list[Look])
-MAX_TAG_CHARACTERS = 5000
-"""MLflow may drop the rest of a longer tag."""
+MAX_TAG_CHARACTERS, MAX_PARAM_CHARACTERS, MAX_NAME_CHARACTERS = 5000, 6000, 250
+"""MLflow may drop the rest of a longer tag or param, or refuse it with all that is written with it."""
+
+
+def shortened(text: str, max_characters: int) -> str:
+    """A text for people within a limit of MLflow's; trial.json and plan.json have all of it."""
+    return text if len(text) <= max_characters else f"{text[: max_characters - 2]} …"
 
 
 def session_file(session: str) -> str:
@@ -65,7 +70,8 @@ def run_name(spec: TrialSpec) -> str:
     number = "" if spec.number is None else f" {spec.number}"
     # Every search is on one seed.
     seed = [] if spec.phase == "tune" and spec.seed == SEARCH_SEED else [f"seed {spec.seed}"]
-    return ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
+    name = ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
+    return shortened(name, MAX_NAME_CHARACTERS)
 
 
 def trial_params(spec: TrialSpec) -> dict[str, str]:
@@ -73,7 +79,8 @@ def trial_params(spec: TrialSpec) -> dict[str, str]:
     params = {"phase": spec.phase, "seed": str(spec.seed)}
     for section, values in spec.config.to_json().items():
         for key, value in values.items():
-            params[f"{section}.{key}"] = str(list(value) if isinstance(value, tuple) else value)
+            text = str(list(value) if isinstance(value, tuple) else value)
+            params[f"{section}.{key}"] = shortened(text, MAX_PARAM_CHARACTERS)
     return params
 
 
@@ -136,7 +143,7 @@ class Labels:
 def outcome_tags(result: TrialResult) -> dict[str, str]:
     """How a trial ended, beside its status; empty texts replace the texts of an earlier failed attempt."""
     return {
-        MESSAGE: result.message or "",
+        MESSAGE: shortened(result.message or "", MAX_TAG_CHARACTERS),
         REASON: result.reason or "",
         ATTEMPTS: str(result.num_attempts),
         PARTS: str(result.accumulated_parts),

@@ -131,7 +131,7 @@ def _settings(summary: StudySummary, variant: VariantSummary) -> dict[str, str]:
         section, name = key.split(".", 1)
         if key not in own and section == "model" and name in dials(variant.workload.model):
             own[key] = dials(variant.workload.model)[name]
-    return {key: str(own[key]) for key in varied if key in own}
+    return {key: layout.shortened(str(own[key]), layout.MAX_PARAM_CHARACTERS) for key in varied if key in own}
 
 
 def _accuracy(variant: VariantSummary) -> Iterator[tuple[str, float]]:

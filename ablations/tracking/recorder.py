@@ -168,10 +168,16 @@ class Recorder:
             layout.STUDY: self._plan.study,
             layout.PROFILE: self._plan.profile,
             layout.SINCE: str(_now_ms()),
-            layout.DESCRIPTION: _PUNCTUATION.sub(
-                r"\\\g<0>", f"{self._plan.question}\n\n{self._plan.profile_description}"
-            ),
+            layout.DESCRIPTION: self._description(),
         }
+
+    def _description(self) -> str:
+        """The question and the profile's description; if MLflow has no room for both, the question."""
+        question, profile = (
+            _PUNCTUATION.sub(r"\\\g<0>", text) for text in (self._plan.question, self._plan.profile_description)
+        )
+        both = f"{question}\n\n{profile}"
+        return both if len(both) <= layout.MAX_TAG_CHARACTERS else question
 
     def _dataset(self) -> DatasetSource:
         data = self._plan.data

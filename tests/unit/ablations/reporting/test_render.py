@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -18,7 +19,7 @@ from made_up import MakeStudy, Report
 
 from ablations.reporting import figures
 from ablations.reporting.pages import escaped_markdown
-from ablations.reporting.render import write_report
+from ablations.reporting.render import description, write_report
 
 FIGURES = [figure.__name__ for figure in figures.FIGURES]
 NOT_DRAWN = {
@@ -224,3 +225,26 @@ def test_reporting_imports_nothing_heavy() -> None:
     code = "import sys, ablations.reporting.render; print({'torch', 'mlflow', 'optuna', 'sklearn'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
+
+
+# Description
+
+
+def test_a_description_is_shortened_by_whole_contrasts(make_study: MakeStudy) -> None:
+    summary = make_study("ordinary")
+    whole = description(summary, max_characters=10_000)
+    sentences = [f"* {escaped_markdown(contrast.sentence)}" for contrast in summary.contrasts]
+    assert all(sentence in whole.splitlines() for sentence in sentences)
+    assert "more contrast" not in whole
+    many = replace(summary, contrasts=tuple(summary.contrasts) * 40)
+    for limit in (1_000, 5_000, 8_000, 20_000):
+        text = description(many, max_characters=limit)
+        assert len(text) <= limit
+        question, *_, where = text.splitlines()
+        assert question == f"**{escaped_markdown(summary.question)}**"
+        assert where == "The whole report is among the artifacts: `report/index.html`."
+        listed = [line for line in text.splitlines() if line.startswith("* ")]
+        *shown, left = listed
+        assert set(shown) <= set(sentences)
+        assert left == f"* {len(many.contrasts) - len(shown)} more contrasts in the report."
+    assert description(summary, max_characters=70) == where

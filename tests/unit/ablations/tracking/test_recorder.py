@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ from stored import address, awkward, parents, record_trial, trials
 from waiting import Recorder
 
 from ablations.errors import TrackingError
+from ablations.networks import RegisteredModel
 from ablations.planning.plan import Plan
+from ablations.tracking import layout
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.reader import read_study
 from ablations.tracking.store import Store
@@ -90,6 +93,32 @@ def test_a_description_is_text_and_no_markdown(uri: str) -> None:
     (parent,) = parents(uri)
     described = parent.data.tags["mlflow.note.content"]
     assert described.startswith(r"Is \!\[this\]\(http\:\/\/away\/x\.png\) \*one\* \<b\>shown\<\/b\>\?")
+
+
+def test_texts_that_are_too_long_for_mlflow_are_shortened_and_recorded(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Otherwise MLflow cuts them itself.
+    monkeypatch.setenv("MLFLOW_TRUNCATE_LONG_VALUES", "false")
+    plan = tiny.plan(question="?" * 2000, profiles={"starter": {"description": "!" * 2000}})
+    recorder = Recorder(Store(uri), plan, "text")
+    spec = plan.trial("two", "confirm", 0, {"train.lr": 0.05})
+    failed = replace(tiny.result(spec, status="failed"), message="no " * 4000)
+    record_trial(recorder, spec, failed)
+    recorder.close(True)
+    assert recorder.waiting is None
+    (parent,), (run,) = parents(uri), trials(uri)
+    assert parent.data.tags["mlflow.note.content"] == "\\?" * 2000
+    assert run.data.tags["ablations.message"] == ("no " * 4000)[:4998] + " …"
+    assert json.loads(load_text(f"{run.info.artifact_uri}/trial.json"))["result"]["message"] == failed.message
+
+
+def test_long_names_and_params_are_shortened() -> None:
+    spec = replace(PLAN.trial("two", "confirm", 0, {}), hyperparameters={"model.widths": "x" * 9000})
+    assert len(layout.run_name(spec)) == 250
+    model = RegisteredModel("own", "own 1.0", (("widths", "x" * 9000),))
+    params = layout.trial_params(replace(spec, config=replace(spec.config, model=model)))
+    assert params["model.widths"] == "x" * 5998 + " …"
 
 
 @pytest.mark.parametrize(
