@@ -30,8 +30,11 @@ PLAN = tiny.plan(search_space={})
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # of torch and MLflow, where they load
-def test_a_confirmations_network_is_loaded_as_it_was_trained(new_store: Callable[[], str], tmp_path: Path) -> None:
+def test_a_confirmations_network_is_loaded_as_it_was_trained(
+    new_store: Callable[[], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri = new_store()
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     spec, other = (PLAN.trial("two", "confirm", seed, {}) for seed in (0, 1))
     model = build(spec.config.model, Input(in_channels=1, size=16, num_classes=4)).eval()
     weights = tmp_path / f"{spec.id}.pt"
