@@ -282,3 +282,9 @@ def test_a_plan_makes_the_trial_that_its_cells_ask_for() -> None:
 def test_an_epoch_record_has_what_is_logged() -> None:
     assert all(type(value) in {int, float} for value in vars(RECORD).values())
     assert isinstance(RECORD, EpochRecord)
+
+
+def test_a_finished_result_without_an_epoch_is_refused() -> None:
+    empty = replace(tiny.result(tiny.trial()), epochs=())
+    with pytest.raises(ValueError, match="it finished, and has no epoch"):
+        TrialResult.from_json(empty.to_json())
