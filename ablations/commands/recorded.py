@@ -11,6 +11,7 @@ from ablations.commands.studies import open_study
 from ablations.errors import StudyFileError, UserError
 from ablations.studyfile.loading import find
 from ablations.text import nearest, plural, shown
+from ablations.tracking.displaced import displaced
 from ablations.tracking.reader import recorded_studies
 from ablations.tracking.spool import num_waiting
 from ablations.tracking.store import Address, Store
@@ -90,9 +91,12 @@ def _not_recorded(store: Store, studies: Sequence[str], profile: str | None, rec
             + shlex.quote(studies[0] if is_file else "one_by_one")
         )
     at = f" at profile {shown(profile)}" if profile else ""
+    names = [_study_name(study, recorded) for study in studies]
+    for address, reason in displaced(store).items():
+        if (not names or address.study in names) and profile in {None, address.profile}:
+            return reason
     if not studies:
         return f"{store} holds no study{at}. Run one first: python -m ablations run one_by_one"
-    names = [_study_name(study, recorded) for study in studies]
     lacks = f"{store} holds no study {', '.join(map(shown, names))}{at}"
     others = [each.profile for each in recorded if each.study == names[0]]
     held = sorted({each.study for each in recorded})

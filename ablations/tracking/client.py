@@ -11,7 +11,7 @@ from ablations.tracking import own_settings
 with own_settings():
     from mlflow import MlflowClient
     from mlflow.artifacts import download_artifacts
-    from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, Run, RunTag
+    from mlflow.entities import Dataset, DatasetInput, Experiment, InputTag, Metric, Param, Run, RunTag, ViewType
     from mlflow.exceptions import MlflowException
     from mlflow.utils.validation import MAX_DATASET_DIGEST_SIZE
 
@@ -20,12 +20,14 @@ __all__ = [
     "Client",
     "Dataset",
     "DatasetInput",
+    "Experiment",
     "InputTag",
     "Metric",
     "MlflowException",
     "Param",
     "Run",
     "RunTag",
+    "ViewType",
     "download_artifacts",
 ]
 

@@ -73,7 +73,8 @@ def _keep_report(client: Client, run_id: str, artifact_uri: str, report: Path) -
 
 def _write_rows(client: Client, parent_run_id: str, experiment_id: str, summary: StudySummary) -> None:
     found = all_pages(client.search_runs, [experiment_id], f"tags.`{layout.KIND}` = 'variant'")
-    before = {run.data.tags.get(_ROW_ID): run.info.run_id for run in found}
+    hung = [run for run in found if run.data.tags.get(layout.PARENT) == parent_run_id]
+    before = {run.data.tags.get(_ROW_ID): run.info.run_id for run in hung}
     contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
     kept = set()
     for variant in summary.variants:

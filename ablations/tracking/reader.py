@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -28,13 +27,13 @@ from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.client import Client, Run
 from ablations.tracking.database import store_errors
+from ablations.tracking.displaced import deleted_run, find_study, renamed
 from ablations.tracking.store import Address, Store
 from ablations.trial import RecordedTrial
 
 T = TypeVar("T")
 _IDS = TypeAdapter(list[str])
 _SESSION = TypeAdapter(dict[str, Any])
-_TIME_MS = re.compile(r"[0-9]{1,14}")
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def read_study(address: Address) -> StoredStudy:
             "parent_run_id": parent.info.run_id,
         },
         measurements,
-        tuple(runs.stored_looks(parent)),
+        tuple(runs.stored_looks(found.studies)),
     )
 
 
@@ -149,9 +148,7 @@ def read_progress(address: Address) -> StoredProgress:
             if keys.get(run.data.tags.get(layout.VARIANT, "")) == run.data.tags.get(layout.VARIANT_KEY)
         ]
         counts = _settled(found)
-        since = parent.data.tags.get(layout.SINCE, "")
-        # An edited time is ignored.
-        since_ms = int(since) if _TIME_MS.fullmatch(since) else parent.info.start_time
+        since_ms = runs.since_ms(parent)
         under_way = [run for run in children if run.info.status == "RUNNING"]
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000
@@ -212,7 +209,9 @@ def recorded_studies(store: Store) -> list[Address]:
         names = {each.experiment_id: each.name for each in runs.all_pages(client.search_experiments)}
         parents = runs.all_pages(client.search_runs, list(names), f"tags.`{layout.KIND}` = 'study'")
     # A store may have experiments of other programs, and names of studies become names of folders.
-    found = [names[run.info.experiment_id].split("/") for run in parents if "ablations.plan_id" in run.data.tags]
+    # A study that two drivers began at once has two runs.
+    planned = {names[run.info.experiment_id] for run in parents if layout.PLAN_ID in run.data.tags}
+    found = [name.split("/") for name in planned]
     return sorted(
         Address(parts[0], parts[1], store) for parts in found if len(parts) == 2 and all(map(NAME.fullmatch, parts))
     )
@@ -237,6 +236,8 @@ class _Found:
     address: Address
     client: Client
     parent: Run
+    studies: Sequence[Run]
+    """All runs of the study, deleted ones too; the first is `parent`."""
     plan: Plan
 
 
@@ -256,15 +257,12 @@ def _found(address: Address) -> Iterator[_Found]:
         raise TrackingError(missing)
     with store_errors(store):
         client = Client(store.uri)
-        experiment = client.get_experiment_by_name(name)
-        found = (
-            client.search_runs([experiment.experiment_id], f"tags.`{layout.KIND}` = 'study'", max_results=1)
-            if experiment
-            else []
-        )
-        if experiment is None or not found or layout.PLAN_ID not in found[0].data.tags:
+        _, studies = find_study(client, address)
+        if not studies or layout.PLAN_ID not in studies[0].data.tags:
             raise TrackingError(missing)
-        parent = found[0]
+        parent = studies[0]
+        if parent.info.lifecycle_stage != "active":
+            raise TrackingError(deleted_run(address, parent))
         other_version = (
             f"the plan of {name} was recorded by another version of the suite, or edited. Record it again with: {again}"
         )
@@ -276,11 +274,8 @@ def _found(address: Address) -> Iterator[_Found]:
             raise TrackingError(other_version)
         recorded = Address(plan.study, plan.profile, store)
         if recorded != address:
-            raise TrackingError(
-                f"the experiment {name} holds the study {recorded}: it was renamed in MLflow. Rename "
-                f"it back to {recorded.experiment}."
-            )
-        yield _Found(address, client, parent, plan)
+            raise TrackingError(renamed(recorded, client.get_experiment(parent.info.experiment_id)))
+        yield _Found(address, client, parent, studies, plan)
 
 
 def _again(address: Address) -> str:
@@ -312,7 +307,9 @@ def _settled(found: _Found) -> Counter[str] | None:
 def _session(found: _Found, session: str) -> dict[str, Any]:
     """The description of a training session; empty if there is none."""
     file = layout.session_file(session)
-    text = stored_text(found.client, found.parent, file)
+    # Most are in the first run; a study that had another one left some there.
+    texts = (stored_text(found.client, run, file) for run in found.studies)
+    text = next((text for text in texts if text is not None), None)
     return {} if text is None else _read(_SESSION, text, file, _again(found.address))
 
 

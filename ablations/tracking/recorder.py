@@ -109,7 +109,7 @@ class Recorder:
         self._take_over(list(self._spool))
         # A pruner compares epoch by epoch.
         pruned = plan.tuning.pruner != "none"
-        self._writer = Writer(self._address, whole_searches=pruned)
+        self._writer = Writer(self._address, whole_searches=pruned, warn=warn)
         self._open()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
@@ -325,13 +325,17 @@ class Recorder:
         return layout.Labels(variant.name, variant.key, variant.family, spec.number, spec.hyperparameters)
 
 
-def sync(address: Address) -> int:
+def sync(address: Address, warn: Callable[[str], None] = lambda text: None) -> int:
     """Send a study's queued records to its store; their number.
+
+    Args:
+        address: of the study.
+        warn: hears of repairs in the store.
 
     Raises:
         TrackingError: the store fails, or a line is damaged; the other records stay queued.
     """
-    spool, writer = Spool(address.spool), Writer(address)
+    spool, writer = Spool(address.spool), Writer(address, warn=warn)
     spool.close()
     # A damaged line is reported before any record is sent.
     for _ in spool:

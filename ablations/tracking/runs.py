@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -16,11 +17,33 @@ from ablations.errors import TrackingError
 from ablations.planning.plan import Look
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_text, stored_text
-from ablations.tracking.client import Client, Run
+from ablations.tracking.client import Client, Run, ViewType
 from ablations.trial import Phase, RecordedTrial, TrialResult
 
 PAGE = 1000
 """Largest number of runs in an answer to a search."""
+_TIME_MS = re.compile(r"[0-9]{1,14}")
+
+
+def study_runs(client: Client, experiment_ids: Sequence[str]) -> list[Run]:
+    """All runs of studies, deleted ones too: they may hold looks. First those that count.
+
+    A run with a plan counts before one without, then a run that was not deleted, then the run of the study's last start.
+    """
+    found = all_pages(client.search_runs, experiment_ids, f"tags.`{layout.KIND}` = 'study'", ViewType.ALL)
+
+    def rank(run: Run) -> tuple[bool, bool, int, str]:
+        is_deleted = run.info.lifecycle_stage != "active"
+        return layout.PLAN_ID not in run.data.tags, is_deleted, -since_ms(run), run.info.run_id
+
+    return sorted(found, key=rank)
+
+
+def since_ms(parent: Run) -> int:
+    """Wall clock at the last start of a study, milliseconds since 1970."""
+    since = parent.data.tags.get(layout.SINCE, "")
+    # An edited time is ignored.
+    return int(since) if _TIME_MS.fullmatch(since) else int(parent.info.start_time)
 
 
 def trial_runs(client: Client, experiment_id: str) -> list[Run]:
@@ -183,19 +206,25 @@ def stored_measurements(client: Client, parent: Run) -> dict[str, Measurement]:
         return {}  # of another version: the next run measures again
 
 
-def stored_looks(parent: Run) -> list[Look]:
+def stored_looks(studies: Sequence[Run]) -> list[Look]:
     """Read the looks taken at a study's results, the first one first.
+
+    Args:
+        studies: all runs of the study: a look in any of them was taken.
 
     Raises:
         TrackingError: they were recorded by another version of the suite.
     """
-    try:
-        return layout.looks_from_tags(parent.data.tags)
-    except ValueError as error:
-        raise TrackingError(
-            f"the tag {layout.LOOKS} of run {parent.info.run_id} was recorded by another version of the suite, or edited. "
-            f"Read it with that version, or restore the tag in MLflow."
-        ) from error
+    looks: dict[Look, None] = {}
+    for run in sorted(studies, key=lambda run: run.info.start_time):
+        try:
+            looks |= dict.fromkeys(layout.looks_from_tags(run.data.tags))
+        except ValueError as error:
+            raise TrackingError(
+                f"the tag {layout.LOOKS} of run {run.info.run_id} was recorded by another version of the suite, or edited. "
+                f"Read it with that version, or restore the tag in MLflow."
+            ) from error
+    return list(looks)
 
 
 def _on_one_line(error: Exception) -> str:

@@ -82,6 +82,12 @@ class Store:
         return "" if self.is_default else f" --tracking-uri {shlex.quote(str(self))}"
 
     @property
+    def mlflow(self) -> str:
+        """Start of a command of MLflow's own on this store; a password has to be filled in."""
+        uri = str(self) if self.file is None else f"{_SQLITE}{self.file}"
+        return f"MLFLOW_TRACKING_URI={shlex.quote(uri)} python -m mlflow"
+
+    @property
     def state_folder(self) -> Path:
         """Folder of locks and queued records: beside a local database, else in the working folder."""
         return (Path() if self.file is None else self.file.parent) / ".ablations"

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ablations.costs import Measurement
-from ablations.errors import TrackingError
 from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import artifact_folder
 from ablations.tracking.client import (
@@ -23,6 +22,7 @@ from ablations.tracking.client import (
     RunTag,
 )
 from ablations.tracking.database import make_database, store_errors
+from ablations.tracking.displaced import find_study
 from ablations.tracking.entries import (
     DatasetSource,
     EndEntry,
@@ -43,16 +43,20 @@ AT_ONCE = 8
 class Writer:
     """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
 
-    def __init__(self, address: Address, *, whole_searches: bool = False) -> None:
+    def __init__(
+        self, address: Address, *, whole_searches: bool = False, warn: Callable[[str], None] = lambda text: None
+    ) -> None:
         """Open nothing yet.
 
         Args:
             address: of the study.
             whole_searches: whether `trials` has all epochs of tuning trials, not only the last one.
+            warn: hears of repairs that a person should know of.
         """
         self._address = address
         self._store = address.store
         self._whole_searches = whole_searches
+        self._warn = warn
         self._is_open = False
         self.at_once = AT_ONCE if address.store.file is None else 1
         """Largest number of entries for one `write`."""
@@ -72,19 +76,21 @@ class Writer:
         with store_errors(self._store):
             make_database(self._store)
             self._client = Client(self._store.uri)
-            self._experiment = self._find_experiment()
-            studies = runs.all_pages(self._client.search_runs, [self._experiment], f"tags.`{layout.KIND}` = 'study'")
-            parent = self._only(studies, layout.PLAN_ID) if studies else None
+            experiment, studies = find_study(self._client, self._address)
+            self._experiment = experiment or self._make_experiment()
+            parent = self._one_study(studies) if studies else None
             self._parent: str = parent.info.run_id if parent else ""
             self.plan_id = parent.data.tags.get(layout.PLAN_ID) if parent else None
             self.measurements = runs.stored_measurements(self._client, parent) if parent else {}
             same: dict[str, list[Run]] = {}
             for run in runs.trial_runs(self._client, self._experiment):
                 same.setdefault(runs.label(run).id, []).append(run)
-            found = {trial_id: self._only(each, layout.STATUS) for trial_id, each in same.items()}
+            found = {trial_id: self._only(each) for trial_id, each in same.items()}
             for run in found.values():
                 if run.info.status == "RUNNING":
                     self._client.set_terminated(run.info.run_id, status="KILLED")
+                if parent and run.data.tags.get(layout.PARENT) != self._parent:
+                    self._client.set_tag(run.info.run_id, layout.PARENT, self._parent)
             self._run_ids = {trial_id: run.info.run_id for trial_id, run in found.items()}
             self._finished = {
                 trial_id
@@ -145,45 +151,41 @@ class Writer:
                 ended_ms = max(started_ms, entry.ended_ms)
                 self._client.set_terminated(self._parent, status=entry.status, end_time=ended_ms)
 
-    def _find_experiment(self) -> str:
-        name = self._address.experiment
-        experiment = self._client.get_experiment_by_name(name)
-        if experiment is None:
-            self._refuse_renamed(name)
-            file = self._store.file
-            return str(
-                self._client.create_experiment(
-                    name,
-                    # Beside a local database; a server knows its own.
-                    artifact_location=None if file is None else (file.parent / "mlruns").as_uri(),
-                    # MLflow's pages then show training runs, not the tools for language models.
-                    tags={"mlflow.experimentKind": "custom_model_development"},
-                )
+    def _make_experiment(self) -> str:
+        file = self._store.file
+        return str(
+            self._client.create_experiment(
+                self._address.experiment,
+                # Beside a local database; a server knows its own.
+                artifact_location=None if file is None else (file.parent / "mlruns").as_uri(),
+                # MLflow's pages then show training runs, not the tools for language models.
+                tags={"mlflow.experimentKind": "custom_model_development"},
             )
-        if experiment.lifecycle_stage != "active":
-            raise TrackingError(
-                f"the MLflow experiment {name!r} was deleted. Restore it (mlflow experiments restore --experiment-id "
-                f"{experiment.experiment_id}) or empty the trash with 'mlflow gc'."
+        )
+
+    def _one_study(self, studies: Sequence[Run]) -> Run:
+        """Keep one run of the study, with the looks of all: whoever deletes a run has seen its results all the same."""
+        best, *others = studies
+        looks = runs.stored_looks(studies)
+        if best.info.lifecycle_stage != "active":
+            self._client.restore_run(best.info.run_id)
+            self._warn(
+                f"the run of {self._address} was deleted in MLflow, and is restored: its looks at the results count"
             )
-        return str(experiment.experiment_id)
+        if looks != runs.stored_looks([best]):
+            self._client.log_batch(best.info.run_id, tags=_tags(layout.looks_to_tags(looks)))
+            self._warn(f"{self._address} had several runs in MLflow; one is kept, with the looks at the results of all")
+        for run in others:
+            if run.info.lifecycle_stage == "active":
+                self._client.delete_run(run.info.run_id)
+        return best
 
-    def _refuse_renamed(self, name: str) -> None:
-        """Refuse to train a study again if its experiment was renamed."""
-        tags = {layout.KIND: "study", layout.STUDY: self._address.study, layout.PROFILE: self._address.profile}
-        recorded = " and ".join(f"tags.`{tag}` = '{value}'" for tag, value in tags.items())
-        others = {each.experiment_id: each.name for each in runs.all_pages(self._client.search_experiments)}
-        for run in runs.all_pages(self._client.search_runs, list(others), recorded):
-            raise TrackingError(
-                f"the MLflow experiment {others[run.info.experiment_id]} holds the study {self._address}: "
-                f"it was renamed in MLflow. Rename it back to {name}, or delete it to train the study again."
-            )
+    def _only(self, same: list[Run]) -> Run:
+        """Delete duplicates of a trial: keep one with an outcome, else any, and among equals the oldest.
 
-    def _only(self, same: list[Run], tag: str) -> Run:
-        """Delete duplicates of a run: keep one with the tag, else any, and among equals the oldest.
-
-        A run has duplicates if MLflow's answer to its creation was lost, or if two drivers shared no lock.
+        A trial has duplicates if MLflow's answer to its creation was lost, or if two drivers shared no lock.
         """
-        best, *others = sorted(same, key=lambda run: (tag not in run.data.tags, run.info.start_time))
+        best, *others = sorted(same, key=lambda run: (layout.STATUS not in run.data.tags, run.info.start_time))
         for run in others:
             self._client.delete_run(run.info.run_id)
         return best
@@ -199,6 +201,9 @@ class Writer:
 
     def _make_parent(self, tags: dict[str, str]) -> None:
         self._parent = self._client.create_run(self._experiment, tags=tags, run_name=self._address.study).info.run_id
+        # Trials of a run that was deleted for good.
+        for run_id in self._run_ids.values():
+            self._client.set_tag(run_id, layout.PARENT, self._parent)
 
     def _write_study(self, entry: StudyEntry) -> None:
         if not self._parent:

@@ -47,6 +47,36 @@ def test_a_recorded_study_is_found_by_what_it_was_run_by(command: Command) -> No
     assert command("status", "other")[1].startswith("other, profile starter: ")
 
 
+def test_a_deleted_experiment_is_named_by_every_command(command: Command, store: str) -> None:
+    from mlflow import MlflowClient
+
+    from ablations.tracking.store import Store
+
+    client = MlflowClient(store)
+    for experiment in client.search_experiments():
+        if experiment.name != "Default":
+            client.delete_experiment(experiment.experiment_id)
+    number = client.get_experiment_by_name("other/starter").experiment_id
+    told = (
+        f"error: the MLflow experiment 'other/starter' of {store} was deleted. Restore it with: {Store(store).mlflow} experiments "
+        f"restore --experiment-id {number}\n"
+    )
+    Path("other.yaml").write_text(edited(("study: tiny", "study: other")))
+    for arguments in (
+        ["status", "other"],
+        ["report", "other"],
+        ["export", "other"],
+        ["ui", "other"],
+        ["run", "other.yaml"],
+    ):
+        code, _, err = command(*arguments)
+        assert (code, told in err) == (2, True), arguments
+    for name in ("status", "report"):
+        code, out, err = command(name)
+        assert (code, out) == (2, "")
+        assert "was deleted. Restore it with" in err
+
+
 def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     code, out, err = command("report")

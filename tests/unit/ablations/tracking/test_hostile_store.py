@@ -90,12 +90,15 @@ def test_a_study_renamed_under_its_results_is_refused(store: Tampered) -> None:
     assert recorded_studies(Store(store.uri)) == [Address("other", "starter", Store(store.uri))]
     with pytest.raises(TrackingError) as caught:
         read_study(Address("other", "starter", Store(store.uri)))
-    assert str(caught.value) == (
-        "the experiment other/starter holds the study tiny at profile starter: it was renamed in MLflow. Rename it back to "
-        "tiny/starter."
+    told = (
+        "the MLflow experiment 'other/starter' holds the study tiny at profile starter: it was renamed in MLflow. Rename it back "
+        f"with: {Store(store.uri).mlflow} experiments rename --experiment-id {store.experiment_id} --new-name tiny/starter"
     )
+    assert str(caught.value) == told
+    with pytest.raises(TrackingError, match=re.escape(told)):
+        read_study(address(store.uri))
     # Nor is it trained again.
-    with pytest.raises(TrackingError, match="other/starter holds the study tiny at profile starter: it was renamed"):
+    with pytest.raises(TrackingError, match=re.escape(told)):
         Recorder(Store(store.uri), PLAN, "text")
     assert [each.name for each in store.client.search_experiments()] == ["other/starter", "Default"]
 

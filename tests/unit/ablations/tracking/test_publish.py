@@ -130,6 +130,23 @@ def test_the_same_report_once_more_makes_no_other_run(uri: str, report: Path) ->
     assert summary(uri) == summary(uri)
 
 
+def test_the_runs_of_variants_are_below_the_studys_run(uri: str, report: Path) -> None:
+    publish(Store(uri), summary(uri), "", report)
+    # They were below a run of the study that does not count any more.
+    MlflowClient(uri).set_tag(rows(uri)["one"].info.run_id, "mlflow.parentRunId", "0" * 32)
+    publish(Store(uri), summary(uri), "", report)
+    (parent,) = runs(uri, "study")
+    assert len(runs(uri, "variant")) == 2
+    assert {run.data.tags["mlflow.parentRunId"] for run in rows(uri).values()} == {parent.info.run_id}
+
+
+def test_a_deleted_run_of_a_variant_is_made_again(uri: str, report: Path) -> None:
+    publish(Store(uri), summary(uri), "", report)
+    MlflowClient(uri).delete_run(rows(uri)["one"].info.run_id)
+    publish(Store(uri), summary(uri), "", report)
+    assert set(rows(uri)) == {"one", "two"}
+
+
 def test_other_results_replace_the_runs_of_earlier_ones(uri: str, report: Path) -> None:
     whole = summary(uri)
     publish(Store(uri), whole, "", report)

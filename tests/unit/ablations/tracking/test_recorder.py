@@ -292,14 +292,6 @@ def test_a_password_is_never_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "secret" not in str(file) + file.read_text()
 
 
-def test_a_deleted_experiment_is_not_written_to(uri: str) -> None:
-    Recorder(Store(uri), PLAN, "text")
-    client = MlflowClient(uri)
-    client.delete_experiment(client.get_experiment_by_name("tiny/starter").experiment_id)
-    with pytest.raises(TrackingError, match=r"was deleted\. Restore it"):
-        Recorder(Store(uri), PLAN, "text")
-
-
 # A store that was moved
 
 

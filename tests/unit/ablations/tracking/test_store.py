@@ -42,3 +42,13 @@ def test_a_store_that_commands_find_needs_no_option(monkeypatch: pytest.MonkeyPa
     # Also if somebody sets the variable for another store meanwhile.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", here)
     assert (found.option, other.option) == ("", f" --tracking-uri {here}")
+
+
+def test_a_command_of_mlflow_names_the_store_and_hides_its_password(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file = f"sqlite:///{tmp_path / 'a store' / 'team.db'}"
+    assert Store("sqlite:///a store/team.db").mlflow == f"MLFLOW_TRACKING_URI='{file}' python -m mlflow"
+    server = Store("http://me:secret@host:5000").mlflow
+    assert server == "MLFLOW_TRACKING_URI='http://***@host:5000' python -m mlflow"
