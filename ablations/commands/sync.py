@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from ablations.commands.messages import warn
 from ablations.errors import StoreAwayError
 from ablations.text import plural
 from ablations.tracking import recorder
 from ablations.tracking.lock import hold
-from ablations.tracking.spool import num_waiting, spools
+from ablations.tracking.spool import elsewhere, num_waiting, spools
 from ablations.tracking.store import Store
 
 
@@ -21,7 +22,7 @@ def sync(store: Store) -> None:
     for address in waiting:
         try:
             with hold(address):
-                count = recorder.sync(address)
+                count = recorder.sync(address, warn)
         except StoreAwayError as error:
             left = sum(map(num_waiting, waiting))
             away = StoreAwayError(f"{error}; {plural(left, 'record')} still queued for it")
@@ -31,3 +32,8 @@ def sync(store: Store) -> None:
         print(f"{address}: {plural(count, 'record')} written to {store}")
     if not waiting:
         print(f"no record is queued for {store}")
+        for file in elsewhere(store):
+            warn(
+                f"{file} has records for another store: a server, or a database that had another name then. Name the server with "
+                "--tracking-uri, or give the database its name back."
+            )

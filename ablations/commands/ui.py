@@ -10,6 +10,7 @@ import sys
 from ablations.commands.recorded import recorded_study
 from ablations.errors import UserError
 from ablations.tracking import SETTINGS
+from ablations.tracking.moved import settle_all
 from ablations.tracking.reader import study_page
 from ablations.tracking.store import Store
 
@@ -34,6 +35,7 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
         print(f"{str(store).rstrip('/')}/{page}")
         return 0
     _require_free(port)
+    settle_all(store)
     command = [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     environ = {
         **SETTINGS,

@@ -10,19 +10,29 @@ from urllib.request import url2pathname
 from ablations.tracking.client import Client, MlflowException, Run, download_artifacts
 from ablations.tracking.store import Store
 
+FILES = "mlruns"
+"""Folder of all runs' files, beside a local database."""
+
 
 def artifact_folder(client: Client, artifact_uri: str) -> Path | None:
     """The folder of a run's files in the client's store; None if a server keeps them.
 
-    A database holds absolute paths. If it was moved with its folder `mlruns`, the files are beside it.
+    A database holds absolute paths. If it was moved or copied with its folder `mlruns`, the files are beside it, and those at
+    the recorded place are another store's.
     """
-    parts = urlsplit(artifact_uri)
-    if parts.scheme != "file":
-        return None
-    folder = Path(url2pathname(parts.path))
+    folder = local_folder(artifact_uri)
     file = Store(client.tracking_uri).file
-    beside = None if file is None else file.parent.joinpath("mlruns", *folder.parts[-2:])
-    return folder if beside is None or folder.exists() else beside
+    # Another place was somebody's choice.
+    if folder is None or file is None or folder.parts[-3:-2] != (FILES,):
+        return folder
+    beside = file.parent.joinpath(*folder.parts[-3:])
+    return folder if folder.exists() and not beside.exists() else beside
+
+
+def local_folder(artifact_uri: str) -> Path | None:
+    """The folder of an address of files as it was recorded; None if a server keeps them."""
+    parts = urlsplit(artifact_uri)
+    return Path(url2pathname(parts.path)) if parts.scheme == "file" else None
 
 
 def stored_text(client: Client, run: Run, file: str) -> str | None:

@@ -16,6 +16,7 @@ from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_folder
 from ablations.tracking.client import Client, Metric, Param, RunTag
 from ablations.tracking.database import store_errors
+from ablations.tracking.moved import settle
 from ablations.tracking.runs import all_pages
 from ablations.tracking.store import Store
 from ablations.trial import content_hash
@@ -50,6 +51,7 @@ def publish(store: Store, summary: StudySummary, description: str, report: Path)
     """
     with store_errors(store):
         client = Client(store.uri)
+        settle(store, client, summary.provenance["experiment_id"])
         parent = client.get_run(summary.provenance["parent_run_id"])
         _keep_report(client, parent.info.run_id, parent.info.artifact_uri, report)
         _write_rows(client, parent.info.run_id, parent.info.experiment_id, summary)

@@ -122,6 +122,12 @@ def spools(store: Store) -> list[Address]:
     return [Address(study, profile, store) for study, profile, *_ in names]
 
 
+def elsewhere(store: Store) -> list[Path]:
+    """Queues beside this store's: of servers, and of databases that had another name."""
+    queues = sorted(store.spool_folder.parent.glob("*/*-*.jsonl"))
+    return [file for file in queues if file.parent != store.spool_folder]
+
+
 def num_waiting(address: Address) -> int:
     """Number of a study's queued records."""
     return address.spool.read_bytes().count(b"\n") if address.spool.exists() else 0

@@ -68,8 +68,9 @@ class Store:
 
     @property
     def file(self) -> Path | None:
-        """The database of a local store; None for a server."""
-        return Path(self.uri.removeprefix(_SQLITE)).absolute() if self.uri.startswith(_SQLITE) else None
+        """The database of a local store, behind any links; None for a server."""
+        # Drivers that come by different links meet at one lock, one queue and one folder of files.
+        return Path(os.path.realpath(self.uri.removeprefix(_SQLITE))) if self.uri.startswith(_SQLITE) else None
 
     @property
     def is_server(self) -> bool:

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from ablations.costs import Measurement
 from ablations.tracking import layout, runs
-from ablations.tracking.artifacts import artifact_folder
+from ablations.tracking.artifacts import FILES, artifact_folder
 from ablations.tracking.client import (
     MAX_DATASET_DIGEST_SIZE,
     Client,
@@ -33,6 +33,7 @@ from ablations.tracking.entries import (
     TrialEntry,
 )
 from ablations.tracking.logged_models import log_model
+from ablations.tracking.moved import settle
 from ablations.tracking.store import Address
 from ablations.trial import EpochRecord, RecordedTrial
 
@@ -78,6 +79,7 @@ class Writer:
             self._client = Client(self._store.uri)
             experiment, studies = find_study(self._client, self._address)
             self._experiment = experiment or self._make_experiment()
+            settle(self._store, self._client, self._experiment)
             parent = self._one_study(studies) if studies else None
             self._parent: str = parent.info.run_id if parent else ""
             self.plan_id = parent.data.tags.get(layout.PLAN_ID) if parent else None
@@ -117,6 +119,7 @@ class Writer:
         """
         if not self._is_open:
             self.open()
+        entries = tuple(map(self._here, entries))
         # After a failure the store is read again, since it may have a part of the entries.
         self._is_open = False
         with store_errors(self._store):
@@ -131,6 +134,15 @@ class Writer:
                 with ThreadPoolExecutor(len(entries)) as pool:
                     list(pool.map(self._write, entries))
         self._is_open = True
+
+    def _here(self, entry: Entry) -> Entry:
+        """An entry that came with a store that was moved or copied, with its own file of weights."""
+        if not isinstance(entry, TrialEntry) or entry.weights is None:
+            return entry
+        folder, file = self._address.weights_folder, entry.weights.file
+        if file.parent.name != folder.name:
+            return entry
+        return replace(entry, weights=replace(entry.weights, file=folder / file.name))
 
     def _write(self, entry: Entry) -> None:
         match entry:
@@ -157,7 +169,7 @@ class Writer:
             self._client.create_experiment(
                 self._address.experiment,
                 # Beside a local database; a server knows its own.
-                artifact_location=None if file is None else (file.parent / "mlruns").as_uri(),
+                artifact_location=None if file is None else (file.parent / FILES).as_uri(),
                 # MLflow's pages then show training runs, not the tools for language models.
                 tags={"mlflow.experimentKind": "custom_model_development"},
             )

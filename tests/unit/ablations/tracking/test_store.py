@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -52,3 +53,25 @@ def test_a_command_of_mlflow_names_the_store_and_hides_its_password(
     assert Store("sqlite:///a store/team.db").mlflow == f"MLFLOW_TRACKING_URI='{file}' python -m mlflow"
     server = Store("http://me:secret@host:5000").mlflow
     assert server == "MLFLOW_TRACKING_URI='http://***@host:5000' python -m mlflow"
+
+
+@pytest.mark.parametrize("of", ["file", "folder", "relative", "chain"])
+def test_a_store_behind_a_link_has_the_locks_and_the_queue_of_the_store(of: str, tmp_path: Path) -> None:
+    database = tmp_path / "store" / "mlflow.db"
+    database.parent.mkdir()
+    database.touch()
+    folder = tmp_path / "linked"
+    if of == "folder":
+        folder.symlink_to(database.parent)
+        link = folder / "mlflow.db"
+    else:
+        folder.mkdir()
+        link = folder / "other_name.db"
+        link.symlink_to(os.path.relpath(database, folder) if of == "relative" else database)
+        if of == "chain":
+            folder = tmp_path / "chain"
+            folder.symlink_to("linked")
+            link = folder / link.name
+    direct, linked = Store(f"sqlite:///{database}"), Store(f"sqlite:///{link}")
+    assert linked.file == direct.file == database
+    assert (linked.state_folder, linked.spool_folder) == (direct.state_folder, direct.spool_folder)
