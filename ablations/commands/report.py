@@ -66,7 +66,7 @@ def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Pa
     try:
         publish(store, summary, description(summary, max_characters=MAX_TAG_CHARACTERS), folder)
     except TrackingError as error:
-        warn(f"{str(error).rstrip('.')}; the report is in {folder}, and not in MLflow")
+        warn(f"the report is in {folder}, and not in MLflow: {error}")
     return page
 
 

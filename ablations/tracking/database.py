@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
@@ -112,3 +113,31 @@ def make_database(store: Store) -> None:
                 left.unlink()  # of a kill, and its journal
             Client(f"sqlite:///{part}").search_experiments()
             part.replace(file)
+
+
+def require_writable(store: Store) -> None:
+    """Refuse to write to a local database that takes no writes, or that has a second name.
+
+    Raises:
+        TrackingError: with the way to a copy.
+    """
+    file = store.file
+    if file is None or not file.exists():
+        return
+    if file.stat().st_nlink > 1:
+        # SQLite's journal and the suite's lock are beside a name.
+        raise TrackingError(
+            f"the MLflow store {file} has a second name (a hard link), and writers under two names may damage it. Use a symbolic "
+            "link or a copy in its place."
+        )
+    if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+        copy = f"{file.parent.name}-copy"
+        commands = [
+            shlex.join(["cp", "-r", str(file.parent), copy]),
+            shlex.join(["chmod", "-R", "u+w", copy]),
+            shlex.join(["python", "-m", "ablations", "report", "--tracking-uri", f"sqlite:///{copy}/{file.name}"]),
+        ]
+        raise TrackingError(
+            f"the MLflow store {file} cannot be written to: it or its folder is read-only. Make them writable, or report a copy of "
+            f"the folder: {' && '.join(commands)}"
+        )

@@ -72,8 +72,11 @@ def held_by(address: Address) -> str | None:
     try:
         with filelock.FileLock(lock, timeout=0):
             return None
-    except (filelock.Timeout, OSError):
+    except filelock.Timeout:
         return _described(holder)
+    except OSError:
+        # Another user's, or in a folder that is read-only.
+        return f"{_described(holder)}, unless it was killed: its lock cannot be opened here"
 
 
 def _files(address: Address) -> tuple[Path, Path]:

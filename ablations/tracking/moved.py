@@ -13,7 +13,7 @@ from ablations.text import plural
 from ablations.tracking import runs
 from ablations.tracking.artifacts import FILES, local_folder
 from ablations.tracking.client import Client, ViewType
-from ablations.tracking.database import store_errors
+from ablations.tracking.database import require_writable, store_errors
 from ablations.tracking.store import Store
 
 
@@ -22,6 +22,7 @@ def settle_all(store: Store) -> None:
     if store.file is None or not store.file.exists():
         return
     with suppress(TrackingError), store_errors(store):
+        require_writable(store)
         client = Client(store.uri)
         experiments = [each.experiment_id for each in runs.all_pages(client.search_experiments, ViewType.ALL)]
         for experiment_id in {run.info.experiment_id for run in runs.study_runs(client, experiments)}:

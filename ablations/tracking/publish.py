@@ -15,7 +15,7 @@ from ablations.text import plural
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_folder
 from ablations.tracking.client import Client, Metric, Param, RunTag
-from ablations.tracking.database import store_errors
+from ablations.tracking.database import require_writable, store_errors
 from ablations.tracking.moved import settle
 from ablations.tracking.runs import all_pages
 from ablations.tracking.store import Store
@@ -51,6 +51,7 @@ def publish(store: Store, summary: StudySummary, description: str, report: Path)
     """
     with store_errors(store):
         client = Client(store.uri)
+        require_writable(store)
         settle(store, client, summary.provenance["experiment_id"])
         parent = client.get_run(summary.provenance["parent_run_id"])
         _keep_report(client, parent.info.run_id, parent.info.artifact_uri, report)

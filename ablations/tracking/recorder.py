@@ -15,12 +15,12 @@ from typing import Any, Literal
 
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.datasets import package_of
-from ablations.errors import StoreAwayError
+from ablations.errors import StoreAwayError, TrackingError
 from ablations.planning.plan import Look, Plan
 from ablations.text import plural
 from ablations.tracking import layout, runs
 from ablations.tracking.client import Client, RunTag
-from ablations.tracking.database import store_errors
+from ablations.tracking.database import require_writable, store_errors
 from ablations.tracking.entries import (
     DatasetSource,
     DescribedTrial,
@@ -350,8 +350,16 @@ def sync(address: Address, warn: Callable[[str], None] = lambda text: None) -> i
 
 
 def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> None:
-    """Record the looks: reports with verdicts on a study's results, and the error budget that each spent."""
+    """Record the looks: reports with verdicts on a study's results, and the error budget that each spent.
+
+    Raises:
+        TrackingError: the store cannot be written to.
+    """
     with store_errors(store):
+        try:
+            require_writable(store)
+        except TrackingError as error:
+            raise TrackingError(f"a report with verdicts is recorded as a look at the results, but {error}") from error
         # In one transaction: half of the tags cannot be read.
         tags = [RunTag(name, text) for name, text in layout.looks_to_tags(looks).items()]
         Client(store.uri).log_batch(parent_run_id, tags=tags)

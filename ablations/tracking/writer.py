@@ -21,7 +21,7 @@ from ablations.tracking.client import (
     Run,
     RunTag,
 )
-from ablations.tracking.database import make_database, store_errors
+from ablations.tracking.database import make_database, require_writable, store_errors
 from ablations.tracking.displaced import find_study
 from ablations.tracking.entries import (
     DatasetSource,
@@ -76,6 +76,7 @@ class Writer:
         """
         with store_errors(self._store):
             make_database(self._store)
+            require_writable(self._store)
             self._client = Client(self._store.uri)
             experiment, studies = find_study(self._client, self._address)
             self._experiment = experiment or self._make_experiment()

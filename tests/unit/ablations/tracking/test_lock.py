@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import filelock
 import pytest
 from places import ROOT
 from stored import address
 
 from ablations.errors import TrackingError
-from ablations.tracking.lock import hold
+from ablations.tracking.lock import held_by, hold
 from ablations.tracking.store import Address, Store
 
 HOLD = """
@@ -78,6 +80,21 @@ def test_a_folder_that_cannot_be_written_to_is_said(uri: str, tmp_path: Path) ->
     (tmp_path / ".ablations").write_text("a file where the folder should be")
     with pytest.raises(TrackingError, match="cannot be locked in"):
         hold(address(uri)).__enter__()
+
+
+def test_a_lock_that_cannot_be_opened_tells_nothing_for_sure(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    description = address(uri).store.state_folder / "locks" / "tiny-starter.json"
+    with hold(address(uri)):
+        text = description.read_text()
+    description.write_text(text)  # as a killed driver leaves it
+
+    def refuse(*arguments: object, **named: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(filelock.FileLock, "acquire", refuse)
+    told = held_by(address(uri))
+    assert told is not None
+    assert re.fullmatch(r"process \d+ on .*, unless it was killed: its lock cannot be opened here", told)
 
 
 def test_drivers_on_a_server_meet_in_their_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

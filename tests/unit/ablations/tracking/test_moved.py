@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import shutil
 import subprocess
@@ -18,11 +19,12 @@ from waiting import Recorder
 
 from ablations.errors import TrackingError
 from ablations.session import look
-from ablations.tracking import recorder, writer
+from ablations.tracking import database, recorder, writer
 from ablations.tracking.entries import Weights
 from ablations.tracking.moved import settle_all
 from ablations.tracking.publish import publish
 from ablations.tracking.reader import read_study
+from ablations.tracking.recorder import record_looks
 from ablations.tracking.spool import Spool
 from ablations.tracking.store import Store
 
@@ -154,6 +156,33 @@ def test_a_copied_queue_takes_the_copys_weights(old: Path, tmp_path: Path, monke
     assert used == [copied.weights_folder / weights.name]
     assert not used[0].exists()
     assert contents(old) == before
+
+
+def test_a_database_with_a_second_name_is_not_written_to(old: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    os.link(old / "mlflow.db", other / "mlflow.db")
+    assert len(read_study(address(store_in(other))).trials) == 1
+    for folder in (old, other):
+        with pytest.raises(TrackingError, match=r"has a second name \(a hard link\)"):
+            record(store_in(folder), 1)
+
+
+def test_a_look_at_a_store_that_takes_no_writes_is_refused_with_the_way_to_a_copy(
+    old: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (parent,) = parents(store_in(old))
+    monkeypatch.setattr(database.os, "access", lambda path, mode: False)  # root may write to every file
+    with pytest.raises(TrackingError) as caught:
+        record_looks(Store(store_in(old)), parent.info.run_id, [PLAN.this_look])
+    assert str(caught.value) == (
+        f"a report with verdicts is recorded as a look at the results, but the MLflow store {old / 'mlflow.db'} cannot be written "
+        f"to: it or its folder is read-only. Make them writable, or report a copy of the folder: cp -r '{old}' 'a store, 100 "
+        "%-copy' && chmod -R u+w 'a store, 100 %-copy' && python -m ablations report --tracking-uri 'sqlite:///a store, 100 "
+        "%-copy/mlflow.db'"
+    )
+    with pytest.raises(TrackingError, match="cannot be written to"):
+        record(store_in(old), 1)
 
 
 def test_a_copy_whose_files_are_a_link_to_the_originals_is_not_written_to(old: Path, tmp_path: Path) -> None:
