@@ -96,7 +96,7 @@ def _not_recorded(store: Store, studies: Sequence[str], profile: str | None, rec
         if (not names or address.study in names) and profile in {None, address.profile}:
             return reason
     if not studies:
-        return f"{store} holds no study{at}. Run one first: python -m ablations run one_by_one"
+        return f"{store} holds no study{at}. Run one first: python -m ablations run one_by_one{store.option}"
     lacks = f"{store} holds no study {', '.join(map(shown, names))}{at}"
     others = [each.profile for each in recorded if each.study == names[0]]
     held = sorted({each.study for each in recorded})
@@ -104,7 +104,7 @@ def _not_recorded(store: Store, studies: Sequence[str], profile: str | None, rec
     if not is_file:
         return f"{lacks}{hint} No study file has this name, either; give the path of one to run it."
     command = shlex.join(["python", "-m", "ablations", "run", studies[0], *(["--profile", profile] if profile else [])])
-    return f"{lacks}{hint} Run it first: {command}"
+    return f"{lacks}{hint} Run it first: {command}{store.option}"
 
 
 def _is_file(study: str) -> bool:

@@ -88,7 +88,7 @@ def status_of_all(store: Store, profile: str | None) -> None:
 def _next_step(study: str, address: Address, stored: StoredProgress, holder: str | None) -> str:
     """The last line: who runs the study, or how to continue."""
     at = f"--profile {address.profile}{address.store.option}"
-    again = _continue_command(study, stored, at)
+    again = _continue_command(study, stored, address)
     progress = stored.progress
     if holder is not None:
         return f"it is being run by {holder}"
@@ -110,8 +110,8 @@ def _may_run_elsewhere(address: Address, stored: StoredProgress) -> bool:
     return stored.state == "RUNNING" and address.store.file is None
 
 
-def _continue_command(study: str, stored: StoredProgress, at: str) -> str:
-    """The command to continue a recorded study: with the typed file, else as recorded."""
+def _continue_command(study: str, stored: StoredProgress, address: Address) -> str:
+    """The command to continue a recorded study in this store: with the typed file, else as recorded."""
     try:
         find(study)
     except StudyFileError:
@@ -119,6 +119,10 @@ def _continue_command(study: str, stored: StoredProgress, at: str) -> str:
         with suppress(ValueError):
             words = shlex.split(stored.command or "")
             if words[:4] == ["python", "-m", "ablations", "run"]:
+                if "--tracking-uri" in words:
+                    # The store may have been moved or copied since.
+                    at = words.index("--tracking-uri")
+                    del words[at : at + 2]
                 # Joined again, so that it is one command whatever the store holds.
-                return printable(shlex.join(words))
-    return f"python -m ablations run {shlex.quote(study)} {at}"
+                return f"{printable(shlex.join(words))}{address.store.option}"
+    return f"python -m ablations run {shlex.quote(study)} --profile {address.profile}{address.store.option}"

@@ -279,7 +279,8 @@ def _found(address: Address) -> Iterator[_Found]:
 
 
 def _again(address: Address) -> str:
-    return f"python -m ablations run {readable(address.study)} --profile {readable(address.profile)}"
+    names = f"{readable(address.study)} --profile {readable(address.profile)}"
+    return f"python -m ablations run {names}{address.store.option}"
 
 
 def _package(client: Client, parent: Run) -> str:

@@ -77,6 +77,18 @@ def test_a_deleted_experiment_is_named_by_every_command(command: Command, store:
         assert "was deleted. Restore it with" in err
 
 
+@pytest.mark.parametrize("name", ["report", "status"])
+def test_a_hint_to_run_a_study_names_its_store(name: str, command: Command, store: str) -> None:
+    Path("new.yaml").write_text(edited(("study: tiny", "study: renamed")))
+    Path("elsewhere").mkdir()
+    Path("mlflow.db").rename("elsewhere/mlflow.db")
+    uri = "sqlite:///elsewhere/mlflow.db"
+    err = command(name, "new.yaml", "--tracking-uri", uri)[2]
+    assert err.endswith(f"Run it first: python -m ablations run new.yaml --tracking-uri {uri}\n")
+    err = command(name, "--profile", "none_such", "--tracking-uri", uri)[2]
+    assert err.endswith(f"Run one first: python -m ablations run one_by_one --tracking-uri {uri}\n")
+
+
 def test_an_empty_store_has_nothing_to_report(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     code, out, err = command("report")

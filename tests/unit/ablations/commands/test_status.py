@@ -110,6 +110,11 @@ def test_status_says_why_a_trial_failed_and_how_it_is_tried_again(
             "python -m ablations run 'my studies/a.yaml' --profile starter --data-dir /d",
             "python -m ablations run 'my studies/a.yaml' --profile starter --data-dir /d",
         ),
+        # The store may have been moved or copied since.
+        (
+            "python -m ablations run a.yaml --profile starter --tracking-uri sqlite:////elsewhere/mlflow.db --extend",
+            "python -m ablations run a.yaml --profile starter --extend",
+        ),
         ("python -m ablations run a.yaml; rm -rf ~", "python -m ablations run 'a.yaml;' rm -rf '~'"),
         ("rm -rf ~", "python -m ablations run sad --profile starter"),
         ("python -m ablations run 'a.yaml", "python -m ablations run sad --profile starter"),
