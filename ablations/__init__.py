@@ -19,9 +19,10 @@ def load(study: str | PathLike[str]) -> Study:
         study: a study file, or the name of a shipped study.
 
     Raises:
-        ablations.errors.StudyFileError: there is none, or it breaks a rule; the message says where.
+        ablations.errors.StudyFileError: there is none, or it breaks rules; the message has all of them, and says where.
     """
+    from ablations.planning.checking import read_study
     from ablations.study import Study
-    from ablations.studyfile.loading import find, read_file
+    from ablations.studyfile.loading import find
 
-    return Study(read_file(find(str(study))))
+    return Study(read_study(find(str(study))))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 WRONG_INPUT, FAILED = 2, 1
 """Exit codes of these errors."""
@@ -38,13 +39,68 @@ class SpecError(AblationsError, ValueError):
         path: keys of the place.
         problem: the rule and the given value, for people.
         at_key: whether the key itself is wrong, rather than its value.
+        others: further errors of the same study, found by the same check.
     """
 
     def __init__(self, path: Iterable[str | int], problem: str, *, at_key: bool = False) -> None:
         self.path: KeyPath = tuple(path)
         self.problem = problem
         self.at_key = at_key
+        self.others: tuple[SpecError, ...] = ()
         super().__init__(f"{'.'.join(map(str, self.path))}: {problem}")
+
+
+class CostError(SpecError):
+    """A network of a study cannot be priced or matched; its dials and the size of the images decide that together."""
+
+
+class Problems:
+    """Errors of a study, gathered so that one message reports them all: one per place, since others there follow from it."""
+
+    def __init__(self, errors: Iterable[SpecError] = ()) -> None:
+        """Gather these errors.
+
+        Args:
+            errors: each with its others.
+        """
+        self._by_place: dict[KeyPath, SpecError] = {}
+        for error in errors:
+            self.add(error)
+
+    def __iter__(self) -> Iterator[SpecError]:
+        return iter(self._by_place.values())
+
+    def __len__(self) -> int:
+        return len(self._by_place)
+
+    def add(self, error: SpecError) -> None:
+        """Keep an error and its others, except at places that have one."""
+        self._add(error, ())
+
+    def _add(self, error: SpecError, below: KeyPath) -> None:
+        for each in (error, *error.others):
+            if each.path[: len(below)] == below and (each.path != below or not below):
+                self._by_place.setdefault(each.path, each)
+        error.others = ()
+
+    @contextmanager
+    def caught(self, *, below: KeyPath = ()) -> Iterator[None]:
+        """Keep an error of this block, and go on after it.
+
+        Args:
+            below: keep it only below this place; it is then known to be the place's own, not the base's.
+        """
+        try:
+            yield
+        except SpecError as error:
+            self._add(error, below)
+
+    def raise_any(self) -> None:
+        """Raise the first error, with the others, if there is any."""
+        if self._by_place:
+            first, *others = self
+            first.others = tuple(others)
+            raise first
 
 
 class RegistrationError(AblationsError, ValueError):

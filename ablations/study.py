@@ -50,14 +50,10 @@ class Study:
         Raises:
             ablations.errors.StudyFileError: it cannot be planned; the message says why, and where in the file.
         """
-        from ablations.errors import SpecError
         from ablations.execution.environment import detect
-        from ablations.planning.planner import make_plan
+        from ablations.planning.checking import plan_study
 
-        try:
-            return make_plan(self.file.spec, profile, detect(), extend=extend)
-        except SpecError as error:
-            raise self.file.located(error) from error
+        return plan_study(self.file, profile, detect(), extend=extend)
 
     def run(
         self,

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablations.commands.studies import open_study, plan_study
+from ablations.commands.studies import open_study
 from ablations.errors import StudyFileError
+from ablations.planning.checking import ANY_MACHINE, plan_study
 from ablations.studyfile.loading import shipped_studies
 from ablations.text import plural
-from ablations.trial import Machine
-
-_ANY_MACHINE = Machine("cpu", bf16=False, num_workers=1, description="")
 
 
 def check(names: Sequence[str]) -> None:
@@ -23,7 +21,7 @@ def check(names: Sequence[str]) -> None:
     for name in names or [str(path) for path in shipped_studies()]:
         try:
             file = open_study(name)
-            plans = [plan_study(file, profile, _ANY_MACHINE) for profile in file.spec.profiles]
+            plans = [plan_study(file, profile, ANY_MACHINE) for profile in file.spec.profiles]
         except StudyFileError as error:
             wrong.append(str(error))
             continue

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 from ablations import networks
 from ablations.commands.messages import say, warn
-from ablations.commands.studies import choose_profile, open_study, plan_study
+from ablations.commands.studies import choose_profile, open_study
 from ablations.costs import Measurement, Workload, images_for
 from ablations.datasets import DATASETS
 from ablations.errors import MeasureError, RegistrationError, UserError
 from ablations.networks import Model
+from ablations.planning.checking import plan_study
 from ablations.text import nearest, shown
 from ablations.trial import Machine
 from nin.config import ConfigError

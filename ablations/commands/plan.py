@@ -8,7 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ablations.commands.costs import costs_json, measure
-from ablations.commands.studies import choose_profile, open_study, plan_study
+from ablations.commands.studies import choose_profile, open_study
+from ablations.planning.checking import plan_study
 
 if TYPE_CHECKING:
     from ablations.costs import Measurement

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING
 
 from ablations import session
 from ablations.commands.messages import DONE, INTERRUPTED, STOPPED, fail, warn
-from ablations.commands.studies import choose_profile, open_study, plan_study
+from ablations.commands.studies import choose_profile, open_study
 from ablations.doctor import existing_part
 from ablations.errors import FAILED, SetupError, UserError
 from ablations.execution import environment
 from ablations.execution.dry import DryExecutor
+from ablations.planning.checking import plan_study
 from ablations.terminal.consoles import plain_console
 from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
 from ablations.terminal.printing import headline

@@ -1,15 +1,14 @@
-"""Study files as commands take them: found, read, and planned for this machine."""
+"""Study files as commands take them: found and read."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from ablations.errors import SpecError, UserError
-from ablations.studyfile.loading import StudyFile, find, read_file
+from ablations.errors import UserError
+from ablations.studyfile.loading import StudyFile, find
 
 if TYPE_CHECKING:
-    from ablations.planning.plan import Plan
     from ablations.trial import Machine
 
 
@@ -23,21 +22,9 @@ def open_study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
     Raises:
         StudyFileError: there is no such file, or it breaks a rule.
     """
-    return read_file(find(name, also_known))
+    from ablations.planning.checking import read_study
 
-
-def plan_study(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
-    """Plan a study at a profile.
-
-    Raises:
-        StudyFileError: it cannot be planned; the message says where in the file.
-    """
-    from ablations.planning.planner import make_plan
-
-    try:
-        return make_plan(file.spec, profile, machine, extend=extend)
-    except SpecError as error:
-        raise file.located(error) from error
+    return read_study(find(name, also_known))
 
 
 def choose_profile(file: StudyFile, profile: str | None, machine: Machine) -> tuple[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ablations.errors import KeyPath, SpecError
+from ablations.errors import KeyPath, Problems, SpecError
 from ablations.studyfile.spec import MAX_NAME, StudySpec, Variant
 from ablations.text import readable
 
@@ -29,40 +29,46 @@ class Candidate:
     """Whether the study names it. A named variant equal to another is a mistake; a point of an axis is left out."""
 
 
-def candidates(spec: StudySpec) -> dict[str, Candidate]:
+def candidates(spec: StudySpec, problems: Problems) -> dict[str, Candidate]:
     """All variants of a study by name: the named ones first, in their order, then the axes' points.
 
-    Raises:
-        SpecError: lists of a `zip` differ in length, there are too many variants, or the name of a point is taken or too
-            long.
+    Args:
+        spec: the study.
+        problems: receives the errors: lists of a `zip` that differ in length, too many variants, and names of points that
+            are taken or too long.
     """
-    _refuse_too_many("variants", [len(spec.variants)])
-    _refuse_too_many("leave_one_out", [len(spec.leave_one_out)])
-    found = {
-        name: Candidate(name, variant, ("variants", name, "set"), named=True) for name, variant in spec.variants.items()
-    }
-    for axis, points in (
-        ("grid", _grid(spec.grid)),
-        ("zip", _zip(spec.zip)),
-        ("leave_one_out", ({key: value} for key, value in spec.leave_one_out.items())),
-    ):
-        for point in points:
-            prefix = "without_" if axis == "leave_one_out" else ""
-            name = prefix + _name(point, with_values=axis != "leave_one_out")
-            if len(name) > MAX_NAME:
-                raise SpecError(
-                    (axis,),
-                    f"a point would have the name {name[:40]}... of {len(name)} characters; at most {MAX_NAME} are allowed.",
-                    at_key=True,
-                )
-            if name in found:
-                raise SpecError(
-                    (axis,),
-                    f"two variants would have the name {name!r}; give each value once or rename the variant.",
-                    at_key=True,
-                )
-            found[name] = Candidate(name, Variant(set=point), (axis,), named=False)
+    found: dict[str, Candidate] = {}
+    with problems.caught():
+        _refuse_too_many("variants", [len(spec.variants)])
+        for name, variant in spec.variants.items():
+            found[name] = Candidate(name, variant, ("variants", name, "set"), named=True)
+    with problems.caught():
+        _add_points(found, "grid", _grid(spec.grid))
+    with problems.caught():
+        _add_points(found, "zip", _zip(spec.zip))
+    with problems.caught():
+        _refuse_too_many("leave_one_out", [len(spec.leave_one_out)])
+        _add_points(found, "leave_one_out", ({key: value} for key, value in spec.leave_one_out.items()))
     return found
+
+
+def _add_points(found: dict[str, Candidate], axis: str, points: Iterable[dict[str, Any]]) -> None:
+    for point in points:
+        prefix = "without_" if axis == "leave_one_out" else ""
+        name = prefix + _name(point, with_values=axis != "leave_one_out")
+        if len(name) > MAX_NAME:
+            raise SpecError(
+                (axis,),
+                f"a point would have the name {name[:40]}... of {len(name)} characters; at most {MAX_NAME} are allowed.",
+                at_key=True,
+            )
+        if name in found:
+            raise SpecError(
+                (axis,),
+                f"two variants would have the name {name!r}; give each value once or rename the variant.",
+                at_key=True,
+            )
+        found[name] = Candidate(name, Variant(set=point), (axis,), named=False)
 
 
 def _grid(axes: Mapping[str, list[Any]]) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from functools import cache
 
 from ablations import networks
 from ablations.costs import images_of
-from ablations.errors import KeyPath, SpecError
-from ablations.planning.plan import PlannedVariant
+from ablations.errors import CostError, KeyPath, SpecError
 from ablations.studyfile.spec import Match
 from ablations.text import nearest, shown
 from ablations.trial import TrialConfig
@@ -27,26 +26,30 @@ def price(config: TrialConfig, path: KeyPath) -> Costs:
         path: place in the study file to blame.
 
     Raises:
-        SpecError: the network cannot exist at the size of the images, or has more than `MAX_PARAMS` params.
+        CostError: the network cannot exist at the size of the images, or has more than `MAX_PARAMS` params.
     """
     images = images_of(config.data)
     try:
         priced = networks.costs(config.model, images)
     except ConfigError as error:
-        raise SpecError(path, f"{error}; images have {images.size} pixels per side.", at_key=True) from error
+        raise CostError(path, f"{error}; images have {images.size} pixels per side.", at_key=True) from error
     except OverflowError:
         priced = None
     if priced is None or priced.params > MAX_PARAMS:
-        raise SpecError(path, f"the network has more than {MAX_PARAMS:,} params; no GPU holds it.", at_key=True)
+        raise CostError(path, f"the network has more than {MAX_PARAMS:,} params; no GPU holds it.", at_key=True)
     return priced
 
 
-def matching_width(
-    match: Match,
-    config: TrialConfig,
-    done: Mapping[str, PlannedVariant],
-    path: KeyPath,
-) -> float:
+def check_target(match: Match, known: Collection[str], path: KeyPath) -> None:
+    """Refuse to match a variant that is not among the `known` ones; `path` is the place of the matched one."""
+    if match.target not in known:
+        raise SpecError(
+            (*path, "match", match.cost),
+            f"match must name a variant that is not matched itself; given {shown(match.target)}; {nearest(match.target, known)}",
+        )
+
+
+def matching_width(match: Match, config: TrialConfig, target: Costs, path: KeyPath) -> float:
     """Solve the width multiplier for the cost of another variant.
 
     The cost is a step function of the width: of its two values around the target, the nearer one wins.
@@ -54,20 +57,14 @@ def matching_width(
     Args:
         match: the cost, the other variant and the tolerance.
         config: the configuration to match.
-        done: variants to match with, by name.
+        target: costs of the other variant.
         path: place of the variant in the study file.
 
     Raises:
-        SpecError: the other variant is not among `done`, the network has no width, or no width meets the tolerance.
+        SpecError: the network has no width, or no width meets the tolerance.
     """
     at = (*path, "match", match.cost)
-    target = done.get(match.target)
-    if target is None:
-        raise SpecError(
-            at,
-            f"match must name a variant that is not matched itself; given {shown(match.target)}; {nearest(match.target, done)}",
-        )
-    wanted = getattr(target.costs, match.cost)
+    wanted = getattr(target, match.cost)
     if not isinstance(networks.dials(config.model).get("width"), float):
         raise SpecError((*path, "match", "by"), "this network has no float dial 'width' to solve for.")
 
@@ -85,7 +82,7 @@ def matching_width(
     low, high = 1e-3, 64.0
     try:
         if not cost(low) <= wanted <= cost(high):
-            raise SpecError(
+            raise CostError(
                 at,
                 f"no width from {low:g} to {high:g} gives the {wanted:,} {match.cost} of {match.target!r}; match another variant.",
             )
@@ -93,13 +90,13 @@ def matching_width(
             middle = (low + high) / 2
             low, high = (middle, high) if cost(middle) <= wanted else (low, middle)
     except ConfigError as error:
-        raise SpecError((*path, "set"), str(error), at_key=True) from error
+        raise CostError((*path, "set"), str(error), at_key=True) from error
     width = min((low, high), key=lambda w: abs(cost(w) - wanted))
     # The shortest decimal that gives the same network: it goes into reports and the trial's id.
     width = next((short for digits in range(1, 16) if cost(short := round(width, digits)) == cost(width)), width)
     off = cost(width) / wanted - 1
     if abs(off) > match.tolerance:
-        raise SpecError(
+        raise CostError(
             at,
             f"the nearest width, {width:g}, gives {cost(width):,} {match.cost} against {wanted:,}: {100 * off:+.1f} %, beyond the "
             f"tolerance of {100 * match.tolerance:g} %. Raise match.tolerance or match another variant.",

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
-from ablations.errors import KeyPath, SpecError
+from ablations.errors import CostError, KeyPath, Problems, SpecError
 from ablations.planning.axes import Candidate, candidates
-from ablations.planning.match import matching_width, price
+from ablations.planning.match import check_target, matching_width, price
 from ablations.planning.plan import Plan, PlannedVariant
 from ablations.planning.search import Search, resolve_search
-from ablations.planning.settings import Settings
+from ablations.planning.settings import Settings, scientific
 from ablations.planning.trainable import check_trainable
 from ablations.studyfile.spec import StudySpec
 from ablations.text import nearest, shown
@@ -36,19 +37,39 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         extend: for the second of two planned looks.
 
     Raises:
-        SpecError: there is no such profile, or the resolved study breaks a rule: unknown dotted keys, impossible networks,
-            unreachable costs of a match, a profile that changes the question.
+        SpecError: there is no such profile, or the resolved study breaks rules: unknown dotted keys, impossible networks,
+            unreachable costs of a match, a profile that changes the question. It has all errors at this profile; those
+            that follow from others are left out.
     """
     if profile not in spec.profiles:
         raise SpecError(("profiles",), f"no profile {shown(profile)}; {nearest(profile, spec.profiles)}", at_key=True)
-    _check_baseline(spec)
-    asked = candidates(spec)
+    problems = Problems()
     settings = Settings(spec, profile, machine)
-    search = resolve_search(settings, settings.scientific(asked.values()))
-    looks = _looks(settings)
-    num_seeds = _num_seeds(looks, settings, extend=extend)
-    _refuse_too_many_trials(len(asked), search, num_seeds, settings)
-    variants = _plan_variants(asked, settings, search)
+    asked = candidates(spec, problems)
+    base = rest = _base(settings, problems)
+    if base is None:
+        settings = replace(settings, left_out=frozenset(each.path for each in problems))
+        rest = _base(settings, Problems())
+    with problems.caught():
+        _check_baseline(spec)
+    with problems.caught():
+        settings.refuse_unknown_stand_ins()
+    with problems.caught():
+        settings.check_question(asked.values())
+    looks: tuple[int, ...] = ()
+    num_seeds = 0
+    with problems.caught():
+        looks = _looks(settings)
+        num_seeds = _num_seeds(looks, settings, extend=extend)
+    search = resolve_search(settings, base, scientific(asked.values()), problems)
+    with problems.caught():
+        _refuse_too_many_trials(len(asked), search, num_seeds, settings)
+        variants = _plan_variants(asked, settings, rest, search, found := Problems())
+        for each in found:
+            # The costs of a wrong base say nothing.
+            if base or not isinstance(each, CostError):
+                problems.add(each)
+    problems.raise_any()
     ordered = [spec.baseline, *(name for name in asked if name in variants and name != spec.baseline)]
     return Plan(
         study=spec.study,
@@ -73,12 +94,22 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
     )
 
 
+def _base(settings: Settings, problems: Problems) -> TrialConfig | None:
+    try:
+        return settings.base
+    except SpecError as error:
+        problems.add(error)
+        return None
+
+
 def _check_baseline(spec: StudySpec) -> None:
     variant = spec.variants[spec.baseline]
+    problems = Problems()
     for key, value in (("versus", variant.versus), ("expect", variant.expect)):
         if value is not None:
             problem = "the baseline is compared with no other variant; remove this key."
-            raise SpecError(("variants", spec.baseline, key), problem, at_key=True)
+            problems.add(SpecError(("variants", spec.baseline, key), problem, at_key=True))
+    problems.raise_any()
 
 
 def _looks(settings: Settings) -> tuple[int, ...]:
@@ -128,8 +159,13 @@ def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, s
         )
 
 
-def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: Search) -> dict[str, PlannedVariant]:
-    """Every variant by name, without points of an axis equal to another variant."""
+def _plan_variants(
+    asked: Mapping[str, Candidate], settings: Settings, base: TrialConfig | None, search: Search, problems: Problems
+) -> dict[str, PlannedVariant]:
+    """Every variant by name, without points of an axis equal to another variant; `problems` receives errors.
+
+    Without a base, since that has errors, only errors of the variants' own keys are found.
+    """
     count = len(asked) * len(search.points_to_check)
     if count > MAX_PRICED:
         raise SpecError(
@@ -139,48 +175,50 @@ def _plan_variants(asked: Mapping[str, Candidate], settings: Settings, search: S
             at_key=True,
         )
     planned: dict[str, PlannedVariant] = {}
-    names: dict[TrialConfig, str] = {}
+    twins: dict[TrialConfig, str] = {}
+    matchable = {name for name, each in asked.items() if each.variant.match is None}
     # Matched variants last: they need the costs of the variants they match.
     for candidate in sorted(asked.values(), key=lambda each: each.variant.match is not None):
-        name = candidate.name
-        config, changes = _configure(candidate, settings, planned)
-        if config in names:
-            _refuse_twin(candidate, names[config])
-            continue
-        names[config] = name
-        own = (changes, candidate.path)
-        costs = price(config, candidate.path)
-        check_trainable(config, settings, own)
-        for key, point in search.points_to_check:
-            layers = own, (point, search.path)
-            searched = settings.resolve(*layers)
-            price(searched, (*search.path, key))
-            check_trainable(searched, settings, *layers)
-        planned[name] = PlannedVariant(
-            name=name,
-            changes=changes,
-            description=candidate.variant.description or _described(changes),
-            expect=candidate.variant.expect,
-            versus=_versus(name, asked, settings.spec.baseline),
-            family=candidate.variant.family,
-            config=config,
-            costs=costs,
-            key=_key(config, settings, search),
-        )
+        versus = settings.spec.baseline
+        with problems.caught():
+            versus = _versus(candidate.name, asked, settings.spec.baseline)
+        with problems.caught():
+            if candidate.variant.match:
+                check_target(candidate.variant.match, matchable, ("variants", candidate.name))
+        with problems.caught(below=() if base else candidate.path):
+            config = settings.resolve((candidate.variant.set, candidate.path))
+            changes = dict(candidate.variant.set)
+            match = candidate.variant.match
+            if match:
+                if match.target not in planned:
+                    continue  # Its own error says why.
+                width = matching_width(match, config, planned[match.target].costs, ("variants", candidate.name))
+                config = config.with_values({match.by: width})
+                changes[match.by] = width
+            if twins.setdefault(config, candidate.name) != candidate.name:
+                matchable.discard(candidate.name)
+                _refuse_twin(candidate, twins[config])
+                continue
+            own = (changes, candidate.path)
+            costs = price(config, candidate.path)
+            check_trainable(config, settings, own)
+            for key, point in search.points_to_check:
+                layers = own, (point, search.path)
+                searched = settings.resolve(*layers)
+                price(searched, (*search.path, key))
+                check_trainable(searched, settings, *layers)
+            planned[candidate.name] = PlannedVariant(
+                name=candidate.name,
+                changes=changes,
+                description=candidate.variant.description or _described(changes),
+                expect=candidate.variant.expect,
+                versus=versus,
+                family=candidate.variant.family,
+                config=config,
+                costs=costs,
+                key=_key(config, settings, search),
+            )
     return planned
-
-
-def _configure(
-    candidate: Candidate, settings: Settings, planned: Mapping[str, PlannedVariant]
-) -> tuple[TrialConfig, dict[str, Any]]:
-    """A variant's configuration and its changes of the base, a matched width included."""
-    variant = candidate.variant
-    config = settings.resolve((variant.set, candidate.path))
-    if variant.match is None:
-        return config, dict(variant.set)
-    width = matching_width(variant.match, config, planned, ("variants", candidate.name))
-    matched: dict[str, Any] = {variant.match.by: width}
-    return config.with_values(matched), variant.set | matched
 
 
 def _key(config: TrialConfig, settings: Settings, search: Search) -> str:
@@ -226,9 +264,13 @@ def _versus(name: str, asked: Mapping[str, Candidate], baseline: str) -> str:
                 f"versus must name another variant; given {shown(following)}; {nearest(following, known)}",
             )
         if following in seen:
+            circle = seen[seen.index(following) :]
+            # Each of its members finds it; all of them name the same place.
+            start = circle.index(min(circle, key=list(asked).index))
+            circle = [*circle[start:], *circle[: start + 1]]
             raise SpecError(
-                ("variants", name, "versus"),
-                f"comparisons must not form a circle; given {' -> '.join([*seen, following])}.",
+                ("variants", circle[0], "versus"),
+                f"comparisons must not form a circle; given {' -> '.join(circle)}.",
             )
         seen.append(following)
         following = asked[following].variant.versus

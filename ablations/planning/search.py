@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from ablations.errors import KeyPath, SpecError
+from ablations.errors import KeyPath, Problems, SpecError
 from ablations.planning.settings import Settings
 from ablations.studyfile.distributions import (
     CategoricalDistribution,
-    Distribution,
+    Scalar,
     SearchSpace,
     active,
     conditions,
@@ -21,6 +21,7 @@ from ablations.studyfile.distributions import (
 )
 from ablations.studyfile.spec import Tuning
 from ablations.text import nearest, shown
+from ablations.trial import TrialConfig
 
 _RECIPE = frozenset({"train.batch_size", "train.warmup_epochs"})
 """Keys of the recipe whose values `check_trainable` may refuse for one variant and not for another."""
@@ -61,87 +62,98 @@ class Search:
         return {other: values[0] for other, values in needed.items()} | point | {key: min(self.space[key].probes())}
 
 
-def resolve_search(settings: Settings, scientific: frozenset[str]) -> Search:
-    """The search at a profile.
+def resolve_search(
+    settings: Settings, base: TrialConfig | None, scientific: frozenset[str], problems: Problems
+) -> Search:
+    """The search at a profile; an empty one if it has errors.
 
     Args:
         settings: of the study at the profile.
+        base: the base at the profile; None if it has errors, which `problems` knows.
         scientific: keys in which variants differ; they cannot be searched.
-
-    Raises:
-        SpecError: a key cannot be searched, a value breaks a rule, conditions contradict one another, or start points do not
-            fit the space.
+        problems: receives the errors: keys that cannot be searched, values that break a rule, conditions that contradict one
+            another, start points that do not fit the space.
     """
-    base = settings.base
     replaced = settings.scale.search_space
     space = settings.spec.search_space if replaced is None else replaced
     path: KeyPath = ("search_space",) if replaced is None else (*settings.profile_path, "search_space")
-    _check_space(space, path, scientific, settings)
     changed = {key: value for key, value in settings.scale.tuning.model_dump().items() if value is not None}
     tuning = settings.spec.tuning.model_copy(update=changed)
     where: KeyPath = ("tuning",) if "start_points" not in changed else (*settings.profile_path, "tuning")
     start = tuning.start_points
-    if start is None:
-        own = {key: base.value(key) for key in space}
-        start = _base_point(own, space, path)
-    for index, point in enumerate(start):
-        _check_start_point(point, space, (*where, "start_points", index))
-    if len(start) > tuning.trials:
-        raise SpecError(
-            (*where, "start_points"),
-            f"{len(start)} start points need at least {len(start)} trials; given {tuning.trials}.",
-        )
+    num_before = len(problems)
+    with problems.caught():
+        _check_conditions(space, path)
+        with problems.caught():
+            _check_keys(space, path, scientific)
+            with problems.caught(below=() if base else path):
+                _check_values(space, path, settings)
+            if start is None and base and len(problems) == num_before:
+                start = _base_point({key: base.value(key) for key in space}, space, path)
+        _check_start_points(start or [], tuning.trials, space, where)
+    if start is None or len(problems) > num_before:
+        return Search({}, path, tuning.model_copy(update={"start_points": None}))
     drawn = [{key: space[key].as_drawn(value) for key, value in point.items()} for point in start]
     return Search(space, path, tuning.model_copy(update={"start_points": drawn}))
 
 
-def _check_space(space: SearchSpace, at: KeyPath, scientific: frozenset[str], settings: Settings) -> None:
-    """Refuse keys that cannot be searched, and values beyond the rules of the configuration."""
-    for key, distribution in space.items():
+def _check_keys(space: SearchSpace, at: KeyPath, scientific: frozenset[str]) -> None:
+    """Refuse keys that cannot be searched."""
+    problems = Problems()
+    for key in space:
         if key in scientific:
-            raise SpecError(
-                (*at, key), "variants differ in this key, so it cannot be tuned: it is the question.", at_key=True
-            )
-        if is_scale(key):
-            raise SpecError(
-                (*at, key),
-                "this key sets the study's scale; only hyperparameters of model and train can be tuned.",
-                at_key=True,
-            )
-        _check_conditions(key, distribution, space, at)
+            problem = "variants differ in this key, so it cannot be tuned: it is the question."
+            problems.add(SpecError((*at, key), problem, at_key=True))
+        elif is_scale(key):
+            problem = "this key sets the study's scale; only hyperparameters of model and train can be tuned."
+            problems.add(SpecError((*at, key), problem, at_key=True))
+    problems.raise_any()
+
+
+def _check_values(space: SearchSpace, at: KeyPath, settings: Settings) -> None:
+    """Refuse unknown keys, and values beyond the rules of the configuration."""
+    problems = Problems()
+    for key in space:
+        for point in _probes(space, key):
+            with problems.caught():
+                settings.resolve((point, at))
+    problems.raise_any()
+
+
+def _check_conditions(space: SearchSpace, at: KeyPath) -> None:
+    """Refuse conditions that name no categorical key or value, form a circle, or never hold."""
+    problems = Problems()
+    for key, distribution in space.items():
+        for other, values in distribution.when.items():
+            with problems.caught():
+                _check_condition(other, values, space, (*at, key, "when", other))
+    problems.raise_any()
     _refuse_circles(space, at)
     for key in space:
         never = next((other for other, values in conditions(space, key).items() if not values), None)
         if never is not None:
-            raise SpecError(
-                (*at, key, "when"),
-                f"this condition never holds: with the conditions of the keys in it, no value of {never!r} is left.",
-                at_key=True,
+            problem = (
+                f"this condition never holds: with the conditions of the keys in it, no value of {never!r} is left."
             )
-        for point in _probes(space, key):
-            settings.resolve((point, at))
+            problems.add(SpecError((*at, key, "when"), problem, at_key=True))
+    problems.raise_any()
 
 
-def _check_conditions(key: str, distribution: Distribution, space: SearchSpace, at: KeyPath) -> None:
-    """Refuse conditions on keys and values beyond every draw."""
-    for other, values in distribution.when.items():
-        path = (*at, key, "when", other)
-        if other not in space:
-            raise SpecError(path, f"a condition must name another searched key; {nearest(other, space)}", at_key=True)
-        condition = space[other]
-        if not isinstance(condition, CategoricalDistribution):
-            raise SpecError(
-                path,
-                f"a condition must be on a categorical key, but {other!r} is searched as {condition.type}; list its choices or "
-                "remove the condition.",
-                at_key=True,
-            )
-        for index, value in enumerate(values):
-            if not condition.contains(value):
-                choices = ", ".join(map(shown, condition.choices))
-                raise SpecError(
-                    (*path, index), f"must be one of the choices of {other} ({choices}); given {shown(value)}."
-                )
+def _check_condition(other: str, values: Sequence[Scalar], space: SearchSpace, path: KeyPath) -> None:
+    if other not in space:
+        raise SpecError(path, f"a condition must name another searched key; {nearest(other, space)}", at_key=True)
+    condition = space[other]
+    if not isinstance(condition, CategoricalDistribution):
+        raise SpecError(
+            path,
+            f"a condition must be on a categorical key, but {other!r} is searched as {condition.type}; list its choices or "
+            "remove the condition.",
+            at_key=True,
+        )
+    for index, value in enumerate(values):
+        if not condition.contains(value):
+            choices = ", ".join(map(shown, condition.choices))
+            raise SpecError((*path, index), f"must be one of the choices of {other} ({choices}); given {shown(value)}.")
 
 
 def _refuse_circles(space: SearchSpace, at: KeyPath) -> None:
@@ -168,15 +180,27 @@ def _probes(space: SearchSpace, key: str) -> list[dict[str, Any]]:
 def _base_point(own: Mapping[str, Any], space: SearchSpace, at: KeyPath) -> list[dict[str, Any]]:
     """The default start point: the base's values; none without a search space."""
     point = {key: own[key] for key in active(space, own)}
+    problems = Problems()
     for key, value in point.items():
         if not space[key].contains(value):
-            raise SpecError(
-                (*at, key),
+            problem = (
                 f"the search starts at the base's {key} = {shown(value)}, which is outside the search space; widen the space "
-                "or set tuning.start_points.",
-                at_key=True,
+                "or set tuning.start_points."
             )
+            problems.add(SpecError((*at, key), problem, at_key=True))
+    problems.raise_any()
     return [point] if point else []
+
+
+def _check_start_points(start: Sequence[Mapping[str, Any]], num_trials: int, space: SearchSpace, at: KeyPath) -> None:
+    problems = Problems()
+    for index, point in enumerate(start):
+        with problems.caught():
+            _check_start_point(point, space, (*at, "start_points", index))
+    if len(start) > num_trials:
+        problem = f"{len(start)} start points need at least {len(start)} trials; given {num_trials}."
+        problems.add(SpecError((*at, "start_points"), problem))
+    problems.raise_any()
 
 
 def _check_start_point(point: Mapping[str, Any], space: SearchSpace, path: KeyPath) -> None:

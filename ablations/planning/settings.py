@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from ablations import networks
 from ablations.datasets import DATASETS, Dataset
-from ablations.errors import KeyPath, RegistrationError, SpecError
+from ablations.errors import KeyPath, Problems, RegistrationError, SpecError
 from ablations.planning.axes import Candidate
 from ablations.studyfile.messages import spec_errors
 from ablations.studyfile.spec import Profile, StudySpec
@@ -35,15 +35,23 @@ class Settings:
     profile: str
     """Name of the profile."""
     machine: Machine
+    left_out: frozenset[KeyPath] = frozenset()
+    """Places with errors, to leave out: the rest then shows its own errors."""
 
-    def __post_init__(self) -> None:
-        """Refuse unknown presets among the profile's stand-ins."""
+    def refuse_unknown_stand_ins(self) -> None:
+        """Refuse unknown presets among the profile's stand-ins.
+
+        Raises:
+            SpecError: there are some.
+        """
+        problems = Problems()
         for mapping in self.scale.presets.items():
             for preset in mapping:
                 if not networks.is_known(preset):
                     path = (*self.profile_path, "presets", mapping[0])
                     problem = f"no preset {shown(preset)}; {nearest(preset, networks.names())}"
-                    raise SpecError(path, problem, at_key=preset == mapping[0])
+                    problems.add(SpecError(path, problem, at_key=preset == mapping[0]))
+        problems.raise_any()
 
     @property
     def scale(self) -> Profile:
@@ -65,27 +73,23 @@ class Settings:
         """The data set of all variants."""
         return DATASETS[self.base.data.name]
 
-    def scientific(self, asked: Iterable[Candidate]) -> frozenset[str]:
-        """Keys in which variants differ.
+    def check_question(self, asked: Iterable[Candidate]) -> None:
+        """Refuse variants that differ in the data set, and keys of the question that the profile sets.
 
         Raises:
-            SpecError: variants differ in the data set, or the profile sets one of the keys.
+            SpecError: there are some.
         """
-        keys: set[str] = set()
+        problems = Problems()
         for each in asked:
             if "data.name" in each.variant.set:
                 problem = "all variants must use the same data; choose the data set in the base or in a profile."
-                raise SpecError((*each.path, "data.name"), problem, at_key=True)
-            keys |= set(each.variant.set)
-            keys |= {each.variant.match.by} if each.variant.match else set()
+                problems.add(SpecError((*each.path, "data.name"), problem, at_key=True))
+        differing = scientific(asked) - {"data.name"}
         for key in self.scale.set:
-            if key in keys:
-                raise SpecError(
-                    (*self.profile_path, "set", key),
-                    f"a profile may change the scale but not the question, and variants differ in {key!r}; remove it here.",
-                    at_key=True,
-                )
-        return frozenset(keys)
+            if key in differing:
+                problem = f"a profile may change the scale but not the question, and variants differ in {key!r}; remove it here."
+                problems.add(SpecError((*self.profile_path, "set", key), problem, at_key=True))
+        problems.raise_any()
 
     @property
     def caveats(self) -> tuple[str, ...]:
@@ -112,28 +116,26 @@ class Settings:
         """The configuration with further layers on top: dotted keys with their values, and their place in the file.
 
         Raises:
-            SpecError: a key is unknown, a value breaks a rule, or the values do not go together.
+            SpecError: keys are unknown, values break a rule, or do not go together.
         """
         layers = self._layers(changes)
         values = {key: value for layer, _ in layers for key, value in layer.items()}
         written = {key: _place(key, where) for layer, where in layers for key in layer}
         values["model.preset"] = self._stand_in(values.get("model.preset"))
-        self._refuse_unknown(values, written)
-
-        data = _section(DataConfig, "data", values, written)
-        train = _section(TrainConfig, "train", values, written)
-        if train.precision == "auto":
-            train = train.model_copy(update={"precision": "bf16" if self.machine.bf16 else "fp32"})
-        self._check_data(data, written)
-        dials = {key.removeprefix("model."): value for key, value in values.items() if key.startswith("model.")}
-        preset = dials.pop("preset")
-        try:
-            model = networks.configure(preset, dials)
-        except ConfigError as error:
-            raise SpecError(
-                written.get(f"model.{error.field}", layers[-1][1] if changes else ("base", "model")),
-                f"{error.message}.",
-            ) from error
+        problems = Problems()
+        with problems.caught():
+            dials = _dial_names(values["model.preset"], written)
+            with problems.caught():
+                _refuse_unknown(values, written, dials)
+            model = _model(values, written, dials, layers[-1][1] if changes else ("base", "model"))
+        with problems.caught():
+            data = _section(DataConfig, "data", values, written)
+            self._check_data(data, written)
+        with problems.caught():
+            train = _section(TrainConfig, "train", values, written)
+            if train.precision == "auto":
+                train = train.model_copy(update={"precision": "bf16" if self.machine.bf16 else "fp32"})
+        problems.raise_any()
         return TrialConfig(data, model, train)
 
     def place(self, keys: Sequence[str], *changes: Layer) -> KeyPath:
@@ -147,32 +149,16 @@ class Settings:
         return found[0]
 
     def _layers(self, changes: Sequence[Layer]) -> list[Layer]:
-        return [(self._written_base, ("base",)), (self.scale.set, (*self.profile_path, "set")), *changes]
+        layers = [(self._written_base, ("base",)), (self.scale.set, (*self.profile_path, "set")), *changes]
+        return [
+            ({key: value for key, value in layer.items() if _place(key, where) not in self.left_out}, where)
+            for layer, where in layers
+        ]
 
     def _stand_in(self, preset: Any) -> Any:
-        """The preset to use at this profile."""
-        return self.scale.presets.get(preset, preset) if isinstance(preset, str) else preset
-
-    def _refuse_unknown(self, values: Mapping[str, Any], written: Mapping[str, KeyPath]) -> None:
-        preset = values.get("model.preset")
-        if preset is None:
-            problem = f"the key 'preset' is missing; {nearest('', networks.names())}"
-            raise SpecError(("base", "model"), problem, at_key=True)
-        if not isinstance(preset, str) or not networks.is_known(preset):
-            problem = f"no preset {shown(preset)}; {nearest(str(preset), networks.names())}"
-            raise SpecError(written["model.preset"], problem)
-        try:
-            dials = networks.dial_names(preset)
-        except ConfigError as error:
-            raise SpecError(written["model.preset"], f"{error.message}.") from error
-        known = ["model.preset", *(f"model.{dial}" for dial in dials)]
-        known += [f"data.{key}" for key in DataConfig.model_fields]
-        known += [f"train.{key}" for key in TrainConfig.model_fields]
-        for key in values:
-            if key not in known:
-                inside = next((each for each in known if each.startswith(f"{key}.")), None)
-                hint = f"write its keys dotted, such as {inside!r}." if inside else nearest(key, known)
-                raise SpecError(written[key], f"unknown key '{readable(key)}'; {hint}", at_key=True)
+        """The preset to use at this profile; an unknown stand-in is refused at its own place."""
+        small = self.scale.presets.get(preset, preset) if isinstance(preset, str) else preset
+        return small if isinstance(small, str) and networks.is_known(small) else preset
 
     def _check_data(self, data: DataConfig, written: Mapping[str, KeyPath]) -> None:
         try:
@@ -182,27 +168,81 @@ class Settings:
             raise SpecError(written["data.name"], problem) from None
         except RegistrationError as error:
             raise SpecError(written["data.name"], f"{error}.") from error
+        problems = Problems()
         if data.resize is not None and data.resize > MAX_PIXELS:
-            raise SpecError(
-                written["data.resize"],
-                f"images may have at most {MAX_PIXELS:,} pixels per side; given {data.resize:,}.",
-            )
+            problem = f"images may have at most {MAX_PIXELS:,} pixels per side; given {data.resize:,}."
+            problems.add(SpecError(written["data.resize"], problem))
         most = dataset.num_train - dataset.num_classes
+        left = dataset.num_train - data.validation
         if not dataset.num_classes <= data.validation <= most:
-            raise SpecError(
-                written["data.validation"],
+            problem = (
                 f"validation must be from {dataset.num_classes} (one image per class) to {most:,} of the "
-                f"{dataset.num_train:,} training images of {dataset.title}; given {data.validation:,}.",
+                f"{dataset.num_train:,} training images of {dataset.title}; given {data.validation:,}."
             )
-        if (
-            data.train_size is not None
-            and not dataset.num_classes <= data.train_size <= dataset.num_train - data.validation
-        ):
-            raise SpecError(
-                written["data.train_size"],
-                f"train_size must be from {dataset.num_classes} to the {dataset.num_train - data.validation:,} images that validation "
-                f"leaves; given {data.train_size:,}.",
+            problems.add(SpecError(written["data.validation"], problem))
+        elif data.train_size is not None and not dataset.num_classes <= data.train_size <= left:
+            problem = (
+                f"train_size must be from {dataset.num_classes} to the {left:,} images that validation leaves; given "
+                f"{data.train_size:,}."
             )
+            problems.add(SpecError(written["data.train_size"], problem))
+        problems.raise_any()
+
+
+def scientific(asked: Iterable[Candidate]) -> frozenset[str]:
+    """Keys in which variants differ."""
+    keys = {key for each in asked for key in each.variant.set}
+    return frozenset(keys | {each.variant.match.by for each in asked if each.variant.match})
+
+
+def _dial_names(preset: Any, written: Mapping[str, KeyPath]) -> tuple[str, ...]:
+    """Names of the dials of a preset, as it was given."""
+    if preset is None:
+        problem = f"the key 'preset' is missing; {nearest('', networks.names())}"
+        raise SpecError(("base", "model"), problem, at_key=True)
+    if not isinstance(preset, str) or not networks.is_known(preset):
+        problem = f"no preset {shown(preset)}; {nearest(str(preset), networks.names())}"
+        raise SpecError(written["model.preset"], problem)
+    try:
+        return networks.dial_names(preset)
+    except ConfigError as error:
+        raise SpecError(written["model.preset"], f"{error.message}.") from error
+
+
+def _refuse_unknown(values: Mapping[str, Any], written: Mapping[str, KeyPath], dials: Iterable[str]) -> None:
+    known = ["model.preset", *(f"model.{dial}" for dial in dials)]
+    known += [f"data.{key}" for key in DataConfig.model_fields]
+    known += [f"train.{key}" for key in TrainConfig.model_fields]
+    problems = Problems()
+    for key in values:
+        if key not in known:
+            inside = next((each for each in known if each.startswith(f"{key}.")), None)
+            hint = f"write its keys dotted, such as {inside!r}." if inside else nearest(key, known)
+            problems.add(SpecError(written[key], f"unknown key '{readable(key)}'; {hint}", at_key=True))
+    problems.raise_any()
+
+
+def _model(
+    values: Mapping[str, Any], written: Mapping[str, KeyPath], names: Iterable[str], otherwise: KeyPath
+) -> networks.Model:
+    """The network of dotted keys; an error about a dial that is not written is placed at `otherwise`."""
+    preset = values["model.preset"]
+    dials = {dial: values[f"model.{dial}"] for dial in names if f"model.{dial}" in values}
+    problems = Problems()
+    try:
+        return networks.configure(preset, dials)
+    except ConfigError as error:
+        problems.add(SpecError(written.get(f"model.{error.field}", otherwise), f"{error.message}."))
+    for dial, value in dials.items():
+        # A single value that is wrong at the preset's other dials is wrong by itself; a list may only lack its partner.
+        if not isinstance(value, list):
+            try:
+                networks.configure(preset, {dial: value})
+            except ConfigError as error:
+                if error.field == dial:
+                    problems.add(SpecError(written[f"model.{dial}"], f"{error.message}."))
+    problems.raise_any()
+    raise AssertionError("an error was raised above")
 
 
 def _place(key: str, where: KeyPath) -> KeyPath:
@@ -215,6 +255,10 @@ def _section(model: type[Any], name: str, values: Mapping[str, Any], written: Ma
     try:
         return model.model_validate(keys)
     except ValidationError as error:
-        first = next(spec_errors(error, model))
-        key = f"{name}.{first.path[0]}"
-        raise SpecError((*written.get(key, ("base",)), *first.path[1:]), first.problem) from error
+        problems = Problems()
+        for each in spec_errors(error, model):
+            key = f"{name}.{each.path[0]}" if each.path else ""
+            place = (*written.get(key, ("base", name)), *each.path[1:])
+            problems.add(SpecError(place, each.problem, at_key=each.at_key))
+        problems.raise_any()
+        raise

@@ -6,7 +6,7 @@ from math import prod
 
 from ablations import networks
 from ablations.costs import images_of
-from ablations.errors import SpecError
+from ablations.errors import CostError, SpecError
 from ablations.planning.settings import Layer, Settings
 from ablations.trial import TrialConfig
 from nin.config import ConfigError
@@ -33,7 +33,7 @@ def check_trainable(config: TrialConfig, settings: Settings, *changes: Layer) ->
             f"{train.warmup_epochs:g} and epochs {train.epochs:,}.",
         )
     if train.batch_size == 1 and (layer := _layer_of_one_value(config)) is not None:
-        raise SpecError(
+        raise CostError(
             settings.place(("train.batch_size",), *changes),
             f"batch normalisation needs at least two values per channel, and the maps of {layer} have one pixel; given a batch "
             f"of 1. Use batches of at least 2, or larger images.",

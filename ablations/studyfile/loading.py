@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -12,9 +12,10 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from ablations.errors import KeyPath, SpecError, StudyFileError
+from ablations.errors import KeyPath, Problems, SpecError, StudyFileError
 from ablations.paths import expanded
 from ablations.studyfile.messages import spec_errors
+from ablations.studyfile.salvage import salvaged
 from ablations.studyfile.spec import NAME, StudySpec
 from ablations.text import nearest, readable
 
@@ -24,8 +25,8 @@ MAX_DEPTH = 50
 MAX_NODES = 50_000
 """Values of a file with its aliases expanded, so that alias bombs count in full."""
 MAX_DIGITS = 18
-MAX_PROBLEMS = 5
-"""Problems of a file to report at once."""
+MAX_PROBLEMS = 100
+"""Problems of a file to report at once; people read no more."""
 MAX_MESSAGE = 1000
 """Characters of one problem."""
 
@@ -41,9 +42,9 @@ class StudyFile:
     spec: StudySpec
     root: yaml.MappingNode
 
-    def located(self, error: SpecError) -> StudyFileError:
-        """The same error, with the file, line and column in front."""
-        return _located(self.path, self.root, error)
+    def located(self, errors: Iterable[SpecError]) -> StudyFileError:
+        """The same errors and their others by line, each with the file, line and column in front."""
+        return _located(self.path, self.root, Problems(errors))
 
 
 class _Refused(yaml.MarkedYAMLError):
@@ -133,11 +134,23 @@ def shipped_studies() -> list[Path]:
     return sorted(folder.glob("*.yaml"))
 
 
-def read_file(path: Path) -> StudyFile:
+Check = Callable[[StudySpec], Iterable[SpecError]]
+"""More rules for a study whose keys and values are right."""
+
+
+def _no_more(spec: StudySpec) -> Iterable[SpecError]:
+    return ()
+
+
+def read_file(path: Path, check: Check = _no_more) -> StudyFile:
     """Read and check a study file.
 
+    Args:
+        path: of the file.
+        check: more rules, for the message of a file that breaks some.
+
     Raises:
-        StudyFileError: it cannot be read, is no YAML, or breaks a rule of the study file.
+        StudyFileError: it cannot be read, is no YAML, or breaks rules of the study file; it has all of them, by line.
     """
     try:
         size = path.stat().st_size
@@ -153,18 +166,19 @@ def read_file(path: Path) -> StudyFile:
         raise StudyFileError(
             f"{path}:{where}: a study file must be UTF-8 text; found byte {data[error.start]:#04x}. Save the file as UTF-8."
         ) from error
-    return parse(text, str(path))
+    return parse(text, str(path), check)
 
 
-def parse(text: str, name: str) -> StudyFile:
+def parse(text: str, name: str, check: Check = _no_more) -> StudyFile:
     """Check the text of a study file.
 
     Args:
         text: of the file.
         name: of the file, for messages.
+        check: more rules, for the message of a text that breaks some.
 
     Raises:
-        StudyFileError: it is no YAML, or breaks a rule of the study file.
+        StudyFileError: it is no YAML, or breaks rules of the study file; it has all of them, by line.
     """
     try:
         root = _compose(text)
@@ -179,16 +193,22 @@ def parse(text: str, name: str) -> StudyFile:
         raise StudyFileError(f"{name}: the file is empty. A study file starts with 'study: <name>'.")
     if not isinstance(root, yaml.MappingNode):
         raise StudyFileError(f"{name}:1:1: a study file must be a mapping that starts with 'study: <name>'.")
+    problems = Problems()
     try:
-        spec = StudySpec.model_validate(_Values().of(root))
+        values = _Values(problems).of(root)
     except SpecError as error:
-        raise _located(name, root, error) from error
+        raise _located(name, root, [error]) from error
+    try:
+        spec = StudySpec.model_validate(values)
     except ValidationError as error:
-        problems = [str(_located(name, root, each)) for each in islice(spec_errors(error, StudySpec), MAX_PROBLEMS + 1)]
-        if len(problems) > MAX_PROBLEMS:
-            problems[MAX_PROBLEMS:] = ["… and more; fix these first."]
-        raise StudyFileError("\n".join(problems)) from error
-    return StudyFile(name, text, spec, root)
+        for each in spec_errors(error, StudySpec):
+            problems.add(each)
+    else:
+        if not problems:
+            return StudyFile(name, text, spec, root)
+    for each in salvaged(values, check):
+        problems.add(each)
+    raise _located(name, root, problems)
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -228,15 +248,15 @@ _YAML_HINTS = {
 class _Values:
     """Nodes -> plain values: mappings with text as keys, lists, text, numbers, booleans, null."""
 
-    def __init__(self) -> None:
+    def __init__(self, problems: Problems) -> None:
+        self._problems = problems
         self._count = 0
 
     def of(self, node: yaml.Node, path: KeyPath = ()) -> Any:
-        """The value of a node.
+        """The value of a node; `problems` receives keys that are not text or given twice, and text with control characters.
 
         Raises:
-            SpecError: a key is not text or is given twice, text has control characters, or the tree is too deep or too large
-                once aliases are expanded.
+            SpecError: the tree is too deep or too large once aliases are expanded.
         """
         self._count += 1
         if self._count > MAX_NODES:
@@ -244,30 +264,48 @@ class _Values:
         if len(path) > MAX_DEPTH:
             raise SpecError(path[:3], f"nested more than {MAX_DEPTH} deep once aliases are expanded.", at_key=True)
         if isinstance(node, yaml.MappingNode):
-            _check_keys(node, path)
-            return {key.value: self.of(value, (*path, key.value)) for key, value in node.value}
+            return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.of(value, (*path, index)) for index, value in enumerate(node.value)]
         assert isinstance(node, yaml.ScalarNode)
-        return _scalar(node, path)
+        try:
+            return _scalar(node, path)
+        except SpecError as error:
+            self._problems.add(error)
+            return None
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        lines: dict[str, int] = {}
+        for key, value in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                self._problems.add(SpecError(path, "a key must be text; given a list or a mapping.", at_key=True))
+                continue
+            here = (*path, key.value)
+            with self._problems.caught():
+                _check_key(key, here, lines)
+            lines.setdefault(key.value, key.start_mark.line + 1)
+            found = self.of(value, here)
+            # Refused, and merged all the same: what it would bring is not missing.
+            if key.value == "<<" and isinstance(found, dict):
+                merged |= found
+            else:
+                own[key.value] = found
+        return merged | own
 
 
-def _check_keys(node: yaml.MappingNode, path: KeyPath) -> None:
-    seen: dict[str, yaml.Node] = {}
-    for key, _ in node.value:
-        if not isinstance(key, yaml.ScalarNode):
-            raise SpecError(path, "a key must be text; given a list or a mapping.", at_key=True)
-        here = (*path, key.value)
-        if key.tag != _TAG + "str":
-            raise SpecError(here, f"a key must be text; given {key.value or 'nothing'}. Put it in quotes.", at_key=True)
-        if key.value == "<<":
-            raise SpecError(here, "merge keys are not allowed; write the keys out.", at_key=True)
-        _check_text(key, here, at_key=True)
-        if key.value in seen:
-            first, again = seen[key.value].start_mark.line + 1, key.start_mark.line + 1
-            problem = f"this key is given twice, in lines {first} and {again}; keep one."
-            raise SpecError(here, problem, at_key=True)
-        seen[key.value] = key
+def _check_key(key: yaml.ScalarNode, here: KeyPath, lines: Mapping[str, int]) -> None:
+    """Refuse a key of a mapping; `lines` has the lines of the keys before it."""
+    if key.tag != _TAG + "str":
+        raise SpecError(here, f"a key must be text; given {key.value or 'nothing'}. Put it in quotes.", at_key=True)
+    if key.value == "<<":
+        raise SpecError(here, "merge keys are not allowed; write the keys out.", at_key=True)
+    _check_text(key, here, at_key=True)
+    if key.value in lines:
+        again = key.start_mark.line + 1
+        problem = f"this key is given twice, in lines {lines[key.value]} and {again}; keep one."
+        raise SpecError(here, problem, at_key=True)
 
 
 def _check_text(node: yaml.ScalarNode, path: KeyPath, *, at_key: bool = False) -> None:
@@ -293,7 +331,18 @@ def _scalar(node: yaml.ScalarNode, path: KeyPath) -> str | int | float | bool | 
     return text
 
 
-def _located(name: str, root: yaml.Node, error: SpecError) -> StudyFileError:
+def _located(name: str, root: yaml.Node, errors: Iterable[SpecError]) -> StudyFileError:
+    """The errors by line, each with its place in front."""
+    some = list(islice(errors, MAX_PROBLEMS + 1))
+    lines = [
+        f"{name}:{line}:{column}: {keys + ': ' if keys else ''}{_capped(problem)}"
+        for line, column, keys, problem in sorted(_placed(root, each) for each in some[:MAX_PROBLEMS])
+    ]
+    return StudyFileError("\n".join(lines + ["… and more; fix these first."] * (len(some) > MAX_PROBLEMS)))
+
+
+def _placed(root: yaml.Node, error: SpecError) -> tuple[int, int, str, str]:
+    """Line and column of an error, both from 1, the keys of the place, and the problem."""
     node, key, shown = root, root, []
     for part in error.path:
         step = _step(node, part)
@@ -302,9 +351,7 @@ def _located(name: str, root: yaml.Node, error: SpecError) -> StudyFileError:
             shown.append(part)
     # Point at the key of a long value: the first line of the value says nothing.
     mark = (node if isinstance(node, yaml.ScalarNode) and not error.at_key else key).start_mark
-    where = f"{name}:{mark.line + 1}:{mark.column + 1}"
-    keys = ".".join(readable(part) for part in shown)
-    return StudyFileError(f"{where}: {keys + ': ' if keys else ''}{_capped(error.problem)}")
+    return mark.line + 1, mark.column + 1, ".".join(readable(part) for part in shown), error.problem
 
 
 def _capped(text: str) -> str:

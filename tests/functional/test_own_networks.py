@@ -54,7 +54,9 @@ def test_a_study_of_somebodys_own_network_runs(tmp_path: Path, migrated_database
 
 def test_a_study_whose_package_is_not_installed(tmp_path: Path) -> None:
     error = run(packages.EXAMPLE, "python -m ablations check residual.yaml", tmp_path / "nowhere", code=2)
-    assert error.startswith("error: residual.yaml:6:19: base.model.preset: no preset 'resnet_small'; did you mean ")
+    data, network = error.splitlines()
+    assert data.startswith("error: residual.yaml:5:16: base.data.name: no data set 'rings'; ")
+    assert network.startswith("residual.yaml:6:19: base.model.preset: no preset 'resnet_small'; did you mean ")
 
 
 def run(folder: Path, command: str, site: Path, code: int = 0) -> str:

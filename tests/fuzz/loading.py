@@ -18,9 +18,9 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["ablations", "nin", "yaml"]):
-    from ablations.errors import SpecError, StudyFileError
-    from ablations.planning.planner import make_plan
-    from ablations.studyfile.loading import MAX_PROBLEMS, read_file, shipped_studies
+    from ablations.errors import StudyFileError
+    from ablations.planning.checking import plan_study, read_study
+    from ablations.studyfile.loading import MAX_PROBLEMS, shipped_studies
     from ablations.trial import Machine
 
 from tests.support.builders import CONDITIONAL, TEXT
@@ -53,12 +53,9 @@ def main() -> None:
 def _try(path: Path, data: bytes) -> None:
     path.write_bytes(data)
     try:
-        file = read_file(path)
+        file = read_study(path)
         for profile in file.spec.profiles:
-            try:
-                make_plan(file.spec, profile, CPU)
-            except SpecError as error:
-                raise file.located(error) from error
+            plan_study(file, profile, CPU)
     except StudyFileError as error:
         message = str(error).replace(str(path), "s.yaml")
         assert REFUSAL.match(message), message

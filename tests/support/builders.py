@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablations.errors import SpecError, StudyFileError
+from ablations.errors import StudyFileError
+from ablations.planning.checking import plan_study, planning_errors
 from ablations.planning.plan import Plan
 from ablations.planning.planner import make_plan
-from ablations.studyfile.loading import StudyFile, parse, read_file, shipped_studies
+from ablations.studyfile.loading import parse, read_file, shipped_studies
 from ablations.trial import Machine
 
 CPU = Machine("cpu", bf16=False, num_workers=2, description="2 CPU cores")
@@ -61,7 +62,7 @@ CONDITIONAL = edited(
 
 def planned(text: str = TEXT, profile: str = "starter", machine: Machine = CPU) -> Plan:
     """The plan of a study's text; errors name its lines, as in the commands."""
-    return _plan(parse(text, "s.yaml"), profile, machine)
+    return plan_study(parse(text, "s.yaml"), profile, machine)
 
 
 SHIPPED = [(path, profile) for path in shipped_studies() for profile in read_file(path).spec.profiles]
@@ -76,9 +77,9 @@ def shipped(path: Path, profile: str) -> Plan:
 def complaint(text: str) -> str | None:
     """The message of `check` for this text; None if it is accepted."""
     try:
-        file = parse(text, "s.yaml")
+        file = parse(text, "s.yaml", planning_errors)
         for profile in file.spec.profiles:
-            _plan(file, profile, CPU)
+            plan_study(file, profile, CPU)
     except StudyFileError as error:
         return str(error)
     return None
@@ -89,10 +90,3 @@ def refusal(text: str) -> str:
     message = complaint(text)
     assert message is not None, "the study was accepted"
     return message
-
-
-def _plan(file: StudyFile, profile: str, machine: Machine) -> Plan:
-    try:
-        return make_plan(file.spec, profile, machine)
-    except SpecError as error:
-        raise file.located(error) from error

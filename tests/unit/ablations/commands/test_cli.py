@@ -118,10 +118,10 @@ def test_help_is_no_error(command: Command) -> None:
 
 
 def test_an_interrupt_ends_in_130(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(path: Path) -> None:
+    def interrupt(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ablations.commands.studies.read_file", interrupt)
+    monkeypatch.setattr("ablations.planning.checking.read_file", interrupt)
     code, _, err = command("check", "s.yaml")
     assert code == 130
     assert "Traceback" not in err

@@ -214,7 +214,8 @@ def test_a_reference_to_nothing_says_what_there_is(reference: str, message: str)
     ],
 )
 def test_what_yaml_may_not_be(replacement: tuple[str, str], message: str) -> None:
-    assert refusal(edited(replacement)) == message
+    # A lost key or variant is missing, too.
+    assert message in refusal(edited(replacement)).splitlines()
 
 
 @pytest.mark.parametrize(
@@ -341,12 +342,12 @@ def test_what_would_exhaust_the_machine_is_refused_at_once(
         counted(monkeypatch, loading._Loader, "compose_node"),
         counted(monkeypatch, loading._Values, "of"),
     )
-    assert refusal(text) == message
+    assert message in refusal(text).splitlines()
     assert max(len(composed), len(valued)) <= MAX_NODES + 1
 
 
 def test_many_problems_are_cut_short_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    placed = counted(monkeypatch, loading, "_located")
+    placed = counted(monkeypatch, loading, "_placed")
     lines = refusal(TEXT + "".join(f"k{n}: 1\n" for n in range(12_000))).splitlines()
     assert len(placed) <= MAX_PROBLEMS + 1
     assert lines[0].startswith("s.yaml:24:1: k0: unknown key 'k0'")

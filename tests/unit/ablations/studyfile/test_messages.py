@@ -141,7 +141,7 @@ def test_names_are_plain(name: str, given: str) -> None:
 def test_several_problems_are_told_at_once() -> None:
     text = edited(("study: tiny", "study: Tiny"), ("seeds: 2", "seeds: many"), ("baseline: two\n", ""))
     assert refusal(text).splitlines() == [
+        "s.yaml:1:1: the key 'baseline' is missing.",
         "s.yaml:1:8: study: a name must have 1 to 64 characters from a-z, 0-9 and '_', and must not start with '_'; given 'Tiny'.",
         "s.yaml:10:8: seeds: must be a whole number; given 'many'.",
-        "s.yaml:1:1: the key 'baseline' is missing.",
     ]
