@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from os import PathLike
-from typing import TYPE_CHECKING
 
+# Here Python still looks beside a study first: for `typing`, too.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ablations.study import Study
 
@@ -20,9 +21,23 @@ def load(study: str | PathLike[str]) -> Study:
 
     Raises:
         ablations.errors.StudyFileError: there is none, or it breaks rules; the message has all of them, and says where.
+        ablations.errors.UserError: another `nin` is in the way of the suite's.
     """
+    _refuse_another_nin()
     from ablations.planning.checking import read_study
     from ablations.study import Study
     from ablations.studyfile.loading import find
 
     return Study(read_study(find(str(study))))
+
+
+def _refuse_another_nin() -> None:
+    """Refuse a file nin.py of the calling script's folder, where Python looks first."""
+    from pathlib import Path
+
+    import nin
+    from ablations.errors import UserError
+
+    file = nin.__file__ or next(iter(nin.__path__))
+    if Path(file).parents[1] != Path(__file__).parents[1]:
+        raise UserError(f"{file} has the name of a package that the suite needs, nin. Rename it.")

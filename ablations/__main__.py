@@ -1,5 +1,7 @@
 """`python -m ablations`."""
 
+# pathlib would load modules before `_look_past_this_folder`.
+# ruff: noqa: PTH100, PTH109, PTH120
 import atexit
 import gc
 import io
@@ -13,17 +15,42 @@ def main() -> None:
     # end of the process, took a fifth of `check`.
     gc.set_threshold(100_000)
     atexit.register(_leave_garbage)
+    _look_past_this_folder()
     _keep_stdout()
     try:
         from ablations import cli
 
         cli.main()
-    except ModuleNotFoundError as error:
-        # Any Python finds this package in a checkout, but only one of them has its requirements.
-        sys.exit(
-            f"error: {error.name or error} is not installed for {sys.executable}. `make run` installs all requirements into .venv; "
-            "then: source .venv/bin/activate"
-        )
+    except ImportError as error:
+        sys.exit(f"error: {_in_the_way(error) or _missing(error)}")
+
+
+def _look_past_this_folder() -> None:
+    """Take no file beside a study for a module of the suite or of a library, be it called nin.py, torch.py or random.py."""
+    suite = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    # `python -m` puts the current folder first. In a checkout it is the suite's own.
+    if not sys.flags.safe_path and sys.path[0] in {"", os.getcwd()} and os.getcwd() != suite:
+        sys.path.append(sys.path.pop(0))
+    # Workers and MLflow's pages are Pythons that begin like this one.
+    os.environ["PYTHONSAFEPATH"] = "1"
+
+
+def _in_the_way(error: ImportError) -> str:
+    """A message about a file that was taken for a module of the same name; empty if there is none."""
+    name = (error.name or "").partition(".")[0]
+    file = getattr(sys.modules.get(name), "__file__", None) or ""
+    suite = os.path.dirname(os.path.abspath(__file__))
+    if not file or "site-packages" in file or file.startswith((suite, sys.prefix, sys.base_prefix)):
+        return ""
+    return f"{file} has the name of a module that the suite needs ({error}). Rename it, or take its folder from PYTHONPATH."
+
+
+def _missing(error: ImportError) -> str:
+    # Any Python finds this package in a checkout, but only one of them has its requirements.
+    return (
+        f"{error.name or error} is not installed for {sys.executable}. `make run` installs all requirements into .venv; then: "
+        "source .venv/bin/activate"
+    )
 
 
 def _keep_stdout() -> None:

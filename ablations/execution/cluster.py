@@ -7,7 +7,9 @@ import os
 import secrets
 import socket
 from collections.abc import Callable
+from contextlib import chdir
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -84,7 +86,9 @@ def connect(address: str) -> Cluster:
     # Ray prints pages about lost nodes between the lines of the display.
     ray._private.worker.print_to_stdstream = lambda *arguments, **options: None
     try:
-        ray.init(address, **options)
+        # Ray's workers look for modules in the driver's current folder first, and a study may lie beside a nin.py.
+        with chdir(Path(__file__).parents[2]):
+            ray.init(address, **options)
         nodes = training_nodes()
         if not nodes:
             raise SetupError(
