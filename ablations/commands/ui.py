@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from types import FrameType
 
+from ablations.commands.messages import INTERRUPTED
 from ablations.commands.recorded import recorded_study
 from ablations.errors import UserError
 from ablations.tracking import SETTINGS
 from ablations.tracking.moved import settle_all
 from ablations.tracking.reader import study_page
 from ablations.tracking.store import Store
+
+_PR_SET_PDEATHSIG = 1
 
 
 def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
@@ -45,9 +53,43 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
         "MLFLOW_BACKEND_STORE_URI": store.uri,
         # Otherwise MLflow starts sixteen more processes that the suite does not use.
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        # MLflow's server looks for modules in the current folder first, where a study may lie beside a yaml.py.
+        "UVICORN_APP_DIR": os.devnull,
     }
     print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
-    return subprocess.run(command, env=environ).returncode
+    return _serve(command, environ)
+
+
+def _serve(command: Sequence[str], environ: Mapping[str, str]) -> int:
+    """Run a server until it ends or this process is asked to end; it never outlives this process.
+
+    Returns:
+        Exit code.
+    """
+    asked: list[int] = []
+
+    def end(number: int, frame: FrameType | None) -> None:
+        # A server may wait for a browser. Asked twice, it does not.
+        os.killpg(server.pid, signal.SIGKILL if asked else signal.SIGTERM)
+        asked.append(number)
+
+    server = subprocess.Popen(command, env=environ, start_new_session=True, preexec_fn=_end_with_parent)
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        code = server.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        # MLflow is two processes.
+        with suppress(ProcessLookupError):
+            os.killpg(server.pid, signal.SIGTERM)
+    return INTERRUPTED if asked else code
+
+
+def _end_with_parent() -> None:
+    """Let Linux end this process if its parent is killed; elsewhere nothing can."""
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _require_free(port: int) -> None:

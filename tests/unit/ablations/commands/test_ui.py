@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
+import sys
+from collections.abc import Mapping, Sequence
 
 import pytest
 from commandline import Command
 
+from ablations.commands import ui
 from ablations.tracking.reader import study_page
 from ablations.tracking.store import Address, Store
 
@@ -15,11 +19,11 @@ from ablations.tracking.store import Address, Store
 def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
-    def start(arguments: list[str], env: dict[str, str]) -> subprocess.CompletedProcess[str]:
-        started.append((arguments, env))
-        return subprocess.CompletedProcess(arguments, 0)
+    def serve(arguments: Sequence[str], environ: Mapping[str, str]) -> int:
+        started.append((arguments, environ))
+        return 0
 
-    monkeypatch.setattr(subprocess, "run", start)
+    monkeypatch.setattr(ui, "_serve", serve)
     code, out, err = command("ui", "--tracking-uri", "postgresql://me:secret@host/db")
     ((arguments, environ),) = started
     assert "secret" not in f"{arguments}{out}{err}"
@@ -28,7 +32,7 @@ def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.
 
 
 def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda arguments, env: subprocess.CompletedProcess(arguments, 0))
+    monkeypatch.setattr(ui, "_serve", lambda arguments, environ: 0)
     _, out, err = command("ui", "tiny", "--profile", "short", "--port", "5001")
     page = study_page(Address("tiny", "short", Store(store)))
     assert (out, err) == (f"MLflow at http://127.0.0.1:5001/{page} (Ctrl-C ends it)\n", "")
@@ -38,7 +42,7 @@ def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.Monkey
 
 
 def test_ui_says_that_its_port_is_taken(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: pytest.fail("started"))
+    monkeypatch.setattr(ui, "_serve", lambda *arguments: pytest.fail("started"))
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
         told = f"error: port {port} cannot be used: Address already in use. Choose another with --port.\n"
@@ -46,5 +50,34 @@ def test_ui_says_that_its_port_is_taken(command: Command, monkeypatch: pytest.Mo
 
 
 def test_ui_starts_nothing_where_a_server_runs_already(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subprocess, "run", lambda *arguments, **named: pytest.fail("started"))
+    monkeypatch.setattr(ui, "_serve", lambda *arguments: pytest.fail("started"))
     assert command("ui", "--tracking-uri", "http://me:secret@host:80/") == (0, "http://***@host:80/\n", "")
+
+
+_SERVER = "import os, time; {fork}; print('up', flush=True); time.sleep(60); print('outlived', flush=True)"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 130),
+        (signal.SIGINT, 130),
+        (signal.SIGHUP, 130),
+        pytest.param(
+            signal.SIGKILL, -9, marks=pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends children")
+        ),
+    ],
+)
+def test_the_server_ends_with_the_command(number: signal.Signals, code: int) -> None:
+    # MLflow is two processes, too. If the command is killed, Linux ends the first, and MLflow the second.
+    server = _SERVER.format(fork="pass" if number == signal.SIGKILL else "os.fork()")
+    serve = (
+        f"import sys; from ablations.commands import ui; sys.exit(ui._serve([sys.executable, '-c', {server!r}], {{}}))"
+    )
+    with subprocess.Popen([sys.executable, "-c", serve], stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "up\n"
+        command.send_signal(number)
+        assert "outlived" not in command.stdout.read()
+        assert command.wait() == code
