@@ -33,6 +33,8 @@ class Dataset:
     """Checksum of the data, part of every trial's id and verified when the data is read."""
     files_md5: Mapping[str, str] = field(default_factory=dict)
     """MD5 of each file, by its path in the data folder; empty for data sets without files."""
+    archives_md5: Mapping[str, str] = field(default_factory=dict)
+    """MD5 of each archive that all files are unpacked from, by its path in the data folder."""
     note: str = ""
     """A caveat for readers of a report."""
     read: Callable[[Path, bool], tuple[np.ndarray, np.ndarray]] | None = None
@@ -112,6 +114,14 @@ DATASETS: Mapping[str, Dataset] = _Known(
                     "FashionMNIST/raw/t10k-labels-idx1-ubyte": "15d484375f8d13e6eb1aabb0c3f46965",
                 }
             ),
+            archives_md5=MappingProxyType(
+                {
+                    "FashionMNIST/raw/train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
+                    "FashionMNIST/raw/train-labels-idx1-ubyte.gz": "25c81989df183df01b3e8a0aad5dffbe",
+                    "FashionMNIST/raw/t10k-images-idx3-ubyte.gz": "bef4ecab320f06d8554ea6380940ec79",
+                    "FashionMNIST/raw/t10k-labels-idx1-ubyte.gz": "bb300cfdad3c16e7a12a480ee83cd310",
+                }
+            ),
         ),
         "cifar10": Dataset(
             title="CIFAR-10",
@@ -133,6 +143,7 @@ DATASETS: Mapping[str, Dataset] = _Known(
                     "cifar-10-batches-py/batches.meta": "5ff9c542aee3614f3951f8cda6e48888",
                 }
             ),
+            archives_md5=MappingProxyType({"cifar-10-python.tar.gz": "c58f30108f718f92721af3b95e74349a"}),
         ),
         "digits": Dataset(
             title="scikit-learn's handwritten digits",

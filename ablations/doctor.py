@@ -96,6 +96,10 @@ def _data(name: str, data_dir: Path) -> Finding:
 def _files(name: str, dataset: Dataset, data_dir: Path) -> Finding:
     """Whether the files of a data set are there, as published."""
     files = {data_dir / file: md5 for file, md5 in dataset.files_md5.items()}
+    packed = not all(file.exists() for file in files)
+    if packed:
+        # A run unpacks them, and downloads nothing.
+        files = {data_dir / file: md5 for file, md5 in dataset.archives_md5.items()}
     if not all(file.exists() for file in files):
         return Finding(
             "warning",
@@ -110,7 +114,8 @@ def _files(name: str, dataset: Dataset, data_dir: Path) -> Finding:
                 f"data set {name}: {file} is not the published file",
                 "Delete it; it is then downloaded again.",
             )
-    return Finding("ok", f"data set {name}: in {data_dir.absolute()}, as published")
+    archives = "; the first run unpacks its archives" if packed else ""
+    return Finding("ok", f"data set {name}: in {data_dir.absolute()}, as published{archives}")
 
 
 def _network(name: str) -> Finding:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sqlite3
 import sys
 from collections import namedtuple
+from dataclasses import replace
 from pathlib import Path
 
 import packages
@@ -51,6 +53,30 @@ def test_a_data_set_that_is_another_one(tmp_path: Path) -> None:
         (tmp_path / file).write_bytes(b"something else")
     finding = found("fashion_mnist", "warning", data_dir=str(tmp_path))
     assert finding.text.endswith("train-images-idx3-ubyte is not the published file")
+
+
+@pytest.mark.parametrize("name", ["fashion_mnist", "cifar10"])
+def test_archives_that_a_run_unpacks_are_a_data_set(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    archives = DATASETS[name].archives_md5
+    content = b"an archive"
+    for archive in archives:
+        (tmp_path / archive).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / archive).write_bytes(content)
+    finding = found(name, "warning", data_dir=str(tmp_path))
+    assert finding.text.endswith(f"{next(iter(archives))} is not the published file")
+    md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    dataset = replace(DATASETS[name], archives_md5=dict.fromkeys(archives, md5))
+    monkeypatch.setattr(doctor, "DATASETS", {name: dataset})
+    told = f"data set {name}: in {tmp_path}, as published; the first run unpacks its archives"
+    assert found(name, "ok", data_dir=str(tmp_path)).text == told
+
+
+def test_archives_are_those_that_torchvision_unpacks() -> None:
+    from torchvision.datasets import CIFAR10, FashionMNIST
+
+    named = {f"FashionMNIST/raw/{file}": md5 for file, md5 in FashionMNIST.resources}
+    assert named == dict(DATASETS["fashion_mnist"].archives_md5)
+    assert {CIFAR10.filename: CIFAR10.tgz_md5} == dict(DATASETS["cifar10"].archives_md5)
 
 
 def test_what_packages_register(site: Path) -> None:
