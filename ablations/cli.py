@@ -279,8 +279,8 @@ def report(
 ) -> None:
     """Write reports again, from the tracking store alone. Trains nothing and needs no study file.
 
-    Several studies are reported at all their profiles, and index.html in the folder of the reports leads to each. A
-    study that cannot be read stops no other.
+    Several studies are reported at all their profiles. index.html in the folder of the reports leads to each. A study that
+    cannot be read stops no other.
     """
     from ablations.commands import report
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from ablations.analysis.summary import StudySummary
 from ablations.commands.messages import warn
 from ablations.commands.recorded import all_recorded, recorded_study, warn_of_waiting
-from ablations.errors import TrackingError, UserError
+from ablations.errors import StoreAwayError, TrackingError, UserError
 from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.render import description, write_report
 from ablations.session import look
@@ -30,11 +30,8 @@ def report(store: Store, studies: Sequence[str], profile: str | None, output: Pa
     Raises:
         AblationsError: a named study cannot be reported, or none can.
     """
-    if len(studies) == 1:
-        address = recorded_study(store, studies[0], profile)
-        print(f"report: {write(store, _summary(address), folder_of(output, address), now())}")
-        return
-    _report_all(all_recorded(store, studies, profile), output, is_named=bool(studies))
+    one = [recorded_study(store, studies[0], profile)] if len(studies) == 1 else []
+    _report_all(one or all_recorded(store, studies, profile), output, is_named=bool(studies))
 
 
 def folder_of(output: Path, address: Address) -> Path:
@@ -70,32 +67,52 @@ def write(store: Store, summary: StudySummary, folder: Path, created: str) -> Pa
     return page
 
 
+def index(output: Path, unreadable: Sequence[Unreadable], created: str) -> Path:
+    """Write the index of a folder of reports.
+
+    Args:
+        output: the folder.
+        unreadable: studies without a report, to be listed with the reason.
+        created: its timestamp.
+
+    Returns:
+        The page.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    try:
+        return write_index(output, unreadable, created)
+    except OSError as error:
+        raise UserError(
+            f"the index cannot be written to {output}: {error.strerror}. Name another folder with --output."
+        ) from error
+
+
 def now() -> str:
     """The timestamp of a report."""
     return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _report_all(addresses: Sequence[Address], output: Path, *, is_named: bool) -> None:
-    """Write the reports and, if there are several, their index; it also names unreadable studies."""
-    summaries, unreadable = [], []
+    """Write the reports, and the index of all that lie in the folder; it also names unreadable studies."""
+    num_written, unreadable = 0, []
     created = now()
     for address in addresses:
         try:
             summary = _summary(address)
+        except StoreAwayError:
+            raise
         except TrackingError as error:
+            if is_named and len(addresses) == 1:
+                raise
             unreadable.append(Unreadable(address.study, address.profile, str(error)))
             continue
-        summaries.append(summary)
+        num_written += 1
         print(f"report: {write(address.store, summary, folder_of(output, address), created)}", flush=True)
-    if len(addresses) > 1:
-        try:
-            print(f"index: {write_index(summaries, unreadable, output, created)}")
-        except OSError as error:
-            raise UserError(
-                f"the index cannot be written to {output}: {error.strerror}. Name another folder with --output."
-            ) from error
+    print(f"index: {index(output, unreadable, created)}")
     reasons = [f"no report of {each.study} at profile {each.profile}: {each.reason}" for each in unreadable]
-    if reasons and (is_named or not summaries):
+    if reasons and (is_named or not num_written):
         raise UserError("\n".join(reasons))
     for reason in reasons:
         warn(reason)

@@ -210,9 +210,11 @@ def _write_report(prepared: _Prepared, ran: Ran) -> Path | None:
     """The page of the report; None while records are queued."""
     if ran.summary is None:
         return None
-    from ablations.commands.report import folder_of, now, write
+    from ablations.commands.report import folder_of, index, now, write
 
-    return write(prepared.store, ran.summary, folder_of(prepared.output, prepared.address), now())
+    page = write(prepared.store, ran.summary, folder_of(prepared.output, prepared.address), now())
+    index(prepared.output, [], now())
+    return page
 
 
 def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> None:

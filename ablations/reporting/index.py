@@ -1,4 +1,4 @@
-"""Several studies -> a page with links to their reports."""
+"""A folder of reports -> a page with links to them."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
-from ablations.analysis.summary import StudySummary
-from ablations.reporting import prose, words
+from pydantic import BaseModel, ValidationError
+
+from ablations.reporting import words
 from ablations.reporting.pages import html_page, markdown_page, replace_file
 
 NOTE = (
@@ -19,7 +20,7 @@ NOTE = (
 
 @dataclass(frozen=True)
 class Unreadable:
-    """A study in the store without a report."""
+    """A study in the store without a report, or a report that cannot be read."""
 
     study: str
     profile: str
@@ -42,26 +43,48 @@ class Row:
     num_warnings: int
 
 
-def write_index(
-    summaries: Sequence[StudySummary], unreadable: Sequence[Unreadable], folder: Path, created: str
-) -> Path:
-    """Write `index.html` and `index.md`; the same studies give the same bytes, except for `created`.
+class _Variant(BaseModel):
+    accuracy_percent: dict[str, float | None]
+    failed_seeds: list[int]
+    missing_seeds: list[int]
+
+
+class _Summary(BaseModel):
+    """Keys of a report's `summary.json` that the index shows."""
+
+    question: str
+    answer: str
+    seeds: list[int]
+    variants: dict[str, _Variant]
+    warnings: list[str]
+
+
+def write_index(folder: Path, unreadable: Sequence[Unreadable], created: str) -> Path:
+    """Write `index.html` and `index.md`; the same reports give the same bytes, except for `created`.
 
     Args:
-        summaries: studies with a report in `folder`.
+        folder: of all reports, each in `<study>/<profile>`; created if necessary.
         unreadable: studies without a report, to be listed with the reason.
-        folder: of all reports; created if necessary.
         created: timestamp to print, verbatim.
 
     Returns:
         Path of `index.html`.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be read or written.
     """
+    rows, damaged = [], []
+    for path in sorted(folder.glob("*/*/summary.json")):
+        try:
+            rows.append(_row(path))
+        except ValidationError:
+            reason = (
+                "its summary.json was written by another version of the suite, or is damaged. Write the report again."
+            )
+            damaged.append(Unreadable(path.parts[-3], path.parts[-2], reason))
     context = {
-        "rows": [_row(summary) for summary in summaries],
-        "unreadable": unreadable,
+        "rows": rows,
+        "unreadable": [*damaged, *unreadable],
         "note": NOTE,
         "created": created,
         "words": words,
@@ -71,17 +94,20 @@ def write_index(
     return folder / "index.html"
 
 
-def _row(summary: StudySummary) -> Row:
-    learned = sorted({words.num_learned(variant) for variant in summary.variants})
-    used = f"{learned[0]} to {learned[-1]}" if len(learned) > 1 else str(learned[0])
+def _row(path: Path) -> Row:
+    summary = _Summary.model_validate_json(path.read_bytes())
+    variants = summary.variants.values()
+    learned = sorted({len(each.accuracy_percent.keys() - set(map(str, each.failed_seeds))) for each in variants})
+    used = f"{learned[0]} to {learned[-1]}" if len(learned) > 1 else "".join(map(str, learned))
+    study, profile = path.parts[-3:-1]
     return Row(
-        study=summary.study,
-        profile=summary.profile,
-        folder=f"{quote(summary.study, safe='')}/{quote(summary.profile, safe='')}",
+        study=study,
+        profile=profile,
+        folder=f"{quote(study, safe='')}/{quote(profile, safe='')}",
         question=summary.question,
-        answer=prose.verdicts(summary),
-        seeds=f"{used} of {summary.num_seeds}",
-        num_failed=sum(len(variant.failed_seeds) for variant in summary.variants),
-        num_missing=sum(len(variant.missing_seeds) for variant in summary.variants),
+        answer=summary.answer,
+        seeds=f"{used} of {len(summary.seeds)}",
+        num_failed=sum(len(each.failed_seeds) for each in variants),
+        num_missing=sum(len(each.missing_seeds) for each in variants),
         num_warnings=len(summary.warnings),
     )

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import Any
 
 from ablations.analysis.summary import Contrast, StudySummary, Trouble, VariantSummary
-from ablations.reporting import words
+from ablations.reporting import prose, words
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Evidence
 
@@ -34,6 +34,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "profile": summary.profile,
             "question": summary.question,
             "source": summary.source,
+            "answer": prose.verdicts(summary),
             "dataset": summary.dataset,
             "guess_percent": summary.guess_percent,
             "learned_percent": summary.learned_percent,

@@ -21,8 +21,7 @@ INDEX = "index: reports/index.html\n"
 def test_all_that_is_recorded_is_reported_with_an_index(command: Command) -> None:
     expected = reports("other/starter", "tiny/short", "tiny/starter") + INDEX
     assert command("report") == (0, expected, "")
-    page = Path("reports/index.html").read_text()
-    links = re.findall(r'href="(.*?/index\.html)"', page)
+    links = _links()
     assert links == ["other/starter/index.html", "tiny/short/index.html", "tiny/starter/index.html"]
     assert all((Path("reports") / link).is_file() for link in links)
 
@@ -36,17 +35,27 @@ def test_several_studies_are_reported_in_their_order_at_every_profile(command: C
 @pytest.mark.usefixtures("store")
 def test_a_profile_keeps_to_that_profile(command: Command) -> None:
     assert command("report", "--profile", "starter")[1] == reports("other/starter", "tiny/starter") + INDEX
-    assert command("report", "--profile", "short", "--output", "one") == (0, "report: one/tiny/short/index.html\n", "")
-    assert not Path("one/index.html").exists(), "one report needs no index"
+    one = "report: one/tiny/short/index.html\nindex: one/index.html\n"
+    assert command("report", "--profile", "short", "--output", "one") == (0, one, "")
 
 
 @pytest.mark.usefixtures("store")
 def test_one_study_at_several_profiles_needs_one_of_them(command: Command) -> None:
     message = "error: tiny is recorded at several profiles; choose one with --profile: short, starter\n"
     assert command("report", "tiny") == (2, "", message)
-    assert command("report", "tiny", "-p", "short") == (0, reports("tiny/short"), "")
-    assert command("report", "other") == (0, reports("other/starter"), "")
-    assert not Path("reports/index.html").exists()
+    assert command("report", "tiny", "-p", "short") == (0, reports("tiny/short") + INDEX, "")
+
+
+@pytest.mark.usefixtures("store")
+def test_the_index_of_one_report_leads_to_the_others_of_the_folder(command: Command) -> None:
+    assert command("report", "tiny", "-p", "short") == (0, reports("tiny/short") + INDEX, "")
+    assert _links() == ["tiny/short/index.html"]
+    assert command("report", "other") == (0, reports("other/starter") + INDEX, "")
+    assert _links() == ["other/starter/index.html", "tiny/short/index.html"]
+
+
+def _links() -> list[str]:
+    return re.findall(r'href="(.*?/index\.html)"', Path("reports/index.html").read_text())
 
 
 def test_a_study_that_cannot_be_read_stops_no_other(command: Command, store: str) -> None:
@@ -60,6 +69,13 @@ def test_a_study_that_cannot_be_read_stops_no_other(command: Command, store: str
     code, out, err = command("report", "tiny", "other")
     assert (code, out) == (2, reports("tiny/short", "tiny/starter") + INDEX)
     assert err.startswith(f"error: no report of other at profile starter: {reason}")
+
+
+def test_the_one_study_that_was_named_and_cannot_be_read_is_an_error(command: Command, store: str) -> None:
+    outdate(store, "other/starter")
+    code, out, err = command("report", "other")
+    assert (code, out) == (2, "")
+    assert err.startswith("error: the plan of other/starter was recorded by another version of the suite, or edited.")
 
 
 def test_no_report_at_all_is_an_error(command: Command, store: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from markupsafe import escape
 from ablations.reporting import prose
 from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.pages import escaped_markdown
+from ablations.reporting.summary_json import summary_json
 
 BAD = "<script>alert(3)</script> | [a](javascript:b)"
 UNREADABLE = [Unreadable("old", "laptop", BAD)]
@@ -19,9 +21,17 @@ UNREADABLE = [Unreadable("old", "laptop", BAD)]
 
 @pytest.fixture
 def index(make_study: MakeStudy, tmp_path: Path) -> Path:
-    """The index of three studies and an unreadable one."""
-    summaries = [make_study(name) for name in ("ordinary", "troubled", "hostile")]
-    return write_index(summaries, UNREADABLE, tmp_path / "reports", "now")
+    """The index of three reports and an unreadable study."""
+    write_summaries(make_study, tmp_path / "reports")
+    return write_index(tmp_path / "reports", UNREADABLE, "now")
+
+
+def write_summaries(make_study: MakeStudy, folder: Path) -> None:
+    """The part of three reports that their index shows."""
+    for name, study in (("ordinary", "one_by_one"), ("troubled", "two"), ("hostile", "<script>alert(0)")):
+        path = folder / study / "starter" / "summary.json"
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(summary_json(make_study(name), "now")), encoding="utf-8")
 
 
 def test_each_study_is_a_row_with_its_link_and_counts(index: Path, make_study: MakeStudy) -> None:
@@ -32,14 +42,24 @@ def test_each_study_is_a_row_with_its_link_and_counts(index: Path, make_study: M
     rows = [line for line in lines if line.startswith("| ")][2:]
     assert len(rows) == page.count("<h2") == 4
     assert 'href="one_by_one/starter/index.html"' in page
-    assert "](one_by_one/starter/report.md) | starter |" in rows[0]
-    assert rows[0].endswith("| 5 of 5 | 0 | 0 | 0 |")
-    assert rows[1].endswith("| 0 to 10 of 10 | 14 | 20 | 3 |")
+    assert "](one_by_one/starter/report.md) | starter |" in rows[1]
+    assert rows[1].endswith("| 5 of 5 | 0 | 0 | 0 |")
+    assert rows[2].endswith("| 0 to 10 of 10 | 14 | 20 | 3 |")
     for text in ("0 to 10 of 10 seeds", "14 failed", "20 missing", "3 warnings"):
         assert text in page
     answer = prose.verdicts(make_study("ordinary"))
     assert escape(answer) in page
-    assert escaped_markdown(answer) in rows[0]
+    assert escaped_markdown(answer) in rows[1]
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", '{"question": 3}'])
+def test_a_report_that_cannot_be_read_stops_no_other(index: Path, content: str) -> None:
+    damaged = index.parent / "one_by_one" / "starter" / "summary.json"
+    damaged.write_text(content)
+    text = write_index(index.parent, [], "now").with_name("index.md").read_text(encoding="utf-8")
+    assert text.count("Not reported: its summary") == 1
+    assert "](one_by_one/starter/report.md)" not in text
+    assert "](two/starter/report.md)" in text
 
 
 def test_a_study_that_could_not_be_read_is_named_with_its_reason(index: Path) -> None:
@@ -51,7 +71,7 @@ def test_a_study_that_could_not_be_read_is_named_with_its_reason(index: Path) ->
 def test_texts_from_outside_are_only_text(index: Path) -> None:
     page, text = index.read_text(encoding="utf-8"), index.with_name("index.md").read_text(encoding="utf-8")
     assert "<script" not in page
-    assert 'href="%3Cscript%3Ealert%280%29%3C%2Fscript%3E/starter/index.html"' in page
+    assert 'href="%3Cscript%3Ealert%280%29/starter/index.html"' in page
     assert not re.findall("<[^>]*>", text)
     assert not re.search(r"(?<!\\)\]\(javascript", text)
 
@@ -64,9 +84,9 @@ def test_the_page_is_self_contained_and_runs_no_script(index: Path) -> None:
 
 
 def test_the_same_studies_give_the_same_bytes(index: Path, make_study: MakeStudy, tmp_path: Path) -> None:
-    summaries = [make_study(name) for name in ("ordinary", "troubled", "hostile")]
-    again = write_index(summaries, UNREADABLE, tmp_path / "again", "another day")
+    write_summaries(make_study, tmp_path / "again")
+    again = write_index(tmp_path / "again", UNREADABLE, "another day")
     for name in ("index.html", "index.md"):
         first, second = (path.with_name(name).read_text(encoding="utf-8") for path in (index, again))
         assert first.replace("Made now", "Made another day") == second
-    assert {path.name for path in again.parent.iterdir()} == {"index.html", "index.md"}
+    assert {path.name for path in again.parent.iterdir() if path.is_file()} == {"index.html", "index.md"}
