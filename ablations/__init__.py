@@ -28,7 +28,7 @@ def load(study: str | PathLike[str]) -> Study:
     from ablations.study import Study
     from ablations.studyfile.loading import find
 
-    return Study(read_study(find(str(study))))
+    return Study(read_study(find(str(study))), str(study))
 
 
 def _refuse_another_nin() -> None:

@@ -25,10 +25,12 @@ class Study:
     """A study file, read and checked."""
 
     file: StudyFile
+    name_given: str
+    """The path or name that it was loaded by."""
 
     def __repr__(self) -> str:
         # Of the file's text a notebook's cell would be full.
-        return f"Study({self.file.path!r}, profiles={list(self.profiles)})"
+        return f"Study({self.name_given!r}, profiles={list(self.profiles)})"
 
     @property
     def name(self) -> str:
@@ -103,7 +105,7 @@ class Study:
             plan,
             self.file.text,
             Store.at(tracking_uri),
-            command=f"ablations.load({self.file.path!r}).run({profile!r}{', extend=True' if extend else ''})",
+            command=f"ablations.load({self.name_given!r}).run({profile!r}{', extend=True' if extend else ''})",
             deadline=None if max_minutes is None else started + 60 * max_minutes,
             retry=retry,
         )

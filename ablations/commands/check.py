@@ -26,6 +26,6 @@ def check(names: Sequence[str]) -> None:
             wrong.append(str(error))
             continue
         trials = ", ".join(f"{plan.profile} {plural(len(plan.cells), 'training')}" for plan in plans)
-        print(f"{file.path}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
+        print(f"{name}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
     if wrong:
         raise StudyFileError("\n".join(wrong))

@@ -70,15 +70,14 @@ class RunOptions:
             if both:
                 raise UserError(f"{names} exclude each other: leave one of them out")
 
-    def command(self, file: str, profile: str, *more: str) -> str:
-        """The command to continue this run.
+    def command(self, profile: str, *more: str) -> str:
+        """The command to continue this run, with the study as it was typed.
 
         Args:
-            file: path of the study file.
             profile: of the run.
             more: flags to add.
         """
-        words = ["python", "-m", "ablations", "run", file, "--profile", profile]
+        words = ["python", "-m", "ablations", "run", self.study, "--profile", profile]
         if self.tracking_uri is not None:
             words += ["--tracking-uri", str(Store(self.tracking_uri))]
         if self.data_dir != Path("data"):
@@ -96,7 +95,6 @@ class _Prepared:
     """A run, decided before its first trial."""
 
     options: RunOptions
-    file: str
     text: str
     plan: Plan
     machine: Machine
@@ -111,7 +109,7 @@ class _Prepared:
 
     def command(self, *more: str) -> str:
         """The command to continue this run, with flags added."""
-        return self.options.command(self.file, self.plan.profile, *more)
+        return self.options.command(self.plan.profile, *more)
 
     def say(self, text: str) -> None:
         """Print a line for people, if they are to see any."""
@@ -154,6 +152,11 @@ def run(options: RunOptions) -> int:
 def _prepare(options: RunOptions) -> _Prepared:
     """Decide everything before training, and print the plan in one line."""
     file = open_study(options.study)
+    if not (options.dry_run or file.is_kept):
+        raise UserError(
+            f"{file.path} can be read only once, and a run must find its study again to continue. Save the study to a file; "
+            "check, plan and run --dry-run take it as it is."
+        )
     nodes = None if options.cluster is None else _connect(options.cluster)
     machine = nodes.machine if nodes else environment.detect()
     profile, why = choose_profile(file, options.profile, machine)
@@ -167,7 +170,7 @@ def _prepare(options: RunOptions) -> _Prepared:
         planned = replace(planned, question=f"{planned.question} (A dry run: every number is made up.)")
     else:
         store = Store.at(options.tracking_uri)
-    prepared = _Prepared(options, file.path, file.text, planned, machine, nodes, store, output, display)
+    prepared = _Prepared(options, file.text, planned, machine, nodes, store, output, display)
     prepared.say(headline(planned, machine, why))
     _require_writable(output / planned.study / profile)
     return prepared

@@ -43,4 +43,4 @@ def choose_profile(file: StudyFile, profile: str | None, machine: Machine) -> tu
         return fitting, why
     if len(profiles) == 1:
         return next(iter(profiles)), "the only one"
-    raise UserError(f"{file.path} has no profile {fitting!r}; choose one with --profile: {', '.join(profiles)}")
+    raise UserError(f"{file.spec.study} has no profile {fitting!r}; choose one with --profile: {', '.join(profiles)}")

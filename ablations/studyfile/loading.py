@@ -42,6 +42,11 @@ class StudyFile:
     spec: StudySpec
     root: yaml.MappingNode
 
+    @property
+    def is_kept(self) -> bool:
+        """Whether the file can be read again later; a pipe cannot."""
+        return Path(self.path).is_file() and not Path(self.path).is_relative_to("/dev")
+
     def located(self, errors: Iterable[SpecError]) -> StudyFileError:
         """The same errors and their others by line, each with the file, line and column in front."""
         return _located(self.path, self.root, Problems(errors))
@@ -98,7 +103,7 @@ _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 
 
 def find(reference: str, others: Iterable[str] = ()) -> Path:
-    """The study file at a path, with or without its `.yaml`, or the shipped study of a name.
+    """The study file at a path, with or without its `.yaml`, or the shipped study of a name; `-` is standard input.
 
     Args:
         reference: as a user typed it.
@@ -108,10 +113,10 @@ def find(reference: str, others: Iterable[str] = ()) -> Path:
         StudyFileError: there is no such file.
         UserError: it is in the home folder of nobody.
     """
-    path = expanded(reference)
+    path = Path("/dev/stdin") if reference == "-" else expanded(reference)
     try:
         for file in (path, Path(f"{path}.yaml")):
-            if file.is_file():
+            if file.is_file() or file.is_fifo() or file.is_char_device():
                 return file
     except OSError as error:
         raise StudyFileError(f"{readable(reference)}: cannot be read: {error.strerror}.") from error
@@ -156,7 +161,11 @@ def read_file(path: Path, check: Check = _no_more) -> StudyFile:
         size = path.stat().st_size
         if size > MAX_BYTES:
             raise StudyFileError(f"{path}: a study file may have at most {MAX_BYTES:,} bytes; this one has {size:,}.")
-        data = path.read_bytes()
+        with path.open("rb") as opened:
+            # A pipe has no size, and may have no end.
+            data = opened.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
+            raise StudyFileError(f"{path}: a study file may have at most {MAX_BYTES:,} bytes; this one has more.")
     except OSError as error:
         raise StudyFileError(f"{path}: cannot be read: {error.strerror}.") from error
     try:

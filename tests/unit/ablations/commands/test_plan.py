@@ -72,7 +72,7 @@ def test_a_profile_must_be_chosen_where_the_machines_is_not_there(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(environment, "detect", lambda: CUDA)
-    expected = "error: s.yaml has no profile 'book'; choose one with --profile: starter, short\n"
+    expected = "error: tiny has no profile 'book'; choose one with --profile: starter, short\n"
     assert command("plan", "s.yaml") == (2, "", expected)
 
 

@@ -135,12 +135,36 @@ def test_the_command_to_continue_shows_no_password_and_stays_a_dry_run() -> None
         cluster=None,
         **dict.fromkeys(flags, False),
     )
-    command = options.command("s.yaml", "starter")
+    command = options.command("starter")
     assert command == "python -m ablations run s.yaml --profile starter --tracking-uri 'postgresql://***@host/db'"
     assert "secret" not in repr(options)
     # Without the flag, the command of a dry run would train.
     dry = replace(options, dry_run=True)
-    assert dry.command("s.yaml", "starter", "--retry") == f"{command} --dry-run --retry"
+    assert dry.command("starter", "--retry") == f"{command} --dry-run --retry"
+
+
+def test_a_shipped_study_is_continued_by_the_name_that_was_typed(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ablations.commands.run._train", lambda prepared, started: interrupt())
+    code, _, err = command("run", "one_by_one", "--profile", "starter")
+    assert (code, err.partition("Continue with: ")[2]) == (
+        130,
+        "python -m ablations run one_by_one --profile starter\n",
+    )
+
+
+def interrupt() -> None:
+    raise KeyboardInterrupt
+
+
+def test_a_study_from_a_pipe_is_not_run_since_a_run_must_find_it_again() -> None:
+    done = process("bash", "-c", f"cat s.yaml | {sys.executable} -m ablations run -")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "error: /dev/stdin can be read only once, and a run must find its study again to continue. Save the study to a file; "
+        "check, plan and run --dry-run take it as it is.\n"
+    )
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
