@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
+import pytest
 from builders import edited
-from commandline import Command
+from commandline import Command, process
 
 from ablations.studyfile.loading import shipped_studies
 
@@ -18,6 +20,15 @@ def test_check_without_a_name_checks_what_is_shipped(command: Command) -> None:
     code, out, err = command("check")
     assert (code, err) == (0, "")
     assert [line.split(": ok: ")[0] for line in out.splitlines()] == [str(path) for path in shipped_studies()]
+
+
+@pytest.mark.parametrize(
+    "given", ["cat s.yaml | {} -", "cat s.yaml | {} /dev/stdin", "{} <(cat s.yaml)", "{} - < s.yaml"]
+)
+def test_check_takes_a_pipe(given: str) -> None:
+    done = process("bash", "-c", given.format(f"{sys.executable} -m ablations check"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.endswith(": ok: 3 variants; starter 15 trainings, short 15 trainings\n")
 
 
 def test_check_goes_on_after_a_wrong_file(command: Command) -> None:

@@ -90,9 +90,15 @@ def test_a_large_file_is_refused_before_it_is_read(tmp_path: Path, monkeypatch: 
     path = tmp_path / "s.yaml"
     with path.open("wb") as file:
         file.truncate(10_000_000_000)
-    monkeypatch.setattr(Path, "read_bytes", lambda self: pytest.fail("it was read"))
+    monkeypatch.setattr(Path, "open", lambda self, mode: pytest.fail("it was read"))
     with pytest.raises(StudyFileError, match="this one has 10,000,000,000"):
         read_file(path)
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has no /dev/zero")
+def test_a_file_without_an_end_is_refused() -> None:
+    with pytest.raises(StudyFileError, match="may have at most 1,000,000 bytes; this one has more"):
+        read_file(find("/dev/zero"))
 
 
 # Finding
