@@ -68,7 +68,11 @@ def _device() -> Finding:
     if problem:
         return Finding("problem", *problem)
     precision = "bf16" if machine.bf16 else "fp32, since it has no bf16 of its own"
-    scale = "" if machine.device == "cuda" else ". No CUDA device: profiles called book need one"
+    scale = (
+        ""
+        if machine.device == "cuda"
+        else ". No CUDA device: profiles called book are meant for one, and take weeks here; choose --profile starter or laptop"
+    )
     return Finding(
         "ok", f"{plural(machine.num_workers, 'training')} at a time on {machine.description}, in {precision}{scale}"
     )

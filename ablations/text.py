@@ -29,12 +29,14 @@ def plural(number: float, noun: str) -> str:
 
 
 def in_words(seconds: float) -> str:
-    """A waiting time: `25 s`, `4 min`, `1.5 h`."""
+    """A waiting time: `25 s`, `4 min`, `1.5 h`, `3 days`."""
     if seconds < 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 90 * 60:
         return f"{round(seconds / 60)} min"
-    return f"{seconds / 3600:.1f} h"
+    if seconds < 48 * 3600:
+        return f"{seconds / 3600:.1f} h"
+    return f"{seconds / 86400:,.0f} days"
 
 
 def printable(text: str) -> str:

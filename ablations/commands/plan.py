@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ablations.commands.costs import costs_json, measure
-from ablations.commands.studies import choose_profile, open_study
+from ablations.commands.studies import choose_profile, open_study, warn_if_long
 from ablations.planning.checking import plan_study
 
 if TYPE_CHECKING:
@@ -34,6 +35,8 @@ def plan(study: str, profile: str | None, *, extend: bool, measured: bool, as_js
     file, machine = open_study(study), detect()
     name, why = choose_profile(file, profile, machine)
     planned = plan_study(file, name, machine, extend=extend)
+    words = ["python", "-m", "ablations", "run", study, "--profile"]
+    warn_if_long(lambda other: shlex.join([*words, other]), file, planned, machine)
     workloads = [planned.workload(variant.name) for variant in planned.variants]
     measurements = measure(workloads, machine) if measured else {}
     if as_json:

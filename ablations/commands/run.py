@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ablations import session
 from ablations.commands.messages import DONE, INTERRUPTED, STOPPED, fail, warn
-from ablations.commands.studies import choose_profile, open_study
+from ablations.commands.studies import choose_profile, open_study, warn_if_long
 from ablations.doctor import existing_part
 from ablations.errors import FAILED, SetupError, UserError
 from ablations.execution import environment
@@ -173,6 +173,8 @@ def _prepare(options: RunOptions) -> _Prepared:
     prepared = _Prepared(options, file.text, planned, machine, nodes, store, output, display)
     prepared.say(headline(planned, machine, why))
     _require_writable(output / planned.study / profile)
+    if not options.dry_run:
+        warn_if_long(options.command, file, planned, machine)
     return prepared
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ablations.errors import UserError
+from ablations.commands.messages import warn
+from ablations.errors import SpecError, UserError
 from ablations.studyfile.loading import StudyFile, find
+from ablations.text import in_words
 
 if TYPE_CHECKING:
+    from ablations.planning.plan import Plan
     from ablations.trial import Machine
 
 
@@ -25,6 +29,40 @@ def open_study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
     from ablations.planning.checking import read_study
 
     return read_study(find(name, also_known))
+
+
+LONG_SECONDS = 12 * 3600
+"""Time on CPU cores beyond which a plan is meant for a GPU."""
+
+
+def warn_if_long(run_at: Callable[[str], str], file: StudyFile, plan: Plan, machine: Machine) -> None:
+    """Warn of a plan that would take a CPU very long, and name the profile that takes the least time.
+
+    Args:
+        run_at: the command that runs the study at a profile.
+        file: of the study.
+        plan: at one of its profiles.
+        machine: to train on.
+    """
+    from ablations.planning.duration import cpu_seconds
+    from ablations.planning.planner import make_plan
+
+    seconds = cpu_seconds(plan, machine.num_workers)
+    if machine.device != "cpu" or seconds < LONG_SECONDS:
+        return
+    others = {}
+    for profile in file.spec.profiles:
+        # A profile with errors is no way out.
+        with suppress(SpecError):
+            others[profile] = cpu_seconds(make_plan(file.spec, profile, machine), machine.num_workers)
+    shortest = min(others, key=others.__getitem__, default=plan.profile)
+    told = (
+        f"the {len(plan.cells):,} trainings of profile {plan.profile} ({plan.profile_description}) take roughly {in_words(seconds)} on "
+        f"{machine.description}, by counted costs. Use a GPU"
+    )
+    if shortest != plan.profile:
+        told += f", or start profile {shortest}, which takes roughly {in_words(others[shortest])}: {run_at(shortest)}"
+    warn(told)
 
 
 def choose_profile(file: StudyFile, profile: str | None, machine: Machine) -> tuple[str, str]:

@@ -24,6 +24,7 @@ from ablations.text import closest, in_words, latency, mebibytes, nearest, raise
         (3600, "60 min"),
         (5400, "1.5 h"),
         (36_000, "10.0 h"),
+        (42.4 * 86_400, "42 days"),
     ],
 )
 def test_times_are_told_as_people_say_them(seconds: float, words: str) -> None:

@@ -12,6 +12,23 @@ from commandline import CUDA, Command
 from ablations.execution import environment
 from ablations.trial import Machine
 
+WEEKS = (
+    "warning: the 120 trainings of profile book (the book's network, images and recipe, learning rate tuned; needs a CUDA device) "
+    "take roughly 42 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes roughly 2 min: "
+    "python -m ablations run one_by_one --profile starter\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("machine", "profile", "told"), [(CPU, "book", WEEKS), (CPU, "laptop", ""), (CUDA, "book", "")]
+)
+def test_weeks_of_work_on_a_cpu_are_said_beforehand(
+    command: Command, monkeypatch: pytest.MonkeyPatch, machine: Machine, profile: str, told: str
+) -> None:
+    monkeypatch.setattr(environment, "detect", lambda: machine)
+    assert command("plan", "one_by_one", "--profile", profile)[::2] == (0, told)
+    assert command("plan", "one_by_one", "--profile", profile, "--json")[::2] == (0, told)
+
 
 def test_plan_json_has_what_other_programs_read(command: Command) -> None:
     code, out, err = command("plan", "s.yaml", "--json")

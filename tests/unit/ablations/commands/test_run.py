@@ -14,6 +14,7 @@ from commandline import Command, process
 from ablations import session
 from ablations.commands.run import RunOptions, display_for
 from ablations.errors import SetupError
+from ablations.execution import environment
 from ablations.runner import Executor
 from ablations.session import RunRequest, Watched
 
@@ -152,6 +153,16 @@ def test_a_shipped_study_is_continued_by_the_name_that_was_typed(
         130,
         "python -m ablations run one_by_one --profile starter\n",
     )
+
+
+def test_weeks_of_work_on_a_cpu_are_said_and_start_all_the_same(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "detect", lambda: CPU)
+    monkeypatch.setattr("ablations.commands.run._train", lambda prepared, started: interrupt())
+    code, _, err = command("run", "one_by_one", "--profile", "book", "--output", "there")
+    assert (code, err.count("warning: the 120 trainings of profile book")) == (130, 1)
+    assert "roughly 2 min: python -m ablations run one_by_one --profile starter --output there\n" in err
 
 
 def interrupt() -> None:
