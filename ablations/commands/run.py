@@ -21,7 +21,7 @@ from ablations.errors import FAILED, SetupError, UserError
 from ablations.execution import environment
 from ablations.execution.dry import DryExecutor
 from ablations.planning.checking import plan_study
-from ablations.terminal.consoles import plain_console
+from ablations.terminal.consoles import plain_console, print_prose
 from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
 from ablations.terminal.printing import headline
 from ablations.text import plural
@@ -171,7 +171,8 @@ def _prepare(options: RunOptions) -> _Prepared:
     else:
         store = Store.at(options.tracking_uri)
     prepared = _Prepared(options, file.text, planned, machine, nodes, store, output, display)
-    prepared.say(headline(planned, machine, why))
+    if not (options.quiet or options.json_lines):
+        print_prose(headline(planned, machine, why), plain_console())
     _require_writable(output / planned.study / profile)
     if not options.dry_run:
         warn_if_long(options.command, file, planned, machine)

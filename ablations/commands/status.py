@@ -12,7 +12,7 @@ from ablations.commands.recorded import all_recorded, recorded_study, warn_of_wa
 from ablations.errors import StoreAwayError, StudyFileError, TrackingError, UserError
 from ablations.networks import installed_code
 from ablations.studyfile.loading import find
-from ablations.terminal.consoles import plain_console
+from ablations.terminal.consoles import plain_console, print_prose
 from ablations.terminal.grid import print_progress, sign_of_life, total
 from ablations.text import in_words, printable
 from ablations.tracking.lock import held_by
@@ -39,9 +39,7 @@ def status(store: Store, study: str, profile: str | None) -> None:
             stored.progress.stopped()
         warn_of_waiting(address)
     console = plain_console()
-    console.print(
-        printable(f"{address.study}, profile {address.profile}: {stored.progress.plan.question}"), soft_wrap=True
-    )
+    print_prose(printable(f"{address.study}, profile {address.profile}: {stored.progress.plan.question}"), console)
     print_progress(stored.progress, console)
     for text in replaced_code(stored.code, installed_code(stored.progress.plan.networks)):
         warn(text)

@@ -16,3 +16,8 @@ def plain_console(*, stderr: bool = False) -> Console:
     # In a notebook, too, it prints text rather than HTML. It keeps its file while prints of a user's code go elsewhere.
     file = sys.stderr if stderr else sys.stdout
     return Console(markup=False, emoji=False, highlight=False, file=file, force_jupyter=False)
+
+
+def print_prose(text: str, console: Console) -> None:
+    """Print text without commands: a terminal breaks its lines between words; in a file no line is broken."""
+    console.print(text, soft_wrap=not console.is_terminal)

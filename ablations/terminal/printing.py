@@ -16,6 +16,7 @@ from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan
 from ablations.studyfile.distributions import where_clause
+from ablations.terminal.consoles import print_prose
 from ablations.text import in_words, latency, mebibytes, percent, plural
 from ablations.trial import Machine
 from nin.complexity import LayerRow
@@ -48,17 +49,17 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
     from ablations.planning.resolution import in_sentences, resolution
     from ablations.stats.guessing import learned_percent
 
-    console.print(headline(plan, machine, why), soft_wrap=True)
-    console.print(f"\n{plan.question}\n", soft_wrap=True)
+    print_prose(headline(plan, machine, why), console)
+    print_prose(f"\n{plan.question}\n", console)
     _print_variants(plan, console)
     if measured:
         console.print()
         _print_measured({each.name: plan.workload(each.name) for each in plan.variants}, measured, console)
         seconds = _training_seconds(plan, measured)
         if seconds is not None:
-            console.print(
+            print_prose(
                 f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}",
-                soft_wrap=True,
+                console,
             )
     if plan.tuned:
         space = ", ".join(f"{key} {value.words}{where_clause(value.when)}" for key, value in plan.search_space.items())
@@ -68,35 +69,35 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             if tuning.num_rerun
             else ""
         )
-        console.print(
+        print_prose(
             f"\ntuned the same way for each variant: {space}; {plural(tuning.trials, 'trial')} ({tuning.sampler}){again}",
-            soft_wrap=True,
+            console,
         )
-    console.print(
+    print_prose(
         f"confirmed on {plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
         f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
-        soft_wrap=True,
+        console,
     )
     guess = DATASETS[plan.data.name].guess_percent
-    console.print(
+    print_prose(
         f"a run learned if it is right on at least {percent(learned_percent(guess))} of the validation images: a ninth of the way from "
         f"the best constant guess to 100 %. That guess gives {percent(guess)} if the classes are equally frequent, else more",
-        soft_wrap=True,
+        console,
     )
     if len(plan.looks) > 1:
         numbers = " and ".join(map(str, plan.looks))
-        console.print(
+        print_prose(
             f"look {plan.look} of {len(plan.looks)}, planned at {numbers} seeds, each at alpha {plan.look_alpha:g}",
-            soft_wrap=True,
+            console,
         )
     found = resolution(plan)
     if found is not None:
         console.print("\nwhat this can decide")
         for sentence in in_sentences(found):
-            console.print(f"  {sentence}", soft_wrap=True)
+            print_prose(f"  {sentence}", console)
         console.print()
     for caveat in plan.caveats:
-        console.print(f"caveat: {caveat}", soft_wrap=True)
+        print_prose(f"caveat: {caveat}", console)
 
 
 def _print_variants(plan: Plan, console: Console) -> None:
@@ -109,10 +110,10 @@ def _print_variants(plan: Plan, console: Console) -> None:
     titles = ("variant", "changes", "params", "MACs", "memory", "expected")
     _print_table(titles, rows, console, words={"changes", "expected"})
     train = plan.variants[0].config.train
-    console.print(
+    print_prose(
         f"\nmemory: peak of training, counted in closed form for batch {train.batch_size} in {train.precision}; for more, "
         "use the command costs",
-        soft_wrap=True,
+        console,
     )
 
 
@@ -151,9 +152,8 @@ def print_costs(rows: Mapping[str, Workload], measured: Mapping[str, Measurement
     _print_columns(rows, columns, console)
     settings = {(each.batch_size, each.precision, each.optimizer, each.device) for each in rows.values()}
     batches = "; ".join(f"batch {b}, {p}, {o}, {d}" for b, p, o, d in sorted(settings))
-    console.print(
-        f"\ncounted in closed form; MACs and FLOPs (2 per MAC) for one image, forward; memory for {batches}",
-        soft_wrap=True,
+    print_prose(
+        f"\ncounted in closed form; MACs and FLOPs (2 per MAC) for one image, forward; memory for {batches}", console
     )
     if measured:
         console.print()
@@ -171,10 +171,10 @@ def _print_measured(rows: Mapping[str, Workload], measured: Mapping[str, Measure
     }
     _print_columns(known, columns, console)
     first = next(iter(known.values()))
-    console.print(
+    print_prose(
         f"\nmeasured on {first.processor}, {plural(first.num_threads, 'thread')}, "
         f"torch {first.torch_version}, with nothing else running",
-        soft_wrap=True,
+        console,
     )
 
 
@@ -235,10 +235,7 @@ def _shape(shape: Shape) -> str:
 
 def print_layers(preset: str, images: Input, rows: Sequence[LayerRow], console: Console) -> None:
     """Print a network's layers as a table, with their sum."""
-    console.print(
-        f"{preset}, for {_shape(images.shape)} images and {images.num_classes} classes",
-        soft_wrap=True,
-    )
+    print_prose(f"{preset}, for {_shape(images.shape)} images and {images.num_classes} classes", console)
     cells = [
         (
             row.name,
@@ -255,7 +252,6 @@ def print_layers(preset: str, images: Input, rows: Sequence[LayerRow], console: 
     cells.append(("all", "", "", params, macs, out_bytes))
     titles = ("layer", "kind", "output shape", "params", "MACs", "output bytes")
     _print_table(titles, cells, console, words={"layer", "kind"})
-    console.print(
-        "\nfor one image, forward, in fp32; an in-place activation or a flattening has no separate output",
-        soft_wrap=True,
+    print_prose(
+        "\nfor one image, forward, in fp32; an in-place activation or a flattening has no separate output", console
     )
