@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from ablations import datasets, networks
 from ablations.errors import SetupError, TrackingError
-from ablations.runner import Display, Executor, Outcome, Runner
+from ablations.ports import Display, Executor
+from ablations.runner import Outcome, Runner
 from ablations.tracking.store import Address, Store
 from nin.config import ConfigError
 

@@ -30,7 +30,7 @@ from ablations.tracking.store import Address, Store
 if TYPE_CHECKING:
     from ablations.execution.cluster import Cluster
     from ablations.planning.plan import Plan
-    from ablations.runner import Executor
+    from ablations.ports import Executor
     from ablations.session import Ran
     from ablations.trial import Machine
 

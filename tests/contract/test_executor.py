@@ -17,7 +17,7 @@ from ablations.costs import Workload
 from ablations.execution.data import DataSource
 from ablations.execution.local import LocalExecutor
 from ablations.execution.train import run_trial
-from ablations.runner import Executor
+from ablations.ports import Executor
 from ablations.trial import Ended, EpochRecord, TrialSpec
 
 

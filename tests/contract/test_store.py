@@ -12,7 +12,7 @@ from fakes import MemoryStore
 
 from ablations.costs import Measurement
 from ablations.planning.plan import Plan
-from ablations.runner import TrialStore
+from ablations.ports import TrialStore
 from ablations.tracking.store import Store
 from ablations.trial import TrialResult, TrialSpec
 

@@ -15,7 +15,7 @@ from ablations import session
 from ablations.commands.run import RunOptions, display_for
 from ablations.errors import SetupError
 from ablations.execution import environment
-from ablations.runner import Executor
+from ablations.ports import Executor
 from ablations.session import RunRequest, Watched
 
 
