@@ -28,8 +28,12 @@ def main() -> None:
 def _look_past_this_folder() -> None:
     """Take no file beside a study for a module of the suite or of a library, be it called nin.py, torch.py or random.py."""
     suite = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    try:
+        here = os.getcwd()
+    except FileNotFoundError:
+        here = ""  # somebody deleted the folder
     # `python -m` puts the current folder first. In a checkout it is the suite's own.
-    if not sys.flags.safe_path and sys.path[0] in {"", os.getcwd()} and os.getcwd() != suite:
+    if not sys.flags.safe_path and sys.path[0] in {"", here} and here != suite:
         sys.path.append(sys.path.pop(0))
     # Workers and MLflow's pages are Pythons that begin like this one.
     os.environ["PYTHONSAFEPATH"] = "1"

@@ -42,6 +42,13 @@ def test_nor_in_the_way_of_the_processes_that_a_command_starts(folder: Path) -> 
     assert str(folder) not in done.stdout
 
 
+def test_a_folder_that_somebody_deleted_is_no_obstacle(tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    done = process("bash", "-c", f"cd '{gone}' && rmdir '{gone}' && {sys.executable} -m ablations check one_by_one")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_file_of_pythonpath_that_stands_in_the_way_is_named(folder: Path) -> None:
     for name in set(NAMES) - {"nin"}:
         (folder / f"{name}.py").unlink()
