@@ -175,7 +175,8 @@ def _prepare(options: RunOptions) -> _Prepared:
         print_prose(headline(planned, machine, why), plain_console())
     _require_writable(output / planned.study / profile)
     if not options.dry_run:
-        warn_if_long(options.command, file, planned, machine)
+        # The other profile may plan no second look.
+        warn_if_long(replace(options, extend=False).command, file, planned, machine)
     return prepared
 
 

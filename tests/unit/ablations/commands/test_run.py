@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from builders import CPU, planned
 from commandline import Command, process
+from places import ROOT
 
 from ablations import session
 from ablations.commands.run import RunOptions, display_for
@@ -163,6 +164,17 @@ def test_weeks_of_work_on_a_cpu_are_said_and_start_all_the_same(
     code, _, err = command("run", "one_by_one", "--profile", "book", "--output", "there")
     assert (code, err.count("warning: the 120 trainings of profile book")) == (130, 1)
     assert "roughly 2 min: python -m ablations run one_by_one --profile starter --output there\n" in err
+
+
+def test_the_shorter_profile_of_a_long_second_look_is_run_without_one(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "detect", lambda: CPU)
+    monkeypatch.setattr("ablations.commands.run._train", lambda prepared, started: interrupt())
+    text = (ROOT / "studies" / "one_by_one.yaml").read_text(encoding="utf-8")
+    Path("long.yaml").write_text(text.replace("\n  book:", "\n  book:\n    extend_to: 40"), encoding="utf-8")
+    _, _, err = command("run", "long.yaml", "--profile", "book", "--extend")
+    assert ": python -m ablations run long.yaml --profile starter\n" in err
 
 
 def interrupt() -> None:
