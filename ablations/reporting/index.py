@@ -53,7 +53,8 @@ class _Summary(BaseModel):
     """Keys of a report's `summary.json` that the index shows."""
 
     question: str
-    answer: str
+    # Earlier versions of the suite wrote none.
+    answer: str = "See the report; an earlier version of the suite wrote it."
     seeds: list[int]
     variants: dict[str, _Variant]
     warnings: list[str]

@@ -62,6 +62,16 @@ def test_a_report_that_cannot_be_read_stops_no_other(index: Path, content: str) 
     assert "](two/starter/report.md)" in text
 
 
+def test_a_report_of_an_earlier_version_keeps_its_row_and_its_link(index: Path) -> None:
+    path = index.parent / "one_by_one" / "starter" / "summary.json"
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    del summary["answer"]
+    path.write_text(json.dumps(summary), encoding="utf-8")
+    text = write_index(index.parent, [], "now").with_name("index.md").read_text(encoding="utf-8")
+    (row,) = [line for line in text.splitlines() if "](one_by_one/starter/report.md)" in line]
+    assert row.endswith("| See the report; an earlier version of the suite wrote it. | 5 of 5 | 0 | 0 | 0 |")
+
+
 def test_a_study_that_could_not_be_read_is_named_with_its_reason(index: Path) -> None:
     page, text = index.read_text(encoding="utf-8"), index.with_name("index.md").read_text(encoding="utf-8")
     assert "Not reported: &lt;script&gt;alert(3)&lt;/script&gt; | [a](javascript:b)" in page
