@@ -183,9 +183,7 @@ def _same_hashes() -> Iterator[None]:
 
 def _live(connection: Connection, setup: WorkerSetup) -> None:
     """The worker process: torch is loaded here, and never in the driver."""
-    # What a network prints, and libraries below it, must not come between the driver's own lines.
-    with suppress(OSError):  # the driver has none
-        os.dup2(2, 1)
+    _print_on_stderr()
     for number in DRIVERS_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
@@ -194,3 +192,9 @@ def _live(connection: Connection, setup: WorkerSetup) -> None:
     from ablations.execution.worker import work
 
     work(connection, setup)
+
+
+def _print_on_stderr() -> None:
+    """Send prints of a network, and of libraries below it, to standard error: they must not come between the driver's lines."""
+    # Without a standard error, file descriptor 2 may be any file.
+    os.dup2(os.open(os.devnull, os.O_WRONLY) if sys.stderr is None else 2, 1)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from commandline import process
 from faults import kill_worker
 from places import ROOT, SUPPORT
 from training import until_ended
@@ -104,10 +105,17 @@ def test_a_worker_prints_on_standard_error_only(executor: LocalExecutor) -> None
     assert (files / "1").readlink() == (files / "2").readlink() != Path("/proc/self/fd/1").readlink()
 
 
+def test_prints_of_a_worker_without_standard_error_go_nowhere() -> None:
+    prints = "from ablations.execution import worker_process; worker_process._print_on_stderr(); print('network')"
+    done = process("bash", "-c", f'{sys.executable} -c "{prints}" 2>&-')
+    assert (done.returncode, done.stdout) == (0, "")
+
+
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="this system shows no variables of processes")
 def test_workers_agree_on_the_order_of_sets(executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONHASHSEED", "random")
     executor.submit(tiny.trial())
+    until_ended(executor)
     variables = Path(f"/proc/{executor._workers[0]._process.pid}/environ").read_bytes().split(b"\0")
     assert b"PYTHONHASHSEED=0" in variables
     assert os.environ["PYTHONHASHSEED"] == "random"
