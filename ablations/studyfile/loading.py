@@ -45,7 +45,9 @@ class StudyFile:
     @property
     def is_kept(self) -> bool:
         """Whether the file can be read again later; a pipe cannot."""
-        return Path(self.path).is_file() and not Path(self.path).is_relative_to("/dev")
+        folder = Path(self.path).absolute().parent.resolve()
+        # /dev/stdin is a file if one is read from there; /dev/fd is a link to a folder in /proc.
+        return Path(self.path).is_file() and folder != Path("/dev") and not folder.is_relative_to("/proc")
 
     def located(self, errors: Iterable[SpecError]) -> StudyFileError:
         """The same errors and their others by line, each with the file, line and column in front."""

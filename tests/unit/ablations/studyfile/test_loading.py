@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 
 import pytest
 import yaml
@@ -51,6 +53,22 @@ def test_a_study_file_loads(tmp_path: Path, data: bytes) -> None:
 
 def test_the_text_is_kept_as_it_was_written() -> None:
     assert parse(TEXT, "s.yaml").text == TEXT
+
+
+def test_a_file_is_kept_and_a_pipe_or_a_file_on_standard_input_is_not(tmp_path: Path) -> None:
+    file = tmp_path / "s.yaml"
+    file.write_text(TEXT)
+    with file.open() as opened:
+        assert parse(TEXT, str(file)).is_kept
+        assert not parse(TEXT, f"/dev/fd/{opened.fileno()}").is_kept
+        assert not parse(TEXT, f"/proc/self/fd/{opened.fileno()}").is_kept
+    assert not parse(TEXT, "/dev/stdin").is_kept
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="this system has no folder in memory")  # noqa: S108
+def test_a_file_in_a_folder_in_memory_is_kept() -> None:
+    with NamedTemporaryFile(dir="/dev/shm", suffix=".yaml") as file:
+        assert parse(TEXT, file.name).is_kept
 
 
 @pytest.mark.parametrize(
