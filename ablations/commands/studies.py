@@ -61,7 +61,9 @@ def warn_if_long(run_at: Callable[[str], str], file: StudyFile, plan: Plan, mach
         f"{machine.description}, by counted costs. Use a GPU"
     )
     if shortest != plan.profile:
-        told += f", or start profile {shortest}, which takes roughly {in_words(others[shortest])}: {run_at(shortest)}"
+        told += f", or start profile {shortest}, which takes roughly {in_words(others[shortest])}"
+        # A study from a pipe cannot be run.
+        told += f": {run_at(shortest)}" if file.is_kept else ""
     warn(told)
 
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from builders import CPU, TEXT, edited, planned
 from commandline import CUDA, Command
+from places import ROOT
 
 from ablations.execution import environment
 from ablations.trial import Machine
@@ -28,6 +31,18 @@ def test_weeks_of_work_on_a_cpu_are_said_beforehand(
     monkeypatch.setattr(environment, "detect", lambda: machine)
     assert command("plan", "one_by_one", "--profile", profile)[::2] == (0, told)
     assert command("plan", "one_by_one", "--profile", profile, "--json")[::2] == (0, told)
+
+
+def test_weeks_of_a_study_from_a_pipe_are_said_without_a_command_to_run_it(
+    command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(environment, "detect", lambda: CPU)
+    os.mkfifo("pipe")
+    text = (ROOT / "studies" / "one_by_one.yaml").read_text(encoding="utf-8")
+    with ThreadPoolExecutor() as beside:
+        beside.submit(Path("pipe").write_text, text)
+        told = WEEKS.partition(": python")[0] + "\n"
+        assert command("plan", "pipe", "--profile", "book")[::2] == (0, told)
 
 
 def test_plan_json_has_what_other_programs_read(command: Command) -> None:
