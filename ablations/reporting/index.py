@@ -72,7 +72,7 @@ def write_index(folder: Path, unreadable: Sequence[Unreadable], created: str) ->
         Path of `index.html`.
 
     Raises:
-        OSError: the folder cannot be read or written.
+        OSError: the folder cannot be written to.
     """
     rows, damaged = [], []
     for path in sorted(folder.glob("*/*/summary.json")):
@@ -82,6 +82,9 @@ def write_index(folder: Path, unreadable: Sequence[Unreadable], created: str) ->
             reason = (
                 "its summary.json was written by another version of the suite, or is damaged. Write the report again."
             )
+            damaged.append(Unreadable(path.parts[-3], path.parts[-2], reason))
+        except OSError as error:
+            reason = f"its summary.json cannot be read: {error.strerror}."
             damaged.append(Unreadable(path.parts[-3], path.parts[-2], reason))
     context = {
         "rows": rows,

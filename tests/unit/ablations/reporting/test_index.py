@@ -62,6 +62,13 @@ def test_a_report_that_cannot_be_read_stops_no_other(index: Path, content: str) 
     assert "](two/starter/report.md)" in text
 
 
+def test_a_report_whose_file_the_system_refuses_stops_no_other(index: Path) -> None:
+    (index.parent / "mine" / "starter" / "summary.json").mkdir(parents=True)
+    text = write_index(index.parent, [], "now").with_name("index.md").read_text(encoding="utf-8")
+    assert "| mine | starter | — | Not reported: its summary.json cannot be read: Is a directory. |" in text
+    assert "](two/starter/report.md)" in text
+
+
 def test_a_report_of_an_earlier_version_keeps_its_row_and_its_link(index: Path) -> None:
     path = index.parent / "one_by_one" / "starter" / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8"))
