@@ -10,7 +10,7 @@ from sqlalchemy.pool import NullPool
 
 from ablations.errors import TrackingError
 from ablations.text import plural
-from ablations.tracking import runs
+from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import FILES, local_folder
 from ablations.tracking.client import Client, ViewType
 from ablations.tracking.database import require_writable, store_errors
@@ -56,7 +56,14 @@ def settle(store: Store, client: Client, experiment_id: str) -> None:
     engine = create_engine(store.uri, poolclass=NullPool)
     of_experiment = {"experiment": experiment_id, "old": recorded, "new": here.as_uri()}
     with engine.begin() as connection:
-        found = connection.execute(text("SELECT run_uuid FROM runs WHERE experiment_id = :experiment"), of_experiment)
+        # Only runs with a file by now: the original may have gone on since it was copied.
+        found = connection.execute(
+            text(
+                "SELECT DISTINCT run_uuid FROM runs JOIN tags USING (run_uuid) "
+                "WHERE experiment_id = :experiment AND tags.key IN (:planned, :ended)"
+            ),
+            {**of_experiment, "planned": layout.PLAN_ID, "ended": layout.STATUS},
+        )
         left = [run_id for (run_id,) in found if (there / run_id).exists() and not (here / run_id).exists()]
         if left:
             raise TrackingError(

@@ -115,6 +115,26 @@ def test_a_database_without_its_files_is_not_written_to(old: Path, tmp_path: Pat
     assert contents(old) == before
 
 
+def test_a_copy_of_a_running_study_needs_no_files_that_the_original_got_later(
+    old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorder, "FLUSH_SECONDS", -1.0)  # each epoch is written as it comes
+    uri = store_in(old)
+    each, spec = Recorder(Store(uri), PLAN, "text"), PLAN.trial("two", "confirm", 1, {})
+    each.start(spec)
+    each.epoch(spec, tiny.result(spec).epochs[0])
+    each.end(spec, None)
+    each.close(False)
+    (paused,) = (run for run in trials(uri) if run.info.status == "KILLED")
+    new = Path(shutil.copytree(old, tmp_path / "a copy"))
+    record(uri, 1)
+    before = contents(old)
+    assert (old / "mlruns" / paused.info.run_id).exists()
+    record(store_in(new), 1)
+    assert len(read_study(address(store_in(new))).trials) == 2
+    assert contents(old) == before
+
+
 def test_a_moved_store_behind_a_link_is_one_store(old: Path, tmp_path: Path) -> None:
     new = old.rename(tmp_path / "elsewhere")
     link = tmp_path / "link" / "mlflow.db"
