@@ -6,9 +6,10 @@ import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 _HOST_AND_PORT = re.compile(r"[\w.-]+:\d+(?:/.*)?|\[[0-9a-fA-F:]+\]:\d+(?:/.*)?")
+_CODE = re.compile(r"%[0-9a-fA-F]{2}")
 _EXAMPLES = "Name a file, such as sqlite:///mlflow.db, or a server, such as http://localhost:5000"
 
 
@@ -50,8 +51,17 @@ def _objections_to_file(uri: str) -> Iterator[str]:
         absolute = rest.startswith("/") and not rest.startswith("//")
         file = path if absolute else path.lstrip("/")
         yield f"is not written sqlite:///FILE. {_did_you_mean(f'sqlite:///{file}')}"
+    elif "?" in path and "?" in (folder := str(Path(path).parent)) and Path(folder).is_dir():
+        yield "is in a folder with a '?' in its name, where SQLAlchemy looks for options. Rename the folder"
     elif "?" in path:
         yield f"has options, which are not supported. Leave out all from the '?' on: sqlite:///{path.partition('?')[0]}"
+    elif found := _CODE.search(path):
+        code, character = found[0], unquote(found[0])
+        # SQLAlchemy 2.1 would open one file, and the suite keep its queue and locks beside another.
+        yield (
+            f"has {code} in it, which SQLAlchemy reads as {character!r}. Write {character!r} instead; or if a name on the "
+            "path has it, rename that file or folder"
+        )
     elif Path(path).is_dir():
         inside = Path(path) / "mlflow.db"
         yield f"is a folder, and not a database. {_did_you_mean(f'sqlite:///{inside}')}"

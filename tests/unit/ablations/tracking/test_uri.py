@@ -34,6 +34,8 @@ from ablations.tracking.store import Store
         ("sqlite://mlflow.db", "Did you mean sqlite:///mlflow.db?"),
         ("sqlite+pysqlite:///mlflow.db", "Did you mean sqlite:///mlflow.db?"),
         ("sqlite:///mlflow.db?timeout=9", "Leave out all from the '?' on: sqlite:///mlflow.db"),
+        ("sqlite:///a?b/mlflow.db", "Leave out all from the '?' on: sqlite:///a"),
+        ("sqlite:///my%20folder/mlflow.db", "has %20 in it, which SQLAlchemy reads as ' '. Write ' ' instead"),
         ("sqlite:///folder", "Did you mean sqlite:///folder/mlflow.db?"),
         ("mlflow.db", "Did you mean sqlite:///mlflow.db?"),
         ("/data/mlflow.db", "Did you mean sqlite:////data/mlflow.db?"),
@@ -83,6 +85,18 @@ def test_a_uri_that_cannot_work_is_refused_with_a_remedy(
 )
 def test_a_uri_that_may_work_is_taken(uri: str) -> None:
     assert Store.at(uri).uri == uri
+
+
+@pytest.mark.parametrize(("name", "told"), [("why?", "with a '?' in its name"), ("my%20folder", "has %20 in it")])
+def test_a_store_here_is_refused_if_the_folders_name_is_read_as_something_else(
+    name: str, told: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(TrackingError) as caught:
+        Store.at(None)
+    assert told in str(caught.value)
+    assert "rename" in str(caught.value).lower()
 
 
 def test_an_empty_variable_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
