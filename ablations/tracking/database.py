@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import files
+from pathlib import Path
 from textwrap import shorten
 
 import filelock
@@ -17,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from ablations.errors import StoreAwayError, TrackingError
 from ablations.text import nearest
 from ablations.tracking import own_settings
+from ablations.tracking.artifacts import FILES
 from ablations.tracking.client import Client, MlflowException
 from ablations.tracking.store import Store, without_passwords
 
@@ -131,13 +133,17 @@ def require_writable(store: Store) -> None:
             "link or a copy in its place."
         )
     if not (os.access(file, os.W_OK) and os.access(file.parent, os.W_OK)):
+        # Not the whole folder: people stand in it, and a folder cannot be copied into itself.
+        parts = [str(path) for path in (file, file.parent / FILES, store.state_folder) if path.exists()]
         copy = f"{file.parent.name}-copy"
         commands = [
-            shlex.join(["cp", "-r", str(file.parent), copy]),
+            *([] if os.access(Path.cwd(), os.W_OK) else ["cd"]),
+            shlex.join(["mkdir", copy]),
+            shlex.join(["cp", "-rL", *parts, copy]),
             shlex.join(["chmod", "-R", "u+w", copy]),
             shlex.join(["python", "-m", "ablations", "report", "--tracking-uri", f"sqlite:///{copy}/{file.name}"]),
         ]
         raise TrackingError(
-            f"the MLflow store {file} cannot be written to: it or its folder is read-only. Make them writable, or report a copy of "
-            f"the folder: {' && '.join(commands)}"
+            f"the MLflow store {file} cannot be written to: it or its folder is read-only. Make them writable, or report a copy: "
+            f"{' && '.join(commands)}"
         )

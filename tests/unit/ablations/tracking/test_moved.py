@@ -188,21 +188,35 @@ def test_a_database_with_a_second_name_is_not_written_to(old: Path, tmp_path: Pa
             record(store_in(folder), 1)
 
 
+@pytest.mark.parametrize("stands_in", ["the store, a folder that takes files", "the store", "another folder"])
 def test_a_look_at_a_store_that_takes_no_writes_is_refused_with_the_way_to_a_copy(
-    old: Path, monkeypatch: pytest.MonkeyPatch
+    stands_in: str, old: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (parent,) = parents(store_in(old))
-    monkeypatch.setattr(database.os, "access", lambda path, mode: False)  # root may write to every file
-    with pytest.raises(TrackingError) as caught:
-        record_looks(Store(store_in(old)), parent.info.run_id, [PLAN.this_look])
-    assert str(caught.value) == (
+    monkeypatch.chdir(tmp_path if stands_in == "another folder" else old)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    before = contents(old)
+    with monkeypatch.context() as patched:
+        # Root may write to every file.
+        patched.setattr(
+            database.os, "access", lambda path, mode: path == (Path.cwd() if "," in stands_in else tmp_path)
+        )
+        with pytest.raises(TrackingError) as caught:
+            record_looks(Store(store_in(old)), parent.info.run_id, [PLAN.this_look])
+        with pytest.raises(TrackingError, match="cannot be written to"):
+            record(store_in(old), 1)
+    told, _, commands = str(caught.value).partition(", or report a copy: ")
+    assert told == (
         f"a report with verdicts is recorded as a look at the results, but the MLflow store {old / 'mlflow.db'} cannot be written "
-        f"to: it or its folder is read-only. Make them writable, or report a copy of the folder: cp -r '{old}' 'a store, 100 "
-        "%-copy' && chmod -R u+w 'a store, 100 %-copy' && python -m ablations report --tracking-uri 'sqlite:///a store, 100 "
-        "%-copy/mlflow.db'"
+        "to: it or its folder is read-only. Make them writable"
     )
-    with pytest.raises(TrackingError, match="cannot be written to"):
-        record(store_in(old), 1)
+    copying, _, reporting = commands.rpartition(" && ")
+    copy = (old if "," in stands_in else tmp_path) / f"{old.name}-copy"
+    assert reporting == f"python -m ablations report --tracking-uri 'sqlite:///{copy.name}/mlflow.db'"
+    subprocess.run(["sh", "-c", copying], check=True)
+    assert {path.relative_to(copy) for path in contents(copy)} == {path.relative_to(old) for path in before}
+    record(store_in(copy), 1)
+    assert {path: digest for path, digest in contents(old).items() if path in before} == before
 
 
 def test_a_copy_whose_files_are_a_link_to_the_originals_is_not_written_to(old: Path, tmp_path: Path) -> None:
