@@ -6,6 +6,8 @@ A restart replays the search, and finds its trials by their ids among the record
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -181,8 +183,16 @@ def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> No
         OSError: it cannot be written.
     """
     part = path.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    storage = optuna.storages.RDBStorage(f"sqlite:///{part}")
+    # SQLAlchemy would read a '?' or a %20 in the given folder's name as another path.
+    with tempfile.TemporaryDirectory(prefix="ablations-") as name:
+        database = Path(name) / path.name
+        _write_studies(plan, trials, database)
+        shutil.copyfile(database, part)
+    part.replace(path)
+
+
+def _write_studies(plan: Plan, trials: Iterable[RecordedTrial], database: Path) -> None:
+    storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
     distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
     with _quiet():
         studies = {
@@ -195,7 +205,6 @@ def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> No
         if trial.phase == "tune":
             studies[trial.variant].add_trial(_frozen_trial(trial, distributions))
     storage.engine.dispose()
-    part.replace(path)
 
 
 _STATES = {

@@ -91,3 +91,12 @@ def test_optuna_reads_the_search(folder: Path) -> None:
     assert study.trials[0].distributions["train.lr"] == optuna.distributions.FloatDistribution(0.01, 0.2, log=True)
     assert study.trials[0].intermediate_values == {1: 90.0, 2: 90.0, 3: 90.0}
     assert study.trials[2].user_attrs == {"number": 1, "seed": 1, "status": "finished", "run_id": "run1"}
+
+
+def test_the_search_is_written_to_the_folder_that_was_named(plan: Plan, tmp_path: Path) -> None:
+    # SQLAlchemy would take the first one for "a b", and the end of the second one for options.
+    for name in ("a%20b", "why?"):
+        (tmp_path / name).mkdir()
+        files = list(write_export(plan, [searched(plan, 0, train__lr=0.1, train__optimizer="adamw")], tmp_path / name))
+        assert sorted(files) == sorted((tmp_path / name).iterdir())
+    assert {path.name for path in tmp_path.iterdir()} == {"a%20b", "why?"}
