@@ -166,7 +166,8 @@ def _store(store: Store) -> Iterator[Finding]:
         yield Finding("problem", f"mlflow cannot be imported: {error}", "Install it again, with pip.")
         return
     if store.file is None:
-        yield Finding("ok", f"MLflow store: {store}, which was not called", "`python -m ablations report` calls it.")
+        call = f"`python -m ablations report{store.option}` calls it."
+        yield Finding("ok", f"MLflow store: {store}, which was not called", call)
         return
     yield _folder("MLflow store", store.file.parent)
     if not store.file.exists():

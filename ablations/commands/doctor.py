@@ -31,4 +31,4 @@ def doctor(store: Store, data_dir: Path, output: Path) -> None:
         )
     if num_problems:
         raise UserError(f"{num_problems} of these must be fixed before a study can run")
-    print("a study can run: python -m ablations run one_by_one --profile starter")
+    print(f"a study can run: python -m ablations run one_by_one --profile starter{store.option}")

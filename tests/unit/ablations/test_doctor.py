@@ -137,3 +137,13 @@ def test_a_torch_that_cannot_use_the_device_ends_in_exit_code_2(
     assert caught.value.code == 2
     assert "problem  torch is broken\n         Mend it.\n" in out
     assert err == "error: 1 of these must be fixed before a study can run\n"
+
+
+def test_the_next_commands_name_the_store(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    option = "--tracking-uri http://server.invalid:5000"
+    monkeypatch.setattr(sys, "argv", ["ablations", "doctor", *option.split()])
+    with pytest.raises(SystemExit):
+        cli.main()
+    out = capsys.readouterr().out
+    assert f"`python -m ablations report {option}` calls it." in out
+    assert out.endswith(f"python -m ablations run one_by_one --profile starter {option}\n")
