@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+
 from ablations.commands.messages import warn
 from ablations.errors import StoreAwayError
 from ablations.text import plural
@@ -18,6 +20,7 @@ def sync(store: Store) -> None:
         StoreAwayError: it takes no more; the rest stays queued.
         TrackingError: a study runs now, or a record is damaged.
     """
+    _warn_of_link(store)
     waiting = spools(store)
     for address in waiting:
         try:
@@ -37,3 +40,13 @@ def sync(store: Store) -> None:
                 f"{file} has records for another store: a server, or a database that had another name then. Name the server with "
                 "--tracking-uri, or give the database its name back."
             )
+
+
+def _warn_of_link(store: Store) -> None:
+    folder, here = store.spool_folder_by_link, store.spool_folder
+    if folder is not None and any(folder.glob("*-*.jsonl")):
+        source, target = shlex.quote(str(folder)), shlex.quote(str(here))
+        warn(
+            f"{folder} has records that an older version queued beside a link to the database. Move them with: mkdir -p {target} && "
+            f"mv -n {source}/* {target}/\nThen send them with: python -m ablations sync{store.option}"
+        )

@@ -100,6 +100,15 @@ class Store:
         name = str(self).rstrip("/") if self.file is None else self.file.name
         return self.state_folder / "spool" / content_hash(name)
 
+    @property
+    def spool_folder_by_link(self) -> Path | None:
+        """Where older versions queued records if they came by a link to the database; None if no link is used."""
+        if self.file is None:
+            return None
+        link = Path(self.uri.removeprefix(_SQLITE))
+        folder = Path(os.path.realpath(link.parent)) / ".ablations" / "spool" / content_hash(link.name)
+        return None if folder == self.spool_folder else folder
+
 
 @dataclass(frozen=True, order=True)
 class Address:
