@@ -138,9 +138,7 @@ def test_a_pruned_study_goes_on_without_the_server_that_knows_its_trials(
     (file,) = folder.path.glob("artifacts/**/trial.json")
     file.unlink()
     server.start()
-    with pytest.raises(
-        TrackingError, match=r"trial\.json is damaged .*Delete its run in MLflow, and run the study again"
-    ):
+    with pytest.raises(TrackingError, match=r"trial\.json of run .* is missing\. Delete the run in MLflow, and run "):
         Recorder(Store(server.uri), plan, "the study's text")
 
 
