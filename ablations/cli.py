@@ -61,9 +61,12 @@ OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.", callb
 DataOption = Annotated[
     Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True, callback=_expanded)
 ]
-ExtendOption = Annotated[
+FutilityOption = Annotated[
     bool,
-    typer.Option("--extend", help="Take the second planned look, on the additional seeds of the study's extend_to."),
+    typer.Option(
+        "--futility/--no-futility",
+        help="Give no more seeds to a comparison that has less than a 10 % chance of a word.",
+    ),
 ]
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Also measure memory, speed and latency here; a few seconds per network.")
@@ -165,14 +168,13 @@ def schema() -> None:
 def plan(
     study: StudyArgument,
     profile: ProfileOption = None,
-    extend: ExtendOption = False,
     measure: MeasureOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Show the trainings of a run, and their cost. Trains nothing."""
     from ablations.commands import plan
 
-    plan.plan(study, profile, extend=extend, measured=measure, as_json=as_json)
+    plan.plan(study, profile, measured=measure, as_json=as_json)
 
 
 @app.command()
@@ -182,7 +184,7 @@ def run(
     tracking_uri: UriOption = None,
     data_dir: DataOption = Path("data"),
     output: OutputOption = Path("reports"),
-    extend: ExtendOption = False,
+    futility: FutilityOption = True,
     max_minutes: Annotated[
         float | None,
         typer.Option(min=0, help="Stop after this time, between epochs; the same command continues later."),
@@ -219,7 +221,7 @@ def run(
         tracking_uri=tracking_uri,
         data_dir=data_dir,
         output=output,
-        extend=extend,
+        futility=futility,
         max_minutes=max_minutes,
         dry_run=dry_run,
         retry=retry,

@@ -89,6 +89,16 @@ class Tuner(Protocol):
         """Take in the result of a trial."""
 
 
+class Confirmations(Protocol):
+    """Decides which confirmation trials a study needs."""
+
+    def begin(self, tuned: Mapping[str, Mapping[str, object] | None]) -> list[str]:
+        """Tuning is done, with these values by variant, None if all its trials failed; ids of all trials that may be needed."""
+
+    def needed(self, results: Mapping[str, TrialResult]) -> list[TrialSpec]:
+        """Trials that are needed, given those with results, by id. None if the study has its answer."""
+
+
 class Display(Protocol):
     """Shows progress."""
 

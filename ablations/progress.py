@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal, Protocol
@@ -72,9 +72,9 @@ class Progress:
             (variant.name, phase): [] for variant in plan.variants for phase in ("tune", "confirm")
         }
         for cell in plan.cells:
-            seeds[cell.variant, cell.phase].append(cell.seed)
-        # The plan takes the A/A arm's seeds between the others.
-        self._seeds = {key: sorted(each) for key, each in seeds.items()}
+            if cell.phase == "tune":
+                seeds[cell.variant, "tune"].append(cell.seed)
+        self._seeds = seeds
         self._marks: dict[tuple[str, Phase], list[Mark]] = {key: ["waiting"] * len(each) for key, each in seeds.items()}
         self._places: dict[tuple[str, str], int] = {}
         """Index of a trial among its variant's trials of its phase, by variant and id."""
@@ -84,6 +84,22 @@ class Progress:
         mean_macs = mean(variant.costs.macs for variant in plan.variants)
         self._work = {variant.name: 0.3 + variant.costs.macs / mean_macs for variant in plan.variants}
         self._work_trained = 0.0
+        self.words: dict[str, str] = {}
+        """The verdict of each comparison that gets no more seeds, by variant."""
+        self.needs({variant.name: plan.looks[0] for variant in plan.variants})
+
+    def needs(self, num_seeds: Mapping[str, int]) -> None:
+        """Set the number of confirmation seeds that each variant needs now; trials of other seeds are not counted."""
+        for name, count in num_seeds.items():
+            key: tuple[str, Phase] = (name, "confirm")
+            before = dict(zip(self._seeds[key], self._marks[key], strict=True))
+            arm = self.plan.aa_seeds[:count] if name == self.plan.baseline else ()
+            seeds = [*self.plan.seeds[:count], *arm]
+            self._seeds[key], self._marks[key] = seeds, [before.get(seed, "waiting") for seed in seeds]
+
+    def closed(self, variant: str, word: str) -> None:
+        """The comparison of a variant gets no more seeds."""
+        self.words[variant] = word
 
     def found(self, trial: Trial, result: TrialResult) -> None:
         """A trial ended before."""
@@ -148,7 +164,7 @@ class Progress:
 
     @property
     def num_trials(self) -> int:
-        """Number of planned trials."""
+        """Number of trials that are needed by now."""
         return sum(map(len, self._marks.values()))
 
     @property
@@ -184,6 +200,10 @@ class Progress:
     def _set(self, trial: Trial, mark: Mark) -> None:
         key = trial.variant, trial.phase
         marks = self._marks[key]
+        if trial.phase == "confirm":
+            if trial.seed in self._seeds[key]:
+                marks[self._seeds[key].index(trial.seed)] = mark
+            return
         place = self._places.get((trial.variant, trial.id))
         if place is None:
             free = (

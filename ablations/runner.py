@@ -1,4 +1,4 @@
-"""The only orchestration: it tunes every variant, then confirms seed by seed, within a budget, and can be resumed.
+"""The only orchestration: it tunes every variant, then confirms look by look, within a budget, and can be resumed.
 
 At the end, when nothing else runs, it measures each architecture's memory and speed once.
 
@@ -18,7 +18,7 @@ from typing import Literal
 from ablations.costs import Workload
 from ablations.errors import MeasureError
 from ablations.planning.plan import Plan
-from ablations.ports import Display, Executor, TrialStore, Tuner
+from ablations.ports import Confirmations, Display, Executor, TrialStore, Tuner
 from ablations.text import plural
 from ablations.trial import MAX_ATTEMPTS, MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
@@ -67,6 +67,7 @@ class Runner:
         plan: Plan,
         *,
         tuner: Callable[[Plan, str], Tuner],
+        confirmations: Confirmations,
         executor: Executor,
         store: TrialStore,
         display: Display,
@@ -79,6 +80,7 @@ class Runner:
         Args:
             plan: the study's plan.
             tuner: makes the search of a variant, given its name.
+            confirmations: decides which trials confirm the tuned variants.
             executor: trains.
             store: remembers.
             display: shows.
@@ -88,6 +90,7 @@ class Runner:
         """
         self._plan = plan
         self._tuner = tuner
+        self._confirmations = confirmations
         self._executor = executor
         self._store = store
         self._display = display
@@ -109,8 +112,8 @@ class Runner:
         """Tune, confirm, measure."""
         winners = self._tune()
         if winners is not None:
-            self._store.settled([*self._asked, *(spec.id for spec in self._confirmation(winners))])
-        complete = winners is not None and self._confirm(winners) and self._measure(winners)
+            self._store.settled([*self._asked, *self._confirmations.begin(winners)])
+        complete = winners is not None and self._confirm() and self._measure(winners)
         state: State = "complete" if complete else "interrupted" if self._interrupted() else "budget"
         return Outcome(state, self._num_trained, self._num_found, tuple(self._unmeasured), tuple(self._given_up))
 
@@ -139,10 +142,18 @@ class Runner:
         self._asked = [spec.id for tuner in tuners.values() for spec in tuner.asked]
         return {name: tuner.winner for name, tuner in tuners.items()}
 
-    def _confirm(self, winners: dict[str, dict[str, object] | None]) -> bool:
-        """Whether every confirmation trial has a result."""
-        once = iter([self._confirmation(winners)])
-        return self._drain(_Phase(lambda: next(once, [])))
+    def _confirm(self) -> bool:
+        """Whether every confirmation trial that is needed has a result."""
+        results: dict[str, TrialResult] = {}
+
+        def keep(spec: TrialSpec, result: TrialResult) -> None:
+            results[spec.id] = result
+
+        while specs := self._confirmations.needed(results):
+            once = iter([specs])
+            if not self._drain(_Phase(lambda once=once: next(once, []), on_result=keep)):  # type: ignore[misc]
+                return False
+        return True
 
     def _measure(self, winners: dict[str, dict[str, object] | None]) -> bool:
         """Whether every architecture was measured, or cannot be.
@@ -167,11 +178,6 @@ class Runner:
                 self._unmeasured.append(f"{', '.join(names)}: {error}")
         self._store.measured(measurements)
         return True
-
-    def _confirmation(self, winners: dict[str, dict[str, object] | None]) -> list[TrialSpec]:
-        cells = [cell for cell in self._plan.cells if cell.phase == "confirm"]
-        # If every tuning trial failed, the variant is confirmed at the base's values: its failure is then an outcome.
-        return [self._plan.trial(cell.variant, "confirm", cell.seed, winners[cell.variant] or {}) for cell in cells]
 
     def _drain(self, phase: _Phase) -> bool:
         """Run trials until no more are pending; whether all have a result.

@@ -8,7 +8,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -21,6 +21,7 @@ from ablations.tracking.store import Address, Store
 from nin.config import ConfigError
 
 if TYPE_CHECKING:
+    from ablations.analysis.looks import TakenLook
     from ablations.analysis.summary import StudySummary
     from ablations.execution.cluster import Cluster
     from ablations.execution.cluster_executor import ClusterExecutor
@@ -40,6 +41,12 @@ class Watched(Display, Protocol):
 
     def say(self, text: str) -> None:
         """Print a finding that changes only how long the study takes."""
+
+    def needs(self, num_seeds: Mapping[str, int]) -> None:
+        """Number of seeds of each variant that are needed now."""
+
+    def looked(self, look: TakenLook) -> None:
+        """A look was taken."""
 
     def __enter__(self) -> Self: ...
 
@@ -63,6 +70,8 @@ class RunRequest:
     """`time.monotonic()` after which trials pause at the end of their epoch; None for none."""
     weights_dir: Path | None = None
     """Folder in which the executor leaves weights, to be recorded as models; None records none."""
+    futility: bool = True
+    """Whether a contrast that is unlikely to get a word gets no more seeds."""
     retry: bool = False
     """Whether given-up trials get as many attempts again."""
     elsewhere: Mapping[str, Any] = field(default_factory=dict)
@@ -114,6 +123,7 @@ def run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
 def _run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
     from ablations.analysis.code import PACKAGE_CODE
     from ablations.execution.environment import provenance
+    from ablations.looking import Looking
     from ablations.tracking.recorder import Recorder
     from ablations.tuning import VariantTuner
 
@@ -132,6 +142,7 @@ def _run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
             outcome = Runner(
                 request.plan,
                 tuner=VariantTuner,
+                confirmations=Looking(plan, recorder, display, futility=request.futility),
                 executor=executor,
                 store=recorder,
                 display=display,
@@ -229,24 +240,24 @@ def _checkpoints() -> Path:
 
 
 def look(address: Address) -> StudySummary:
-    """Summarize the recorded trials. A summary with verdicts is recorded as a look: it spends error budget.
+    """Summarize the recorded trials. The looks in it are recorded: those with verdicts spend error budget.
 
     Raises:
         TrackingError: the store cannot be used or does not hold the study, or the package of a tuned network is not installed
             here.
     """
-    from ablations.analysis.looks import gave_verdicts
     from ablations.analysis.summarize import summarize
     from ablations.tracking.reader import read_study
     from ablations.tracking.recorder import record_looks
 
     stored = read_study(address)
     try:
-        summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+        summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.ledgers)
     except ConfigError as error:
         raise TrackingError(f"the costs of {address.study} cannot be counted here: {error.message}") from error
-    if gave_verdicts(summary) and stored.plan.this_look not in stored.looks:
-        record_looks(address.store, stored.provenance["parent_run_id"], [*stored.looks, stored.plan.this_look])
+    known = stored.ledgers[0]
+    if set(summary.taken) - set(known.looks):
+        record_looks(address.store, stored.provenance["parent_run_id"], replace(known, looks=summary.taken))
     return summary
 
 

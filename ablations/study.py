@@ -42,12 +42,11 @@ class Study:
         """Its scales."""
         return tuple(self.file.spec.profiles)
 
-    def plan(self, profile: str, *, extend: bool = False) -> Plan:
+    def plan(self, profile: str) -> Plan:
         """Plan a run on this machine.
 
         Args:
             profile: one of `profiles`.
-            extend: for the second of two planned looks.
 
         Raises:
             ablations.errors.StudyFileError: it cannot be planned; the message says why, and where in the file.
@@ -55,16 +54,16 @@ class Study:
         from ablations.execution.environment import detect
         from ablations.planning.checking import plan_study
 
-        return plan_study(self.file, profile, detect(), extend=extend)
+        return plan_study(self.file, profile, detect())
 
     def run(
         self,
         profile: str,
         *,
-        extend: bool = False,
         tracking_uri: str | None = None,
         data_dir: str | PathLike[str] | None = None,
         max_minutes: float | None = None,
+        futility: bool = True,
         retry: bool = False,
     ) -> Ran:
         """Train the missing trials, record them in MLflow, and look at the results: the command `run` without its report.
@@ -75,10 +74,10 @@ class Study:
 
         Args:
             profile: one of `profiles`.
-            extend: for the second of two planned looks.
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
             data_dir: folder of the data sets; None: $ABLATIONS_DATA, else `data` in this folder.
             max_minutes: stop after this time, between epochs; None trains to the end.
+            futility: give no more seeds to a comparison that has less than a 10 % chance of a word.
             retry: retry trials given up after three failed attempts.
 
         Returns:
@@ -97,7 +96,7 @@ class Study:
         from ablations.terminal.consoles import plain_console
         from ablations.terminal.displays import PlainProgress
 
-        machine, plan = detect(), self.plan(profile, extend=extend)
+        machine, plan = detect(), self.plan(profile)
         # Lines, in a notebook too.
         display = PlainProgress(plan, machine.num_workers, plain_console())
         folder = expanded(data_dir or os.environ.get("ABLATIONS_DATA", "data"))
@@ -105,8 +104,9 @@ class Study:
             plan,
             self.file.text,
             Store.at(tracking_uri),
-            command=f"ablations.load({self.name_given!r}).run({profile!r}{', extend=True' if extend else ''})",
+            command=f"ablations.load({self.name_given!r}).run({profile!r})",
             deadline=None if max_minutes is None else started + 60 * max_minutes,
+            futility=futility,
             retry=retry,
         )
         ran = session.run(request, session.local_executor(machine, folder, display), display)

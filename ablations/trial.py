@@ -149,16 +149,22 @@ class TrialSpec:
     @cached_property
     def id(self) -> str:
         """Hash of everything that decides the result: 16 hexadecimal digits."""
-        return content_hash(
-            {
-                "config": self.config.to_json(),
-                "phase": self.phase,
-                "seed": self.seed,
-                "data_checksum": self.data_checksum,
-                "device": self.device,
-                "training_version": TRAINING_VERSION,
-            }
-        )
+        return content_hash({**self._configuration, "seed": self.seed})
+
+    @cached_property
+    def configuration_id(self) -> str:
+        """Hash of everything that decides the result but the seed: 16 hexadecimal digits."""
+        return content_hash(self._configuration)
+
+    @property
+    def _configuration(self) -> dict[str, Any]:
+        return {
+            "config": self.config.to_json(),
+            "phase": self.phase,
+            "data_checksum": self.data_checksum,
+            "device": self.device,
+            "training_version": TRAINING_VERSION,
+        }
 
 
 @dataclass(frozen=True)

@@ -85,6 +85,7 @@ class _NoDisplay:
 
 def _run(num_trials: int, folder: Path) -> dict[str, Any]:
     from ablations.execution.dry import DryExecutor
+    from ablations.looking import Looking
     from ablations.runner import Runner
     from ablations.tracking.recorder import Recorder
     from ablations.tracking.store import Store
@@ -96,6 +97,7 @@ def _run(num_trials: int, folder: Path) -> dict[str, Any]:
     outcome = Runner(
         plan,
         tuner=VariantTuner,
+        confirmations=Looking(plan, recorder, _NoDisplay(), futility=True),
         executor=DryExecutor(2),
         store=recorder,
         display=_NoDisplay(),
@@ -115,7 +117,7 @@ def _report(num_trials: int, folder: Path) -> dict[str, Any]:
 
     started = time.perf_counter()
     stored = read_study(Address("driven", "starter", Store.in_folder(folder)))
-    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.ledgers)
     write_report(summary, folder / "report", created="now")
     return _measured(started)
 

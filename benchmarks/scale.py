@@ -116,12 +116,14 @@ class _Nothing:
     """A store without memory, or a display that shows nothing."""
 
     measurements: dict[str, Any] = {}
+    ledgers: tuple[Any, ...] = ()
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         return lambda *arguments: None
 
 
 def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
+    from ablations.looking import Looking
     from ablations.runner import Runner
     from ablations.tracking.recorder import Recorder
     from ablations.tracking.store import Store
@@ -140,6 +142,7 @@ def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
         outcome = Runner(
             plan,
             tuner=lambda plan, variant: _Timed(VariantTuner(plan, variant), seconds, "tuner"),
+            confirmations=Looking(plan, store, _Nothing(), futility=True),
             executor=SimulatedExecutor(arguments.devices),
             store=_Timed(store, seconds, "recorder"),
             display=_Nothing(),

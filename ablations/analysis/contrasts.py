@@ -7,14 +7,16 @@ from itertools import chain
 
 import numpy as np
 
-from ablations.analysis.learning import recorded_labels
-from ablations.analysis.looks import ADDED
-from ablations.analysis.summary import ClassDifference, Contrast, Detectable, VariantSummary
-from ablations.analysis.variants import right_images
+from ablations.analysis.learning import guess_percent, recorded_labels
+from ablations.analysis.looks import TakenLook, look_budgets
+from ablations.analysis.samples import outcomes_of, right_images, sample
+from ablations.analysis.standing import Standing
+from ablations.analysis.summary import ClassDifference, Contrast, Course, Detectable, LookPoint, VariantSummary
 from ablations.datasets import DATASETS
-from ablations.planning.plan import Plan, PlannedContrast
+from ablations.planning.plan import Plan
 from ablations.stats.budget import Budget
 from ablations.stats.disagreement import disagreement
+from ablations.stats.guessing import learned_percent
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, class_estimates
 from ablations.stats.judgement import Judgement, PairedSample, Verdict
 from ablations.stats.p_values import difference_p, false_discovery, mcnemar_exact
@@ -29,57 +31,110 @@ def judged_contrasts(
     plan: Plan,
     variants: Sequence[VariantSummary],
     trials: Mapping[str, Sequence[RecordedTrial]],
+    taken: Sequence[TakenLook],
     *,
     scope: str,
-    overspent: str | None,
-    planned: Sequence[PlannedContrast],
+    standing: Standing,
 ) -> tuple[Contrast, ...]:
-    """Judge every variant against its reference, all under one error budget.
+    """Every variant against its reference, as its last look judged it.
 
     Args:
-        plan: of this look.
+        plan: of the study.
         variants: baseline first.
         trials: by variant.
+        taken: the looks so far.
         scope: condition of every conclusion, for the sentences.
-        overspent: the reason if no contrast may have a verdict; None otherwise.
-        planned: contrasts of the first look, which share the budget.
+        standing: of the plan.
     """
     if len(variants) < 2:
         return ()
     by_name = {each.name: each for each in variants}
     sides = {each.name: (each, by_name[plan[each.name].versus]) for each in variants[1:]}
-    keys = {name: (plan[name].key, plan[reference.name].key) for name, (_, reference) in sides.items()}
-    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
-    expects = {name: expected.get(keys[name], variant.expect) for name, (variant, _) in sides.items()}
-    unplanned = {name: overspent or ADDED for name, key in keys.items() if overspent or key not in expected}
-    samples = {name: _sample(plan, *pair, trials) for name, pair in sides.items()}
-    budget = Budget(
-        alpha=plan.decision.alpha,
-        margin=plan.decision.margin,
-        num_comparisons=len(planned),
-        num_looks=len(plan.looks),
-    )
-    judgements = judge(samples, budget, unplanned=unplanned)
-    without_seed = judge_without_each_seed(samples, judgements, budget)
-    classes = _class_differences(plan, samples, recorded_labels(plan, chain.from_iterable(trials.values())))
-    return tuple(
-        Contrast(
-            variant=name,
-            versus=reference.name,
-            expect=expects[name],
-            expectation=_outcome(expects[name], judgements[name]),
-            differences=dict(samples[name].differences),
-            curve_differences=curve_differences(variant, reference),
-            disagreement_percent=_disagreement(samples[name].differences, trials[name], trials[reference.name]),
-            class_differences=classes.get(name, ()),
-            p_failures=p_failures(variant, reference),
-            judgement=judgements[name],
-            without_seed=without_seed.get(name, {}),
-            detectable=detectable(judgements[name], budget),
-            sentence=sentence(judgements[name], budget, variant=name, reference=reference.name, scope=scope),
+    last = {name: look for look in taken for name in look.judgements}
+    first = _first_look(plan, trials, [name for name in sides if name not in last], standing)
+    last |= dict.fromkeys(first.judgements, first)
+    samples = {name: last[name].samples[name] for name in sides}
+    without_seed = {
+        name: judgements
+        for look in {id(each): each for each in last.values()}.values()
+        for name, judgements in judge_without_each_seed(look.samples, look.judgements, look.budget).items()
+        if last[name] is look
+    }
+    labels = recorded_labels(plan, chain.from_iterable(trials.values()))
+    classes = _class_differences(plan, samples, labels)
+    contrasts = []
+    for name, (variant, reference) in sides.items():
+        look, expect = last[name], standing.expected.get(name, variant.expect)
+        judgement = look.judgements[name]
+        course = Course(
+            points=tuple(_point(each, name) for each in taken if name in each.judgements),
+            closed=look.closed.get(name),
+            chance=look.chances.get(name),
+            next_seeds=_next_seeds(plan, look, name, standing),
         )
-        for name, (variant, reference) in sides.items()
+        contrasts.append(
+            Contrast(
+                variant=name,
+                versus=reference.name,
+                expect=expect,
+                expectation=_outcome(expect, judgement),
+                look=look.number,
+                num_seeds=look.num_seeds,
+                course=course,
+                differences=dict(samples[name].differences),
+                curve_differences=curve_differences(variant, reference, look.seeds),
+                disagreement_percent=_disagreement(samples[name].differences, trials[name], trials[reference.name]),
+                class_differences=classes.get(name, ()),
+                p_failures=p_failures(variant, reference, look.seeds),
+                judgement=judgement,
+                without_seed=without_seed.get(name, {}),
+                detectable=detectable(judgement, look.budget),
+                sentence=sentence(
+                    judgement, look.budget, variant=name, reference=reference.name, scope=scope, outlook=course.outlook
+                ),
+            )
+        )
+    return tuple(contrasts)
+
+
+def _first_look(
+    plan: Plan, trials: Mapping[str, Sequence[RecordedTrial]], names: Sequence[str], standing: Standing
+) -> TakenLook:
+    """The first look at contrasts that lack trials for it: without a verdict, with what there is."""
+    number, budget = next(iter(look_budgets(plan, standing).items()))
+    seeds = plan.seeds[: plan.looks[number - 1]]
+    bar = learned_percent(guess_percent(plan, chain.from_iterable(trials.values())))
+    found = {name: outcomes_of(each, bar) for name, each in trials.items()}
+    samples = {name: sample(found[name], found[plan[name].versus], seeds) for name in names}
+    judgements = judge(samples, budget, unplanned=standing.unplanned)
+    return TakenLook(number, seeds, budget, samples, judgements, {}, {})
+
+
+def _point(look: TakenLook, name: str) -> LookPoint:
+    """A contrast at one look, with the differences that a word would have taken there."""
+    judgement, budget = look.judgements[name], look.budget
+    evidence = judgement.evidence
+    if evidence is None:
+        return LookPoint(look.number, look.num_seeds, judgement.num_pairs, judgement.verdict)
+    estimate = evidence.estimate
+    differs = estimate.interval(1 - budget.step_alpha).upper - estimate.mean
+    equivalent = budget.margin - (estimate.interval(1 - 2 * budget.step_alpha).upper - estimate.mean)
+    return LookPoint(
+        look.number,
+        look.num_seeds,
+        judgement.num_pairs,
+        judgement.verdict,
+        mean=estimate.mean,
+        interval=evidence.interval,
+        smallest_difference=differs,
+        largest_equivalent=equivalent if equivalent > 0 else None,
     )
+
+
+def _next_seeds(plan: Plan, look: TakenLook, name: str, standing: Standing) -> int | None:
+    later = [number for number in look_budgets(plan, standing) if number > look.number]
+    is_open = name in look.chances and look.closed.get(name) in {None, "futile"}
+    return plan.looks[later[0] - 1] if later and is_open else None
 
 
 def _class_differences(
@@ -130,28 +185,9 @@ def detectable(judgement: Judgement, budget: Budget) -> Detectable | None:
     )
 
 
-def _sample(
-    plan: Plan, variant: VariantSummary, reference: VariantSummary, trials: Mapping[str, Sequence[RecordedTrial]]
-) -> PairedSample:
-    ran = [v.ran_seeds for v in (variant, reference)]
-    good = [set(v.accuracy_percent) - set(v.failed_seeds) for v in (variant, reference)]
-    seeds = sorted(good[0] & good[1])
-    bits = [right_images(trials[v.name]) for v in (variant, reference)]
-    has_bits = seeds and all(seed in each for each in bits for seed in seeds)
-    correct = np.stack([bits[0][s].astype(np.int8) - bits[1][s].astype(np.int8) for s in seeds]) if has_bits else None
-    return PairedSample(
-        differences={seed: variant.accuracy_percent[seed] - reference.accuracy_percent[seed] for seed in seeds},
-        num_planned=len(plan.seeds),
-        num_missing=len(plan.seeds) - len(ran[0] & ran[1]),
-        num_failed=len(variant.failed_seeds),
-        num_failed_reference=len(reference.failed_seeds),
-        num_ran=len(ran[0]),
-        num_ran_reference=len(ran[1]),
-        correct=correct,
-    )
-
-
-def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dict[int, tuple[float, ...]]:
+def curve_differences(
+    variant: VariantSummary, reference: VariantSummary, seeds: Sequence[int]
+) -> dict[int, tuple[float, ...]]:
     """By seed with both sides learned: variant minus reference in validation accuracy, over epochs trained on both sides."""
     curves, others = ({curve.seed: curve.epochs for curve in v.curves if curve.learned} for v in (variant, reference))
     return {
@@ -159,13 +195,13 @@ def curve_differences(variant: VariantSummary, reference: VariantSummary) -> dic
             one.validation_accuracy_percent - other.validation_accuracy_percent
             for one, other in zip(curves[seed], others[seed], strict=False)
         )
-        for seed in sorted(curves.keys() & others.keys())
+        for seed in sorted(curves.keys() & others.keys() & set(seeds))
     }
 
 
-def p_failures(variant: VariantSummary, reference: VariantSummary) -> float | None:
+def p_failures(variant: VariantSummary, reference: VariantSummary, seeds: Sequence[int]) -> float | None:
     """Exact McNemar p-value of equal failure rates over seeds with an outcome on both sides; None without such seeds."""
-    both = variant.ran_seeds & reference.ran_seeds
+    both = variant.ran_seeds & reference.ran_seeds & set(seeds)
     failed, failed_reference = (both & set(each.failed_seeds) for each in (variant, reference))
     return mcnemar_exact(len(failed - failed_reference), len(failed_reference - failed)) if both else None
 

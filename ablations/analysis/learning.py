@@ -24,7 +24,10 @@ def guess_percent(plan: Plan, trials: Iterable[RecordedTrial]) -> float:
     Splits are stratified, so seeds differ by an image at most; the largest share counts. Trials of an earlier version of the
     suite have no share: the labels of the test images stand in for it, or else equally frequent classes.
     """
+    # The first look decides, so that no later trial changes which of its runs learned.
+    first = set(plan.seeds[: plan.looks[0]])
     trials = list(trials)
+    trials = [t for t in trials if t.phase == "confirm" and t.seed in first] or trials
     shares = [t.result.validation_guess_percent for t in trials if t.result.validation_guess_percent is not None]
     if shares:
         return max(shares)

@@ -1,61 +1,204 @@
-"""The share of the error budget that earlier looks have left."""
+"""The looks at a study's results: each judges the contrasts that are open, and closes those that need no more seeds.
+
+The looks are a function of the plan and of the recorded trials: a run that was killed, a report and another machine come to
+the same words and ask for the same seeds.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from ablations.analysis.summary import StudySummary
-from ablations.planning.plan import Look, Plan, PlannedContrast
+from ablations.analysis.samples import Outcomes, outcomes_of, sample
+from ablations.analysis.standing import Standing, standing_of
+from ablations.planning.frozen import Closing, Finding, Ledger, Look
+from ablations.planning.plan import Plan
+from ablations.stats.budget import Budget
+from ablations.stats.futility import FUTILE, LaterLook, chance_of_word
+from ablations.stats.judgement import Judgement, PairedSample, Verdict
+from ablations.stats.verdicts import judge
+from ablations.trial import RecordedTrial
 
-ADDED = "added after the results were first looked at; fresh seeds (first_seed) give it a verdict of its own"
-"""Reason why a contrast missing from the first look is exploratory."""
+_OPEN = {
+    Verdict.UNDECIDED_MORE_SEEDS,
+    Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP,
+    Verdict.EXPLORATORY,
+    Verdict.NO_VERDICT,
+}
+"""Verdicts that are no word."""
 
 
-def why_unplanned(plan: Plan, looks: Iterable[Look]) -> str | None:
-    """The reason why this look was not planned, if earlier looks at the same results left too little of the budget.
+@dataclass(frozen=True)
+class TakenLook:
+    """One look, as far as its trials have outcomes. All mappings are by variant."""
 
-    If one adds seeds until a verdict appears, the verdict is wrong far more often than alpha. Two looks at alpha each
-    are enough for it.
+    number: int
+    """From 1."""
+    seeds: tuple[int, ...]
+    budget: Budget
+    samples: Mapping[str, PairedSample] = field(repr=False)
+    """Of the contrasts that were open and have all their trials."""
+    judgements: Mapping[str, Judgement]
+    closed: Mapping[str, Closing]
+    """Contrasts that get no more seeds."""
+    chances: Mapping[str, float]
+    """Chance of a word by the last look, of contrasts without one."""
+
+    @property
+    def num_seeds(self) -> int:
+        """Planned pairs of each contrast."""
+        return len(self.seeds)
+
+
+def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing) -> tuple[TakenLook, ...]:
+    """Take all looks that the outcomes allow.
+
+    A contrast with a word keeps it, and is never judged again. A contrast that is futile is judged again if it got its seeds
+    all the same. One whose trials lack an outcome waits.
 
     Args:
-        plan: of this look.
-        looks: recorded reports with verdicts on the same results, the first one first.
+        plan: of the study.
+        outcomes: of each variant.
+        standing: of the plan.
     """
-    this = plan.this_look
-    spent: dict[int, float] = {}
-    for look in looks:
-        if look.margin != this.margin:
-            return f"the margin was {look.margin:g} points when the results were first looked at"
-        if look.seeds == this.seeds:
-            if this.alpha > look.alpha * (1 + 1e-9):
-                return f"alpha was {look.alpha:g} when the results were first looked at"
-            break  # this look itself; later looks do not count
-        num_seeds = len(look.seeds)
-        spent[num_seeds] = max(look.alpha, spent.get(num_seeds, 0.0))
-    if sum(spent.values()) + this.alpha <= plan.decision.alpha * (1 + 1e-9):
-        return None
-    counts = ", ".join(map(str, sorted(spent)))
-    return f"looked at before with {counts} seeds, and {len(this.seeds)} were not planned then (extend_to plans them)"
+    budgets = look_budgets(plan, standing)
+    taken: list[TakenLook] = []
+    remaining = list(plan.contrast_names)
+    for number, budget in budgets.items():
+        seeds = plan.seeds[: plan.looks[number - 1]]
+        samples = {name: sample(outcomes[name], outcomes[plan[name].versus], seeds) for name in remaining}
+        samples = {name: each for name, each in samples.items() if not each.num_missing}
+        if not samples:
+            break
+        judgements = judge(samples, budget, unplanned=standing.unplanned)
+        closed: dict[str, Closing] = {}
+        chances: dict[str, float] = {}
+        later = {count: each for count, each in budgets.items() if count > number}
+        for name, judgement in list(judgements.items()):
+            chances[name] = _chance(plan, samples[name], judgement, later)
+            why = _closing(judgement, chances[name], is_last=not later, is_planned=name not in standing.unplanned)
+            if why is not None:
+                closed[name] = why
+            if why == "futile" and judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS:
+                judgements[name] = replace(judgement, verdict=Verdict.UNDECIDED_FUTILE)
+        taken.append(TakenLook(number, seeds, budget, samples, judgements, closed, chances))
+        remaining = [name for name in samples if closed.get(name) in {None, "futile"}]
+    return tuple(taken)
 
 
-def changed_expectations(plan: Plan, planned: Sequence[PlannedContrast]) -> Iterable[str]:
-    """A warning for each expectation changed since the first look; the report keeps the first one.
+def look_budgets(plan: Plan, standing: Standing) -> dict[int, Budget]:
+    """The error budget of each look that has one, by its number from 1."""
+    decision = plan.decision
+    return {
+        number: Budget(
+            alpha=decision.alpha, margin=decision.margin, num_comparisons=standing.num_comparisons, share=share
+        )
+        for number, share in enumerate(standing.shares, start=1)
+        if share and standing.num_comparisons
+    }
+
+
+def _chance(plan: Plan, one: PairedSample, judgement: Judgement, later: Mapping[int, Budget]) -> float:
+    """Chance of a word at the looks to come."""
+    if not later or judgement.evidence is None or judgement.verdict not in _OPEN:
+        return 0.0
+    # Runs that do not learn make fewer pairs.
+    rate = judgement.num_pairs / one.num_planned
+    looks = [
+        LaterLook(max(judgement.num_pairs + 1, round(rate * plan.looks[number - 1])), budget)
+        for number, budget in later.items()
+    ]
+    return chance_of_word(judgement.evidence, judgement.num_pairs, looks)
+
+
+def _closing(judgement: Judgement, chance: float, *, is_last: bool, is_planned: bool) -> Closing | None:
+    if judgement.verdict not in _OPEN:
+        return "word"
+    if not is_planned:
+        return "not planned"
+    if is_last:
+        return "last look"
+    return "futile" if chance < FUTILE else None
+
+
+def needed_seeds(
+    plan: Plan, taken: Sequence[TakenLook], standing: Standing, *, futility: bool = True
+) -> dict[str, int]:
+    """Number of seeds that each variant needs now: for the next look of an open contrast, or for the last look of a closed one.
 
     Args:
-        plan: of this look.
-        planned: contrasts of the first look.
+        plan: of the study.
+        taken: its looks so far.
+        standing: of the plan.
+        futility: whether a futile contrast gets no more seeds.
     """
-    expected = {(each.variant_key, each.versus_key): each.expect for each in planned}
-    for variant in plan.variants:
-        contrast = plan.contrast(variant.name)
-        first = expected.get((contrast.variant_key, contrast.versus_key), contrast.expect)
-        if first != contrast.expect:
-            yield (
-                f"{variant.name}: expect was {first or 'not given'} when the results were first looked at, and is "
-                f"{contrast.expect or 'not given'} now; what was first counts."
-            )
+    needed = dict.fromkeys((variant.name for variant in plan.variants), 0)
+    needed[plan.baseline] = plan.looks[0]
+    numbers = list(look_budgets(plan, standing)) or [1]
+    for name in plan.contrast_names:
+        last = next((look for look in reversed(taken) if name in look.judgements), None)
+        number = numbers[0]
+        if last is not None:
+            why = last.closed.get(name)
+            goes_on = why is None or (why == "futile" and not futility)
+            number = next((each for each in numbers if each > last.number), last.number) if goes_on else last.number
+        for side in (name, plan[name].versus):
+            needed[side] = max(needed[side], plan.looks[number - 1])
+    return needed
 
 
-def gave_verdicts(summary: StudySummary) -> bool:
-    """Whether a report of this summary spends some of the error budget."""
-    return not all(contrast.judgement.verdict.is_withheld for contrast in summary.contrasts)
+def findings(look: TakenLook) -> tuple[Finding, ...]:
+    """What a look found, to be recorded."""
+    return tuple(
+        Finding(name, each.verdict.word, each.num_pairs, each.mean, each.sd, look.closed.get(name))
+        for name, each in look.judgements.items()
+    )
+
+
+def look_record(plan: Plan, look: TakenLook, standing: Standing) -> Look:
+    """The record of a look. Without a verdict it spends nothing."""
+    spends = any(not judgement.verdict.is_withheld for judgement in look.judgements.values())
+    return Look(
+        seeds=look.seeds,
+        alpha=look.budget.look_alpha if spends else 0.0,
+        margin=plan.decision.margin,
+        contrasts=standing.contrasts,
+        findings=findings(look),
+    )
+
+
+@dataclass(frozen=True)
+class LooksNow:
+    """The standing of a plan, its looks so far, and the seeds that each variant needs."""
+
+    standing: Standing
+    taken: tuple[TakenLook, ...]
+    needed: Mapping[str, int]
+
+
+def looks_now(
+    plan: Plan,
+    trials: Mapping[str, Sequence[RecordedTrial]],
+    learned_percent: float,
+    ledgers: Sequence[Ledger],
+    *,
+    tuned: Mapping[str, Mapping[str, Any]] | None = None,
+    futility: bool = True,
+) -> LooksNow:
+    """Hold recorded trials against the store's records, and take the looks.
+
+    Args:
+        plan: of the study.
+        trials: by variant.
+        learned_percent: validation accuracy from which a run has learned.
+        ledgers: what was planned and looked at before.
+        tuned: chosen values by variant; None: those of the confirmation trials.
+        futility: whether a futile contrast gets no more seeds.
+    """
+    if tuned is None:
+        confirmed = {name: [t for t in each if t.phase == "confirm"] for name, each in trials.items()}
+        tuned = {name: each[0].hyperparameters for name, each in confirmed.items() if each}
+    standing = standing_of(plan, plan.contrasts(tuned), ledgers)
+    taken = take_looks(plan, {name: outcomes_of(each, learned_percent) for name, each in trials.items()}, standing)
+    return LooksNow(standing, taken, needed_seeds(plan, taken, standing, futility=futility))

@@ -10,10 +10,11 @@ import numpy as np
 from ablations.analysis.code import mixed_code
 from ablations.analysis.contrasts import judged_contrasts
 from ablations.analysis.learning import guess_percent, learned
-from ablations.analysis.looks import changed_expectations, why_unplanned
+from ablations.analysis.looks import look_record, looks_now
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
 from ablations.analysis.variants import has_independent_draws, variant_summary
 from ablations.analysis.warnings import (
+    changed_expectations,
     in_parts,
     incomplete_aa,
     mixed_provenance,
@@ -24,7 +25,8 @@ from ablations.analysis.warnings import (
 )
 from ablations.costs import Measurement
 from ablations.datasets import DATASETS
-from ablations.planning.plan import Look, Plan
+from ablations.planning.frozen import Ledger
+from ablations.planning.plan import Plan
 from ablations.stats.guessing import learned_percent
 from ablations.stats.intervals import identical, paired_interval
 from ablations.trial import RecordedTrial
@@ -35,31 +37,32 @@ def summarize(
     trials: Iterable[RecordedTrial],
     provenance: Mapping[str, Any],
     measurements: Mapping[str, Measurement],
-    looks: Iterable[Look] = (),
+    ledgers: Sequence[Ledger] = (),
 ) -> StudySummary:
     """Turn recorded trials into numbers, intervals and words.
 
     Args:
-        plan: of this look.
+        plan: of the study.
         trials: all trials in the store. Trials of other plans (another `variant_key`, or an unplanned seed) are left out.
         provenance: passed through to the report.
         measurements: of architectures, by the workload's id.
-        looks: earlier reports of this study with verdicts, the first one first. This report may be among them.
+        ledgers: what was planned and looked at before, in all studies of the store. This report may be among it.
     """
     by_variant = _by_variant(plan, trials)
     ended = [trial for each in by_variant.values() for trial in each]
     guess = guess_percent(plan, ended)
     bar = learned_percent(guess)
+    now = looks_now(plan, by_variant, bar, ledgers)
     variants = tuple(
-        variant_summary(plan, variant, by_variant[variant.name], measurements, guess) for variant in plan.variants
+        variant_summary(
+            plan, variant, by_variant[variant.name], measurements, guess, plan.seeds[: now.needed[variant.name]]
+        )
+        for variant in plan.variants
     )
     dataset = DATASETS[plan.data.name].title
     scope = f"for {'the tuned' if plan.tuned else 'these fixed'} configurations, on {dataset}"
-    looks = [look for look in looks if look.is_of(plan.this_look)]
-    # The contrasts of the first look: nobody can plan a contrast after seeing its results.
-    planned = (looks or [plan.this_look])[0].contrasts
-    overspent = why_unplanned(plan, looks)
-    contrasts = judged_contrasts(plan, variants, by_variant, scope=scope, overspent=overspent, planned=planned)
+    standing = now.standing
+    contrasts = judged_contrasts(plan, variants, by_variant, now.taken, scope=scope, standing=standing)
     troubles = tuple(troubles_of(ended))
     return StudySummary(
         study=plan.study,
@@ -77,15 +80,16 @@ def summarize(
         scope=scope,
         search_space=plan.search_space,
         independent_draws=has_independent_draws(plan),
-        num_seeds=len(plan.seeds),
         seeds=plan.seeds,
         looks=plan.looks,
-        num_planned=len(planned),
-        unplanned=overspent,
-        aa=_aa(plan, variants[0], by_variant[plan.baseline], bar),
+        shares=standing.shares,
+        taken=tuple(look_record(plan, look, standing) for look in now.taken),
+        num_planned=standing.num_comparisons,
+        unplanned=standing.reason,
+        aa=_aa(plan.aa_seeds[: now.needed[plan.baseline]], variants[0], by_variant[plan.baseline], bar),
         warnings=(
-            *changed_expectations(plan, planned),
-            *incomplete_aa(plan, by_variant[plan.baseline], bar),
+            *changed_expectations(plan, standing),
+            *incomplete_aa(plan.aa_seeds[: now.needed[plan.baseline]], by_variant[plan.baseline], bar),
             *unknown_labels(plan, ended),
             *seeds_only(contrasts),
             *mixed_provenance(provenance),
@@ -110,8 +114,10 @@ def _by_variant(plan: Plan, trials: Iterable[RecordedTrial]) -> dict[str, list[R
     return found
 
 
-def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial], bar: float) -> AACheck | None:
-    again = {t.seed: t.result for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds}
+def _aa(
+    aa_seeds: Sequence[int], baseline: VariantSummary, trials: Sequence[RecordedTrial], bar: float
+) -> AACheck | None:
+    again = {t.seed: t.result for t in trials if t.phase == "confirm" and t.seed in aa_seeds}
     ran = {seed: result for seed, result in again.items() if result.status != "failed"}
     good = [
         result.test_accuracy_percent
@@ -124,7 +130,7 @@ def _aa(plan: Plan, baseline: VariantSummary, trials: Sequence[RecordedTrial], b
         return None
     return AACheck(
         num_pairs=len(differences),
-        num_planned=len(plan.aa_seeds),
+        num_planned=len(aa_seeds),
         mean=float(differences.mean()),
         sd=float(differences.std(ddof=1)),
         interval=paired_interval(differences),

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ablations.costs import Measurement, Workload
+from ablations.planning.frozen import Closing, Look
 from ablations.stats.bands import Band
 from ablations.stats.intervals import Interval, clopper_pearson
-from ablations.stats.judgement import Judgement
+from ablations.stats.judgement import Judgement, Verdict
 from ablations.studyfile.distributions import SearchSpace
 from ablations.studyfile.spec import Decision, Expectation
 from ablations.trial import EpochRecord, Status
@@ -67,7 +68,7 @@ class VariantSummary:
     failed_seeds: tuple[int, ...]
     """Seeds that ran without learning: diverged, or a last validation accuracy under the study's `learned_percent`."""
     missing_seeds: tuple[int, ...]
-    """Planned seeds without an outcome: not run yet, or failed."""
+    """Seeds of its current look without an outcome: not run yet, or failed."""
     mean_accuracy_percent: float | None
     """Over seeds that learned; None without one."""
     sd_accuracy_percent: float | None
@@ -137,6 +138,50 @@ class ClassDifference:
 
 
 @dataclass(frozen=True)
+class LookPoint:
+    """A contrast at one look. Numbers are in percentage points; None without evidence."""
+
+    number: int
+    """Of the look, from 1."""
+    num_seeds: int
+    """Planned pairs."""
+    num_pairs: int
+    """Pairs in which both learned."""
+    verdict: Verdict
+    mean: float | None = None
+    interval: Interval | None = None
+    """At 1 - alpha of the look, or 95 % if lower: the intervals of all looks together cover with 95 % or more."""
+    smallest_difference: float | None = None
+    """Least difference, of either sign, that would have been called better or worse, at the first step of the step-down."""
+    largest_equivalent: float | None = None
+    """Largest difference, of either sign, that would have been called equivalent; None if none would have."""
+
+
+@dataclass(frozen=True)
+class Course:
+    """A contrast over the looks."""
+
+    points: tuple[LookPoint, ...]
+    """Its looks, the last one last; empty before the first is complete."""
+    closed: Closing | None
+    """Why it gets no more seeds; None if it does, or waits for trials."""
+    chance: float | None
+    """Chance of a word by the last look, in [0, 1]; 0 with a word; None before the first look."""
+    next_seeds: int | None
+    """Seeds of the next look that it may have; None if there is none."""
+
+    @property
+    def outlook(self) -> str:
+        """What happens next, as a clause; empty if nothing does."""
+        if self.next_seeds is None or self.chance is None:
+            return ""
+        chance = f"with a {100 * self.chance:.0f} % chance of a word by the last look"
+        return (
+            f"stopped {chance}" if self.closed == "futile" else f"the next look is at {self.next_seeds} seeds, {chance}"
+        )
+
+
+@dataclass(frozen=True)
 class Contrast:
     """A variant minus its reference, paired by seed, in percentage points of accuracy."""
 
@@ -146,6 +191,11 @@ class Contrast:
     expect: Expectation | None
     expectation: str
     """Outcome of the expectation: "as expected", "not as expected", "open", or "none stated"."""
+    look: int
+    """Number of the look that judged it last, from 1."""
+    num_seeds: int
+    """Planned pairs at that look. All that follows is of these seeds."""
+    course: Course
     differences: dict[int, float]
     """By seed; pairs with both sides learned."""
     curve_differences: dict[int, tuple[float, ...]]
@@ -219,12 +269,16 @@ class StudySummary:
     search_space: SearchSpace
     independent_draws: bool
     """Whether tuning draws were independent of results."""
-    num_seeds: int
     seeds: tuple[int, ...]
+    """Confirm seeds of the last planned look."""
     looks: tuple[int, ...]
-    """Number of seeds at each planned look; `num_seeds` is one of them."""
+    """Number of seeds at each planned look."""
+    shares: tuple[float, ...]
+    """Part of alpha that each look may spend."""
+    taken: tuple[Look, ...]
+    """Records of the looks in this summary."""
     num_planned: int
-    """Number of contrasts that share the error budget: all contrasts planned at the first look."""
+    """Number of contrasts that share the error budget: the largest that was planned for these trials."""
     unplanned: str | None
     """The reason if no contrast may have a verdict, whatever the numbers; None otherwise."""
     aa: AACheck | None

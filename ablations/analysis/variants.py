@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis.learning import learned
+from ablations.analysis.samples import right_images
 from ablations.analysis.summary import Curve, TuningPoint, VariantSummary
 from ablations.costs import Measurement
 from ablations.planning.plan import SEARCH_SEED, Plan, PlannedVariant
@@ -33,6 +34,7 @@ def variant_summary(
     trials: Sequence[RecordedTrial],
     measurements: Mapping[str, Measurement],
     guess_percent: float,
+    seeds: Sequence[int],
 ) -> VariantSummary:
     """Turn one variant's trials into its numbers.
 
@@ -42,6 +44,7 @@ def variant_summary(
         trials: of this variant and its key, in a fixed order.
         measurements: of architectures, by the workload's id.
         guess_percent: validation accuracy of the best constant guess, percent.
+        seeds: that the variant needs for its current look.
     """
     confirmed = _confirmed(plan, trials)
     tune = [t for t in trials if t.phase == "tune"]
@@ -76,7 +79,7 @@ def variant_summary(
         at_edge=tuple(_at_edge(plan.search_space, tuned)),
         accuracy_percent=accuracy,
         failed_seeds=tuple(sorted(set(confirmed) - good)),
-        missing_seeds=tuple(seed for seed in plan.seeds if seed not in confirmed),
+        missing_seeds=tuple(seed for seed in seeds if seed not in confirmed),
         mean_accuracy_percent=mean(values) if values else None,
         sd_accuracy_percent=stdev(values) if len(values) > 1 else None,
         reseed_disagreement_percent=disagreement_between_reseeds(np.stack(right)) if len(right) > 1 else None,
@@ -147,12 +150,3 @@ def _median(values: Iterable[float]) -> float | None:
 def _at_edge(search_space: SearchSpace, tuned: Mapping[str, Any]) -> Iterable[str]:
     """Keys whose value lies near an end of their range."""
     return (key for key, value in tuned.items() if key in search_space and search_space[key].at_edge(value))
-
-
-def right_images(trials: Sequence[RecordedTrial]) -> dict[int, np.ndarray]:
-    """By seed of a confirmation trial: right (1) or wrong (0), shape (num_test_images,). Unrecorded ones are left out."""
-    return {
-        t.seed: np.unpackbits(np.frombuffer(t.result.test_correct, dtype=np.uint8), count=t.result.num_test_images)
-        for t in trials
-        if t.phase == "confirm" and t.result.test_correct is not None
-    }

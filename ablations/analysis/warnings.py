@@ -8,6 +8,7 @@ from statistics import median
 from typing import Any
 
 from ablations.analysis.learning import learned, recorded_labels
+from ablations.analysis.standing import Standing
 from ablations.analysis.summary import Contrast, Trouble, VariantSummary
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan
@@ -19,11 +20,22 @@ DEGRADED_POINTS = 5.0
 """A run this far below the median of its variant is flagged and kept."""
 
 
-def incomplete_aa(plan: Plan, trials: Sequence[RecordedTrial], learned_percent: float) -> Iterable[str]:
-    """Warn if trials of the A/A arm are missing or did not learn."""
-    ran = [t for t in trials if t.phase == "confirm" and t.seed in plan.aa_seeds and t.result.status != "failed"]
-    if len(ran) < len(plan.aa_seeds):
-        yield f"A/A arm: {len(plan.aa_seeds) - len(ran)} of {len(plan.aa_seeds)} trials have no outcome yet."
+def changed_expectations(plan: Plan, standing: Standing) -> Iterable[str]:
+    """A warning for each expectation changed since the plan was recorded; the report keeps the first one."""
+    for variant in plan.variants:
+        first = standing.expected.get(variant.name, variant.expect)
+        if first != variant.expect:
+            yield (
+                f"{variant.name}: expect was {first or 'not given'} when the results were first looked at, and is "
+                f"{variant.expect or 'not given'} now; what was first counts."
+            )
+
+
+def incomplete_aa(aa_seeds: Sequence[int], trials: Sequence[RecordedTrial], learned_percent: float) -> Iterable[str]:
+    """Warn if trials of the A/A arm, at its current seeds, are missing or did not learn."""
+    ran = [t for t in trials if t.phase == "confirm" and t.seed in aa_seeds and t.result.status != "failed"]
+    if len(ran) < len(aa_seeds):
+        yield f"A/A arm: {len(aa_seeds) - len(ran)} of {len(aa_seeds)} trials have no outcome yet."
     failed = sum(not learned(t.result, learned_percent) for t in ran)
     if failed:
         yield f"A/A arm: {failed} of {len(ran)} trials ran and did not learn."
@@ -133,10 +145,11 @@ def variant_warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable
         if v.name in references:
             yield from _no_room_above(plan, v)
         if v.missing_seeds:
-            yield f"{v.name}: {len(v.missing_seeds)} of {len(plan.seeds)} confirmation trials have no outcome yet."
+            num_seeds = len(v.missing_seeds) + len(v.ran_seeds)
+            yield f"{v.name}: {len(v.missing_seeds)} of {num_seeds} confirmation trials have no outcome yet."
         if v.failed_seeds:
             seeds = ", ".join(map(str, v.failed_seeds))
-            yield f"{v.name}: {len(v.failed_seeds)} of {len(plan.seeds)} confirmation trials ran and did not learn (seed {seeds})."
+            yield f"{v.name}: {len(v.failed_seeds)} of {len(v.missing_seeds) + len(v.ran_seeds)} confirmation trials ran and did not learn (seed {seeds})."
         for key in v.at_edge:
             yield f"{v.name}: tuning chose {key} = {v.tuned[key]:.4g}, at the edge of its search space: widen it."
         dead = {seed: n for seed, n in v.dead_classes.items() if n}

@@ -17,13 +17,12 @@ if TYPE_CHECKING:
     from ablations.planning.plan import Plan
 
 
-def plan(study: str, profile: str | None, *, extend: bool, measured: bool, as_json: bool) -> None:
+def plan(study: str, profile: str | None, *, measured: bool, as_json: bool) -> None:
     """Print the plan of a study on this machine.
 
     Args:
         study: path or name.
         profile: one of its profiles; None chooses by the machine.
-        extend: whether to plan the second look.
         measured: whether to measure each network here, too.
         as_json: whether to print JSON.
 
@@ -34,7 +33,7 @@ def plan(study: str, profile: str | None, *, extend: bool, measured: bool, as_js
 
     file, machine = open_study(study), detect()
     name, why = choose_profile(file, profile, machine)
-    planned = plan_study(file, name, machine, extend=extend)
+    planned = plan_study(file, name, machine)
     words = ["python", "-m", "ablations", "run", study, "--profile"]
     warn_if_long(lambda other: shlex.join([*words, other]), file, planned, machine)
     workloads = [planned.workload(variant.name) for variant in planned.variants]

@@ -49,7 +49,7 @@ class RunOptions:
     tracking_uri: str | None = field(repr=False)
     data_dir: Path
     output: Path
-    extend: bool
+    futility: bool
     max_minutes: float | None
     dry_run: bool
     retry: bool
@@ -86,7 +86,7 @@ class RunOptions:
             words += ["--output", str(self.output)]
         if self.cluster is not None:
             words += ["--cluster", self.cluster]
-        flags = {"--extend": self.extend, "--log-models": self.log_models, "--dry-run": self.dry_run}
+        flags = {"--no-futility": not self.futility, "--log-models": self.log_models, "--dry-run": self.dry_run}
         return shlex.join([*words, *dict.fromkeys([*(flag for flag, given in flags.items() if given), *more])])
 
 
@@ -160,7 +160,7 @@ def _prepare(options: RunOptions) -> _Prepared:
     nodes = None if options.cluster is None else _connect(options.cluster)
     machine = nodes.machine if nodes else environment.detect()
     profile, why = choose_profile(file, options.profile, machine)
-    planned = plan_study(file, profile, machine, extend=options.extend)
+    planned = plan_study(file, profile, machine)
     output = options.output
     display = display_for(planned, machine, quiet=options.quiet, json_lines=options.json_lines)
     if options.dry_run:
@@ -175,8 +175,7 @@ def _prepare(options: RunOptions) -> _Prepared:
         print_prose(headline(planned, machine, why), plain_console())
     _require_writable(output / planned.study / profile)
     if not options.dry_run:
-        # The other profile may plan no second look.
-        warn_if_long(replace(options, extend=False).command, file, planned, machine)
+        warn_if_long(options.command, file, planned, machine)
     return prepared
 
 
@@ -205,6 +204,7 @@ def _train(prepared: _Prepared, started: float) -> Ran:
         prepared.command(),
         deadline=None if options.max_minutes is None else started + 60 * options.max_minutes,
         weights_dir=weights_dir,
+        futility=options.futility,
         retry=options.retry,
         elsewhere={"processor": ", ".join(nodes.processors)} if nodes else {},
     )
@@ -231,9 +231,6 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
     if page is not None:
         prepared.say(f"report: {page}")
     prepared.say(f"MLflow: python -m ablations ui {plan.study} --profile {plan.profile}{prepared.store.option}")
-    if plan.look < len(plan.looks) and outcome.state == "complete":
-        extended = prepared.command("--extend")
-        prepared.say(f"undecided contrasts may be taken to {plan.looks[-1]} seeds, as planned: {extended}")
     if isinstance(prepared.display, JsonProgress):
         prepared.display.tell(
             "done",

@@ -25,14 +25,14 @@ def read_study(path: Path) -> StudyFile:
     return read_file(path, planning_errors)
 
 
-def plan_study(file: StudyFile, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
+def plan_study(file: StudyFile, profile: str, machine: Machine) -> Plan:
     """Plan a study at a profile; only errors of other profiles do not stop it.
 
     Raises:
         StudyFileError: it cannot be planned; the message has all errors of the file, at the other profiles too.
     """
     try:
-        return make_plan(file.spec, profile, machine, extend=extend)
+        return make_plan(file.spec, profile, machine)
     except SpecError as error:
         # A profile that is not there is an error of the command, not of the file.
         others = planning_errors(file.spec) if profile in file.spec.profiles else ()

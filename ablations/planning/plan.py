@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import TypeAdapter
@@ -12,6 +13,7 @@ from pydantic import TypeAdapter
 from ablations.costs import Workload
 from ablations.datasets import DATASETS
 from ablations.networks import Model
+from ablations.planning.frozen import FrozenPlan, PlannedContrast
 from ablations.studyfile.distributions import SearchSpace
 from ablations.studyfile.spec import Decision, Expectation, Name, Tuning
 from ablations.trial import DataConfig, Device, Phase, TrialConfig, TrialSpec, content_hash
@@ -52,33 +54,6 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class PlannedContrast:
-    """A comparison of two variants, by their keys, with its prediction."""
-
-    variant_key: str
-    versus_key: str
-    expect: Expectation | None
-
-
-@dataclass(frozen=True)
-class Look:
-    """A report with a verdict: the contrasts planned by then, and the error budget it spent."""
-
-    seeds: tuple[int, ...]
-    alpha: float
-    """Error budget spent."""
-    margin: float
-    contrasts: tuple[PlannedContrast, ...]
-
-    def is_of(self, other: Look) -> bool:
-        """Whether both looks share results: a variant of the same key on the same seed."""
-        keys, others = (
-            {key for c in look.contrasts for key in (c.variant_key, c.versus_key)} for look in (self, other)
-        )
-        return bool(keys & others) and bool(set(self.seeds) & set(other.seeds))
-
-
-@dataclass(frozen=True)
 class Plan:
     """All work of a study at a profile, decided before the first trial."""
 
@@ -95,11 +70,11 @@ class Plan:
     tuning: Tuning
     """Start points resolved."""
     seeds: tuple[int, ...]
-    """Confirm seeds of this plan's look."""
+    """Confirm seeds of the last look; an earlier look is at the first of them."""
     aa_seeds: tuple[int, ...]
     """Seeds of the A/A arm, as many as `seeds`; empty without the arm."""
     looks: tuple[int, ...]
-    """Numbers of seeds of all planned looks; the looks share alpha."""
+    """Numbers of seeds of all planned looks, increasing; the looks share alpha by the seeds that they add."""
     decision: Decision
     data: DataConfig
     data_checksum: str
@@ -130,29 +105,36 @@ class Plan:
         return bool(self.search_space)
 
     @property
-    def look(self) -> int:
-        """Number of this plan's look, from 1."""
-        return self.looks.index(len(self.seeds)) + 1
+    def contrast_names(self) -> tuple[str, ...]:
+        """Variants that are compared with another: all but the baseline."""
+        return tuple(variant.name for variant in self.variants if variant.name != self.baseline)
 
-    @property
-    def look_alpha(self) -> float:
-        """Error budget of each look; together they keep to the study's alpha."""
-        return self.decision.alpha / len(self.looks)
+    def contrasts(
+        self, tuned: Mapping[str, Mapping[str, Any] | None] = MappingProxyType({})
+    ) -> tuple[PlannedContrast, ...]:
+        """The comparisons, one for each variant but the baseline.
 
-    @property
-    def this_look(self) -> Look:
-        """This plan's look, to record when its report gives a verdict."""
-        return Look(
-            seeds=self.seeds,
-            alpha=self.look_alpha,
-            margin=self.decision.margin,
-            contrasts=tuple(map(self.contrast, (v.name for v in self.variants if v.name != self.baseline))),
+        Args:
+            tuned: chosen values by variant, None if all its tuning trials failed. Variants that are left out have no id.
+        """
+        if not self.tuned:
+            tuned = {variant.name: {} for variant in self.variants}
+        ids = {name: self.configuration_id(name, values or {}) for name, values in tuned.items()}
+        return tuple(
+            PlannedContrast(
+                v.key, self[v.versus].key, v.expect, v.name, v.versus, ids.get(v.name, ""), ids.get(v.versus, "")
+            )
+            for v in self.variants
+            if v.name != self.baseline
         )
 
-    def contrast(self, name: str) -> PlannedContrast:
-        """The comparison of a variant."""
-        variant = self[name]
-        return PlannedContrast(variant.key, self[variant.versus].key, variant.expect)
+    def configuration_id(self, variant: str, hyperparameters: Mapping[str, Any]) -> str:
+        """Hash of everything behind a variant's confirmations but the seed: 16 hexadecimal digits."""
+        return self.trial(variant, "confirm", 0, hyperparameters).configuration_id
+
+    def frozen(self, contrasts: tuple[PlannedContrast, ...]) -> FrozenPlan:
+        """The rules of the verdicts, to record before the first confirmation trial."""
+        return FrozenPlan(self.seeds, self.looks, self.decision.alpha, self.decision.margin, contrasts)
 
     @property
     def id(self) -> str:
@@ -172,9 +154,18 @@ class Plan:
             for seed in self.rerun_seeds:
                 for _ in range(self.tuning.num_rerun):
                     yield from (Cell("tune", name, seed) for name in names)
+        yield from self.confirmations(dict.fromkeys(names, len(self.seeds)))
+
+    def confirmations(self, num_seeds: Mapping[str, int]) -> Iterator[Cell]:
+        """The confirmation trials, seed by seed.
+
+        Args:
+            num_seeds: of each variant. The A/A arm has as many as the baseline.
+        """
         for index, seed in enumerate(self.seeds):
-            yield from (Cell("confirm", name, seed) for name in names)
-            yield from (Cell("confirm", self.baseline, again) for again in self.aa_seeds[index : index + 1])
+            yield from (Cell("confirm", v.name, seed) for v in self.variants if index < num_seeds[v.name])
+            if index < num_seeds[self.baseline]:
+                yield from (Cell("confirm", self.baseline, again) for again in self.aa_seeds[index : index + 1])
 
     @property
     def rerun_seeds(self) -> tuple[int, ...]:
@@ -228,7 +219,16 @@ class Plan:
         Raises:
             ValueError: `text` is no plan, or one of another version of the suite.
         """
-        return _adapter().validate_json(text)
+        plan = _adapter().validate_json(text)
+        missing = plan.looks[-1] - len(plan.seeds)
+        if missing <= 0:
+            return plan
+        # Older versions recorded the seeds of the first of two looks only.
+        seeds, aa_seeds = (
+            (*each, *range(each[-1] + 1, each[-1] + 1 + missing)) if each else ()
+            for each in (plan.seeds, plan.aa_seeds)
+        )
+        return replace(plan, seeds=seeds, aa_seeds=aa_seeds)
 
 
 @cache

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ablations.errors import CostError, KeyPath, Problems, SpecError
+from ablations.errors import CostError, Problems, SpecError
 from ablations.planning.axes import Candidate, candidates
 from ablations.planning.match import check_target, matching_width, price
 from ablations.planning.plan import Plan, PlannedVariant
@@ -27,14 +27,13 @@ MAX_PRICED = 10_000
 """Networks of a search space, over all variants, to price while planning."""
 
 
-def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool = False) -> Plan:
+def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
     """Resolve a study at one profile.
 
     Args:
         spec: the study.
         profile: one of its profiles.
         machine: the machine to train on.
-        extend: for the second of two planned looks.
 
     Raises:
         SpecError: there is no such profile, or the resolved study breaks rules: unknown dotted keys, impossible networks,
@@ -56,14 +55,12 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         settings.refuse_unknown_stand_ins()
     with problems.caught():
         settings.check_question(asked.values())
-    looks: tuple[int, ...] = ()
-    num_seeds = 0
+    looks: tuple[int, ...] = (0,)
     with problems.caught():
         looks = _looks(settings)
-        num_seeds = _num_seeds(looks, settings, extend=extend)
     search = resolve_search(settings, base, scientific(asked.values()), problems)
     with problems.caught():
-        _refuse_too_many_trials(len(asked), search, num_seeds, settings)
+        _refuse_too_many_trials(len(asked), search, looks[-1], settings)
         variants = _plan_variants(asked, settings, rest, search, found := Problems())
         for each in found:
             # The costs of a wrong base say nothing.
@@ -82,8 +79,8 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine, *, extend: bool =
         variants=tuple(variants[name] for name in ordered),
         search_space=search.space,
         tuning=search.tuning,
-        seeds=tuple(range(spec.first_seed, spec.first_seed + num_seeds)),
-        aa_seeds=tuple(range(FIRST_AA_SEED, FIRST_AA_SEED + num_seeds)) if spec.aa_arm else (),
+        seeds=tuple(range(spec.first_seed, spec.first_seed + looks[-1])),
+        aa_seeds=tuple(range(FIRST_AA_SEED, FIRST_AA_SEED + looks[-1])) if spec.aa_arm else (),
         looks=looks,
         decision=spec.decision,
         data=settings.base.data,
@@ -115,36 +112,14 @@ def _check_baseline(spec: StudySpec) -> None:
 def _looks(settings: Settings) -> tuple[int, ...]:
     """Numbers of seeds at the profile's planned looks."""
     spec, scale = settings.spec, settings.scale
-    seeds, extended = scale.seeds or spec.seeds, scale.extend_to or spec.extend_to
-    most = max(seeds, extended or 0)
-    if spec.first_seed + most > MAX_SEEDS:
+    looks = tuple(scale.looks or (scale.seeds or spec.seeds,))
+    if spec.first_seed + looks[-1] > MAX_SEEDS:
         raise SpecError(
             settings.profile_path,
-            f"first_seed plus the seeds of a look must be at most {MAX_SEEDS:,}; given {spec.first_seed:,} and {most:,}.",
+            f"first_seed plus the seeds of the last look must be at most {MAX_SEEDS:,}; given {spec.first_seed:,} and {looks[-1]:,}.",
             at_key=True,
         )
-    if extended is None:
-        return (seeds,)
-    if extended <= seeds:
-        where: KeyPath = settings.profile_path if scale.extend_to else ()
-        raise SpecError(
-            (*where, "extend_to"),
-            f"a second look must have more seeds than the first; given {extended}, and {seeds} for the first look of profile "
-            f"{settings.profile}.",
-        )
-    return (seeds, extended)
-
-
-def _num_seeds(looks: tuple[int, ...], settings: Settings, *, extend: bool) -> int:
-    """Seeds of the first look, or of the second to `extend`."""
-    if extend and len(looks) == 1:
-        raise SpecError(
-            settings.profile_path,
-            "no second look is planned here. Seeds added after you have seen results prove nothing. To plan a second look, write "
-            "extend_to (such as 20) beside seeds before the first look.",
-            at_key=True,
-        )
-    return looks[-1] if extend else looks[0]
+    return looks
 
 
 def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, settings: Settings) -> None:

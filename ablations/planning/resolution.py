@@ -51,7 +51,6 @@ def resolution(plan: Plan) -> Resolution | None:
         alpha=plan.decision.alpha,
         margin=plan.decision.margin,
         num_comparisons=num_comparisons,
-        num_looks=len(plan.looks),
     )
     floors = {accuracy: expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT}
     floor_p = smallest_sign_flip_p(num_pairs)

@@ -244,10 +244,14 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
         "Data",
         f"{summary.dataset}; the best constant guess is right on {percent(summary.guess_percent)} of the validation images.",
     )
+    first, last = summary.seeds[0], summary.seeds[-1]
+    fewest = (
+        "" if len(summary.looks) == 1 else f", of which each comparison uses the first {words.listed_or(summary.looks)}"
+    )
     yield (
         "Seeds",
-        f"{summary.num_seeds}, the same for every variant ({', '.join(map(str, summary.seeds))}). All that is random "
-        "in a trial comes from its seed and never from the variant, so differences are taken seed by seed.",
+        f"{first} to {last}, the same for every variant{fewest}. All that is random in a trial comes from its seed and never from "
+        "the variant, so differences are taken seed by seed.",
     )
     yield (
         "Accuracy",
@@ -300,13 +304,16 @@ def _looks(summary: StudySummary) -> str:
     if len(summary.looks) == 1:
         return (
             " One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory: give "
-            "the number to a new study from its start, or plan a second look beforehand (extend_to)."
+            "the number to a new study on fresh seeds (first_seed), or plan looks beforehand (looks)."
         )
-    look = summary.looks.index(summary.num_seeds) + 1
     counts = words.listed(map(str, summary.looks))
-    share = 100 * summary.decision.alpha / len(summary.looks)
-    more = "" if look == len(summary.looks) else "; the next one is taken by run --extend"
-    return f" Looks at {counts} seeds were planned beforehand, with {share:g} % each; this is look {look}{more}."
+    parts = words.listed(f"{100 * share:g}" for share in summary.shares)
+    return (
+        f" Looks at {counts} seeds were planned before the first confirmation, with {parts} % of the risk. A look judges the "
+        "contrasts that are open. One with a word keeps it and gets no more seeds; one with less than a 10 % chance of a word by the "
+        "last look stops. Intervals hold over all looks. A difference that is found early is on average a little too large: fresh "
+        "seeds give its size without that bias."
+    )
 
 
 def _tuning(summary: StudySummary) -> str:

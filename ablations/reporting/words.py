@@ -60,6 +60,12 @@ def listed(items: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def listed_or(counts: Iterable[int]) -> str:
+    """`5`, `5 or 8`, `5, 8 or 12`."""
+    *first, last = map(str, counts)
+    return f"{', '.join(first)} or {last}" if first else last
+
+
 def on_one_line(text: str) -> str:
     """The text with a blank for each line break and for every other unprintable character."""
     return "".join(character if character.isprintable() else " " for character in text)

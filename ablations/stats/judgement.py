@@ -25,6 +25,7 @@ class Verdict(StrEnum):
     EQUIVALENT = auto()
     UNDECIDED_MORE_SEEDS = auto()
     UNDECIDED_MORE_SEEDS_WILL_NOT_HELP = auto()
+    UNDECIDED_FUTILE = auto()
     EXPLORATORY = auto()
     NO_VERDICT = auto()
 
@@ -54,6 +55,7 @@ _WORDS = {
     Verdict.EQUIVALENT: "equivalent within the margin",
     Verdict.UNDECIDED_MORE_SEEDS: "undecided: more seeds may decide",
     Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP: "undecided: more seeds will not help",
+    Verdict.UNDECIDED_FUTILE: "undecided: the planned looks are unlikely to decide",
     Verdict.EXPLORATORY: "exploratory",
     Verdict.NO_VERDICT: "no verdict",
 }
@@ -175,7 +177,7 @@ class Judgement:
     notes: tuple[str, ...]
     """Clauses that qualify the verdict or give the reason for its absence."""
     seeds_needed: SeedsNeeded | None = None
-    """With `UNDECIDED_MORE_SEEDS` only."""
+    """With `UNDECIDED_MORE_SEEDS` and `UNDECIDED_FUTILE` only."""
 
     @property
     def interval(self) -> Interval | None:

@@ -9,7 +9,9 @@ from ablations.stats.power import MAX_PAIRS
 from ablations.text import plural, points
 
 
-def sentence(judgement: Judgement, budget: Budget, *, variant: str, reference: str, scope: str) -> str:
+def sentence(
+    judgement: Judgement, budget: Budget, *, variant: str, reference: str, scope: str, outlook: str = ""
+) -> str:
     """Word a judgement in one sentence: the verdict with its size, interval, seeds, margin and scope.
 
     Args:
@@ -18,6 +20,7 @@ def sentence(judgement: Judgement, budget: Budget, *, variant: str, reference: s
         variant: its name.
         reference: name of the variant it is compared with.
         scope: condition of the claim, such as "for the tuned configurations, on CIFAR-10".
+        outlook: what happens next to an undecided contrast; empty: nothing.
 
     Raises:
         ValueError: a verdict has no mean, no interval or too few pairs; the scope is empty.
@@ -42,10 +45,10 @@ def sentence(judgement: Judgement, budget: Budget, *, variant: str, reference: s
             claim = f"{than}, by more than {limit} ({numbers})"
         case Verdict.EQUIVALENT:
             claim = f"{variant} is equivalent to {reference} within {limit}: {_moved(mean)} ({numbers})"
-        case Verdict.UNDECIDED_MORE_SEEDS | Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP:
+        case Verdict.UNDECIDED_MORE_SEEDS | Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP | Verdict.UNDECIDED_FUTILE:
             was = f"{variant} was {_moved(mean)} {'than' if mean else 'with'} {reference}"
             claim = f"undecided: {was} ({numbers}), which proves neither a difference nor equivalence within {limit}"
-            notes = _outlook(judgement)
+            notes = [*filter(None, [outlook]), *_needed(judgement)]
         case Verdict.EXPLORATORY:
             claim = f"exploratory, no verdict: {variant} against {reference}, {_moved(mean)} ({numbers})"
             return "; ".join([claim, f"not held against {limit}", *notes, scope]) + "."
@@ -59,20 +62,21 @@ def _without_verdict(judgement: Judgement, numbers: str, contrast: str, scope: s
 
 
 def _corrected(budget: Budget) -> str:
-    looks = f" and {budget.num_looks} planned looks" if budget.num_looks > 1 else ""
+    looks = " and all planned looks" if budget.share < 1 else ""
     comparisons = plural(budget.num_comparisons, "comparison")
     return f"after correcting for {comparisons}{looks} at a {100 * budget.alpha:g} % risk of any wrong word"
 
 
-def _outlook(judgement: Judgement) -> list[str]:
+def _needed(judgement: Judgement) -> list[str]:
     """The notes of an undecided contrast; the first one says how it could be decided."""
     needed = judgement.seeds_needed
     if needed is None:
         return [": ".join(("more seeds will not help", *judgement.notes[:1])), *judgement.notes[1:]]
-    more = " or more" if judgement.num_pairs + needed.high >= MAX_PAIRS else ""
+    low, num, high = (judgement.num_pairs + each for each in (needed.low, needed.num, needed.high))
+    more = " or more" if high >= MAX_PAIRS else ""
     likely = (
-        f"about {plural(needed.num, 'more seed')} ({needed.low} to {needed.high}{more}) would find a true difference of the "
-        "margin, or prove equivalence where there is none, four times in five"
+        f"one look at about {num} fresh seeds ({low} to {high}{more}) would find a true difference of the margin, or prove "
+        "equivalence where there is none, four times in five"
     )
     return [likely, *judgement.notes]
 

@@ -29,7 +29,7 @@ MIN_PAIRS_FOR_VERDICT = 5
 """With fewer pairs a contrast is exploratory."""
 
 MIN_PAIRS_FOR_FRAGILE = 8
-"""From here on sign flips can reach p < .01, so their disagreement with the t test means something."""
+"""From here on sign flips can reach p < .01, so their disagreement with the t test means something, if alpha is not below it."""
 
 MAX_PAIRS_TO_LEAVE_OUT = 30
 """With more pairs leave-one-out is skipped: each pair weighs little, and 500 pairs take minutes."""
@@ -198,7 +198,9 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
     over_seeds, sd = seeds_estimate(values), float(values.std(ddof=1))
     variance = None if sample.correct is None else crossed_variance(sample.correct)
     estimate = wider_estimate(over_seeds, variance, level=level)
-    p_sign_flip = sign_flip_p(values)
+    p_sign_flip, floor_p = sign_flip_p(values), smallest_sign_flip_p(len(values))
+    # An early look may spend less alpha than sign flips can reach.
+    can_disagree = len(values) >= MIN_PAIRS_FOR_FRAGILE and floor_p <= alpha
     return Evidence(
         estimate=estimate,
         basis="seeds" if estimate is over_seeds else "seeds and images",
@@ -209,9 +211,9 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
         p_difference=difference_p(estimate),
         p_equivalence=tost_p(estimate, margin=budget.margin),
         p_sign_flip=p_sign_flip,
-        p_sign_flip_floor=smallest_sign_flip_p(len(values)),
+        p_sign_flip_floor=floor_p,
         # Sign flips are over seeds, so the comparison is with t over seeds, on either basis.
-        fragile=len(values) >= MIN_PAIRS_FOR_FRAGILE and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha),
+        fragile=can_disagree and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha),
     )
 
 
@@ -233,6 +235,8 @@ def _verdict(estimate: Estimate, p_difference: float, p_equivalence: float, budg
 def _with_outlook(judgement: Judgement, evidence: Evidence, budget: Budget) -> Judgement:
     """An undecided judgement with the number of seeds it needs, or the reason why more seeds will not help."""
     image_floor = evidence.image_floor or 0.0
+    # A study on fresh seeds may spend all of its alpha at one look.
+    budget = replace(budget, share=1.0)
     needed = seeds_needed(evidence.spread, judgement.num_pairs, budget, image_floor=image_floor)
     if needed is not None:
         return replace(judgement, seeds_needed=needed)

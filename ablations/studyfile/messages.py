@@ -60,7 +60,11 @@ def spec_errors(
         elif kind == "extra_forbidden":
             key, known = str(path[-1]), _keys_at(model, path[:-1])
             misspelt.add((*path[:-1], closest(key, known) or ""))
-            yield SpecError((*prefix, *path), f"unknown key '{readable(key)}'; {nearest(key, known)}", at_key=True)
+            yield SpecError(
+                (*prefix, *path),
+                _REPLACED.get(key) or f"unknown key '{readable(key)}'; {nearest(key, known)}",
+                at_key=True,
+            )
         elif kind == "union_tag_invalid":
             problem = f"must be float, int or categorical; given {shown(value['type'])}."
             yield SpecError((*prefix, *path, "type"), problem)
@@ -80,6 +84,12 @@ def spec_errors(
         elif names:
             yield SpecError((*prefix, *path), f"the keys {', '.join(names)} are missing.", at_key=True)
 
+
+_REPLACED = {
+    "extend_to": "extend_to has become looks: write the numbers of seeds of all looks into the profile, such as looks: [10, 20]. Looks "
+    "that were recorded keep their words."
+}
+"""What to write instead of keys of older versions."""
 
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 

@@ -144,8 +144,8 @@ def _follows_from(path: KeyPath, error: SpecError) -> bool:
             return isinstance(error, CostError) or error.path == path[:2]
         case ("search_space", *_) | ("profiles", _, "search_space", *_):
             return bool({"start_points", "when"} & set(error.path))
-        case (*_, "seeds" | "extend_to" | "first_seed"):
-            return last == "extend_to" or (len(error.path) == 2 and error.path[0] == "profiles")
+        case (*_, "seeds" | "looks" | "first_seed"):
+            return len(error.path) == 2 and error.path[0] == "profiles"
         case ("baseline",):
             return error.at_key and last in {"versus", "expect"}
     return False

@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, StringConstraints, WithJsonSchema, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from ablations.studyfile.distributions import Scalar, SearchSpace
@@ -146,6 +155,23 @@ class Base(Section):
     """The recipe."""
 
 
+MIN_FIRST_LOOK = 5
+"""Seeds of the first of several looks: with fewer no look gives a verdict."""
+
+
+def _increasing(looks: list[int]) -> list[int]:
+    if looks[0] < MIN_FIRST_LOOK or any(after <= before for before, after in pairwise(looks)):
+        raise PydanticCustomError(
+            "rule",
+            "looks must be increasing numbers of seeds from {least} on, such as [5, 8, 12, 18]; given {given}",
+            {"least": MIN_FIRST_LOOK, "given": readable(str(looks))},
+        )
+    return looks
+
+
+Looks = Annotated[list[PositiveInt], Field(min_length=1, max_length=20), AfterValidator(_increasing)]
+
+
 class Profile(Section):
     """A scale to run the study at. It changes the amount of work, never the question."""
 
@@ -163,8 +189,16 @@ class Profile(Section):
     """Replaces single keys of the study's `tuning`."""
     seeds: PositiveInt | None = None
     """Replaces the study's `seeds`."""
-    extend_to: PositiveInt | None = None
-    """Replaces the study's `extend_to`."""
+    looks: Looks | None = None
+    """Replaces `seeds`: numbers of seeds at planned looks, such as `[5, 8, 12, 18]`. Only open comparisons get the seeds of the next one."""
+
+    @model_validator(mode="after")
+    def _seeds_or_looks(self) -> Self:
+        if self.seeds is not None and self.looks is not None:
+            raise PydanticCustomError(
+                "rule", "a profile must not have both seeds and looks: seeds is one look; remove one"
+            )
+        return self
 
 
 class StudySpec(Section):
@@ -183,11 +217,9 @@ class StudySpec(Section):
     tuning: Tuning = Tuning()
     """The search of the search space."""
     seeds: PositiveInt = 10
-    """Fresh seeds of the confirm phase, the same for every variant."""
+    """Fresh seeds of the confirm phase, the same for every variant: one look at the results. A profile may plan several looks."""
     first_seed: Annotated[int, Field(ge=0)] = 0
     """First of the confirm seeds. A variant added after the first look at results gets a verdict only from fresh seeds."""
-    extend_to: PositiveInt | None = None
-    """Seeds of a second planned look, taken by `run --extend`; each look then has half of alpha. Default: one look."""
     aa_arm: bool = False
     """Whether to confirm the baseline once more, on separate seeds; it shows how far seeds alone move the result."""
     baseline: str

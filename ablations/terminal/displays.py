@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from types import TracebackType
@@ -11,8 +12,10 @@ from typing import Any, Self
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
+from ablations.analysis.looks import TakenLook
 from ablations.planning.plan import Plan
 from ablations.progress import Progress
+from ablations.terminal.answers import look_lines
 from ablations.terminal.grid import grid, running_lines, time_left, total
 from ablations.text import in_words, printable
 from ablations.trial import EpochRecord, Phase, TrialResult, TrialSpec, in_short
@@ -71,6 +74,15 @@ class QuietProgress:
     def say(self, text: str) -> None:
         """Report a finding; it affects only how long the study takes."""
 
+    def needs(self, num_seeds: Mapping[str, int]) -> None:
+        """Number of seeds of each variant that are needed now."""
+        self._progress.needs(num_seeds)
+
+    def looked(self, look: TakenLook) -> None:
+        """A look was taken."""
+        for name in look.closed:
+            self._progress.closed(name, look.judgements[name].verdict.word)
+
     def _print(self, text: str) -> None:
         # Control characters from servers and workers are escaped, or the terminal would obey them.
         self._console.print(printable(text), soft_wrap=True)
@@ -109,6 +121,12 @@ class PlainProgress(QuietProgress):
     def say(self, text: str) -> None:
         """Report a finding; it affects only how long the study takes."""
         self._print(text)
+
+    def looked(self, look: TakenLook) -> None:
+        """A look was taken."""
+        super().looked(look)
+        for line in look_lines(self._progress.plan, look):
+            self._print(line)
 
 
 class LiveProgress(PlainProgress):
@@ -157,6 +175,7 @@ class JsonProgress(QuietProgress):
             baseline=plan.baseline,
             variants=[variant.name for variant in plan.variants],
             seeds=plan.seeds,
+            looks=plan.looks,
             num_trials=self._progress.num_trials,
         )
 
@@ -188,6 +207,29 @@ class JsonProgress(QuietProgress):
     def measuring(self, number: int, total: int) -> None:
         """The costs of an architecture are being measured."""
         self.tell("measuring", number=number, num_architectures=total)
+
+    def looked(self, look: TakenLook) -> None:
+        """A look was taken."""
+        super().looked(look)
+        plan = self._progress.plan
+        self.tell(
+            "look",
+            number=look.number,
+            num_seeds=look.num_seeds,
+            alpha=look.budget.look_alpha,
+            contrasts={
+                name: {
+                    "versus": plan[name].versus,
+                    "verdict": each.verdict.value,
+                    "difference": each.mean,
+                    "interval": each.interval and [each.interval.lower, each.interval.upper],
+                    "num_pairs": each.num_pairs,
+                    "closed": look.closed.get(name),
+                    "chance": look.chances[name],
+                }
+                for name, each in look.judgements.items()
+            },
+        )
 
     def warn(self, text: str) -> None:
         """Report a problem that does not stop the study; from any thread."""

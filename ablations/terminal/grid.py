@@ -57,7 +57,10 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
     # Two blanks separate columns.
     accuracy_width = 2 + len("mean %") if console.width >= MIN_WIDTH else 0
     lengths = {phase: max(len(progress.marks(each.name, phase)) for each in plan.variants) for phase in phases}
-    beside = len(phases) * (2 + accuracy_width)
+    words_width = 2 + max(map(len, ("verdict", *progress.words.values()))) if progress.words else 0
+    if console.width < MIN_WIDTH + words_width:
+        words_width = 0
+    beside = len(phases) * (2 + accuracy_width) + words_width
     all_signs = sum(max(len(phase), length) for phase, length in lengths.items())
     # Names may take a third of the line, or more if each training still has a sign.
     room_for_names = max(console.width // 3, console.width - beside - all_signs)
@@ -70,6 +73,8 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
         table.add_column(phase, no_wrap=True, overflow="crop")
         if accuracy_width:
             table.add_column("best %" if phase == "tune" else "mean %", justify="right", no_wrap=True)
+    if words_width:
+        table.add_column("verdict", no_wrap=True)
     seen: set[Sign] = set()
     for name in shown:
         cells: list[Text | str] = [name if len(name) <= name_width else f"{name[: name_width - 2]}.."]
@@ -80,6 +85,8 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
             if accuracy_width:
                 accuracy = progress.accuracy_percent(name, phase)
                 cells.append("" if accuracy is None else f"{accuracy:.2f}")
+        if words_width:
+            cells.append(progress.words.get(name, ""))
         table.add_row(*cells)
     lines: list[RenderableType] = [table]
     if len(shown) < len(plan.variants):

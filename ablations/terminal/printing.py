@@ -47,6 +47,7 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
 def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
     """Print a plan for people; `measured` has the known measurements by id of their workload."""
     from ablations.planning.resolution import in_sentences, resolution
+    from ablations.stats.budget import shares
     from ablations.stats.guessing import learned_percent
 
     print_prose(headline(plan, machine, why), console)
@@ -74,7 +75,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             console,
         )
     print_prose(
-        f"confirmed on {plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
+        f"confirmed on {'at most ' if len(plan.looks) > 1 else ''}{plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
         f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
         console,
     )
@@ -85,9 +86,10 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         console,
     )
     if len(plan.looks) > 1:
-        numbers = " and ".join(map(str, plan.looks))
+        percents = ", ".join(f"{100 * share:g}" for share in shares(plan.looks))
         print_prose(
-            f"look {plan.look} of {len(plan.looks)}, planned at {numbers} seeds, each at alpha {plan.look_alpha:g}",
+            f"looks planned at {', '.join(map(str, plan.looks))} seeds, with {percents} % of alpha each; only comparisons without a word "
+            "get the seeds of the next look",
             console,
         )
     found = resolution(plan)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, PlainSerializer, PlainValidator, TypeAdapter
 
+from ablations.planning.frozen import Ledger
 from ablations.tracking.layout import Labels
 from ablations.trial import Device, EpochRecord, Phase, TrialResult, TrialSpec
 
@@ -129,6 +130,14 @@ class TextEntry:
 
 
 @dataclass(frozen=True, kw_only=True)
+class LedgerEntry:
+    """Rules of a study's verdicts, or looks at its results. They are added to those in the store."""
+
+    kind: Literal["ledger"] = "ledger"
+    ledger: Ledger
+
+
+@dataclass(frozen=True, kw_only=True)
 class EndEntry:
     """A run of a study ends."""
 
@@ -139,7 +148,9 @@ class EndEntry:
     """Wall clock, milliseconds since 1970."""
 
 
-Entry = Annotated[StudyEntry | TrialEntry | LabelsEntry | TextEntry | EndEntry, Field(discriminator="kind")]
+Entry = Annotated[
+    StudyEntry | TrialEntry | LabelsEntry | TextEntry | LedgerEntry | EndEntry, Field(discriminator="kind")
+]
 
 
 @cache

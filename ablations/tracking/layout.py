@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from pydantic import TypeAdapter
-
-from ablations.planning.plan import SEARCH_SEED, Look
+from ablations.planning.plan import SEARCH_SEED
 from ablations.trial import EpochRecord, TrialResult, TrialSpec, in_short
 
 TRIAL_ID = "ablations.trial_id"
@@ -32,6 +29,7 @@ HYPERPARAMETERS = "ablations.hyperparameters"
 KIND = "ablations.kind"
 PLAN_ID = "ablations.plan_id"
 LOOKS = "ablations.looks"
+FROZEN = "ablations.frozen_plans"
 SESSION = "ablations.session"
 SETTLED = "ablations.settled_plan_id"
 SINCE = "ablations.since_ms"
@@ -42,6 +40,7 @@ PLAN_FILE = "plan.json"
 STUDY_FILE = "study.yaml"
 MEASUREMENTS_FILE = "measurements.json"
 TRIALS_FILE = "trials.json"
+LEDGER_FILE = "ledger.json"
 TRIAL_FILE = "trial.json"
 
 LAST_METRIC = "epoch_seconds"
@@ -50,7 +49,6 @@ LAST_METRIC = "epoch_seconds"
 _TYPES = get_type_hints(EpochRecord)
 _EPOCH_METRICS = _TYPES.keys() - {"timestamp_ms", "learning_onset_step"}
 """The metrics of every epoch."""
-_LOOKS = TypeAdapter(list[Look])
 MAX_TAG_CHARACTERS, MAX_PARAM_CHARACTERS, MAX_NAME_CHARACTERS = 5000, 6000, 250
 """MLflow may drop the rest of a longer tag or param, or refuse it with all that is written with it."""
 
@@ -148,25 +146,3 @@ def outcome_tags(result: TrialResult) -> dict[str, str]:
         ATTEMPTS: str(result.num_attempts),
         PARTS: str(result.accumulated_parts),
     }
-
-
-def looks_to_tags(looks: Iterable[Look]) -> dict[str, str]:
-    """The looks taken at a study's results, as many tags as their text needs."""
-    text = json.dumps([asdict(look) for look in looks])
-    pieces = [text[start : start + MAX_TAG_CHARACTERS] for start in range(0, len(text), MAX_TAG_CHARACTERS)]
-    return dict(zip(_looks_names(), pieces, strict=False))
-
-
-def looks_from_tags(tags: Mapping[str, str]) -> list[Look]:
-    """The inverse of `looks_to_tags`.
-
-    Raises:
-        ValueError: the tags are damaged, or of another version.
-    """
-    text = "".join(tags[name] for name in itertools.takewhile(tags.__contains__, _looks_names()))
-    return _LOOKS.validate_json(text or "[]")
-
-
-def _looks_names() -> Iterator[str]:
-    yield LOOKS
-    yield from (f"{LOOKS}.{number}" for number in itertools.count(2))

@@ -19,7 +19,8 @@ from ablations.analysis.warnings import troubles_of
 from ablations.costs import Measurement
 from ablations.datasets import DATASETS
 from ablations.errors import RegistrationError, TrackingError
-from ablations.planning.plan import Look, Plan
+from ablations.planning.frozen import Ledger
+from ablations.planning.plan import Plan
 from ablations.progress import Progress
 from ablations.studyfile.spec import NAME
 from ablations.text import plural, readable, shown
@@ -28,8 +29,9 @@ from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.client import Client, Run
 from ablations.tracking.database import store_errors
 from ablations.tracking.displaced import deleted_run, find_study, renamed
+from ablations.tracking.ledgers import all_ledgers
 from ablations.tracking.store import Address, Store
-from ablations.trial import RecordedTrial
+from ablations.trial import RecordedTrial, content_hash
 
 T = TypeVar("T")
 _IDS = TypeAdapter(list[str])
@@ -46,8 +48,8 @@ class StoredStudy:
     provenance: Mapping[str, Any]
     measurements: Mapping[str, Measurement]
     """Measurements by the workload's id."""
-    looks: tuple[Look, ...]
-    """Taken so far."""
+    ledgers: tuple[Ledger, ...]
+    """What the studies of the store planned and looked at, this one first."""
 
 
 def read_study(address: Address) -> StoredStudy:
@@ -90,6 +92,7 @@ def read_study(address: Address) -> StoredStudy:
         trained = Counter(trial.session for trial in trials if trial.session)
         sessions = {session: _session(found, session) for session in trained}
         measurements = runs.stored_measurements(client, parent)
+        ledgers = all_ledgers(client, address)
     # The report does not depend on the store's order.
     trials.sort(key=lambda t: (t.variant, t.phase, t.seed, -1 if t.number is None else t.number, t.run_id))
     return StoredStudy(
@@ -98,7 +101,7 @@ def read_study(address: Address) -> StoredStudy:
         {
             **_merged([(sessions[session], count) for session, count in sorted(trained.items())]),
             **in_provenance(trained_code(plan, trials, sessions)),
-            "plan_id": plan.id,
+            "plan_id": parent.data.tags[layout.PLAN_ID],
             "data_checksum": plan.data_checksum,
             "device": plan.device,
             # A report may be moved to another machine; the store's folder says nothing there.
@@ -110,7 +113,7 @@ def read_study(address: Address) -> StoredStudy:
             "parent_run_id": parent.info.run_id,
         },
         measurements,
-        tuple(runs.stored_looks(found.studies)),
+        tuple(ledgers),
     )
 
 
@@ -267,10 +270,13 @@ def _found(address: Address) -> Iterator[_Found]:
             f"the plan of {name} was recorded by another version of the suite, or edited. Record it again with: {again}"
         )
         try:
-            plan = Plan.from_json(artifact_text(client, parent.info.artifact_uri, layout.PLAN_FILE))
+            text = artifact_text(client, parent.info.artifact_uri, layout.PLAN_FILE)
+            plan = Plan.from_json(text)
+            plan_id = content_hash(json.loads(text))
         except (ValueError, RecursionError, FileNotFoundError) as error:
             raise TrackingError(other_version) from error
-        if plan.id != parent.data.tags[layout.PLAN_ID]:
+        # Of the text: a plan of an older version is completed when it is read.
+        if plan_id != parent.data.tags[layout.PLAN_ID]:
             raise TrackingError(other_version)
         recorded = Address(plan.study, plan.profile, store)
         if recorded != address:
@@ -299,7 +305,7 @@ def _settled(found: _Found) -> Counter[str] | None:
     The same variant keys may have trials of an earlier tuning, in which a trial crashed.
     """
     text = stored_text(found.client, found.parent, layout.TRIALS_FILE)
-    if text is None or found.parent.data.tags.get(layout.SETTLED) != found.plan.id:
+    if text is None or found.parent.data.tags.get(layout.SETTLED) != found.parent.data.tags[layout.PLAN_ID]:
         return None
     asked: list[str] = _read(_IDS, text, layout.TRIALS_FILE, _again(found.address))
     return Counter(asked)

@@ -6,7 +6,7 @@ import json
 import re
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +16,11 @@ from typing import Any, Literal
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.datasets import package_of
 from ablations.errors import StoreAwayError, TrackingError
-from ablations.planning.plan import Look, Plan
+from ablations.planning.frozen import Ledger
+from ablations.planning.plan import Plan
 from ablations.text import plural
 from ablations.tracking import layout, runs
-from ablations.tracking.client import Client, RunTag
+from ablations.tracking.client import Client
 from ablations.tracking.database import require_writable, store_errors
 from ablations.tracking.entries import (
     DatasetSource,
@@ -27,16 +28,18 @@ from ablations.tracking.entries import (
     EndEntry,
     Entry,
     LabelsEntry,
+    LedgerEntry,
     StudyEntry,
     TextEntry,
     TrialEntry,
     Weights,
 )
+from ablations.tracking.ledgers import write_ledger
 from ablations.tracking.logged_models import CONFIG
 from ablations.tracking.spool import Spool
 from ablations.tracking.store import Address, Store
 from ablations.tracking.writer import Writer, together
-from ablations.trial import EpochRecord, RecordedTrial, TrialResult, TrialSpec, content_hash
+from ablations.trial import EpochRecord, Phase, RecordedTrial, TrialResult, TrialSpec, content_hash
 
 FLUSH_SECONDS = 10.0
 """Seconds between a running trial's writes; a shorter trial is written once, at its end."""
@@ -105,11 +108,13 @@ class Recorder:
         self._session_id = content_hash(self._session)
         self._is_session_described = False
         self._running: dict[str, _Running] = {}
+        # A pruner compares epoch by epoch, and each look but the last one is taken during the run, on the right images.
+        needs: dict[Phase, bool] = {"tune": plan.tuning.pruner != "none", "confirm": len(plan.looks) > 1}
+        self._whole = frozenset(phase for phase, is_needed in needs.items() if is_needed)
+        self._ledger = Ledger(plan.study, plan.profile)
         self._spool = Spool(self._address.spool)
         self._take_over(list(self._spool))
-        # A pruner compares epoch by epoch.
-        pruned = plan.tuning.pruner != "none"
-        self._writer = Writer(self._address, whole_searches=pruned, warn=warn)
+        self._writer = Writer(self._address, whole=self._whole, warn=warn)
         self._open()
         self._thread = threading.Thread(target=self._write, daemon=True)
         self._thread.start()
@@ -129,10 +134,12 @@ class Recorder:
         for entry in entries:
             if isinstance(entry, TrialEntry):
                 if entry.result:
-                    self.trials[entry.trial_id] = _recorded(entry, entry.result)
+                    self.trials[entry.trial_id] = _recorded(entry, entry.result, self._whole)
                 if entry.weights:
                     # By name: the folder may have been moved, or be reached by a link.
                     weights.add(entry.weights.file.name)
+            elif isinstance(entry, LedgerEntry):
+                self._ledger = self._ledger.with_records_of(entry.ledger)
             elif isinstance(entry, TextEntry) and entry.file == layout.MEASUREMENTS_FILE:
                 # Measurements of another version are ignored, and taken again.
                 with suppress(ValueError):
@@ -155,6 +162,12 @@ class Recorder:
     def measurements(self) -> Mapping[str, Measurement]:
         """Measurements of architectures by the workload's id."""
         return self._writer.measurements if self._measurements is None else self._measurements
+
+    @property
+    def ledgers(self) -> list[Ledger]:
+        """What the studies of the store planned and looked at, this one first, with the records of the spool and of this run."""
+        own, *others = self._writer.ledgers or [Ledger(self._plan.study, self._plan.profile)]
+        return [own.with_records_of(self._ledger), *others]
 
     @property
     def waiting(self) -> str | None:
@@ -245,7 +258,7 @@ class Recorder:
         # All epochs, also those before a pause: MLflow stores a repeated record once.
         running.pending = list(result.epochs)
         entry = self._put_trial(spec, running, "FAILED" if result.status == "failed" else "FINISHED", result)
-        self.trials[spec.id] = _recorded(entry, result)
+        self.trials[spec.id] = _recorded(entry, result, self._whole)
 
     def settled(self, trial_ids: Sequence[str]) -> None:
         """Tuning is done, and these trials are the study's, each as often as the search asked for it."""
@@ -255,6 +268,11 @@ class Recorder:
         """Replace all measurements by these."""
         self._measurements = measurements
         self._put_text(layout.MEASUREMENTS_FILE, MEASUREMENTS.dump_json(dict(measurements), indent=1).decode())
+
+    def keep(self, ledger: Ledger) -> None:
+        """Record rules of the verdicts, or looks."""
+        self._ledger = self._ledger.with_records_of(ledger)
+        self._put(LedgerEntry(ledger=ledger))
 
     def close(self, complete: bool) -> None:
         """Close the parent run, and wait until all records are written or the store fails.
@@ -349,8 +367,8 @@ def sync(address: Address, warn: Callable[[str], None] = lambda text: None) -> i
     return count
 
 
-def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> None:
-    """Record the looks: reports with verdicts on a study's results, and the error budget that each spent.
+def record_looks(store: Store, parent_run_id: str, ledger: Ledger) -> None:
+    """Record looks at a study's results, and the error budget that each spent.
 
     Raises:
         TrackingError: the store cannot be written to.
@@ -360,14 +378,13 @@ def record_looks(store: Store, parent_run_id: str, looks: Iterable[Look]) -> Non
             require_writable(store)
         except TrackingError as error:
             raise TrackingError(f"a report with verdicts is recorded as a look at the results, but {error}") from error
-        # In one transaction: half of the tags cannot be read.
-        tags = [RunTag(name, text) for name, text in layout.looks_to_tags(looks).items()]
-        Client(store.uri).log_batch(parent_run_id, tags=tags)
+        client = Client(store.uri)
+        write_ledger(client, client.get_run(parent_run_id), ledger)
 
 
-def _recorded(entry: TrialEntry, result: TrialResult) -> RecordedTrial:
-    """A trial from its entry; a confirmation has only its last epoch, as from the store, since there are many."""
-    if entry.spec.phase == "confirm":
+def _recorded(entry: TrialEntry, result: TrialResult, whole: frozenset[Phase]) -> RecordedTrial:
+    """A trial from its entry; one of another phase than `whole` has only its last epoch, as from the store."""
+    if entry.spec.phase not in whole:
         result = runs.in_brief(result)
     return RecordedTrial(
         run_id="",

@@ -14,7 +14,6 @@ from pydantic import TypeAdapter
 
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.errors import TrackingError
-from ablations.planning.plan import Look
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.client import Client, Run, ViewType
@@ -204,27 +203,6 @@ def stored_measurements(client: Client, parent: Run) -> dict[str, Measurement]:
         return {} if text is None else MEASUREMENTS.validate_json(text)
     except ValueError:
         return {}  # of another version: the next run measures again
-
-
-def stored_looks(studies: Sequence[Run]) -> list[Look]:
-    """Read the looks taken at a study's results, the first one first.
-
-    Args:
-        studies: all runs of the study: a look in any of them was taken.
-
-    Raises:
-        TrackingError: they were recorded by another version of the suite.
-    """
-    looks: dict[Look, None] = {}
-    for run in sorted(studies, key=lambda run: run.info.start_time):
-        try:
-            looks |= dict.fromkeys(layout.looks_from_tags(run.data.tags))
-        except ValueError as error:
-            raise TrackingError(
-                f"the tag {layout.LOOKS} of run {run.info.run_id} was recorded by another version of the suite, or edited. "
-                f"Read it with that version, or restore the tag in MLflow."
-            ) from error
-    return list(looks)
 
 
 def _on_one_line(error: Exception) -> str:

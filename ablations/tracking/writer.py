@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 from ablations.costs import Measurement
+from ablations.planning.frozen import Ledger
 from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import FILES, artifact_folder
 from ablations.tracking.client import (
@@ -28,14 +29,16 @@ from ablations.tracking.entries import (
     EndEntry,
     Entry,
     LabelsEntry,
+    LedgerEntry,
     StudyEntry,
     TextEntry,
     TrialEntry,
 )
+from ablations.tracking.ledgers import all_ledgers, stored_ledger, write_ledger
 from ablations.tracking.logged_models import log_model
 from ablations.tracking.moved import settle
 from ablations.tracking.store import Address
-from ablations.trial import EpochRecord, RecordedTrial
+from ablations.trial import EpochRecord, Phase, RecordedTrial
 
 AT_ONCE = 8
 """Trials written to a server in parallel, since each write mostly waits; a file takes one at a time."""
@@ -45,18 +48,22 @@ class Writer:
     """One study at one profile in MLflow: an experiment, in it a parent run, its children the trials."""
 
     def __init__(
-        self, address: Address, *, whole_searches: bool = False, warn: Callable[[str], None] = lambda text: None
+        self,
+        address: Address,
+        *,
+        whole: frozenset[Phase] = frozenset(),
+        warn: Callable[[str], None] = lambda text: None,
     ) -> None:
         """Open nothing yet.
 
         Args:
             address: of the study.
-            whole_searches: whether `trials` has all epochs of tuning trials, not only the last one.
+            whole: phases of which `trials` has all epochs and the right images, not only the last epoch.
             warn: hears of repairs that a person should know of.
         """
         self._address = address
         self._store = address.store
-        self._whole_searches = whole_searches
+        self._whole = whole
         self._warn = warn
         self._is_open = False
         self.at_once = AT_ONCE if address.store.file is None else 1
@@ -67,6 +74,8 @@ class Writer:
         """Measurements by the workload's id."""
         self.trials: dict[str, RecordedTrial] = {}
         """Trials with an outcome, by id, of any plan."""
+        self.ledgers: list[Ledger] = []
+        """What the studies of the store planned and looked at, this one first."""
 
     def open(self) -> None:
         """Read the store, and repair what a killed driver left: runs under way, and duplicates.
@@ -102,14 +111,13 @@ class Writer:
             }
             recorded = {trial_id: runs.recorded(self._client, run) for trial_id, run in found.items()}
             trials = {trial_id: trial for trial_id, trial in recorded.items() if trial is not None}
-            if self._whole_searches:
-                # Now, since the store may be away when a trial is asked for.
-                trials |= {
-                    trial_id: replace(trial, result=runs.stored_result(self._client, found[trial_id]))
-                    for trial_id, trial in trials.items()
-                    if trial.phase == "tune" and trial.result.status != "failed"
-                }
+            # Now, since the store may be away when a trial is asked for.
+            whole = {i: t for i, t in trials.items() if t.phase in self._whole and t.result.status != "failed"}
+            with ThreadPoolExecutor(AT_ONCE) as pool:
+                results = pool.map(lambda i: runs.stored_result(self._client, found[i]), whole)
+                trials |= {i: replace(t, result=result) for (i, t), result in zip(whole.items(), results, strict=True)}
             self.trials = trials
+            self.ledgers = all_ledgers(self._client, self._address)
         self._is_open = True
 
     def write(self, *entries: Entry) -> None:
@@ -158,6 +166,8 @@ class Writer:
             case TextEntry():
                 self._keep(self._parent, entry.text, entry.file)
                 self._client.log_batch(self._parent, tags=_tags(entry.tags))
+            case LedgerEntry():
+                write_ledger(self._client, self._client.get_run(self._parent), entry.ledger)
             case EndEntry():
                 # A clock that was set back gives no study a negative duration.
                 started_ms = self._client.get_run(self._parent).info.start_time
@@ -179,14 +189,14 @@ class Writer:
     def _one_study(self, studies: Sequence[Run]) -> Run:
         """Keep one run of the study, with the looks of all: whoever deletes a run has seen its results all the same."""
         best, *others = studies
-        looks = runs.stored_looks(studies)
+        ledger = stored_ledger(self._client, self._address.study, self._address.profile, studies)
         if best.info.lifecycle_stage != "active":
             self._client.restore_run(best.info.run_id)
             self._warn(
                 f"the run of {self._address} was deleted in MLflow, and is restored: its looks at the results count"
             )
-        if looks != runs.stored_looks([best]):
-            self._client.log_batch(best.info.run_id, tags=_tags(layout.looks_to_tags(looks)))
+        if ledger != stored_ledger(self._client, self._address.study, self._address.profile, [best]):
+            write_ledger(self._client, best, ledger)
             self._warn(f"{self._address} had several runs in MLflow; one is kept, with the looks at the results of all")
         for run in others:
             if run.info.lifecycle_stage == "active":

@@ -7,7 +7,10 @@ from typing import Any
 
 import tiny
 
+from ablations.analysis.looks import TakenLook
 from ablations.costs import Measurement, Workload
+from ablations.looking import Looking
+from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
 from ablations.runner import Outcome, Runner
 from ablations.trial import Ended, EpochRecord, Order, Reason, TrialResult, TrialSpec
@@ -107,6 +110,10 @@ class MemoryStore:
         self.settled_ids: set[str] = set()
         self.measurements = {} if measurements is None else measurements
         self.log: list[tuple[str, str]] = []
+        self.ledgers: list[Ledger] = []
+
+    def keep(self, ledger: Ledger) -> None:
+        self.ledgers = [*self.ledgers, ledger] if not self.ledgers else [self.ledgers[0].with_records_of(ledger)]
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
         return self.results.get(spec.id)
@@ -139,6 +146,9 @@ class NoDisplay:
     def ended(self, spec: TrialSpec, result: TrialResult | None) -> None: ...
     def retrying(self, spec: TrialSpec, result: TrialResult) -> None: ...
     def measuring(self, number: int, total: int) -> None: ...
+    def warn(self, text: str) -> None: ...
+    def needs(self, num_seeds: Mapping[str, int]) -> None: ...
+    def looked(self, look: TakenLook) -> None: ...
 
 
 class Bench:
@@ -160,17 +170,20 @@ class Bench:
         interrupted: Callable[[], bool] = lambda: False,
         display: Any = None,
         retry: bool = False,
+        futility: bool = True,
     ) -> Outcome:
         self.training.started.clear()
         self.training.num_epochs = 0
         self.executor = InProcessExecutor(self.training, num_workers)
         self.executor.forget = self.forget  # type: ignore[method-assign]
+        display = display or NoDisplay()
         return Runner(
             plan,
             tuner=VariantTuner,
+            confirmations=Looking(plan, self.store, display, futility=futility),
             executor=self.executor,
             store=self.store,
-            display=display or NoDisplay(),
+            display=display,
             deadline=deadline,
             interrupted=interrupted,
             retry=retry,

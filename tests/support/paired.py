@@ -34,9 +34,9 @@ def sample(
     return PairedSample(dict(enumerate(values)), planned, missing, failed, failed_reference, ran, ran, correct)
 
 
-def budget(num_comparisons: int = 1, *, alpha: float = 0.05, margin: float = 0.5, num_looks: int = 1) -> Budget:
+def budget(num_comparisons: int = 1, *, alpha: float = 0.05, margin: float = 0.5, share: float = 1.0) -> Budget:
     """A budget with the default decision, and only one comparison and look."""
-    return Budget(alpha=alpha, margin=margin, num_comparisons=num_comparisons, num_looks=num_looks)
+    return Budget(alpha=alpha, margin=margin, num_comparisons=num_comparisons, share=share)
 
 
 def judge_one(each: PairedSample, *, alpha: float = 0.05, margin: float = 0.5, num_comparisons: int = 1) -> Judgement:

@@ -13,7 +13,7 @@ from ablations.stats.verdicts import judge
 
 
 def test_looks_share_alpha_and_comparisons_share_that_of_a_look() -> None:
-    shared = Budget(alpha=0.06, margin=0.5, num_comparisons=3, num_looks=2)
+    shared = Budget(alpha=0.06, margin=0.5, num_comparisons=3, share=0.5)
     assert shared.look_alpha == 0.06 / 2
     assert shared.step_alpha == 0.06 / 2 / 3
     alone = Budget(alpha=0.05, margin=0.5, num_comparisons=1)
@@ -35,8 +35,8 @@ def test_a_margin_is_above_zero_and_finite(margin: float) -> None:
 def test_there_is_at_least_one_comparison_and_one_look() -> None:
     with pytest.raises(ValueError, match="num_comparisons >= 1"):
         budget(0)
-    with pytest.raises(ValueError, match="num_looks >= 1"):
-        budget(num_looks=0)
+    with pytest.raises(ValueError, match="0 < share <= 1"):
+        budget(share=0)
 
 
 def test_a_budget_does_not_change() -> None:
@@ -46,5 +46,5 @@ def test_a_budget_does_not_change() -> None:
 
 def test_a_look_is_judged_at_its_share() -> None:
     each = sample(spread(0.45, 0.55))
-    (shared,) = judge({"one": each}, budget(num_looks=2)).values()
+    (shared,) = judge({"one": each}, budget(share=0.5)).values()
     assert shared == judge_one(each, alpha=0.025)

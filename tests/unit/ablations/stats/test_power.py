@@ -142,6 +142,6 @@ def test_seeds_needed_never_looks_at_the_effect() -> None:
 
 
 def test_looks_share_the_level_as_comparisons_do() -> None:
-    assert detectable_difference(0.5, 10, budget(2, num_looks=2)) == detectable_difference(0.5, 10, budget(4))
-    assert seeds_needed(0.5, 10, budget(2, num_looks=2)) == seeds_needed(0.5, 10, budget(4))
-    assert smallest_provable_margin(0.1, budget(2, num_looks=2)) == smallest_provable_margin(0.1, budget(4))
+    assert detectable_difference(0.5, 10, budget(2, share=0.5)) == detectable_difference(0.5, 10, budget(4))
+    assert seeds_needed(0.5, 10, budget(2, share=0.5)) == seeds_needed(0.5, 10, budget(4))
+    assert smallest_provable_margin(0.1, budget(2, share=0.5)) == smallest_provable_margin(0.1, budget(4))

@@ -1,0 +1,87 @@
+"""Confirmation trials -> outcomes by seed -> paired samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ablations.analysis.learning import learned
+from ablations.stats.judgement import PairedSample
+from ablations.trial import RecordedTrial
+
+
+@dataclass(frozen=True)
+class Outcomes:
+    """The outcomes of one variant's confirmation trials, by seed. Trials that failed have none."""
+
+    accuracy_percent: Mapping[int, float]
+    """Test accuracy of every trial that was trained to its last epoch."""
+    learned: frozenset[int]
+    """Seeds that learned."""
+    ran: frozenset[int]
+    """Seeds with an outcome."""
+    right: Mapping[int, np.ndarray] = field(repr=False, compare=False)
+    """Right (1) or wrong (0), shape (num_test_images,); unrecorded ones are left out."""
+
+    def failed(self, seeds: Iterable[int]) -> list[int]:
+        """The seeds that ran without learning, of `seeds`."""
+        return [seed for seed in seeds if seed in self.ran and seed not in self.learned]
+
+
+def outcomes_of(trials: Iterable[RecordedTrial], learned_percent: float) -> Outcomes:
+    """The outcomes of one variant.
+
+    Args:
+        trials: of the variant; those that are no confirmations or failed are left out.
+        learned_percent: validation accuracy from which a run has learned.
+    """
+    confirmed = {t.seed: t for t in trials if t.phase == "confirm" and t.result.status != "failed"}
+    return Outcomes(
+        accuracy_percent={
+            seed: t.result.test_accuracy_percent
+            for seed, t in sorted(confirmed.items())
+            if t.result.test_accuracy_percent is not None
+        },
+        learned=frozenset(seed for seed, t in confirmed.items() if learned(t.result, learned_percent)),
+        ran=frozenset(confirmed),
+        right=right_images(confirmed.values()),
+    )
+
+
+def sample(variant: Outcomes, reference: Outcomes, seeds: Sequence[int]) -> PairedSample:
+    """One contrast at one look.
+
+    Args:
+        variant: its outcomes.
+        reference: outcomes of the variant it is compared with.
+        seeds: of the look.
+    """
+    sides = (variant, reference)
+    pairs = [seed for seed in seeds if all(seed in s.learned and seed in s.accuracy_percent for s in sides)]
+    has_bits = pairs and all(seed in side.right for side in sides for seed in pairs)
+    correct = (
+        np.stack([variant.right[seed].astype(np.int8) - reference.right[seed].astype(np.int8) for seed in pairs])
+        if has_bits
+        else None
+    )
+    return PairedSample(
+        differences={seed: variant.accuracy_percent[seed] - reference.accuracy_percent[seed] for seed in pairs},
+        num_planned=len(seeds),
+        num_missing=sum(any(seed not in side.ran for side in sides) for seed in seeds),
+        num_failed=len(variant.failed(seeds)),
+        num_failed_reference=len(reference.failed(seeds)),
+        num_ran=sum(seed in variant.ran for seed in seeds),
+        num_ran_reference=sum(seed in reference.ran for seed in seeds),
+        correct=correct,
+    )
+
+
+def right_images(trials: Iterable[RecordedTrial]) -> dict[int, np.ndarray]:
+    """By seed of a confirmation trial: right (1) or wrong (0), shape (num_test_images,). Unrecorded ones are left out."""
+    return {
+        t.seed: np.unpackbits(np.frombuffer(t.result.test_correct, dtype=np.uint8), count=t.result.num_test_images)
+        for t in trials
+        if t.phase == "confirm" and t.result.test_correct is not None
+    }
