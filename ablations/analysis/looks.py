@@ -163,7 +163,8 @@ def look_record(plan: Plan, look: TakenLook, standing: Standing) -> Look:
         seeds=look.seeds,
         alpha=look.budget.look_alpha if spends else 0.0,
         margin=plan.decision.margin,
-        contrasts=standing.contrasts,
+        # A contrast that was added later is exploratory, and takes nothing from the others.
+        contrasts=tuple(each for each in standing.contrasts if each.variant not in standing.unplanned),
         findings=findings(look),
     )
 
