@@ -256,7 +256,7 @@ def look(address: Address) -> StudySummary:
     except ConfigError as error:
         raise TrackingError(f"the costs of {address.study} cannot be counted here: {error.message}") from error
     known = stored.ledgers[0]
-    if set(summary.taken) - set(known.looks):
+    if any(look.alpha and look not in known.looks for look in summary.taken):
         record_looks(address.store, stored.provenance["parent_run_id"], replace(known, looks=summary.taken))
     return summary
 

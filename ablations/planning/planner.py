@@ -116,7 +116,7 @@ def _looks(settings: Settings) -> tuple[int, ...]:
     if spec.first_seed + looks[-1] > MAX_SEEDS:
         raise SpecError(
             settings.profile_path,
-            f"first_seed plus the seeds of the last look must be at most {MAX_SEEDS:,}; given {spec.first_seed:,} and {looks[-1]:,}.",
+            f"first_seed plus the seeds of a look must be at most {MAX_SEEDS:,}; given {spec.first_seed:,} and {looks[-1]:,}.",
             at_key=True,
         )
     return looks

@@ -44,7 +44,9 @@ CONDITIONAL: dict[str, Any] = {
 
 
 def plan(machine: Machine = CPU, **changes: Any) -> Plan:
-    """The plan of the tiny study with some of its top keys replaced."""
+    """The plan of the tiny study with some of its top keys replaced; `looks` goes into its profile."""
+    if looks := changes.pop("looks", None):
+        changes["profiles"] = {"starter": {"description": "all of it", "looks": looks}}
     return make_plan(StudySpec.model_validate({**STUDY, **changes}), "starter", machine)
 
 

@@ -113,6 +113,7 @@ PROFILES = st.fixed_dictionaries(
         "search_space": SPACES,
         "tuning": st.fixed_dictionaries({"trials": st.integers(1, 9)}),
         "seeds": st.integers(1, 6),
+        "looks": st.lists(st.integers(5, 9), min_size=1, max_size=3, unique=True).map(sorted),
     },
 )
 STUDIES = st.fixed_dictionaries(
@@ -139,7 +140,6 @@ STUDIES = st.fixed_dictionaries(
         "search_space": SPACES,
         "tuning": TUNING,
         "seeds": st.integers(1, 6),
-        "extend_to": st.integers(6, 9),
         "aa_arm": st.booleans(),
         "grid": AXES,
         "zip": AXES,

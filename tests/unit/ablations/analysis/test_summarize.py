@@ -41,7 +41,7 @@ def test_with_all_trials_numbers_are_those_recorded() -> None:
     assert s["two"].run_ids[3] == "two-confirm-3-None"
     assert [curve.seed for curve in s["two"].curves] == [0, 1, 2, 3, 4]
     assert s.warnings == ()
-    assert (s.guess_percent, s.num_seeds, s.dataset) == (CHANCE, SEEDS, "synthetic bars")
+    assert (s.guess_percent, len(s.seeds), s.dataset) == (CHANCE, SEEDS, "synthetic bars")
     with pytest.raises(KeyError, match="three"):
         s["three"]
 

@@ -38,7 +38,7 @@ decision: {margin: -1.0}
 profiles:
   starter: {description: as it is}
   short: {description: short, set: {train.epoch: 1, model.normalization: none}}
-  three: {seeds: 5, extend_to: 4}
+  three: {seeds: 5, looks: [5, 4]}
 """
 
 
@@ -67,7 +67,7 @@ def test_errors_of_all_kinds_are_reported_at_once_and_by_line() -> None:
         "26 profiles.short.set.train.epoch",
         "26 profiles.short.set.model.normalization",
         "27 profiles.three",
-        "27 profiles.three.extend_to",
+        "27 profiles.three.looks",
     ]
 
 
@@ -105,7 +105,7 @@ def test_python_reports_them_all_too(tmp_path: Path) -> None:
         ([("low: 0.01", "low: 0.3")], ["8 search_space.train.lr"]),
         ([("low: 0.01", "low: nothing"), ("{trials", "{start_points: [{train.lr: 0.1}], trials")], ["8 search_space.train.lr.low"]),
         ([("low: 0.01", "low: 0.1"), ("{trials", "{start_points: 3, trials")], ["9 tuning.start_points"]),
-        ([("seeds: 2", "seeds: two\nextend_to: 3")], ["10 seeds"]),
+        ([("seeds: 2", "seeds: two\nfirst_seed: 999")], ["10 seeds"]),
         ([("    set: {train.epochs: 1}", "    presets: {nin_small: nin_smal}")], ["23 profiles.short.presets.nin_small"]),
         ([("  one: {", "  eins: {versus: one, set: {model.mixers: 3}}\n  one: {versus: eins, ")], ["14 variants.eins.versus"]),
         ([("expect: worse", "versus: one")], ["14 variants.one.versus"]),

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from builders import CONDITIONAL, CPU, SHIPPED, edited, planned, shipped
+from builders import CONDITIONAL, SHIPPED, edited, planned, shipped
 
+from ablations.planning.frozen import PlannedContrast
 from ablations.planning.plan import Cell, Plan
-from ablations.planning.planner import MAX_SEEDS, make_plan
-from ablations.studyfile.loading import parse
+from ablations.planning.planner import MAX_SEEDS
 from nin.config import ClassicConfig, NinConfig
 from nin.presets import INPUTS, PRESETS
 
@@ -32,15 +33,40 @@ def test_without_a_search_space_there_is_only_confirmation() -> None:
 
 
 def test_an_aa_arm_is_the_baseline_on_seeds_of_its_own() -> None:
-    text = edited(("seeds: 2", "seeds: 2\naa_arm: true\nextend_to: 4"))
+    text = edited(("seeds: 2", "seeds: 2\naa_arm: true"))
     without, plan = planned(), planned(text)
     extra = [cell for cell in plan.cells if cell not in without.cells]
     assert extra == [Cell("confirm", "two", 1000), Cell("confirm", "two", 1001)]
     confirm = [(cell.variant, cell.seed) for cell in plan.cells if cell.phase == "confirm"]
     # Seed by seed, so that a budget that runs out leaves pairs.
     assert confirm[:5] == [("two", 0), ("one", 0), ("wide", 0), ("two", 1000), ("two", 1)]
-    assert make_plan(parse(text, "s.yaml").spec, "starter", CPU, extend=True).aa_seeds == (1000, 1001, 1002, 1003)
     assert not set(plan.aa_seeds) & set(range(MAX_SEEDS))
+
+
+def test_confirmations_are_of_the_seeds_that_each_variant_needs() -> None:
+    plan = planned(edited(("seeds: 2", "seeds: 2\naa_arm: true")))
+    cells = [(cell.variant, cell.seed) for cell in plan.confirmations({"two": 2, "one": 1, "wide": 0})]
+    assert cells == [("two", 0), ("one", 0), ("two", 1000), ("two", 1), ("two", 1001)]
+
+
+def test_a_plan_of_an_older_version_is_completed_to_its_last_look() -> None:
+    """Older versions recorded the seeds of the first of two looks only."""
+    plan = planned(edited(("seeds: 2", "seeds: 2\naa_arm: true")))
+    old = {**plan.to_json(), "looks": [2, 4]}
+    read = Plan.from_json(json.dumps(old))
+    assert (read.looks, read.seeds, read.aa_seeds) == ((2, 4), (0, 1, 2, 3), (1000, 1001, 1002, 1003))
+    assert Plan.from_json(json.dumps(plan.to_json())) == plan
+
+
+def test_comparisons_have_ids_once_their_variants_are_tuned() -> None:
+    plan = planned()
+    one = {each.variant: each for each in plan.contrasts({"two": {"train.lr": 0.05}, "one": {"train.lr": 0.1}})}["one"]
+    assert one.variant_id == plan.trial("one", "confirm", 7, {"train.lr": 0.1}).configuration_id
+    assert one.versus_id == plan.trial("two", "confirm", 0, {"train.lr": 0.05}).configuration_id
+    assert {(each.variant_id, each.versus_id) for each in plan.contrasts()} == {("", "")}
+    turned = PlannedContrast(one.versus_key, one.variant_key, None, "two", "one", one.versus_id, one.variant_id)
+    assert one.is_same(turned)
+    assert not one.is_same(replace(one, variant_id="another", variant_key="another"))
 
 
 def test_an_unknown_variant_is_a_key_error() -> None:

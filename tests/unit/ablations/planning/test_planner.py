@@ -18,7 +18,6 @@ from ablations.planning.axes import MAX_VARIANTS
 from ablations.planning.plan import Plan
 from ablations.planning.planner import MAX_PRICED, make_plan
 from ablations.studyfile.distributions import MAX_CHOICES
-from ablations.studyfile.loading import parse
 from ablations.studyfile.spec import StudySpec
 
 
@@ -225,39 +224,39 @@ def test_the_study_of_these_tests_is_accepted() -> None:
 # Looks
 
 
-def test_one_look_is_planned_unless_the_file_says_more() -> None:
+def test_one_look_is_planned_unless_the_profile_says_more() -> None:
     plan = planned()
-    assert (plan.looks, plan.look, plan.look_alpha) == ((2,), 1, 0.05)
+    assert (plan.looks, plan.seeds) == ((2,), (0, 1))
 
 
-def test_two_planned_looks_share_alpha() -> None:
-    text = edited(("seeds: 2", "seeds: 2\nextend_to: 6"))
-    first = planned(text)
-    spec = parse(text, "s.yaml").spec
-    second = make_plan(spec, "starter", CPU, extend=True)
-    assert (first.looks, first.look, first.look_alpha, first.seeds) == ((2, 6), 1, 0.025, (0, 1))
-    assert (second.looks, second.look, second.look_alpha, second.seeds) == ((2, 6), 2, 0.025, (0, 1, 2, 3, 4, 5))
-    assert [variant.key for variant in first.variants] == [variant.key for variant in second.variants]
+LOOKS = ("description: less of it", "description: less of it\n    looks: [5, 8, 12]")
 
 
-def test_a_profile_has_looks_of_its_own() -> None:
-    text = edited(("description: less of it", "description: less of it\n    seeds: 3\n    extend_to: 4"))
-    assert planned(text, "short").looks == (3, 4)
-    assert planned(text).looks == (2,)
+def test_a_profile_plans_looks_and_the_seeds_of_the_last() -> None:
+    plan = planned(edited(LOOKS), "short")
+    assert (plan.looks, plan.seeds) == ((5, 8, 12), tuple(range(12)))
+    assert planned(edited(LOOKS)).looks == (2,)
+    assert [v.key for v in plan.variants] == [v.key for v in planned(profile="short").variants]
 
 
-def test_a_second_look_that_is_no_larger_is_refused() -> None:
-    assert refusal(edited(("seeds: 2", "seeds: 2\nextend_to: 2"))) == (
-        "s.yaml:11:12: extend_to: a second look must have more seeds than the first; given 2, and 2 for the first look of profile "
-        "starter."
-    )
+@pytest.mark.parametrize(
+    ("looks", "message"),
+    [
+        ("[5, 5]", "looks must be increasing numbers of seeds from 5 on, such as [5, 8, 12, 18]; given [5, 5]."),
+        ("[8, 5]", "looks must be increasing numbers of seeds from 5 on, such as [5, 8, 12, 18]; given [8, 5]."),
+        ("[4, 8]", "looks must be increasing numbers of seeds from 5 on, such as [5, 8, 12, 18]; given [4, 8]."),
+        ("[5, 1001]", "first_seed plus the seeds of a look must be at most 1,000; given 0 and 1,001."),
+        ("[5]\n    seeds: 5", "a profile must not have both seeds and looks: seeds is one look; remove one."),
+        ("[]", "given []"),
+        ("10", "given 10"),
+    ],
+)
+def test_looks_that_are_refused(looks: str, message: str) -> None:
+    assert message in refusal(edited((LOOKS[0], LOOKS[1].replace("[5, 8, 12]", looks))))
 
 
-def test_a_look_that_was_not_planned_is_refused() -> None:
-    with pytest.raises(SpecError) as caught:
-        make_plan(parse(TEXT, "s.yaml").spec, "starter", CPU, extend=True)
-    assert caught.value.path == ("profiles", "starter")
-    assert caught.value.problem == (
-        "no second look is planned here. Seeds added after you have seen results prove nothing. To plan a second look, write "
-        "extend_to (such as 20) beside seeds before the first look."
+def test_the_key_of_older_versions_is_told_what_replaced_it() -> None:
+    assert refusal(edited(("seeds: 2", "seeds: 2\nextend_to: 20"))).startswith(
+        "s.yaml:11:1: extend_to: extend_to has become looks: write the numbers of seeds of all looks into the profile, such as "
+        "looks: [10, 20]."
     )

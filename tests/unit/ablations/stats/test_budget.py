@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 
 import pytest
 from paired import budget, judge_one, sample, spread
 
-from ablations.stats.budget import Budget
+from ablations.stats.budget import Budget, shares
+from ablations.stats.power import seeds_needed
 from ablations.stats.verdicts import judge
 
 
@@ -47,4 +48,12 @@ def test_a_budget_does_not_change() -> None:
 def test_a_look_is_judged_at_its_share() -> None:
     each = sample(spread(0.45, 0.55))
     (shared,) = judge({"one": each}, budget(share=0.5)).values()
-    assert shared == judge_one(each, alpha=0.025)
+    # The seeds needed are those of a study on fresh seeds, which may spend all of its alpha at once.
+    assert replace(shared, seeds_needed=None) == replace(judge_one(each, alpha=0.025), seeds_needed=None)
+    assert shared.seeds_needed == seeds_needed(0.55, 10, budget())
+
+
+def test_a_look_may_spend_the_part_of_the_seeds_that_it_adds() -> None:
+    assert shares([10]) == (1.0,)
+    assert shares([10, 20]) == (0.5, 0.5)
+    assert shares((5, 8, 12, 18, 27, 40)) == (0.125, 0.075, 0.1, 0.15, 0.225, 0.325)

@@ -98,7 +98,7 @@ CORRECTED = "after correcting for 5 comparisons at a 5 % risk of any wrong word"
             "undecided: one was 0.25 points lower than two "
             "(95 % CI from 0.61 lower to 0.11 higher, 10 paired seeds, 6 lower, 4 higher), "
             f"which proves neither a difference nor equivalence within the margin of 0.5 points, {CORRECTED}; "
-            "about 7 more seeds (6 to 15) would find a true difference of the "
+            "one look at about 17 fresh seeds (16 to 25) would find a true difference of the "
             f"margin, or prove equivalence where there is none, four times in five; {SCOPE}.",
         ),
     ],

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 import tiny
+from looked import ledger_of, look_of
 from mlflow import MlflowClient
 from mlflow.entities import ViewType
 from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
@@ -33,7 +34,7 @@ def uri(new_store: Callable[[], str]) -> str:
     record_trial(recorder, spec, tiny.result(spec))
     recorder.close(True)
     (parent,) = parents(uri)
-    record_looks(Store(uri), parent.info.run_id, [PLAN.this_look])
+    record_looks(Store(uri), parent.info.run_id, ledger_of(PLAN, look_of(PLAN)))
     return uri
 
 
@@ -63,7 +64,7 @@ def second_run(uri: str) -> str:
     assert folder
     for key, value in {"plan_id": MORE.id, "since_ms": "9" * 13}.items():
         client.set_tag(second, f"ablations.{key}", value)
-    record_looks(Store(uri), second, [MORE.this_look])
+    record_looks(Store(uri), second, ledger_of(MORE, look_of(MORE)))
     return second
 
 
@@ -78,7 +79,7 @@ def test_a_deleted_run_of_a_study_is_gone_on_with_and_its_looks_count(uri: str) 
     (parent,) = parents(uri)
     assert parent.info.run_id == first.info.run_id
     assert below(uri) == {parent.info.run_id}
-    assert read_study(address(uri)).looks == (PLAN.this_look,)
+    assert read_study(address(uri)).ledgers[0].looks == (look_of(PLAN),)
     assert told == [
         "the run of tiny at profile starter was deleted in MLflow, and is restored: its looks at the results count"
     ]
@@ -122,7 +123,7 @@ def test_two_runs_of_a_study_are_one_study_with_the_looks_of_both(uri: str) -> N
     assert recorded_studies(Store(uri)) == [address(uri)]
     stored = read_study(address(uri))
     assert stored.plan == MORE
-    assert stored.looks == (PLAN.this_look, MORE.this_look)
+    assert stored.ledgers[0].looks == (look_of(PLAN), look_of(MORE))
     assert stored.provenance["commit"] == "abc", "the session is described in the first run"
 
     for _ in range(2):
@@ -130,12 +131,12 @@ def test_two_runs_of_a_study_are_one_study_with_the_looks_of_both(uri: str) -> N
         (parent,) = parents(uri)
         assert parent.info.run_id == second
         assert below(uri) == {second}
-        assert read_study(address(uri)).looks == (PLAN.this_look, MORE.this_look)
+        assert read_study(address(uri)).ledgers[0].looks == (look_of(PLAN), look_of(MORE))
 
 
 def test_the_looks_of_a_deleted_run_count_beside_one_that_was_not(uri: str) -> None:
     second_run(uri)
-    assert read_study(address(uri)).looks == (PLAN.this_look, MORE.this_look)
+    assert read_study(address(uri)).ledgers[0].looks == (look_of(PLAN), look_of(MORE))
     told: list[str] = []
     Recorder(Store(uri), MORE, "text", told.append)
     assert told == [
@@ -167,7 +168,7 @@ def test_a_deleted_trial_is_trained_again_and_restored_counts_once(uri: str) -> 
     Recorder(Store(uri), PLAN, "text")
     assert len(trials(uri)) == 1
     assert len(read_study(address(uri)).trials) == 1
-    assert read_study(address(uri)).looks == (PLAN.this_look,)
+    assert read_study(address(uri)).ledgers[0].looks == (look_of(PLAN),)
 
 
 def test_a_deleted_experiment_is_neither_unknown_nor_written_to(uri: str) -> None:

@@ -214,7 +214,7 @@ def test_texts_from_the_store_are_only_text_in_a_report(store: Tampered, tmp_pat
     store.write("study", SESSION_FILE, json.dumps({BAD: BAD}))
     store.client.set_tag(store.run("trial").info.run_id, "ablations.message", BAD)
     stored = read_study(address(store.uri))
-    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.looks)
+    summary = summarize(stored.plan, stored.trials, stored.provenance, stored.measurements, stored.ledgers)
     folder = write_report(summary, tmp_path / "report", created="now").parent
     html = (folder / "index.html").read_text(encoding="utf-8")
     assert html.count("<script") == 1

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from looked import ledger_of, look_of
 from mlflow import MlflowClient
 from mlflow.utils.async_logging.async_logging_queue import AsyncLoggingQueue
 from stored import address, parents, record_trial, trials
@@ -152,6 +153,6 @@ def test_nothing_is_written_asynchronously(
     recorder.close(True)
     assert recorder.waiting is None
     (parent,) = parents(uri)
-    record_looks(Store(uri), parent.info.run_id, [plan.this_look])
+    record_looks(Store(uri), parent.info.run_id, ledger_of(plan, look_of(plan)))
     publish(Store(uri), look(address(uri)), "the answer", tmp_path)
-    assert read_study(address(uri)).looks == (plan.this_look,)
+    assert read_study(address(uri)).ledgers[0].looks == (look_of(plan),)

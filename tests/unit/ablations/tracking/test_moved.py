@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from looked import ledger_of, look_of
 from mlflow import MlflowClient
 from stored import address, parents, record_trial, trials
 from waiting import Recorder
@@ -202,7 +203,7 @@ def test_a_look_at_a_store_that_takes_no_writes_is_refused_with_the_way_to_a_cop
             database.os, "access", lambda path, mode: path == (Path.cwd() if "," in stands_in else tmp_path)
         )
         with pytest.raises(TrackingError) as caught:
-            record_looks(Store(store_in(old)), parent.info.run_id, [PLAN.this_look])
+            record_looks(Store(store_in(old)), parent.info.run_id, ledger_of(PLAN, look_of(PLAN)))
         with pytest.raises(TrackingError, match="cannot be written to"):
             record(store_in(old), 1)
     told, _, commands = str(caught.value).partition(", or report a copy: ")

@@ -10,6 +10,7 @@ from urllib.request import url2pathname
 
 import pytest
 import tiny
+from looked import ledger_of, look_of
 from mlflow import MlflowClient
 from stored import address, awkward, parents, record_trial, trials
 from waiting import Recorder
@@ -163,19 +164,19 @@ def test_a_trial_that_two_drivers_recorded_counts_once(uri: str) -> None:
 def test_looks_come_back_in_order(uri: str) -> None:
     Recorder(Store(uri), PLAN, "text").close(True)
     stored = read_study(address(uri))
-    assert stored.looks == ()
-    looks = (PLAN.this_look, tiny.plan(seeds=3).this_look)
-    record_looks(Store(uri), stored.provenance["parent_run_id"], looks)
-    assert read_study(address(uri)).looks == looks
+    assert stored.ledgers[0].looks == ()
+    looks = (look_of(PLAN), look_of(tiny.plan(seeds=3)))
+    record_looks(Store(uri), stored.provenance["parent_run_id"], ledger_of(PLAN, *looks))
+    assert read_study(address(uri)).ledgers[0].looks == looks
 
 
 def test_looks_at_hundreds_of_variants_come_back_whole(uri: str) -> None:
     Recorder(Store(uri), PLAN, "text").close(True)
     parent_run_id = read_study(address(uri)).provenance["parent_run_id"]
-    wide = replace(PLAN.this_look, contrasts=PLAN.this_look.contrasts * 500)
+    wide = look_of(PLAN, contrasts=look_of(PLAN).contrasts * 500)
     for looks in ((wide,), (wide, replace(wide, seeds=(0, 1, 2)))):
-        record_looks(Store(uri), parent_run_id, looks)
-        assert read_study(address(uri)).looks == looks
+        record_looks(Store(uri), parent_run_id, ledger_of(PLAN, *looks))
+        assert read_study(address(uri)).ledgers[0].looks == looks
 
 
 def test_looks_of_another_version_are_an_error_in_words(uri: str) -> None:
