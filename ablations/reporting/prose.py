@@ -85,6 +85,32 @@ def expectation(summary: StudySummary, contrast: Contrast) -> str:
     return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}{among}."
 
 
+def at_look(summary: StudySummary, contrast: Contrast) -> str:
+    """The look that judged a contrast last, and what follows; empty if one look is planned."""
+    if len(summary.looks) == 1:
+        return ""
+    course = contrast.course
+    if not course.points:
+        return f"Look 1 of {len(summary.looks)}, at {contrast.num_seeds} seeds, is not complete."
+    at = f"look {contrast.look} of {len(summary.looks)}, at {contrast.num_seeds} seeds"
+    chance = f"{100 * (course.chance or 0):.0f} % chance of a word by {summary.looks[-1]} seeds"
+    match course.closed:
+        case "word":
+            return f"Its word is of {at}."
+        case "futile":
+            return f"It was stopped at {at}, with a {chance}."
+        case "last look":
+            return f"It is of {at}: no look is left."
+        case "not planned":
+            return f"It is of {at}, without a verdict."
+    return f"It is open after {at}; the next is at {course.next_seeds} seeds, with a {chance}."
+
+
+def short_look(summary: StudySummary, contrast: Contrast) -> str:
+    """`look 4 of 6, 18 seeds`."""
+    return f"look {contrast.look} of {len(summary.looks)}, {contrast.num_seeds} seeds"
+
+
 def rests_on(contrast: Contrast) -> str:
     """Seeds that change the verdict when left out, with the verdict that remains; empty if there are none."""
     seeds: dict[str, list[str]] = {}
@@ -172,6 +198,17 @@ MAIN_TABLE_NOTE = (
     "multiply-accumulates of one image, forward; 1 MAC = 2 FLOPs."
 )
 """How to read the table of variants."""
+
+
+def main_table_note(summary: StudySummary) -> str:
+    """How to read the table of variants of this study."""
+    if len({words.num_learned(variant) for variant in summary.variants}) == 1:
+        return MAIN_TABLE_NOTE
+    return (
+        f"{MAIN_TABLE_NOTE} Variants have different numbers of seeds, so their mean accuracies are no ranking: each difference is of "
+        "the pairs of its own contrast."
+    )
+
 
 DETAILS_NOTE = (
     "The p-values of no difference and of no equivalence are corrected for all tests of the study; those of sign flips and of failures "

@@ -150,7 +150,9 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "has_runs": any(variant.run_ids for variant in summary.variants),
         "tables": list(csv_tables(summary)),
         "latex_tables": list(latex_tables(summary)),
-        "main_table_note": prose.MAIN_TABLE_NOTE,
+        "main_table_note": prose.main_table_note(summary),
+        "at_look": prose.at_look,
+        "short_look": prose.short_look,
         "details_note": prose.DETAILS_NOTE,
         "words": words,
     }

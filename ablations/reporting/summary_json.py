@@ -7,12 +7,12 @@ from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
-from ablations.analysis.summary import Contrast, StudySummary, Trouble, VariantSummary
+from ablations.analysis.summary import Contrast, LookPoint, StudySummary, Trouble, VariantSummary
 from ablations.reporting import prose, words
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Evidence
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Incremented when a key of `summary.json` changes its meaning or is removed."""
 SCHEMA_FILE = "summary.schema.json"
 """File in this package. Every report has a copy for its `$schema`, so it is found wherever the report is moved."""
@@ -42,6 +42,9 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "scope": summary.scope,
             "seeds": summary.seeds,
             "looks": summary.looks,
+            "shares": summary.shares,
+            "num_comparisons": summary.num_planned,
+            "unplanned": summary.unplanned,
             "baseline": summary.baseline,
             "variants": {variant.name: _variant(variant) for variant in summary.variants},
             "contrasts": {contrast.variant: _contrast(summary, contrast) for contrast in summary.contrasts},
@@ -106,6 +109,12 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
     evidence = {field.name: getattr(judgement.evidence, field.name, None) for field in fields(Evidence)}
     return {
         "versus": contrast.versus,
+        "look": contrast.look,
+        "num_seeds": contrast.num_seeds,
+        "closed": contrast.course.closed,
+        "chance": contrast.course.chance,
+        "next_seeds": contrast.course.next_seeds,
+        "path": [_look(point) for point in contrast.course.points],
         "difference": judgement.mean,
         "sd": judgement.sd,
         "interval": _ends(judgement.interval),
@@ -144,6 +153,19 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "sentence": contrast.sentence,
         "expect": contrast.expect,
         "expectation": contrast.expectation,
+    }
+
+
+def _look(point: LookPoint) -> dict[str, Any]:
+    return {
+        "number": point.number,
+        "num_seeds": point.num_seeds,
+        "num_pairs": point.num_pairs,
+        "verdict": point.verdict.value,
+        "difference": point.mean,
+        "interval": _ends(point.interval),
+        "smallest_difference": point.smallest_difference,
+        "largest_equivalent": point.largest_equivalent,
     }
 
 

@@ -8,7 +8,7 @@ from statistics import correlation
 from typing import Literal
 
 from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
-from ablations.reporting import words
+from ablations.reporting import prose, words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK
 from ablations.text import latency, mebibytes
 
@@ -36,6 +36,8 @@ class VariantRow:
     wins: str
     """Pairs won by the variant, of all pairs: `4 of 5`."""
     verdict: str
+    look: str
+    """`look 4 of 6, 18 seeds`; empty for the baseline, or if one look is planned."""
     tone: str
     sort_keys: Mapping[str, float | str]
     """By column: the sort key in the page's table; empty if there is no number."""
@@ -73,6 +75,7 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         against=f"against {contrast.versus}" if contrast and contrast.versus != summary.baseline else "",
         wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
         verdict=words.verdict_and_failures(summary, contrast) if contrast else "baseline",
+        look=prose.short_look(summary, contrast) if contrast and len(summary.looks) > 1 else "",
         tone=words.tone(contrast) if contrast else "baseline",
         sort_keys={
             "variant": variant.name,
@@ -180,7 +183,11 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             "p, sign flips (least possible)": f"{words.p_value(evidence.p_sign_flip)} ({words.p_value(evidence.p_sign_flip_floor)})"
             if evidence
             else words.DASH,
-            "More seeds needed": words.DASH if needed is None else f"{needed.num} ({needed.low} to {needed.high})",
+            "Fresh seeds needed": words.DASH
+            if needed is None
+            else "{} ({} to {})".format(
+                *(judgement.num_pairs + each for each in (needed.num, needed.low, needed.high))
+            ),
             "Did not learn": words.failures(summary[contrast.variant]),
             "p, failures": words.p_value(contrast.p_failures),
         },

@@ -100,11 +100,12 @@ def num_learned(variant: VariantSummary) -> int:
 
 def failed_runs(summary: StudySummary, contrast: Contrast) -> str:
     """Failed runs of a contrast's two arms: `5 of 10 failed, against 0 of 10`; empty if the arms have equally many."""
-    one, other = (summary[name] for name in (contrast.variant, contrast.versus))
-    if len(one.failed_seeds) == len(other.failed_seeds):
-        return ""
-    ran, failed, against = len(one.ran_seeds), len(one.failed_seeds), len(other.failed_seeds)
-    return f"{failed} of {ran} failed, against {against} of {len(other.ran_seeds)}"
+    seeds = set(summary.seeds[: contrast.num_seeds])
+    sides = [summary[name] for name in (contrast.variant, contrast.versus)]
+    (failed, ran), (against, of) = (
+        (len(seeds & set(each.failed_seeds)), len(seeds & each.ran_seeds)) for each in sides
+    )
+    return "" if failed == against else f"{failed} of {ran} failed, against {against} of {of}"
 
 
 def verdict(summary: StudySummary, contrast: Contrast) -> str:
@@ -134,7 +135,9 @@ def effect(contrast: Contrast, margin: float) -> str:
 
 
 def interval_name(summary: StudySummary) -> str:
-    """Name of the contrasts' intervals: `95 % CI`."""
+    """Name of the contrasts' intervals: `95 % CI`, or `95 % CI over all looks` if several are planned."""
+    if len(summary.looks) > 1:
+        return f"{100 * (1 - summary.decision.alpha):g} % CI over all looks"
     levels = [contrast.judgement.interval.level for contrast in summary.contrasts if contrast.judgement.interval]
     return f"{100 * (levels[0] if levels else 0.95):g} % CI"
 

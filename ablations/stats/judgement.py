@@ -36,7 +36,7 @@ class Verdict(StrEnum):
 
     @property
     def word(self) -> str:
-        """The words up to a colon: "undecided" is the same, whether or not more seeds may decide."""
+        """The words up to a colon: "undecided" is the same, whatever the reason."""
         return self.words.partition(":")[0]
 
     @property
@@ -53,7 +53,7 @@ _WORDS = {
     Verdict.BETTER_BY_MORE: "better by more than the margin",
     Verdict.WORSE_BY_MORE: "worse by more than the margin",
     Verdict.EQUIVALENT: "equivalent within the margin",
-    Verdict.UNDECIDED_MORE_SEEDS: "undecided: more seeds may decide",
+    Verdict.UNDECIDED_MORE_SEEDS: "undecided: too few seeds",
     Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP: "undecided: more seeds will not help",
     Verdict.UNDECIDED_FUTILE: "undecided: the planned looks are unlikely to decide",
     Verdict.EXPLORATORY: "exploratory",

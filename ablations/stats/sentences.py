@@ -27,7 +27,7 @@ def sentence(
     """
     if not scope.strip():
         raise ValueError("a verdict needs its scope")
-    numbers = _numbers(judgement)
+    numbers = _numbers(judgement, budget)
     if judgement.verdict is Verdict.NO_VERDICT:
         return _without_verdict(judgement, numbers, f"{variant} against {reference}", scope)
     mean, notes = judgement.mean, list(judgement.notes)
@@ -81,7 +81,7 @@ def _needed(judgement: Judgement) -> list[str]:
     return [likely, *judgement.notes]
 
 
-def _numbers(judgement: Judgement) -> str:
+def _numbers(judgement: Judgement, budget: Budget) -> str:
     """Interval, pairs and wins; empty without evidence."""
     evidence = judgement.evidence
     if evidence is None:
@@ -96,7 +96,10 @@ def _numbers(judgement: Judgement) -> str:
     counts = ((judgement.losses, "lower"), (judgement.wins, "higher"), (judgement.ties, "tied"))
     shown = [f"{count} {word}" for count, word in counts if count]
     wins = ", ".join(shown) if len(shown) > 1 else f"all {shown[0]}"
-    return f"{100 * interval.level:g} % CI{over} {span}, {plural(judgement.num_pairs, 'paired seed')}, {wins}"
+    level = f"{100 * interval.level:g} % CI"
+    if budget.share < 1:
+        level = f"{100 * (1 - budget.alpha):g} % CI over all looks"
+    return f"{level}{over} {span}, {plural(judgement.num_pairs, 'paired seed')}, {wins}"
 
 
 def _moved(mean: float | None) -> str:

@@ -15,7 +15,9 @@ from ablations.analysis.summary import (
     AACheck,
     ClassDifference,
     Contrast,
+    Course,
     Curve,
+    LookPoint,
     Role,
     StudySummary,
     TuningPoint,
@@ -25,7 +27,7 @@ from ablations.analysis.variants import best_of_n
 from ablations.costs import Workload
 from ablations.stats.budget import Budget
 from ablations.stats.intervals import Interval
-from ablations.stats.judgement import PairedSample
+from ablations.stats.judgement import Judgement, PairedSample
 from ablations.stats.sentences import sentence
 from ablations.stats.verdicts import judge, judge_without_each_seed
 from ablations.studyfile.distributions import (
@@ -114,6 +116,16 @@ def variant(
     )
 
 
+def _course(judgement: Judgement, num_seeds: int) -> Course:
+    """A contrast at its only look."""
+    evidence = judgement.evidence
+    point = LookPoint(1, num_seeds, judgement.num_pairs, judgement.verdict)
+    if evidence is not None:
+        point = replace(point, mean=judgement.mean, interval=evidence.interval, smallest_difference=0.8)
+    is_open = judgement.verdict.word in {"undecided", "exploratory", "no verdict"}
+    return Course((point,), "last look" if is_open else "word", 0.0, None)
+
+
 def study(
     *variants: VariantSummary, name: str = "one_by_one", search_space: SearchSpace = LEARNING_RATE
 ) -> StudySummary:
@@ -143,15 +155,18 @@ def study(
                 versus=reference.name,
                 expect=each.expect,
                 expectation="none stated" if each.expect in {None, "unsure"} else "open",
+                look=1,
+                num_seeds=len(seeds),
+                course=_course(judgements[each.name], len(seeds)),
                 differences=dict(samples[each.name].differences),
-                curve_differences=curve_differences(each, reference),
+                curve_differences=curve_differences(each, reference, seeds),
                 # The difference in errors, and a share of the errors of the reference.
                 disagreement_percent={
                     seed: round(abs(d) + 0.9 * (100 - reference.accuracy_percent[seed]), 2)
                     for seed, d in samples[each.name].differences.items()
                 },
                 class_differences=_classes(samples[each.name]),
-                p_failures=p_failures(each, reference),
+                p_failures=p_failures(each, reference, seeds),
                 judgement=judgements[each.name],
                 without_seed=without_seed.get(each.name, {}),
                 detectable=detectable(judgements[each.name], budget),
@@ -165,8 +180,9 @@ def study(
         scope=SCOPE,
         search_space=search_space,
         independent_draws=True,
-        num_seeds=len(seeds),
         looks=(len(seeds),),
+        shares=(1.0,),
+        taken=(),
         num_planned=len(others),
         unplanned=None,
         aa=None,

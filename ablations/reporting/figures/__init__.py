@@ -12,12 +12,14 @@ from ablations.reporting.figures.curves import difference_curves, learning_curve
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
+from ablations.reporting.figures.looks import path_over_looks
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
 
 FIGURES = (
     paired_differences,
+    path_over_looks,
     accuracy_by_seed,
     seeds_needed,
     disagreement,

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from builders import CPU, planned
 from commandline import Command, process
-from places import ROOT
 
 from ablations import session
 from ablations.commands.run import RunOptions, display_for
@@ -125,7 +124,7 @@ def test_where_checkpoints_cannot_be_kept_nothing_is_trained(command: Command) -
 
 
 def test_the_command_to_continue_shows_no_password_and_stays_a_dry_run() -> None:
-    flags = ("extend", "dry_run", "retry", "log_models", "quiet", "json_lines")
+    flags = ("dry_run", "retry", "log_models", "quiet", "json_lines")
     uri = "postgresql://me:secret@host/db"
     options = RunOptions(
         study="s.yaml",
@@ -135,12 +134,14 @@ def test_the_command_to_continue_shows_no_password_and_stays_a_dry_run() -> None
         output=Path("reports"),
         max_minutes=None,
         cluster=None,
+        futility=True,
         **dict.fromkeys(flags, False),
     )
     command = options.command("starter")
     assert command == "python -m ablations run s.yaml --profile starter --tracking-uri 'postgresql://***@host/db'"
     assert "secret" not in repr(options)
     # Without the flag, the command of a dry run would train.
+    assert replace(options, futility=False).command("starter") == f"{command} --no-futility"
     dry = replace(options, dry_run=True)
     assert dry.command("starter", "--retry") == f"{command} --dry-run --retry"
 
@@ -164,17 +165,6 @@ def test_weeks_of_work_on_a_cpu_are_said_and_start_all_the_same(
     code, _, err = command("run", "one_by_one", "--profile", "book", "--output", "there")
     assert (code, err.count("warning: the 120 trainings of profile book")) == (130, 1)
     assert "roughly 2 min: python -m ablations run one_by_one --profile starter --output there\n" in err
-
-
-def test_the_shorter_profile_of_a_long_second_look_is_run_without_one(
-    command: Command, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(environment, "detect", lambda: CPU)
-    monkeypatch.setattr("ablations.commands.run._train", lambda prepared, started: interrupt())
-    text = (ROOT / "studies" / "one_by_one.yaml").read_text(encoding="utf-8")
-    Path("long.yaml").write_text(text.replace("\n  book:", "\n  book:\n    extend_to: 40"), encoding="utf-8")
-    _, _, err = command("run", "long.yaml", "--profile", "book", "--extend")
-    assert ": python -m ablations run long.yaml --profile starter\n" in err
 
 
 def interrupt() -> None:

@@ -223,15 +223,36 @@ def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
     def told(looks: tuple[int, ...]) -> str:
         return dict(prose.method(replace(summary, looks=looks)))["Verdicts"]
 
-    n = summary.num_seeds
+    n = len(summary.seeds)
     assert (
         "One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory"
         in told((n,))
     )
-    assert f"Looks at {n} and 40 seeds were planned beforehand, with 2.5 % each; this is look 1; the next one" in told(
-        (n, 40)
+    summary = replace(summary, shares=(0.125, 0.875))
+    assert (
+        f"Looks at {n} and 40 seeds were planned before the first confirmation, with 12.5 and 87.5 % of the risk."
+        in told((n, 40))
     )
-    assert told((3, n)).endswith("this is look 2.")
+
+
+@pytest.mark.parametrize(
+    ("closed", "told"),
+    [
+        ("word", "Its word is of look 1 of 2, at 5 seeds."),
+        ("futile", "It was stopped at look 1 of 2, at 5 seeds, with a 7 % chance of a word by 40 seeds."),
+        ("last look", "It is of look 1 of 2, at 5 seeds: no look is left."),
+        ("not planned", "It is of look 1 of 2, at 5 seeds, without a verdict."),
+        (None, "It is open after look 1 of 2, at 5 seeds; the next is at 40 seeds, with a 7 % chance of a word by 40 seeds."),
+    ],
+)  # fmt: skip
+def test_a_verdict_comes_with_its_look(make_study: MakeStudy, closed: Any, told: str) -> None:
+    summary = replace(make_study("ordinary"), looks=(5, 40))
+    contrast = summary.contrasts[0]
+    course = replace(contrast.course, closed=closed, chance=0.07, next_seeds=40)
+    assert prose.at_look(summary, replace(contrast, num_seeds=5, course=course)) == told
+    waiting = replace(contrast, num_seeds=5, course=replace(course, points=()))
+    assert prose.at_look(summary, waiting) == "Look 1 of 2, at 5 seeds, is not complete."
+    assert prose.at_look(replace(summary, looks=(5,)), contrast) == ""
 
 
 def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:

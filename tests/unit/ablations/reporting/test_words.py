@@ -100,7 +100,7 @@ def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeSt
     alike = of(replace(baseline, failed_seeds=(0, 1)))
     assert main_table(alike)[1].verdict == "better"
     undecided = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS))
-    assert words.verdict(apart, undecided) == "undecided among runs that learned: more seeds may decide"
+    assert words.verdict(apart, undecided) == "undecided among runs that learned: too few seeds"
     nothing = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.NO_VERDICT))
     assert words.verdict(apart, nothing) == "no verdict"
 

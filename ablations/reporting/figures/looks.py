@@ -1,0 +1,127 @@
+"""Each contrast over the looks: its estimate, its interval, and what would have given a word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+
+from ablations.analysis.summary import Contrast, LookPoint, StudySummary
+from ablations.reporting import prose, words
+from ablations.reporting.figures.differences import TONES
+from ablations.reporting.figures.frame import FigureSpec, grid_of, left_out, legend, new_figure, panel_title, tidy
+from ablations.reporting.theme import BAND, GREEN, INK, MUTED, SURFACE
+
+_BEYOND: dict[str, Any] = {"marker": "_", "linestyle": "", "color": MUTED, "markersize": 13, "markeredgewidth": 1.4}
+_WITHIN: dict[str, Any] = {"color": GREEN, "linewidth": 7, "alpha": 0.28, "solid_capstyle": "butt"}
+
+
+def path_over_looks(summary: StudySummary) -> FigureSpec | None:
+    """The looks at each contrast; None if only one is planned, or none is complete."""
+    shown = [contrast for contrast in summary.contrasts if _drawn(contrast)]
+    if len(summary.looks) == 1 or not shown:
+        return None
+    margin = summary.decision.margin
+    paths = (
+        f"{c.variant} minus {c.versus}: "
+        + "; ".join(
+            f"{words.points(p.mean, signed=True)} [{words.span(p.interval, margin)}] at {p.num_seeds} seeds, {p.verdict.word}"
+            for p in _drawn(c)
+            if p.mean is not None and p.interval is not None
+        )
+        + "."
+        for c in shown
+    )
+    return FigureSpec(
+        name="path_over_looks",
+        title="Path over the looks",
+        alt_text="For each contrast, the mean difference in test accuracy with its interval at each look, against the number of "
+        f"seeds, with a margin of ±{margin:g} points. {' '.join(paths)}",
+        caption="Each diamond is the mean difference at a look, the bar its interval; the intervals of all looks hold together. A mean "
+        "beyond the dashes would have been called better or worse at that look, one within the green bar equivalent, even if no "
+        f"other contrast had a word. Inside the shaded band, ±{margin:g} points, a difference does not matter. A contrast with a "
+        "word gets no more seeds."
+        + left_out([c.variant for c in summary.contrasts if c not in shown], "no complete look at seeds that differ"),
+        draw=lambda: _draw(summary, shown),
+    )
+
+
+def _drawn(contrast: Contrast) -> list[LookPoint]:
+    return [point for point in contrast.course.points if point.mean is not None]
+
+
+def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
+    rows, columns = grid_of(len(shown))
+    figure, panels = new_figure(0.7 + 2.5 * rows, rows, columns)
+    margin, seeds = summary.decision.margin, summary.looks
+    reach = _reach(shown, margin)
+    for place, axes in enumerate(panels):
+        if place >= len(shown):
+            axes.set_axis_off()
+            continue
+        contrast = shown[place]
+        axes.set_ylim(-reach, reach)
+        axes.set_xlim(0, seeds[-1] + 0.06 * seeds[-1])
+        axes.axhspan(-margin, margin, color=BAND, zorder=0, linewidth=0)
+        axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
+        _draw_path(axes, contrast, reach)
+        axes.xaxis.set_major_locator(FixedLocator(list(seeds)))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_locator(MaxNLocator(5))
+        if place % columns:
+            axes.tick_params(labelleft=False)
+        name = (
+            contrast.variant
+            if contrast.versus == summary.baseline
+            else f"{contrast.variant} {words.MINUS} {contrast.versus}"
+        )
+        axes.set_title(panel_title(name, columns), loc="left")
+        tidy(axes)
+        verdict = words.wrapped(
+            f"{contrast.judgement.verdict.word}, {prose.short_look(summary, contrast)}", 32, lines=2
+        )
+        axes.set_xlabel(verdict, color=TONES[words.tone(contrast)], weight="bold", loc="left")
+    figure.supylabel("difference (percentage points)", size=9)
+    legend(
+        figure,
+        Line2D(
+            [], [], marker="D", color=INK, markerfacecolor=SURFACE, markersize=6, label="mean and interval at a look"
+        ),
+        Line2D([], [], **_BEYOND, label="better or worse beyond"),
+        Line2D([], [], **_WITHIN, label="equivalent within"),
+        Patch(color=BAND, linewidth=0, label=f"within ±{margin:g} points"),
+    )
+    return figure
+
+
+def _draw_path(axes: Axes, contrast: Contrast, reach: float) -> None:
+    colour, points = TONES[words.tone(contrast)], _drawn(contrast)
+    axes.plot([p.num_seeds for p in points], [p.mean for p in points], color=colour, linewidth=1, zorder=3)
+    for point in points:
+        if point.largest_equivalent is not None:
+            ends = [-point.largest_equivalent, point.largest_equivalent]
+            axes.plot([point.num_seeds] * 2, ends, zorder=2, **_WITHIN)
+        if point.smallest_difference is not None:
+            for bound in (-point.smallest_difference, point.smallest_difference):
+                if abs(bound) < reach:
+                    axes.plot(point.num_seeds, bound, zorder=2, **_BEYOND)
+        if point.interval is not None:
+            ends = [max(point.interval.lower, -reach), min(point.interval.upper, reach)]
+            axes.plot([point.num_seeds] * 2, ends, color=colour, linewidth=2, zorder=4, solid_capstyle="butt")
+        edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.5}
+        axes.plot(point.num_seeds, point.mean, "D", color=SURFACE, markersize=5.5, zorder=5, **edge)
+
+
+def _reach(shown: Sequence[Contrast], margin: float) -> float:
+    """Half of the y axis: around all means and the margin, with room for the intervals of all looks but the widest."""
+    means = [abs(p.mean) for c in shown for p in _drawn(c) if p.mean is not None]
+    ends = sorted(
+        max(abs(p.interval.lower), abs(p.interval.upper)) for c in shown for p in _drawn(c) if p.interval is not None
+    )
+    typical = ends[int(0.8 * (len(ends) - 1))] if ends else 0.0
+    return 1.08 * max([1.3 * margin, *means, typical])
