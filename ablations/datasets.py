@@ -150,10 +150,13 @@ DATASETS: Mapping[str, Dataset] = _Known(
             classes=tuple("0123456789"),
             channels=1,
             size=8,
-            num_train=1_437,
-            num_test=360,
-            checksum="sha256:87ff0c9e40dc7e2c",
-            note="360 test images: one image is 0.28 percentage points.",
+            # Published without a split. This one is for testing: the more test images, the smaller a difference that they show.
+            num_train=797,
+            num_test=1_000,
+            # Of the two splits, so that trials of other splits have other ids. Until November 2026 it was of the published data, and
+            # 360 images were for testing.
+            checksum="sha256:232ae6f02113219b-4cbe5298eee31e22",
+            note="1,000 test images: one image is 0.1 percentage points.",
         ),
         "synthetic": Dataset(
             title="synthetic bars",

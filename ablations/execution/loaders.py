@@ -67,7 +67,7 @@ def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Sp
             f"{dataset.title}: labels of its {split} split must be integers from 0 to {dataset.num_classes - 1}"
         )
     labels = labels.astype(np.int64)
-    if digest(images, labels) != dataset.checksum.removeprefix("sha256:").split("-")[0 if train else -1]:
+    if digest(images, labels) != _checksum(dataset, train):
         both = "-".join(digest(*map(np.asarray, read(data_dir, part))) for part in (True, False))
         raise DataError(
             f"{dataset.title}: its {split} split is not the registered one, whose checksum is {dataset.checksum!r}. If the new "
@@ -76,8 +76,13 @@ def _registered(dataset: Dataset, read: Read, data_dir: Path, train: bool) -> Sp
     return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
 
+def _checksum(dataset: Dataset, train: bool) -> str:
+    """The known checksum of a split, as `digest` makes it."""
+    return dataset.checksum.removeprefix("sha256:").split("-")[0 if train else -1]
+
+
 def digest(images: np.ndarray, labels: np.ndarray) -> str:
-    """Checksum of a split of a registered data set: 16 hexadecimal digits."""
+    """Checksum of a split: 16 hexadecimal digits."""
     content = np.ascontiguousarray(images).tobytes() + labels.astype(np.int64).tobytes()
     return hashlib.sha256(content).hexdigest()[:16]
 
@@ -249,20 +254,20 @@ def _verify(name: str, data_dir: Path, part: str = "") -> None:
 def _digits(data_dir: Path, train: bool) -> Split:
     from sklearn.datasets import load_digits
 
-    digits = load_digits()
-    raw, labels = digits.images.astype(np.uint8), digits.target.astype(np.int64)
-    found = hashlib.sha256(raw.tobytes() + labels.astype(np.uint8).tobytes()).hexdigest()
-    if not found.startswith(DATASETS["digits"].checksum.removeprefix("sha256:")):
+    published = load_digits()
+    raw, labels = published.images.astype(np.uint8), published.target.astype(np.int64)
+    # The published data has no split; this one is fixed for good.
+    order = stratified_order(labels, derive("digits", 0, "test split"))
+    dataset = DATASETS["digits"]
+    chosen = order[dataset.num_test :] if train else order[: dataset.num_test]
+    # Published with 17 grey levels.
+    images, labels = np.rint(raw[chosen] * (255 / 16)).astype(np.uint8)[:, None], labels[chosen]
+    if digest(images, labels) != _checksum(dataset, train):
         raise DataError(
             "scikit-learn's digits differ from the ones that this version of the suite knows. Install the version of "
             "scikit-learn in constraints.txt."
         )
-    # The published data has no split; this one is fixed for good.
-    order = stratified_order(labels, derive("digits", 0, "test split"))
-    num_test = DATASETS["digits"].num_test
-    chosen = order[num_test:] if train else order[:num_test]
-    images = np.rint(raw * (255 / 16)).astype(np.uint8)  # published with 17 grey levels
-    return Split(torch.from_numpy(images[chosen]).unsqueeze(1), torch.from_numpy(labels[chosen]))
+    return Split(torch.from_numpy(images), torch.from_numpy(labels))
 
 
 def _synthetic(data_dir: Path, train: bool) -> Split:

@@ -37,9 +37,20 @@ def test_digits_are_split_for_good_and_keep_their_classes(tmp_path: Path) -> Non
     train, test = (read_split("digits", tmp_path, train=each) for each in (True, False))
     assert (len(train), len(test)) == (DATASETS["digits"].num_train, DATASETS["digits"].num_test)
     assert int(train.images.max()) == 255
-    assert torch.bincount(test.labels).min() >= 34  # of 360 / 10
-    # The split itself is part of what "digits" means: if it changes, so must the checksum.
-    assert hashlib.sha256(test.images.numpy().tobytes()).hexdigest()[:16] == "d9f4e5927e2df784"
+    assert torch.bincount(test.labels).min() >= 97  # of 1,000 / 10
+    assert torch.bincount(train.labels).min() >= 77  # of 797 / 10
+    # The split is part of the checksum, and so of every trial's id.
+    both = (digest(split.images.numpy(), split.labels.numpy()) for split in (train, test))
+    assert DATASETS["digits"].checksum == f"sha256:{'-'.join(both)}"
+
+
+def test_no_image_of_the_digits_is_in_both_splits(tmp_path: Path) -> None:
+    images = [
+        each.numpy().tobytes() for part in (True, False) for each in read_split("digits", tmp_path, train=part).images
+    ]
+    published = sklearn.datasets.load_digits().images
+    assert len(images) == len(published)
+    assert sorted(images) == sorted(np.rint(each * (255 / 16)).astype(np.uint8).tobytes() for each in published)
 
 
 def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,7 +59,7 @@ def test_other_digits_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     altered = SimpleNamespace(images=digits.images, target=digits.target)
     monkeypatch.setattr(sklearn.datasets, "load_digits", lambda: altered)
     with pytest.raises(DataError, match="scikit-learn's digits differ from the ones"):
-        read_split("digits", tmp_path, train=True)
+        _ = [read_split("digits", tmp_path, train=train) for train in (True, False)]
 
 
 @pytest.mark.parametrize("name", ["digits", "synthetic"])
