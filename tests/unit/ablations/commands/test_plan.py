@@ -17,7 +17,7 @@ from ablations.trial import Machine
 
 WEEKS = (
     "warning: the 120 trainings of profile book (the book's network, images and recipe, learning rate tuned; needs a CUDA device) "
-    "take roughly 42 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes roughly 2 min: "
+    "take roughly 42 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes roughly 3 min: "
     "python -m ablations run one_by_one --profile starter\n"
 )
 
