@@ -101,8 +101,9 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
 
 def _draw_path(axes: Axes, contrast: Contrast, reach: float) -> None:
     colour, points = TONES[words.tone(contrast)], _drawn(contrast)
-    axes.plot([p.num_seeds for p in points], [p.mean for p in points], color=colour, linewidth=1, zorder=3)
-    for point in points:
+    means = [float(point.mean or 0.0) for point in points]
+    axes.plot([point.num_seeds for point in points], means, color=colour, linewidth=1, zorder=3)
+    for point, mean in zip(points, means, strict=True):
         if point.largest_equivalent is not None:
             ends = [-point.largest_equivalent, point.largest_equivalent]
             axes.plot([point.num_seeds] * 2, ends, zorder=2, **_WITHIN)
@@ -114,7 +115,7 @@ def _draw_path(axes: Axes, contrast: Contrast, reach: float) -> None:
             ends = [max(point.interval.lower, -reach), min(point.interval.upper, reach)]
             axes.plot([point.num_seeds] * 2, ends, color=colour, linewidth=2, zorder=4, solid_capstyle="butt")
         edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.5}
-        axes.plot(point.num_seeds, point.mean, "D", color=SURFACE, markersize=5.5, zorder=5, **edge)
+        axes.plot(point.num_seeds, mean, "D", color=SURFACE, markersize=5.5, zorder=5, **edge)
 
 
 def _reach(shown: Sequence[Contrast], margin: float) -> float:
