@@ -13,6 +13,7 @@ from ablations.errors import StoreAwayError, TrackingError, UserError
 from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.render import description, write_report
 from ablations.session import look
+from ablations.terminal.answers import answer_lines
 from ablations.tracking.layout import MAX_TAG_CHARACTERS
 from ablations.tracking.publish import publish
 from ablations.tracking.store import Address, Store
@@ -109,7 +110,10 @@ def _report_all(addresses: Sequence[Address], output: Path, *, is_named: bool) -
             unreadable.append(Unreadable(address.study, address.profile, str(error)))
             continue
         num_written += 1
-        print(f"report: {write(address.store, summary, folder_of(output, address), created)}", flush=True)
+        page = write(address.store, summary, folder_of(output, address), created)
+        for line in answer_lines(summary) if len(addresses) == 1 else ():
+            print(line)
+        print(f"report: {page}", flush=True)
     print(f"index: {index(output, unreadable, created)}")
     reasons = [f"no report of {each.study} at profile {each.profile}: {each.reason}" for each in unreadable]
     if reasons and (is_named or not num_written):

@@ -21,6 +21,7 @@ from ablations.errors import FAILED, SetupError, UserError
 from ablations.execution import environment
 from ablations.execution.dry import DryExecutor
 from ablations.planning.checking import plan_study
+from ablations.terminal.answers import answer_lines, next_step
 from ablations.terminal.consoles import plain_console, print_prose
 from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
 from ablations.terminal.printing import headline
@@ -228,14 +229,20 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
     """Print the outcome, and warn of failures."""
     plan, outcome = prepared.plan, ran.outcome
     prepared.say(f"trained {plural(outcome.num_trained, 'trial')}, found {outcome.num_found} done before")
+    answer = [] if ran.summary is None else list(answer_lines(ran.summary))
+    for line in answer:
+        prepared.say(line)
     if page is not None:
         prepared.say(f"report: {page}")
     prepared.say(f"MLflow: python -m ablations ui {plan.study} --profile {plan.profile}{prepared.store.option}")
     if isinstance(prepared.display, JsonProgress):
+        from ablations.reporting.prose import verdicts
+
         prepared.display.tell(
             "done",
             exit_code=exit_code,
             **asdict(outcome),
+            answer=None if ran.summary is None else verdicts(ran.summary),
             report=page and str(page),
             waiting=ran.waiting,
             command=prepared.command(),
@@ -244,6 +251,8 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
         warn(f"memory and speed could not be measured: {missing}")
     for failure in outcome.given_up:
         warn(failure)
+    if exit_code == DONE and ran.summary is not None and (step := next_step(ran.summary)):
+        prepared.say(step)
 
 
 def _what_next(prepared: _Prepared, ran: Ran) -> Iterator[str]:

@@ -1,23 +1,67 @@
-"""A comparison on one line: its verdict, difference, interval and seeds."""
+"""A study's answer in lines: each comparison with its verdict, difference, interval and seeds, and what comes next."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from ablations.analysis.looks import TakenLook
+from ablations.analysis.summary import Contrast, StudySummary
 from ablations.planning.frozen import Closing
 from ablations.planning.plan import Plan
 from ablations.stats.judgement import Judgement
 from ablations.text import plural, points
 
 
-def answer_line(variant: str, versus: str, judgement: Judgement) -> str:
-    """`one against two: worse, -1.20 points, interval -1.83 to -0.57, 8 seeds`."""
-    parts = [f"{variant} against {versus}: {judgement.verdict.word}"]
-    if judgement.mean is not None:
-        parts.append(f"{_signed(judgement.mean)} points")
-    if judgement.interval is not None:
-        parts.append(f"interval {_signed(judgement.interval.lower)} to {_signed(judgement.interval.upper)}")
-    parts.append(plural(judgement.num_pairs, "paired seed"))
-    return ", ".join(parts)
+def answer_lines(summary: StudySummary) -> Iterator[str]:
+    """The verdict on each comparison, on a line of its own; nothing if there is none."""
+    if not summary.contrasts:
+        return
+    levels = {each.judgement.interval.level for each in summary.contrasts if each.judgement.interval}
+    level = 1 - summary.decision.alpha if len(summary.looks) > 1 or not levels else levels.pop()
+    over = " over all looks" if len(summary.looks) > 1 else ""
+    yield f"answer, in percentage points of test accuracy with intervals of {100 * level:g} %{over}:"
+    rows = [
+        (f"{c.variant} against {c.versus}", c.judgement.verdict.word, *_numbers(c.judgement)) for c in summary.contrasts
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def next_step(summary: StudySummary) -> str:
+    """What decides the comparisons that have no word and get no more seeds; empty if there are none.
+
+    It never proposes to add seeds: that would take the verdicts away.
+    """
+    if summary.unplanned is not None:
+        return f"no verdicts: {summary.unplanned}. They come back with the study file as it was, or on fresh seeds (first_seed)"
+    undecided = [c for c in summary.contrasts if c.judgement.verdict.word == "undecided" and c.course.closed]
+    needed = [_fresh_seeds(contrast) for contrast in undecided]
+    if not undecided or not summary.seeds:
+        return ""
+    names = ", ".join(contrast.variant for contrast in undecided)
+    most = max((each for each in needed if each is not None), default=None)
+    if most is None:
+        return f"undecided: {names}. More seeds would not help; the report says what limits it"
+    return (
+        f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases: plan them in a copy of the study "
+        f"with another name, first_seed: {summary.seeds[-1] + 1} and seeds: {most}"
+    )
+
+
+def _fresh_seeds(contrast: Contrast) -> int | None:
+    needed = contrast.judgement.seeds_needed
+    return None if needed is None else contrast.judgement.num_pairs + needed.num
+
+
+def _numbers(judgement: Judgement) -> tuple[str, str, str]:
+    """Difference, interval and seeds of a comparison."""
+    mean, interval = judgement.mean, judgement.interval
+    return (
+        "" if mean is None else _signed(mean),
+        "" if interval is None else f"[{_signed(interval.lower)}, {_signed(interval.upper)}]",
+        plural(judgement.num_pairs, "paired seed"),
+    )
 
 
 def look_lines(plan: Plan, look: TakenLook) -> list[str]:
@@ -27,7 +71,8 @@ def look_lines(plan: Plan, look: TakenLook) -> list[str]:
         fate = _FATES[look.closed.get(name)]
         if look.closed.get(name) in {None, "futile"}:
             fate = f"{fate} ({100 * look.chances[name]:.0f} % chance of a word by {plan.looks[-1]} seeds)"
-        lines.append(f"  {answer_line(name, plan[name].versus, judgement)}; {fate}")
+        numbers = ", ".join(filter(None, (judgement.verdict.word, *_numbers(judgement))))
+        lines.append(f"  {name} against {plan[name].versus}: {numbers}; {fate}")
     return lines
 
 
