@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtr
+from scipy.special import stdtrit
 
 from ablations.stats.budget import Budget
 from ablations.stats.intervals import Array
@@ -64,6 +64,6 @@ def chance_of_word(evidence: Evidence, num_pairs: int, later: Sequence[LaterLook
 
 
 def _has_word(mean: Array, error: Array, df: int, budget: Budget) -> Array:
-    differs = 2 * stdtr(df, -np.abs(mean) / error) <= budget.step_alpha
-    is_equivalent = stdtr(df, (np.abs(mean) - budget.margin) / error) <= budget.step_alpha
+    differs = np.abs(mean) >= stdtrit(df, 1 - budget.step_alpha / 2) * error
+    is_equivalent = budget.margin - np.abs(mean) >= stdtrit(df, 1 - budget.step_alpha) * error
     return np.asarray(differs | is_equivalent)
