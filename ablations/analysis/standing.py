@@ -86,6 +86,22 @@ def standing_of(plan: Plan, contrasts: Sequence[PlannedContrast], ledgers: Seque
     )
 
 
+def lost_words(plan: Plan, standing: Standing, ledgers: Sequence[Ledger]) -> str | None:
+    """Which verdicts a plan cannot have, why, and what to do; None if it can have all."""
+    if not standing.unplanned:
+        return None
+    own = next((ledger for ledger in ledgers if _is_own(plan, ledger)), None)
+    seen = [seed for record in (own.records if own else ()) for seed in record.seeds]
+    fresh = max([*seen, *plan.seeds]) + 1
+    names = ", ".join(standing.unplanned)
+    why = standing.reason or next(iter(standing.unplanned.values()))
+    whom = "" if standing.reason else f" on {names}"
+    return (
+        f"{plan.study}, profile {plan.profile}: this file can have no verdict{whom}: {why}. Restore what was there, or take fresh seeds "
+        f"in a copy of the study with another name: first_seed: {fresh}"
+    )
+
+
 def _is_own(plan: Plan, ledger: Ledger) -> bool:
     return (ledger.study, ledger.profile) == (plan.study, plan.profile)
 

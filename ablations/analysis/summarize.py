@@ -9,6 +9,7 @@ import numpy as np
 
 from ablations.analysis.code import mixed_code
 from ablations.analysis.contrasts import judged_contrasts
+from ablations.analysis.history import history
 from ablations.analysis.learning import guess_percent, learned
 from ablations.analysis.looks import look_record, looks_now
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
@@ -83,6 +84,7 @@ def summarize(
         seeds=plan.seeds,
         looks=plan.looks,
         shares=standing.shares,
+        history=tuple(history(plan, standing.contrasts, contrasts, ledgers)),
         taken=tuple(look_record(plan, look, standing) for look in now.taken),
         num_planned=standing.num_comparisons,
         unplanned=standing.reason,

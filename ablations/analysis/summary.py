@@ -275,6 +275,8 @@ class StudySummary:
     """Number of seeds at each planned look."""
     shares: tuple[float, ...]
     """Part of alpha that each look may spend."""
+    history: tuple[str, ...]
+    """Sentences on the same comparisons on other seeds, or in other studies of the store."""
     taken: tuple[Look, ...]
     """Records of the looks in this summary."""
     num_planned: int

@@ -7,12 +7,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ablations.commands.messages import warn
-from ablations.errors import SpecError, UserError
+from ablations.errors import SpecError, TrackingError, UserError
 from ablations.studyfile.loading import StudyFile, find
 from ablations.text import in_words
 
 if TYPE_CHECKING:
     from ablations.planning.plan import Plan
+    from ablations.tracking.store import Store
     from ablations.trial import Machine
 
 
@@ -29,6 +30,27 @@ def open_study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
     from ablations.planning.checking import read_study
 
     return read_study(find(name, also_known))
+
+
+def warn_of_lost_words(plans: Iterable[Plan], store: Store) -> None:
+    """Warn of plans that cannot have the verdicts of their study, since its rules were changed after it had begun.
+
+    A store that does not exist or does not answer is no reason to warn.
+    """
+    plans = list(plans)
+    # Loading MLflow takes seconds.
+    if not plans or (store.file is not None and not store.file.exists()):
+        return
+    from ablations.analysis.standing import lost_words, standing_of
+    from ablations.tracking.ledgers import read_ledgers
+    from ablations.tracking.store import Address
+
+    with suppress(TrackingError):
+        ledgers = read_ledgers(Address(plans[0].study, plans[0].profile, store))
+        for plan in plans:
+            lost = lost_words(plan, standing_of(plan, plan.contrasts(), ledgers), ledgers)
+            if lost is not None:
+                warn(lost)
 
 
 LONG_SECONDS = 12 * 3600

@@ -45,6 +45,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "shares": summary.shares,
             "num_comparisons": summary.num_planned,
             "unplanned": summary.unplanned,
+            "history": summary.history,
             "baseline": summary.baseline,
             "variants": {variant.name: _variant(variant) for variant in summary.variants},
             "contrasts": {contrast.variant: _contrast(summary, contrast) for contrast in summary.contrasts},

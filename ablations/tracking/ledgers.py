@@ -20,12 +20,25 @@ from ablations.studyfile.spec import NAME
 from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import artifact_folder, stored_text
 from ablations.tracking.client import Client, Run, RunTag, ViewType
+from ablations.tracking.database import store_errors
 from ablations.tracking.store import Address
 
 T = TypeVar("T")
 _LOOKS = TypeAdapter(tuple[Look, ...])
 _FROZEN = TypeAdapter(tuple[FrozenPlan, ...])
 _LEDGER = TypeAdapter(Ledger)
+
+
+def read_ledgers(address: Address) -> list[Ledger]:
+    """Read the ledgers of all studies in a store, the one of `address` first; none if there is no store.
+
+    Raises:
+        TrackingError: the store cannot be used, or a record of the study was written by another version of the suite.
+    """
+    if address.store.file is not None and not address.store.file.exists():
+        return []
+    with store_errors(address.store):
+        return all_ledgers(Client(address.store.uri), address)
 
 
 def stored_ledger(client: Client, study: str, profile: str, studies: Sequence[Run]) -> Ledger:

@@ -182,6 +182,7 @@ def study(
         independent_draws=True,
         looks=(len(seeds),),
         shares=(1.0,),
+        history=(),
         taken=(),
         num_planned=len(others),
         unplanned=None,

@@ -1,0 +1,78 @@
+"""What was looked at before: the same comparisons on other seeds, or in other studies of the store."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from ablations.analysis.summary import Contrast
+from ablations.planning.frozen import Finding, Ledger, Look, PlannedContrast
+from ablations.planning.plan import Plan
+
+
+def history(
+    plan: Plan, planned: Sequence[PlannedContrast], contrasts: Sequence[Contrast], ledgers: Sequence[Ledger]
+) -> Iterator[str]:
+    """A sentence for each comparison that was looked at before, with the estimate over all of its seeds.
+
+    Fresh seeds have an error budget of their own. Whoever moves to fresh seeds until a word appears is wrong more often than
+    alpha, so a report tells of all of them.
+
+    Args:
+        plan: of this report.
+        planned: its contrasts, with ids.
+        contrasts: as they are judged now.
+        ledgers: of the studies in the store, this one among them.
+    """
+    now = {contrast.variant: contrast for contrast in contrasts}
+    for each in planned:
+        earlier = list(_earlier(plan, each, ledgers))
+        if not earlier:
+            continue
+        told = "; ".join(_told(plan, *before) for before in earlier)
+        yield f"{each.variant} against {each.versus} was looked at before: {told}.{_pooled(now[each.variant], plan, earlier)}"
+
+
+Earlier = tuple[Ledger, Look, Finding | None, bool]
+"""Where and when, what was found, and whether variant and reference were the other way round."""
+
+
+def _earlier(plan: Plan, contrast: PlannedContrast, ledgers: Sequence[Ledger]) -> Iterator[Earlier]:
+    """The last look at each set of seeds, except for the looks of this plan itself."""
+    for ledger in ledgers:
+        last: dict[int, Earlier] = {}
+        for look in ledger.looks:
+            same = next((each for each in look.contrasts if each.is_same(contrast)), None)
+            is_this = (ledger.study, ledger.profile) == (plan.study, plan.profile) and look.seeds[:1] == plan.seeds[:1]
+            if same is None or is_this:
+                continue
+            finding = next((each for each in look.findings if each.variant == same.variant), None)
+            turned = (same.variant_id, same.variant_key) == (contrast.versus_id, contrast.versus_key)
+            if finding is not None or not look.findings:
+                last[look.seeds[0]] = ledger, look, finding, turned
+        yield from last.values()
+
+
+def _told(plan: Plan, ledger: Ledger, look: Look, finding: Finding | None, turned: bool) -> str:
+    where = "" if ledger.study == plan.study else f" in study {ledger.study}"
+    where += "" if ledger.profile == plan.profile else f" at profile {ledger.profile}"
+    word = "no numbers recorded" if finding is None else finding.verdict
+    if turned and finding is not None:
+        word = f"{word}, the other way round"
+    return f"seeds {look.seeds[0]} to {look.seeds[-1]}{where} ({word})"
+
+
+def _pooled(contrast: Contrast, plan: Plan, earlier: Sequence[Earlier]) -> str:
+    """The mean difference over all disjoint seeds, weighted by their pairs; empty without any."""
+    seen = set(plan.seeds[: contrast.num_seeds])
+    parts = [(contrast.judgement.mean, contrast.judgement.num_pairs)]
+    for _, look, finding, turned in earlier:
+        if finding is None or finding.mean is None or seen & set(look.seeds):
+            continue
+        seen |= set(look.seeds)
+        parts.append((-finding.mean if turned else finding.mean, finding.num_pairs))
+    known = [(mean, count) for mean, count in parts if mean is not None and count]
+    if len(known) < 2:
+        return ""
+    total = sum(count for _, count in known)
+    mean = sum(mean * count for mean, count in known) / total
+    return f" Over all {total} pairs the mean difference is {mean:+.2f} points: an estimate, without a verdict."
