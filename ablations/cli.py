@@ -61,12 +61,9 @@ OutputOption = Annotated[Path, typer.Option(help="Folder of the reports.", callb
 DataOption = Annotated[
     Path, typer.Option(help="Folder of the data sets.", envvar="ABLATIONS_DATA", show_envvar=True, callback=_expanded)
 ]
-FutilityOption = Annotated[
+NoFutilityOption = Annotated[
     bool,
-    typer.Option(
-        "--futility/--no-futility",
-        help="Give no more seeds to a comparison that has less than a 10 % chance of a word.",
-    ),
+    typer.Option("--no-futility", help="Also fetch seeds for comparisons with less than a 10 % chance of a word."),
 ]
 MeasureOption = Annotated[
     bool, typer.Option("--measure", help="Also measure memory, speed and latency here; a few seconds per network.")
@@ -184,7 +181,7 @@ def run(
     tracking_uri: UriOption = None,
     data_dir: DataOption = Path("data"),
     output: OutputOption = Path("reports"),
-    futility: FutilityOption = True,
+    no_futility: NoFutilityOption = False,
     max_minutes: Annotated[
         float | None,
         typer.Option(min=0, help="Stop after this time, between epochs; the same command continues later."),
@@ -221,7 +218,7 @@ def run(
         tracking_uri=tracking_uri,
         data_dir=data_dir,
         output=output,
-        futility=futility,
+        futility=not no_futility,
         max_minutes=max_minutes,
         dry_run=dry_run,
         retry=retry,

@@ -21,7 +21,7 @@ SECTIONS = (
     ("Search space", "FloatDistribution", ()),
     ("", "IntDistribution", ()),
     ("", "CategoricalDistribution", ("search_space",)),
-    ("Tuning", "Tuning", ("tuning", "seeds", "extend_to", "aa_arm")),
+    ("Tuning", "Tuning", ("tuning", "seeds", "aa_arm")),
     ("Variant", "Variant", ("baseline", "variants")),
     ("Match", "Match", ()),
     ("Decision", "Decision", ("decision",)),

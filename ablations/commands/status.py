@@ -117,6 +117,8 @@ def _continue_command(study: str, stored: StoredProgress, address: Address) -> s
         with suppress(ValueError):
             words = shlex.split(stored.command or "")
             if words[:4] == ["python", "-m", "ablations", "run"]:
+                # Older versions took the second of two looks by an option.
+                words = [word for word in words if word != "--extend"]
                 if "--tracking-uri" in words:
                     # The store may have been moved or copied since.
                     at = words.index("--tracking-uri")

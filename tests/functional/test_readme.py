@@ -28,7 +28,6 @@ SMALL = {
     "base": tiny.base(train__epochs=1),
     "variants": {"two": {}, "one": {"set": {"train.lr": 0.1}}},  # one architecture, which is measured
     "seeds": 1,
-    "extend_to": 2,
     "profiles": {"starter": {"description": "all of it"}, "laptop": {"description": "all of it, too"}},
 }
 

@@ -11,10 +11,13 @@ import os
 import pty
 import shutil
 import signal
+import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny
 from folder import NUM_TRIALS, Folder, accuracies, finish
@@ -161,20 +164,32 @@ def test_a_variant_that_is_added_trains_alone(finished: Finished) -> None:
     assert {name: accuracies(after)[name] for name in ("two", "one")} == accuracies(before)
 
 
-def test_a_planned_second_look_trains_its_seeds_only(tmp_path: Path, migrated_database: Path) -> None:
-    folder = Folder(tmp_path / "looks", migrated_database)
-    folder.write_study(search_space={}, seeds=2, extend_to=3)
-    said = folder.call("run", "tiny.yaml")
-    again = "python -m ablations run tiny.yaml --profile starter --extend"
-    assert f"undecided contrasts may be taken to 3 seeds, as planned: {again}" in said
-    before = accuracies(folder.summary())
-    said = folder.call(*again.split()[3:])
-    assert "trained 2 trials, found 4 done before" in said
-    assert "as planned:" not in said
-    after = folder.summary()
-    assert (after["looks"], after["seeds"]) == ([2, 3], [0, 1, 2])
-    assert after["provenance"]["command"] == [f"{again.removesuffix(' --extend')} (4 trials)", f"{again} (2 trials)"]
-    assert {name: {"0": each["0"], "1": each["1"]} for name, each in accuracies(after).items()} == before
+def test_ten_kills_change_no_word_and_no_seed_of_a_study_with_looks(tmp_path: Path, migrated_database: Path) -> None:
+    changes = {
+        "search_space": {},
+        "base": tiny.base(train__epochs=12),
+        "variants": {"two": {}, "one": {"set": {"model.mixers": 1}}, "none": {"set": {"model.mixers": 0}}},
+        "profiles": {"starter": {"description": "all of it", "looks": [5, 7, 9]}},
+    }
+    whole, killed = (Folder(tmp_path / name, migrated_database) for name in ("whole", "killed"))
+    for folder in (whole, killed):
+        folder.write_study(**changes)
+    whole.call("run", "tiny.yaml")
+    delays = np.random.default_rng(0).uniform(3, 8, 10)
+    for seconds in delays:
+        process = killed.start("run", "tiny.yaml", "--quiet", stdout=subprocess.DEVNULL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+    killed.call("run", "tiny.yaml")
+    assert killed.bits() == whole.bits()
+    keys = ("verdict", "look", "num_seeds", "closed", "path", "differences")
+    one, other = (
+        {n: {key: c[key] for key in keys} for n, c in f.summary()["contrasts"].items()} for f in (killed, whole)
+    )
+    assert one == other
 
 
 def test_a_key_is_searched_only_where_its_condition_holds(tmp_path: Path, migrated_database: Path) -> None:

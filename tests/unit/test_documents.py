@@ -13,7 +13,7 @@ import ablations
 TEXTS = ("ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md")
 BASES = [ROOT, ROOT / "ablations"]
 """Where a text's paths begin."""
-WRITTEN = ("build/", "summary.json")
+WRITTEN = ("build/", "summary.json", "ledger.json")
 """Not in the checkout: commands write them."""
 
 

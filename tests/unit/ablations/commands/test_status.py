@@ -113,7 +113,7 @@ def test_status_says_why_a_trial_failed_and_how_it_is_tried_again(
         # The store may have been moved or copied since.
         (
             "python -m ablations run a.yaml --profile starter --tracking-uri sqlite:////elsewhere/mlflow.db --extend",
-            "python -m ablations run a.yaml --profile starter --extend",
+            "python -m ablations run a.yaml --profile starter",
         ),
         ("python -m ablations run a.yaml; rm -rf ~", "python -m ablations run 'a.yaml;' rm -rf '~'"),
         ("rm -rf ~", "python -m ablations run sad --profile starter"),
