@@ -126,7 +126,7 @@ def check(
     """Check study files: every key, variant and profile. Trains nothing."""
     from ablations.commands import check
 
-    check.check(studies or [], _store(None))
+    check.check(studies or [])
 
 
 @app.command()
@@ -171,7 +171,7 @@ def plan(
     """Show the trainings of a run, and their cost. Trains nothing."""
     from ablations.commands import plan
 
-    plan.plan(study, profile, _store(None), measured=measure, as_json=as_json)
+    plan.plan(study, profile, measured=measure, as_json=as_json)
 
 
 @app.command()

@@ -9,15 +9,10 @@ from ablations.errors import StudyFileError
 from ablations.planning.checking import ANY_MACHINE, plan_study
 from ablations.studyfile.loading import shipped_studies
 from ablations.text import plural
-from ablations.tracking.store import Store
 
 
-def check(names: Sequence[str], store: Store) -> None:
+def check(names: Sequence[str]) -> None:
     """Check study files, all that ship if none is named, and print a line per study.
-
-    Args:
-        names: paths or names.
-        store: may hold the studies; a file that can no longer have their verdicts is warned of.
 
     Raises:
         StudyFileError: some are wrong; the message has the problems of all of them.
@@ -33,7 +28,6 @@ def check(names: Sequence[str], store: Store) -> None:
         trials = ", ".join(f"{plan.profile} {plural(len(plan.cells), 'training')}" for plan in plans)
         right += plans
         print(f"{name}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
-    if store.file is not None:
-        warn_of_lost_words(right, store)
+    warn_of_lost_words(right)
     if wrong:
         raise StudyFileError("\n".join(wrong))

@@ -15,16 +15,14 @@ from ablations.planning.checking import plan_study
 if TYPE_CHECKING:
     from ablations.costs import Measurement
     from ablations.planning.plan import Plan
-    from ablations.tracking.store import Store
 
 
-def plan(study: str, profile: str | None, store: Store, *, measured: bool, as_json: bool) -> None:
+def plan(study: str, profile: str | None, *, measured: bool, as_json: bool) -> None:
     """Print the plan of a study on this machine.
 
     Args:
         study: path or name.
         profile: one of its profiles; None chooses by the machine.
-        store: may hold the study; a file that can no longer have its verdicts is warned of.
         measured: whether to measure each network here, too.
         as_json: whether to print JSON.
 
@@ -38,8 +36,7 @@ def plan(study: str, profile: str | None, store: Store, *, measured: bool, as_js
     planned = plan_study(file, name, machine)
     words = ["python", "-m", "ablations", "run", study, "--profile"]
     warn_if_long(lambda other: shlex.join([*words, other]), file, planned, machine)
-    if store.file is not None:
-        warn_of_lost_words([planned], store)
+    warn_of_lost_words([planned])
     workloads = [planned.workload(variant.name) for variant in planned.variants]
     measurements = measure(workloads, machine) if measured else {}
     if as_json:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from ablations.commands.messages import warn
-from ablations.errors import SpecError, TrackingError, UserError
+from ablations.errors import AblationsError, SpecError, UserError
 from ablations.studyfile.loading import StudyFile, find
 from ablations.text import in_words
 
@@ -32,25 +32,37 @@ def open_study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
     return read_study(find(name, also_known))
 
 
-def warn_of_lost_words(plans: Iterable[Plan], store: Store) -> None:
+def warn_of_lost_words(plans: Iterable[Plan], store: Store | None = None) -> None:
     """Warn of plans that cannot have the verdicts of their study, since its rules were changed after it had begun.
 
-    A store that does not exist or does not answer is no reason to warn.
+    A store that does not exist, cannot be used or does not answer is no reason to warn.
+
+    Args:
+        plans: of studies.
+        store: may hold them; None: the database that commands use here, if it is one.
     """
     plans = list(plans)
-    # Loading MLflow takes seconds.
-    if not plans or (store.file is not None and not store.file.exists()):
-        return
-    from ablations.analysis.standing import lost_words, standing_of
-    from ablations.tracking.ledgers import read_ledgers
-    from ablations.tracking.store import Address
+    with suppress(AblationsError, OSError):
+        store = store or _database_here()
+        # Loading MLflow takes seconds.
+        if not plans or store is None or (store.file is not None and not store.file.exists()):
+            return
+        from ablations.analysis.standing import lost_words, standing_of
+        from ablations.tracking.ledgers import read_ledgers
+        from ablations.tracking.store import Address
 
-    with suppress(TrackingError):
         ledgers = read_ledgers(Address(plans[0].study, plans[0].profile, store))
         for plan in plans:
             lost = lost_words(plan, standing_of(plan, plan.contrasts(), ledgers), ledgers)
             if lost is not None:
                 warn(lost)
+
+
+def _database_here() -> Store | None:
+    from ablations.tracking.store import Store
+
+    store = Store.at(None)
+    return None if store.file is None else store
 
 
 LONG_SECONDS = 12 * 3600

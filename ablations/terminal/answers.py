@@ -13,8 +13,8 @@ from ablations.text import plural, points
 
 
 def answer_lines(summary: StudySummary) -> Iterator[str]:
-    """The verdict on each comparison, on a line of its own; nothing if there is none."""
-    if not summary.contrasts:
+    """The verdict on each comparison, on a line of its own; nothing if no comparison has a pair."""
+    if not any(contrast.judgement.num_pairs for contrast in summary.contrasts):
         return
     levels = {each.judgement.interval.level for each in summary.contrasts if each.judgement.interval}
     level = 1 - summary.decision.alpha if len(summary.looks) > 1 or not levels else levels.pop()
