@@ -247,8 +247,8 @@ def look(address: Address) -> StudySummary:
             here.
     """
     from ablations.analysis.summarize import summarize
+    from ablations.tracking.ledgers import record_looks
     from ablations.tracking.reader import read_study
-    from ablations.tracking.recorder import record_looks
 
     stored = read_study(address)
     try:

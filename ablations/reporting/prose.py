@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from ablations.analysis.summary import AACheck, Contrast, StudySummary
-from ablations.reporting import words
+from ablations.reporting import looks, words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
 from ablations.stats.judgement import Verdict
 from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
@@ -83,32 +83,6 @@ def expectation(summary: StudySummary, contrast: Contrast) -> str:
         return "Expected beforehand: unsure."
     among = " among runs that learned" if _is_among_learned(summary, contrast) else ""
     return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}{among}."
-
-
-def at_look(summary: StudySummary, contrast: Contrast) -> str:
-    """The look that judged a contrast last, and what follows; empty if one look is planned."""
-    if len(summary.looks) == 1:
-        return ""
-    course = contrast.course
-    if not course.points:
-        return f"Look 1 of {len(summary.looks)}, at {contrast.num_seeds} seeds, is not complete."
-    at = f"look {contrast.look} of {len(summary.looks)}, at {contrast.num_seeds} seeds"
-    chance = f"{100 * (course.chance or 0):.0f} % chance of a word by {summary.looks[-1]} seeds"
-    match course.closed:
-        case "word":
-            return f"Its word is of {at}."
-        case "futile":
-            return f"It was stopped at {at}, with a {chance}."
-        case "last look":
-            return f"It is of {at}: no look is left."
-        case "not planned":
-            return f"It is of {at}, without a verdict."
-    return f"It is open after {at}; the next is at {course.next_seeds} seeds, with a {chance}."
-
-
-def short_look(summary: StudySummary, contrast: Contrast) -> str:
-    """`look 4 of 6, 18 seeds`."""
-    return f"look {contrast.look} of {len(summary.looks)}, {contrast.num_seeds} seeds"
 
 
 def rests_on(contrast: Contrast) -> str:
@@ -311,7 +285,7 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
         yield (
             "Verdicts",
             "Intervals and p-values are Student's t on the paired differences, and one step-down goes over all tests of "
-            f"difference and of equivalence. {WORDS_AND_INTERVALS} {_risk(summary)}{_looks(summary)}",
+            f"difference and of equivalence. {WORDS_AND_INTERVALS} {_risk(summary)}{looks.planned(summary)}",
         )
     yield from _resolution(summary)
     if summary.aa is not None:
@@ -332,24 +306,6 @@ def _aa(baseline: str, aa: AACheck) -> str:
             if apart
             else "That is how far apart two groups of seeds of one and the same network lie here."
         )
-    )
-
-
-def _looks(summary: StudySummary) -> str:
-    if summary.unplanned is not None:
-        return ""
-    if len(summary.looks) == 1:
-        return (
-            " One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory: give "
-            "the number to a new study on fresh seeds (first_seed), or plan looks beforehand (looks)."
-        )
-    counts = words.listed(map(str, summary.looks))
-    parts = words.listed(f"{100 * share:g}" for share in summary.shares)
-    return (
-        f" Looks at {counts} seeds were planned before the first confirmation, with {parts} % of the risk. A look judges the "
-        "contrasts that are open. One with a word keeps it and gets no more seeds; one with less than a 10 % chance of a word by the "
-        "last look stops. Intervals hold over all looks. A difference that is found early is on average a little too large: fresh "
-        "seeds give its size without that bias."
     )
 
 

@@ -14,7 +14,7 @@ from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ablations.analysis.summary import StudySummary
-from ablations.reporting import prose, words
+from ablations.reporting import looks, prose, words
 from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
@@ -151,8 +151,8 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "tables": list(csv_tables(summary)),
         "latex_tables": list(latex_tables(summary)),
         "main_table_note": prose.main_table_note(summary),
-        "at_look": prose.at_look,
-        "short_look": prose.short_look,
+        "at_look": looks.at_look,
+        "short_look": looks.short_look,
         "details_note": prose.DETAILS_NOTE,
         "words": words,
     }

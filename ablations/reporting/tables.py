@@ -8,7 +8,7 @@ from statistics import correlation
 from typing import Literal
 
 from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
-from ablations.reporting import prose, words
+from ablations.reporting import looks, words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK
 from ablations.text import latency, mebibytes
 
@@ -75,7 +75,7 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         against=f"against {contrast.versus}" if contrast and contrast.versus != summary.baseline else "",
         wins=f"{judgement.wins} of {judgement.num_pairs}" if judgement else words.DASH,
         verdict=words.verdict_and_failures(summary, contrast) if contrast else "baseline",
-        look=prose.short_look(summary, contrast) if contrast and len(summary.looks) > 1 else "",
+        look=looks.short_look(summary, contrast) if contrast and len(summary.looks) > 1 else "",
         tone=words.tone(contrast) if contrast else "baseline",
         sort_keys={
             "variant": variant.name,

@@ -20,8 +20,8 @@ from ablations.studyfile.spec import NAME
 from ablations.tracking import layout, runs
 from ablations.tracking.artifacts import artifact_folder, stored_text
 from ablations.tracking.client import Client, Run, RunTag, ViewType
-from ablations.tracking.database import store_errors
-from ablations.tracking.store import Address
+from ablations.tracking.database import require_writable, store_errors
+from ablations.tracking.store import Address, Store
 
 T = TypeVar("T")
 _LOOKS = TypeAdapter(tuple[Look, ...])
@@ -96,6 +96,21 @@ def write_ledger(client: Client, run: Run, ledger: Ledger) -> None:
     tags = {**_to_tags(ledger.frozen, layout.FROZEN), **_to_tags(ledger.looks, layout.LOOKS)}
     # In one transaction: half of the tags cannot be read.
     client.log_batch(run.info.run_id, tags=[RunTag(name, text) for name, text in tags.items()])
+
+
+def record_looks(store: Store, parent_run_id: str, ledger: Ledger) -> None:
+    """Record looks at a study's results, and the error budget that each spent.
+
+    Raises:
+        TrackingError: the store cannot be written to.
+    """
+    with store_errors(store):
+        try:
+            require_writable(store)
+        except TrackingError as error:
+            raise TrackingError(f"a report with verdicts is recorded as a look at the results, but {error}") from error
+        client = Client(store.uri)
+        write_ledger(client, client.get_run(parent_run_id), ledger)
 
 
 def _from_file(client: Client, run: Run) -> Ledger | None:

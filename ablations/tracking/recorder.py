@@ -15,13 +15,11 @@ from typing import Any, Literal
 
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.datasets import package_of
-from ablations.errors import StoreAwayError, TrackingError
+from ablations.errors import StoreAwayError
 from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
 from ablations.text import plural
 from ablations.tracking import layout, runs
-from ablations.tracking.client import Client
-from ablations.tracking.database import require_writable, store_errors
 from ablations.tracking.entries import (
     DatasetSource,
     DescribedTrial,
@@ -34,7 +32,6 @@ from ablations.tracking.entries import (
     TrialEntry,
     Weights,
 )
-from ablations.tracking.ledgers import write_ledger
 from ablations.tracking.logged_models import CONFIG
 from ablations.tracking.spool import Spool
 from ablations.tracking.store import Address, Store
@@ -365,21 +362,6 @@ def sync(address: Address, warn: Callable[[str], None] = lambda text: None) -> i
         spool.done(len(entries))
         count += len(entries)
     return count
-
-
-def record_looks(store: Store, parent_run_id: str, ledger: Ledger) -> None:
-    """Record looks at a study's results, and the error budget that each spent.
-
-    Raises:
-        TrackingError: the store cannot be written to.
-    """
-    with store_errors(store):
-        try:
-            require_writable(store)
-        except TrackingError as error:
-            raise TrackingError(f"a report with verdicts is recorded as a look at the results, but {error}") from error
-        client = Client(store.uri)
-        write_ledger(client, client.get_run(parent_run_id), ledger)
 
 
 def _recorded(entry: TrialEntry, result: TrialResult, whole: frozenset[Phase]) -> RecordedTrial:

@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from ablations.analysis.summary import Contrast, LookPoint, StudySummary
-from ablations.reporting import prose, words
+from ablations.reporting import looks, words
 from ablations.reporting.figures.differences import TONES
 from ablations.reporting.figures.frame import FigureSpec, grid_of, left_out, legend, new_figure, panel_title, tidy
 from ablations.reporting.theme import BAND, GREEN, INK, MUTED, SURFACE
@@ -83,7 +83,7 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
         axes.set_title(panel_title(name, columns), loc="left")
         tidy(axes)
         verdict = words.wrapped(
-            f"{contrast.judgement.verdict.word}, {prose.short_look(summary, contrast)}", 32, lines=2
+            f"{contrast.judgement.verdict.word}, {looks.short_look(summary, contrast)}", 32, lines=2
         )
         axes.set_xlabel(verdict, color=TONES[words.tone(contrast)], weight="bold", loc="left")
     figure.supylabel("difference (percentage points)", size=9)

@@ -10,7 +10,7 @@ from made_up import MakeStudy
 from paired import with_evidence
 
 from ablations.analysis.summary import AACheck, Contrast
-from ablations.reporting import prose, words
+from ablations.reporting import looks, prose, words
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.render import html, markdown
 from ablations.stats.intervals import Interval
@@ -249,10 +249,10 @@ def test_a_verdict_comes_with_its_look(make_study: MakeStudy, closed: Any, told:
     summary = replace(make_study("ordinary"), looks=(5, 40))
     contrast = summary.contrasts[0]
     course = replace(contrast.course, closed=closed, chance=0.07, next_seeds=40)
-    assert prose.at_look(summary, replace(contrast, num_seeds=5, course=course)) == told
+    assert looks.at_look(summary, replace(contrast, num_seeds=5, course=course)) == told
     waiting = replace(contrast, num_seeds=5, course=replace(course, points=()))
-    assert prose.at_look(summary, waiting) == "Look 1 of 2, at 5 seeds, is not complete."
-    assert prose.at_look(replace(summary, looks=(5,)), contrast) == ""
+    assert looks.at_look(summary, waiting) == "Look 1 of 2, at 5 seeds, is not complete."
+    assert looks.at_look(replace(summary, looks=(5,)), contrast) == ""
 
 
 def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:

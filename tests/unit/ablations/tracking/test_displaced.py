@@ -17,8 +17,8 @@ from waiting import Recorder
 from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
 from ablations.tracking.displaced import displaced
+from ablations.tracking.ledgers import record_looks
 from ablations.tracking.reader import read_progress, read_study, recorded_studies
-from ablations.tracking.recorder import record_looks
 from ablations.tracking.store import Store
 
 PLAN = tiny.plan()

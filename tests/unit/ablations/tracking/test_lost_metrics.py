@@ -20,9 +20,9 @@ from waiting import Recorder
 from ablations.errors import TrackingError
 from ablations.planning.plan import Plan
 from ablations.session import look
+from ablations.tracking.ledgers import record_looks
 from ablations.tracking.publish import publish
 from ablations.tracking.reader import read_progress, read_study
-from ablations.tracking.recorder import record_looks
 from ablations.tracking.store import Store
 from ablations.trial import TrialSpec
 

@@ -22,10 +22,10 @@ from ablations.errors import TrackingError
 from ablations.session import look
 from ablations.tracking import database, recorder, writer
 from ablations.tracking.entries import Weights
+from ablations.tracking.ledgers import record_looks
 from ablations.tracking.moved import settle_all
 from ablations.tracking.publish import publish
 from ablations.tracking.reader import read_study
-from ablations.tracking.recorder import record_looks
 from ablations.tracking.spool import Spool
 from ablations.tracking.store import Store
 

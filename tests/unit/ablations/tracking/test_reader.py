@@ -18,8 +18,8 @@ from waiting import Recorder
 from ablations.analysis.summarize import summarize
 from ablations.errors import TrackingError
 from ablations.tracking import runs
+from ablations.tracking.ledgers import record_looks
 from ablations.tracking.reader import read_progress, read_study, recorded_studies
-from ablations.tracking.recorder import record_looks
 from ablations.tracking.store import Address, Store
 from ablations.trial import EpochRecord
 
