@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import mean
 from typing import Literal, Protocol
 
+from ablations.planning.frozen import Look
 from ablations.planning.plan import Plan
 from ablations.trial import EpochRecord, Phase, TrialResult
 
@@ -97,6 +98,29 @@ class Progress:
             seeds = [*self.plan.seeds[:count], *arm]
             self._seeds[key], self._marks[key] = seeds, [before.get(seed, "waiting") for seed in seeds]
 
+    def recall(self, looks: Iterable[Look], num_recorded: Mapping[str, int]) -> None:
+        """Take over the looks of earlier runs.
+
+        Args:
+            looks: recorded ones, the first one first; those at other seeds are passed over.
+            num_recorded: by variant, confirmation seeds up to the last one with a trial. A run without futility has more.
+        """
+        plan = self.plan
+        needed = {v.name: max(plan.looks[0], num_recorded.get(v.name, 0)) for v in plan.variants}
+        for look in looks:
+            count = len(look.seeds)
+            if count not in plan.looks or look.seeds != plan.seeds[:count]:
+                continue
+            after = next((each for each in plan.looks if each > count), count)
+            for finding in look.findings:
+                if finding.variant not in needed:
+                    continue
+                if finding.closed is not None:
+                    self.closed(finding.variant, finding.verdict)
+                for side in (finding.variant, plan[finding.variant].versus):
+                    needed[side] = max(needed[side], count if finding.closed else after)
+        self.needs(needed)
+
     def closed(self, variant: str, word: str) -> None:
         """The comparison of a variant gets no more seeds."""
         self.words[variant] = word
@@ -145,6 +169,10 @@ class Progress:
         """Tuning is done, perhaps with fewer trials than planned, since draws can coincide."""
         for variant in self.plan.variants:
             self._marks[variant.name, "tune"] = [m for m in self._marks[variant.name, "tune"] if m != "waiting"]
+
+    def num_seeds(self, variant: str) -> int:
+        """Number of confirmation seeds that a variant needs now, without the A/A arm's."""
+        return sum(seed not in self.plan.aa_seeds for seed in self._seeds[variant, "confirm"])
 
     def marks(self, variant: str, phase: Phase) -> tuple[Mark, ...]:
         """States of a variant's trials: the search before re-runs, otherwise by seed."""

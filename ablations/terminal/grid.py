@@ -122,10 +122,24 @@ def running_lines(progress: Progress, max_lines: int | None = None) -> list[Text
 def total(progress: Progress) -> Text:
     """The study on one line: trainings done, time left, speed and failures."""
     rate = progress.train_images_per_second
-    parts = [f"{progress.num_done:,} of {progress.num_trials:,} trainings done", time_left(progress)]
+    parts = [
+        f"{progress.num_done:,} of {progress.num_trials:,} trainings done",
+        look_now(progress),
+        time_left(progress),
+    ]
     parts.append(f"{rate:,.0f} images/s" if rate else "")
     parts += [f"{progress.count(mark)} {mark}" if progress.count(mark) else "" for mark in ("failed", "diverged")]
     return _line(", ".join(filter(None, parts)))
+
+
+def look_now(progress: Progress) -> str:
+    """`look 2 of 4`, while a study with several looks has comparisons without a closing; else empty."""
+    plan = progress.plan
+    if len(plan.looks) == 1 or len(progress.words) == len(plan.contrast_names):
+        return ""
+    num_seeds = max(progress.num_seeds(variant.name) for variant in plan.variants)
+    number = 1 + sum(count < num_seeds for count in plan.looks[:-1])
+    return f"look {number} of {len(plan.looks)}"
 
 
 def time_left(progress: Progress) -> str:

@@ -29,7 +29,7 @@ from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.client import Client, Run
 from ablations.tracking.database import store_errors
 from ablations.tracking.displaced import deleted_run, find_study, renamed
-from ablations.tracking.ledgers import all_ledgers
+from ablations.tracking.ledgers import all_ledgers, stored_ledger
 from ablations.tracking.store import Address, Store
 from ablations.trial import RecordedTrial, content_hash
 
@@ -155,6 +155,8 @@ def read_progress(address: Address) -> StoredProgress:
         under_way = [run for run in children if run.info.status == "RUNNING"]
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000
+        ledger = stored_ledger(found.client, plan.study, plan.profile, found.studies)
+        progress.recall(ledger.looks, _num_recorded(plan, children))
         heard_ms = [since_ms]
         ended = []
         for run in sorted(children, key=lambda run: run.info.start_time):
@@ -197,6 +199,17 @@ def read_progress(address: Address) -> StoredProgress:
         command if isinstance(command, str) else None,
         trained_code(plan, [trial for _, trial in ended], sessions),
     )
+
+
+def _num_recorded(plan: Plan, children: Sequence[Run]) -> dict[str, int]:
+    """By variant: number of confirmation seeds up to the last one with a run."""
+    places = {str(seed): place for place, seed in enumerate(plan.seeds, start=1)}
+    found: dict[str, int] = {}
+    for run in children:
+        tags = run.data.tags
+        if tags.get(layout.PHASE) == "confirm" and (place := places.get(tags.get(layout.SEED, ""))):
+            found[tags[layout.VARIANT]] = max(place, found.get(tags[layout.VARIANT], 0))
+    return found
 
 
 def recorded_studies(store: Store) -> list[Address]:

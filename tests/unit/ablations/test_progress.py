@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import tiny
 
+from ablations.planning.frozen import Finding, Look
 from ablations.planning.plan import Plan
 from ablations.progress import Progress
+from ablations.terminal.grid import look_now
 from ablations.trial import TrialSpec
 
 
@@ -172,3 +176,43 @@ def test_dearer_variants_take_longer(clock: list[float]) -> None:
         told.ended(spec, tiny.result(spec))
     assert told.seconds_left is not None
     assert told.seconds_left > 2400
+
+
+# Looks
+
+
+def with_looks() -> Plan:
+    variants = {"two": {}, "one": {"set": {"model.mixers": 1}}, "none": {"set": {"model.mixers": 0}}}
+    return tiny.plan(variants=variants, looks=[5, 8, 12], search_space={})
+
+
+def test_only_the_trials_of_the_first_look_are_needed_at_first() -> None:
+    progress = Progress(with_looks(), 2)
+    assert progress.num_trials == 15
+    progress.needs({"two": 8, "one": 8, "none": 5})
+    assert progress.num_trials == 21
+    assert progress.num_seeds("none") == 5
+
+
+def test_a_trial_keeps_its_mark_when_more_are_needed() -> None:
+    plan = with_looks()
+    progress = Progress(plan, 2)
+    spec = plan.trial("one", "confirm", 4, {})
+    progress.found(spec, tiny.result(spec))
+    progress.needs({"two": 8, "one": 8, "none": 5})
+    assert progress.marks("one", "confirm") == (*["waiting"] * 4, "finished", *["waiting"] * 3)
+
+
+def test_recorded_looks_say_what_is_needed_and_closed() -> None:
+    plan = with_looks()
+    found = (Finding("one", "worse", 5, -3.0, 0.5, "word"), Finding("none", "undecided", 5, 0.1, 0.5, None))
+    look = Look(plan.seeds[:5], 0.02, 5.0, plan.contrasts(), found)
+    other = replace(look, seeds=(50, 51, 52, 53, 54))
+    progress = Progress(plan, 2)
+    progress.recall([other, look], {})
+    assert {name: progress.num_seeds(name) for name in ("two", "one", "none")} == {"two": 8, "one": 5, "none": 8}
+    assert progress.words == {"one": "worse"}
+    assert look_now(progress) == "look 2 of 3"
+    # A run without futility went on.
+    progress.recall([look], {"one": 7})
+    assert progress.num_seeds("one") == 7
