@@ -83,9 +83,9 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
         axes.set_title(panel_title(name, columns), loc="left")
         tidy(axes)
         verdict = words.wrapped(
-            f"{contrast.judgement.verdict.word}, {looks.short_look(summary, contrast)}", 32, lines=2
+            f"{contrast.judgement.verdict.word}, {looks.short_look(summary, contrast)}", 26, lines=3
         )
-        axes.set_xlabel(verdict, color=TONES[words.tone(contrast)], weight="bold", loc="left")
+        axes.set_xlabel(verdict, color=TONES[words.tone(contrast)], weight="bold", size=8.5, loc="left")
     figure.supylabel("difference (percentage points)", size=9)
     legend(
         figure,
