@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import filelock
 
 PREFIX = "ablations-run-"
 _LOCK = "lock"
+_BEING_MADE_SECONDS = 60.0
 
 
 class ScratchFolder:
@@ -37,8 +39,9 @@ def _remove_dead(parent: Path) -> None:
         # Another run may remove it at the same time; a folder that cannot be removed does no harm.
         with suppress(OSError, filelock.Timeout):
             lock = folder / _LOCK
-            # Another user may have put a link to our files there. A folder without a lock is just being made.
-            if folder.is_symlink() or not lock.exists():
+            # Another user may have put a link to our files there. A lock file exists before it is held, so a folder
+            # that has just been made cannot be told from a dead one: a later run removes it.
+            if folder.is_symlink() or time.time() - lock.stat().st_mtime < _BEING_MADE_SECONDS:
                 continue
             if hasattr(os, "getuid") and folder.stat().st_uid != os.getuid():
                 continue
