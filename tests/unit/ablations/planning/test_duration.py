@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from builders import SHIPPED, edited, planned, shipped
 
 from ablations.planning.duration import cpu_seconds
 
 MEASURED_MINUTES = {"depth": 28, "head": 15, "one_by_one": 25, "reduction": 26, "three_by_three": 20}
-"""Time of the profile `laptop` on two cores, as the study files say."""
+"""Time of the profile `laptop` with ten seeds on two cores, as LOG.md has it."""
 
 
 def test_more_work_takes_longer_and_more_workers_less() -> None:
@@ -21,4 +23,6 @@ def test_more_work_takes_longer_and_more_workers_less() -> None:
 @pytest.mark.parametrize(("study", "minutes"), MEASURED_MINUTES.items())
 def test_the_guess_is_right_within_a_factor_of_two(study: str, minutes: float) -> None:
     path = next(path for path, _ in SHIPPED if path.stem == study)
-    assert minutes / 2 < cpu_seconds(shipped(path, "laptop"), 2) / 60 < 2 * minutes
+    plan = shipped(path, "laptop")
+    plan = replace(plan, seeds=plan.seeds[:10], looks=(10,))
+    assert minutes / 2 < cpu_seconds(plan, 2) / 60 < 2 * minutes
