@@ -25,7 +25,10 @@ def check(names: Sequence[str]) -> None:
         except StudyFileError as error:
             wrong.append(str(error))
             continue
-        trials = ", ".join(f"{plan.profile} {plural(len(plan.cells), 'training')}" for plan in plans)
+        trials = ", ".join(
+            f"{plan.profile} {'at most ' if len(plan.looks) > 1 else ''}{plural(len(plan.cells), 'training')}"
+            for plan in plans
+        )
         right += plans
         print(f"{name}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
     warn_of_lost_words(right)

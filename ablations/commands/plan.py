@@ -51,7 +51,9 @@ def plan(study: str, profile: str | None, *, measured: bool, as_json: bool) -> N
 def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[str, Any]:
     """A plan as a JSON object; `measurements` by the workload's id."""
     from ablations.datasets import DATASETS
-    from ablations.planning.resolution import resolution
+    from ablations.planning.duration import trainings
+    from ablations.planning.expectation import expected_seeds
+    from ablations.planning.resolution import SPREADS, resolution
     from ablations.stats.guessing import learned_percent
 
     found = resolution(planned)
@@ -69,6 +71,9 @@ def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[st
         "profile": planned.profile,
         "baseline": planned.baseline,
         "num_trials": len(planned.cells),
+        "expected_trials": {
+            sd: round(sum(trainings(planned, expected_seeds(planned, sd)).values()), 1) for sd in SPREADS
+        },
         "guess_percent": guess,
         "learned_percent": learned_percent(guess),
         "resolution": None if found is None else asdict(found),

@@ -78,24 +78,28 @@ def warn_if_long(run_at: Callable[[str], str], file: StudyFile, plan: Plan, mach
         plan: at one of its profiles.
         machine: to train on.
     """
-    from ablations.planning.duration import cpu_seconds
+    from ablations.planning.duration import cpu_seconds, most_trainings
     from ablations.planning.planner import make_plan
 
-    seconds = cpu_seconds(plan, machine.num_workers)
+    def longest(plan: Plan) -> float:
+        return cpu_seconds(plan, most_trainings(plan), machine.num_workers)
+
+    seconds = longest(plan)
     if machine.device != "cpu" or seconds < LONG_SECONDS:
         return
     others = {}
     for profile in file.spec.profiles:
         # A profile with errors is no way out.
         with suppress(SpecError):
-            others[profile] = cpu_seconds(make_plan(file.spec, profile, machine), machine.num_workers)
+            others[profile] = longest(make_plan(file.spec, profile, machine))
     shortest = min(others, key=others.__getitem__, default=plan.profile)
+    at_most = "at most " if len(plan.looks) > 1 else ""
     told = (
-        f"the {len(plan.cells):,} trainings of profile {plan.profile} ({plan.profile_description}) take roughly {in_words(seconds)} on "
+        f"profile {plan.profile} ({plan.profile_description}) takes {at_most}{len(plan.cells):,} trainings, roughly {in_words(seconds)} on "
         f"{machine.description}, by counted costs. Use a GPU"
     )
     if shortest != plan.profile:
-        told += f", or start profile {shortest}, which takes roughly {in_words(others[shortest])}"
+        told += f", or start profile {shortest}, which takes {at_most}roughly {in_words(others[shortest])}"
         # A study from a pipe cannot be run.
         told += f": {run_at(shortest)}" if file.is_kept else ""
     warn(told)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from ablations.planning.plan import Plan
-from ablations.stats.budget import Budget
+from ablations.stats.budget import Budget, shares
 from ablations.stats.p_values import smallest_sign_flip_p
 from ablations.stats.power import POWER, detectable_difference, expected_image_floor, smallest_provable_margin
 from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
@@ -35,7 +35,9 @@ class Resolution:
     sign_flip_can_confirm: bool
     """Whether this p can reach the level of the first step of the step-down."""
     detectable: dict[float, float]
-    """Spread of the differences -> true difference detected with 80 % power."""
+    """Spread of the differences -> true difference detected at the last look with 80 % power."""
+    earlier: dict[int, dict[float, float]]
+    """Number of paired seeds of each look before the last -> what it detects, likewise."""
     image_floor: dict[float, float]
     """Accuracy in percent -> standard error with infinitely many seeds."""
     provable_margin: dict[float, float]
@@ -44,28 +46,43 @@ class Resolution:
 
 def resolution(plan: Plan) -> Resolution | None:
     """The resolution of a plan; None with nothing to compare, or with one seed only."""
-    num_pairs, num_comparisons = len(plan.seeds), len(plan.variants) - 1
-    if not num_comparisons or num_pairs < 2:
+    num_pairs = len(plan.seeds)
+    if len(plan.variants) < 2 or num_pairs < 2:
         return None
-    budget = Budget(
-        alpha=plan.decision.alpha,
-        margin=plan.decision.margin,
-        num_comparisons=num_comparisons,
-    )
+    budgets = look_budgets(plan)
+    *before, budget = budgets.values()
     floors = {accuracy: expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT}
     floor_p = smallest_sign_flip_p(num_pairs)
     return Resolution(
         num_pairs=num_pairs,
-        num_comparisons=num_comparisons,
+        num_comparisons=budget.num_comparisons,
         margin=budget.margin,
         num_test=plan.num_test,
         carries_verdicts=num_pairs >= MIN_PAIRS_FOR_VERDICT,
         smallest_sign_flip_p=floor_p,
         sign_flip_can_confirm=floor_p <= budget.step_alpha,
-        detectable={sd: detectable_difference(sd, num_pairs, budget) for sd in SPREADS},
+        detectable=_detectable(num_pairs, budget),
+        earlier={seeds: _detectable(seeds, each) for seeds, each in zip(plan.looks, before, strict=False)},
         image_floor=floors,
         provable_margin={accuracy: smallest_provable_margin(floor, budget) for accuracy, floor in floors.items()},
     )
+
+
+def look_budgets(plan: Plan) -> dict[int, Budget]:
+    """The error budget of each planned look, by its number of seeds, if no other look was taken before."""
+    return {
+        seeds: Budget(
+            alpha=plan.decision.alpha,
+            margin=plan.decision.margin,
+            num_comparisons=len(plan.contrast_names),
+            share=share,
+        )
+        for seeds, share in zip(plan.looks, shares(plan.looks), strict=True)
+    }
+
+
+def _detectable(num_pairs: int, budget: Budget) -> dict[float, float]:
+    return {sd: detectable_difference(sd, num_pairs, budget) for sd in SPREADS}
 
 
 def in_sentences(found: Resolution) -> Iterator[str]:
@@ -75,14 +92,16 @@ def in_sentences(found: Resolution) -> Iterator[str]:
             f"{plural(found.num_pairs, 'seed')} can carry no verdict: every contrast will be exploratory; a verdict takes "
             f"{MIN_PAIRS_FOR_VERDICT}"
         )
-    differences = " / ".join(f"{value:.2f}" for value in found.detectable.values())
-    spreads = " / ".join(f"{sd:g}" for sd in found.detectable)
+    spreads = _with_slashes(found.detectable, "g")
     comparisons = "1 comparison" if found.num_comparisons == 1 else f"each of {found.num_comparisons} comparisons"
     find = "can find" if found.carries_verdicts else "would show, if they were enough for a verdict,"
     yield (
-        f"{plural(found.num_pairs, 'paired seed')} {find} a true difference of {differences} points with {100 * POWER:.0f} % power in "
-        f"{comparisons}, if differences scatter from seed to seed by {spreads} points (standard deviation)"
+        f"{plural(found.num_pairs, 'paired seed')} {find} a true difference of {_with_slashes(found.detectable.values(), '.2f')} points "
+        f"with {100 * POWER:.0f} % power in {comparisons}, if differences scatter from seed to seed by {spreads} points (standard deviation)"
     )
+    if found.earlier:
+        looks = "; ".join(f"{_with_slashes(each.values(), '.2f')} at {seeds}" for seeds, each in found.earlier.items())
+        yield f"the looks before find larger differences: {looks} seeds"
     confirm = "" if found.sign_flip_can_confirm else ": too few seeds for it to confirm a word by itself"
     yield f"the sign-flip check cannot go below p = {found.smallest_sign_flip_p:.3g}{confirm}"
     for accuracy, margin in found.provable_margin.items():
@@ -92,3 +111,7 @@ def in_sentences(found: Resolution) -> Iterator[str]:
             f"however many seeds there are: equivalence within {plural(found.margin, 'point')} {can} be proven (needs a margin of "
             f"{margin:.2f})"
         )
+
+
+def _with_slashes(values: Iterable[float], form: str) -> str:
+    return " / ".join(f"{value:{form}}" for value in values)

@@ -1,8 +1,8 @@
-"""Futility: the chance that more seeds bring a word."""
+"""Simulated looks of a contrast: the chance that more seeds bring a word, and the look that brings it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,24 +43,63 @@ def chance_of_word(evidence: Evidence, num_pairs: int, later: Sequence[LaterLook
         Predictive power, Spiegelhalter, Freedman and Blackburn (1986), with flat priors.
     """
     generator = np.random.default_rng(0)
-    df, floor = num_pairs - 1, evidence.image_floor or 0.0
+    df = num_pairs - 1
     spread = evidence.spread * np.sqrt(df / generator.chisquare(df, NUM_FUTURES))
     true_mean = evidence.estimate.mean + spread / np.sqrt(num_pairs) * generator.standard_normal(NUM_FUTURES)
-    count = num_pairs
-    mean = np.full(NUM_FUTURES, evidence.estimate.mean)
-    squares = np.full(NUM_FUTURES, df * evidence.spread**2)
-    found = np.zeros(NUM_FUTURES, dtype=bool)
+    seen = _Seen(num_pairs, np.full(NUM_FUTURES, evidence.estimate.mean), np.full(NUM_FUTURES, df * evidence.spread**2))
+    words = _words(seen, true_mean, spread, later, evidence.image_floor or 0.0, generator)
+    return float(np.any(list(words), axis=0).mean())
+
+
+def looks_until_word(true_means: Array, sd: float, looks: Sequence[LaterLook], image_floor: float = 0.0) -> Array:
+    """The look that brings a contrast its word, simulated.
+
+    Args:
+        true_means: true difference of each simulated contrast, points; of any shape.
+        sd: spread of the paired differences from seed to seed, points, above zero.
+        looks: in order, the first with at least 2 pairs.
+        image_floor: standard error with infinitely many seeds, points.
+
+    Returns:
+        Indices into `looks`, of the shape of `true_means`; the last one also without a word.
+    """
+    nothing = _Seen(0, np.zeros_like(true_means), np.zeros_like(true_means))
+    words = list(
+        _words(nothing, true_means, np.full_like(true_means, sd), looks, image_floor, np.random.default_rng(0))
+    )
+    return np.asarray(np.argmax([*words[:-1], np.ones_like(true_means, dtype=bool)], axis=0))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Pairs so far, of many simulated contrasts."""
+
+    num_pairs: int
+    mean: Array
+    squares: Array
+    """Sum of squared deviations from the mean."""
+
+
+def _words(
+    seen: _Seen,
+    true_mean: Array,
+    spread: Array,
+    later: Sequence[LaterLook],
+    image_floor: float,
+    generator: np.random.Generator,
+) -> Iterator[Array]:
+    """For each look to come, the contrasts that it would give a word."""
+    count, mean, squares = seen.num_pairs, seen.mean, seen.squares
     for look in later:
         added = look.num_pairs - count
         if added > 0:
-            new = true_mean + spread / np.sqrt(added) * generator.standard_normal(NUM_FUTURES)
-            within = spread**2 * generator.chisquare(added - 1, NUM_FUTURES) if added > 1 else 0.0
+            new = true_mean + spread / np.sqrt(added) * generator.standard_normal(mean.shape)
+            within = spread**2 * generator.chisquare(added - 1, mean.shape) if added > 1 else 0.0
             squares = squares + within + (new - mean) ** 2 * count * added / look.num_pairs
             mean = mean + (new - mean) * added / look.num_pairs
             count = look.num_pairs
-        error = np.sqrt(floor**2 + squares / (count - 1) / count)
-        found |= _has_word(mean, error, count - 1, look.budget)
-    return float(found.mean())
+        error = np.sqrt(image_floor**2 + squares / (count - 1) / count)
+        yield _has_word(mean, error, count - 1, look.budget)
 
 
 def _has_word(mean: Array, error: Array, df: int, budget: Budget) -> Array:

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
+from ablations.planning.duration import Trainings, cpu_seconds, most_trainings, trainings
 from ablations.planning.plan import Plan
 from ablations.studyfile.distributions import where_clause
 from ablations.terminal.consoles import print_prose
@@ -39,9 +40,13 @@ def headline(plan: Plan, machine: Machine, why: str) -> str:
     epochs = plural(plan.variants[0].config.train.epochs, "epoch")
     return (
         f"{plan.study}, profile {plan.profile} ({why}): {plural(len(plan.variants), 'variant')}, {tune} tuning and "
-        f"{plural(confirm, 'confirmation training')} of {epochs} on {plan.num_train_images:,} images, "
+        f"{_at_most(plan)}{plural(confirm, 'confirmation training')} of {epochs} on {plan.num_train_images:,} images, "
         f"{machine.num_workers} at a time on {machine.description}{cost}"
     )
+
+
+def _at_most(plan: Plan) -> str:
+    return "at most " if len(plan.looks) > 1 else ""
 
 
 def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
@@ -56,10 +61,11 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
     if measured:
         console.print()
         _print_measured({each.name: plan.workload(each.name) for each in plan.variants}, measured, console)
-        seconds = _training_seconds(plan, measured)
+        seconds = _training_seconds(plan, most_trainings(plan), measured)
         if seconds is not None:
             print_prose(
-                f"\nat these speeds, {machine.num_workers} at a time: about {in_words(seconds / machine.num_workers)}",
+                f"\nat these speeds, {machine.num_workers} at a time: {_at_most(plan) or 'about '}"
+                f"{in_words(seconds / machine.num_workers)}",
                 console,
             )
     if plan.tuned:
@@ -75,7 +81,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             console,
         )
     print_prose(
-        f"confirmed on {'at most ' if len(plan.looks) > 1 else ''}{plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
+        f"confirmed on {_at_most(plan)}{plural(len(plan.seeds), 'seed')}; decided at alpha {plan.decision.alpha:g}, margin "
         f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
         console,
     )
@@ -92,6 +98,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             "get the seeds of the next look",
             console,
         )
+        print_prose(_expected(plan, machine, measured), console)
     found = resolution(plan)
     if found is not None:
         console.print("\nwhat this can decide")
@@ -100,6 +107,27 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         console.print()
     for caveat in plan.caveats:
         print_prose(f"caveat: {caveat}", console)
+
+
+def _expected(plan: Plan, machine: Machine, measured: Mapping[str, Measurement]) -> str:
+    """The trainings that looks are expected to take, and their time as far as it can be told."""
+    from ablations.planning.expectation import TRUE_MARGINS, expected_seeds
+    from ablations.planning.resolution import SPREADS
+
+    expected = [trainings(plan, expected_seeds(plan, sd)) for sd in SPREADS]
+    most = most_trainings(plan)
+    numbers = " / ".join(f"{sum(each.values()):.0f}" for each in expected)
+    spreads = " / ".join(f"{sd:g}" for sd in SPREADS)
+    told = (
+        f"trainings: at most {sum(most.values()):,}; {numbers} expected if differences scatter from seed to seed by {spreads} points and "
+        f"true differences lie between {min(TRUE_MARGINS):g} and {max(TRUE_MARGINS):g} margins"
+    )
+    times = [_training_seconds(plan, each, measured) for each in (*expected, most)]
+    basis = "at the measured speeds"
+    if None in times and machine.device == "cpu":
+        times, basis = [cpu_seconds(plan, each, 1) for each in (*expected, most)], "by counted costs"
+    *some, longest = [in_words(each / machine.num_workers) for each in times if each is not None] or [""]
+    return f"{told}: roughly {' / '.join(some)}, at most {longest}, {basis}" if some else told
 
 
 def _print_variants(plan: Plan, console: Console) -> None:
@@ -124,19 +152,17 @@ def _counted(workload: Workload, kind: Literal["saved_bytes", "peak_training_byt
     return "–" if workload.memory is None else mebibytes(getattr(workload.memory, kind))
 
 
-def _training_seconds(plan: Plan, measured: Mapping[str, Measurement]) -> float | None:
-    """Time of all trainings, one after the other; None if a variant was not measured."""
+def _training_seconds(plan: Plan, numbers: Trainings, measured: Mapping[str, Measurement]) -> float | None:
+    """Time of trainings, one after the other; None if a variant was not measured."""
     total = 0.0
-    for cell in plan.cells:
-        measurement = measured.get(plan.workload(cell.variant).id)
+    for (name, phase), number in numbers.items():
+        measurement = measured.get(plan.workload(name).id)
         if measurement is None:
             return None
-        config = plan[cell.variant].config
-        predicting = (
-            config.data.validation * config.train.epochs + (plan.num_test if cell.phase == "confirm" else 0)
-        ) / 128
-        total += plan.num_train_images * config.train.epochs / measurement.train_images_per_second
-        total += predicting * measurement.latency_128_seconds
+        config = plan[name].config
+        predicting = (config.data.validation * config.train.epochs + (plan.num_test if phase == "confirm" else 0)) / 128
+        seconds = plan.num_train_images * config.train.epochs / measurement.train_images_per_second
+        total += number * (seconds + predicting * measurement.latency_128_seconds)
     return total
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from ablations.execution import environment
 from ablations.trial import Machine
 
 WEEKS = (
-    "warning: the 120 trainings of profile book (the book's network, images and recipe, learning rate tuned; needs a CUDA device) "
-    "take roughly 42 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes roughly 3 min: "
+    "warning: profile book (the book's network, images and recipe, learning rate tuned; needs a CUDA device) takes at most 270 "
+    "trainings, roughly 95 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes at most roughly 3 min: "
     "python -m ablations run one_by_one --profile starter\n"
 )
 
@@ -76,6 +77,20 @@ def test_plan_shows_people_what_it_will_do(command: Command) -> None:
         in out
     )
     assert "caveat: Drawn by the suite for its own tests" in out
+
+
+def test_looks_are_said_with_what_they_may_cost_and_what_each_can_decide(command: Command) -> None:
+    out = command("plan", "one_by_one", "--profile", "laptop")[1]
+    assert "40 tuning and at most 200 confirmation trainings" in out
+    told = re.search(
+        r"trainings: at most 240; (\d+) / (\d+) / (\d+) expected .*: roughly .*, at most .*, by counted costs", out
+    )
+    assert told is not None
+    assert 40 + 25 <= int(told[1]) < int(told[2]) < int(told[3]) < 240
+    assert "the looks before find larger differences: 1.06 / 2.13 / 4.26 at 5; " in out
+    values = json.loads(command("plan", "one_by_one", "--profile", "laptop", "--json")[1])
+    assert [round(each) for each in values["expected_trials"].values()] == [int(told[number]) for number in (1, 2, 3)]
+    assert command("check", "one_by_one")[1].endswith("laptop at most 240 trainings, book at most 270 trainings\n")
 
 
 def test_plan_of_the_book_has_the_books_numbers(command: Command) -> None:

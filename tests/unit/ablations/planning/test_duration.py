@@ -7,17 +7,26 @@ from dataclasses import replace
 import pytest
 from builders import SHIPPED, edited, planned, shipped
 
-from ablations.planning.duration import cpu_seconds
+from ablations.planning.duration import cpu_seconds, most_trainings, trainings
 
 MEASURED_MINUTES = {"depth": 28, "head": 15, "one_by_one": 25, "reduction": 26, "three_by_three": 20}
 """Time of the profile `laptop` with ten seeds on two cores, as LOG.md has it."""
 
 
 def test_more_work_takes_longer_and_more_workers_less() -> None:
-    once = cpu_seconds(planned(), 1)
-    assert cpu_seconds(planned(), 2) == once / 2
-    assert cpu_seconds(planned(edited(("epochs: 3", "epochs: 6"))), 1) > once
-    assert cpu_seconds(planned(edited(("seeds: 2", "seeds: 4"))), 1) > once
+    def seconds(*edits: tuple[str, str], num_workers: int = 1) -> float:
+        plan = planned(edited(*edits))
+        return cpu_seconds(plan, most_trainings(plan), num_workers)
+
+    assert seconds(num_workers=2) == seconds() / 2
+    assert seconds(("epochs: 3", "epochs: 6")) > seconds()
+    assert seconds(("seeds: 2", "seeds: 4")) > seconds()
+
+
+def test_trainings_of_the_last_look_are_the_most_and_the_aa_arm_goes_with_the_baseline() -> None:
+    plan = replace(planned(), aa_seeds=(2, 3))
+    assert trainings(plan, {variant.name: 2 for variant in plan.variants}) == most_trainings(plan)
+    assert sum(trainings(plan, {"two": 1.5}).values()) == len(plan.cells) - 1
 
 
 @pytest.mark.parametrize(("study", "minutes"), MEASURED_MINUTES.items())
@@ -25,4 +34,4 @@ def test_the_guess_is_right_within_a_factor_of_two(study: str, minutes: float) -
     path = next(path for path, _ in SHIPPED if path.stem == study)
     plan = shipped(path, "laptop")
     plan = replace(plan, seeds=plan.seeds[:10], looks=(10,))
-    assert minutes / 2 < cpu_seconds(plan, 2) / 60 < 2 * minutes
+    assert minutes / 2 < cpu_seconds(plan, most_trainings(plan), 2) / 60 < 2 * minutes
