@@ -92,14 +92,15 @@ def _numbers(judgement: Judgement, budget: Budget) -> str:
     else:
         near, far = sorted((interval.lower, interval.upper), key=abs)
         span = f"{points(near)} to {points(far)} points {'higher' if far > 0 else 'lower'}"
-    over = " over seeds and images" if evidence.basis == "seeds and images" else ""
     counts = ((judgement.losses, "lower"), (judgement.wins, "higher"), (judgement.ties, "tied"))
     shown = [f"{count} {word}" for count, word in counts if count]
     wins = ", ".join(shown) if len(shown) > 1 else f"all {shown[0]}"
-    level = f"{100 * interval.level:g} % CI"
+    level, over = interval.level, []
     if budget.share < 1:
-        level = f"{100 * (1 - budget.alpha):g} % CI over all looks"
-    return f"{level}{over} {span}, {plural(judgement.num_pairs, 'paired seed')}, {wins}"
+        level, over = 1 - budget.alpha, ["all looks"]
+    over += [evidence.basis] if evidence.basis == "seeds and images" else []
+    told = f" over {', '.join(over)}" if over else ""
+    return f"{100 * level:g} % CI{told} {span}, {plural(judgement.num_pairs, 'paired seed')}, {wins}"
 
 
 def _moved(mean: float | None) -> str:

@@ -119,10 +119,12 @@ def _draw_path(axes: Axes, contrast: Contrast, reach: float) -> None:
 
 
 def _reach(shown: Sequence[Contrast], margin: float) -> float:
-    """Half of the y axis: around all means and the margin, with room for the intervals of all looks but the widest."""
+    """Half of the y axis: around all means, each contrast's last interval and the margin, and most intervals before."""
     means = [abs(p.mean) for c in shown for p in _drawn(c) if p.mean is not None]
-    ends = sorted(
-        max(abs(p.interval.lower), abs(p.interval.upper)) for c in shown for p in _drawn(c) if p.interval is not None
-    )
-    typical = ends[int(0.8 * (len(ends) - 1))] if ends else 0.0
-    return 1.08 * max([1.3 * margin, *means, typical])
+    ends = sorted(_end(point) for contrast in shown for point in _drawn(contrast))
+    last = [_end(_drawn(contrast)[-1]) for contrast in shown]
+    return 1.08 * max([1.3 * margin, *means, *last, ends[int(0.8 * (len(ends) - 1))]])
+
+
+def _end(point: LookPoint) -> float:
+    return 0.0 if point.interval is None else max(abs(point.interval.lower), abs(point.interval.upper))

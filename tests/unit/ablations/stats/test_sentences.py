@@ -10,6 +10,7 @@ from paired import (
     BANNED,
     CARRIES_A_WORD,
     SCOPE,
+    budget,
     evidence_of,
     images,
     judge_one,
@@ -22,6 +23,7 @@ from paired import (
 
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Verdict
+from ablations.stats.sentences import sentence
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -125,6 +127,9 @@ def test_basis_is_named_where_images_count() -> None:
     judgement = judge_one(with_images(images(10, 400, fixed=0.2, flips=0.05)))
     assert evidence_of(judgement).basis == "seeds and images"
     assert "95 % CI over seeds and images" in word(judgement)
+    one_of_several = sentence(judgement, budget(share=0.2), variant="one", reference="two", scope=SCOPE)
+    assert "95 % CI over all looks, seeds and images" in one_of_several
+    assert "1 comparison and all planned looks at a 5 % risk of any wrong word" in one_of_several
 
 
 def test_more_seeds_will_not_help_says_what_is_the_limit() -> None:

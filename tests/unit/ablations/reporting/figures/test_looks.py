@@ -48,3 +48,15 @@ def test_each_look_is_drawn_and_told(make_study: MakeStudy) -> None:
     assert axes.get_xlabel().replace("\n", " ").endswith(", look 2 of 3, 8 seeds")
     dashes = sorted(float(line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "_")  # type: ignore[index]
     assert dashes == [-0.9, -0.5, 0.5, 0.9]
+
+
+def test_no_interval_of_a_last_look_is_cut_off(make_study: MakeStudy) -> None:
+    summary = with_looks(make_study("ordinary"))
+    first, *_ = summary.contrasts
+    wide = replace(first.course.points[-1], mean=1.8, interval=Interval(1.5, 2.6, 0.99))
+    narrow = replace(wide, mean=0.1, interval=Interval(0.0, 0.2, 0.99))
+    paths = [replace(first, course=replace(first.course, points=points)) for points in ((wide,), *[(narrow,)] * 4)]
+    spec = path_over_looks(replace(summary, contrasts=tuple(paths)))
+    assert spec is not None
+    with drawing():
+        assert spec.draw().axes[0].get_ylim()[1] > 2.6
