@@ -62,7 +62,9 @@ def spec_errors(
             misspelt.add((*path[:-1], closest(key, known) or ""))
             yield SpecError(
                 (*prefix, *path),
-                _REPLACED.get(key) or f"unknown key '{readable(key)}'; {nearest(key, known)}",
+                _REPLACED.get(key)
+                or _misplaced(key, model, path)
+                or f"unknown key '{readable(key)}'; {nearest(key, known)}",
                 at_key=True,
             )
         elif kind == "union_tag_invalid":
@@ -90,6 +92,14 @@ _REPLACED = {
     "that were recorded keep their words."
 }
 """What to write instead of keys of older versions."""
+
+
+def _misplaced(key: str, model: type[BaseModel], path: tuple[str | int, ...]) -> str | None:
+    """What to do with a key of a profile that was written beside the profiles."""
+    if len(path) > 1 or key not in _keys_at(model, ("profiles", "")):
+        return None
+    return f"{key} is a key of a profile: write it below the profile's name in profiles."
+
 
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 

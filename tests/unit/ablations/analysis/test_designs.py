@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from designs import Course, Design
 from paired import budget
 
 from ablations.analysis.looks import take_looks
@@ -14,22 +13,13 @@ from ablations.analysis.samples import Outcomes, sample
 from ablations.stats import verdicts
 from ablations.stats.power import SeedsNeeded
 from ablations.stats.verdicts import judge
-
-LOOKS = (5, 8, 12, 18, 27, 40)
-TRUE = (0.0, 0.2, 0.5, 1.0, 1.8)
-SPREADS = (0.3, 0.5, 0.8)
+from benchmarks.designs import LOOKS, Design, mixed
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No word depends on the number of seeds that an undecided contrast would need."""
     monkeypatch.setattr(verdicts, "seeds_needed", lambda *_, **__: SeedsNeeded(1, 1, 1))
-
-
-def mixed(design: Design, num_studies: int) -> list[Course]:
-    """Studies with true differences and spreads as in the table of designs."""
-    generator = np.random.default_rng(1)
-    return [design.run(generator.choice(TRUE, 4), generator.choice(SPREADS), generator) for _ in range(num_studies)]
 
 
 def is_within(values: list[float], expected: float) -> bool:
@@ -40,10 +30,8 @@ def is_within(values: list[float], expected: float) -> bool:
 @pytest.mark.parametrize("true", [0.0, 0.5])
 @pytest.mark.parametrize("failing", [0.0, 0.15])
 def test_any_wrong_word_is_as_rare_as_alpha(true: float, failing: float) -> None:
-    generator = np.random.default_rng(2)
-    design = Design(LOOKS)
-    wrong = [design.run([true] * 4, 0.6, generator, failing=failing).num_wrong > 0 for _ in range(400)]
-    assert np.mean(wrong) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / len(wrong))
+    rate = Design(LOOKS).wrong_rate(true, 0.6, 400, failing=failing)
+    assert rate <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)
 
 
 @pytest.mark.slow

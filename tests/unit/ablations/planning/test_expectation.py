@@ -7,11 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
-from designs import Design
 
 from ablations.planning.expectation import TRUE_MARGINS, expected_seeds
-
-LOOKS = (5, 8, 12, 18, 27, 40)
+from benchmarks.designs import LOOKS, Design
 
 
 def test_one_look_takes_its_seeds() -> None:

@@ -255,6 +255,11 @@ def test_looks_that_are_refused(looks: str, message: str) -> None:
     assert message in refusal(edited((LOOKS[0], LOOKS[1].replace("[5, 8, 12]", looks))))
 
 
+def test_looks_beside_the_profiles_are_told_where_they_belong() -> None:
+    text = edited(("seeds: 2", "looks: [5, 8]"))
+    assert refusal(text) == "s.yaml:10:1: looks: looks is a key of a profile: write it below the profile's name in profiles."
+
+
 def test_the_key_of_older_versions_is_told_what_replaced_it() -> None:
     assert refusal(edited(("seeds: 2", "seeds: 2\nextend_to: 20"))).startswith(
         "s.yaml:11:1: extend_to: extend_to has become looks: write the numbers of seeds of all looks into the profile, such as "
