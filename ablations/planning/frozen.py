@@ -43,6 +43,10 @@ class PlannedContrast:
         )
         return (mine[0] == others[0] and "" not in mine[0]) or mine[1] == others[1]
 
+    def has_names_of(self, other: PlannedContrast) -> bool:
+        """Whether both compare variants of the same names."""
+        return bool(self.variant) and (self.variant, self.versus) == (other.variant, other.versus)
+
 
 @dataclass(frozen=True)
 class FrozenPlan:

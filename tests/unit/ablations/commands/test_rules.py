@@ -88,6 +88,58 @@ def test_seeds_that_are_added_after_a_look_are_exploratory_whatever_else_is_chan
     assert words(run(looks=[5, 10])) == {"one": "exploratory"}
 
 
+def best_at(lr: float) -> Callable[..., TrialResult | None]:
+    """Made-up trials whose search chooses the draw that is nearest to a learning rate."""
+
+    def trial(spec: TrialSpec, on_epoch: Any) -> TrialResult | None:
+        result = made_up(spec, on_epoch)
+        if result is None or spec.phase == "confirm":
+            return result
+        accuracy = 90 - 10 * abs(np.log(spec.config.train.lr / lr))
+        epochs = [replace(each, validation_accuracy_percent=float(accuracy)) for each in result.epochs]
+        return replace(result, epochs=tuple(epochs))
+
+    return trial
+
+
+TUNED = {"search_space": {"train.lr": {"type": "float", "low": 0.01, "high": 0.2, "log": True}}}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"tuning": {"trials": 2, "rerun_best": 1, "rerun_seeds": 2}},
+        {"tuning": {"trials": 3, "rerun_best": 1, "rerun_seeds": 1}},
+        {"tuning": {"trials": 2, "rerun_best": 1, "rerun_seeds": 1, "seed": 7}},
+        {"search_space": {"train.lr": {"type": "float", "low": 0.01, "high": 0.2 + 1e-12, "log": True}}},
+        {"search_space": {"train.lr": {"type": "float", "low": 0.01, "high": 0.3, "log": True}}},
+    ],
+)
+def test_another_search_that_chooses_the_same_values_buys_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(dry, "_made_up", best_at(0.05))
+    assert words(run(**TUNED)) == WORSE
+    more = run(**{**TUNED, **change}, seeds=10)
+    assert words(more) == {"one": "exploratory"}
+    assert "one look at 5 seeds from seed 0 on when" in more["unplanned"]
+    again = run(**{**TUNED, **change})
+    assert (words(again), again["num_comparisons"]) == (WORSE, 1)
+    assert words(run(**TUNED)) == WORSE
+
+
+def test_another_search_that_chooses_other_values_is_told_of(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dry, "_made_up", best_at(0.05))
+    assert run(**TUNED)["history"] == []
+    narrower = {"search_space": {"train.lr": {"type": "float", "low": 0.1, "high": 0.2, "log": True}}}
+    base = {**tiny.STUDY["base"], "train": {**tiny.STUDY["base"]["train"], "lr": 0.15}}
+    retuned = run(**narrower, base=base)
+    assert retuned["history"] == [
+        "one against two was looked at before: seeds 0 to 4 with other settings or tuned values (worse by more than the margin)."
+    ]
+    assert run(**TUNED)["history"][0].count("with other settings or tuned values") == 1
+
+
 def test_a_change_is_said_before_anything_is_trained(run: Run, command: Command) -> None:
     run()
     for changes, told in (

@@ -257,7 +257,10 @@ def test_looks_that_are_refused(looks: str, message: str) -> None:
 
 def test_looks_beside_the_profiles_are_told_where_they_belong() -> None:
     text = edited(("seeds: 2", "looks: [5, 8]"))
-    assert refusal(text) == "s.yaml:10:1: looks: looks is a key of a profile: write it below the profile's name in profiles."
+    assert (
+        refusal(text)
+        == "s.yaml:10:1: looks: looks is a key of a profile: write it below the profile's name in profiles."
+    )
 
 
 def test_the_key_of_older_versions_is_told_what_replaced_it() -> None:
