@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -180,13 +181,16 @@ def stored_result(client: Client, run: Run) -> TrialResult:
     """Read a trial's whole result, every epoch and the correctness bits, from the file in its run.
 
     Raises:
-        TrackingError: the file is missing or damaged.
+        TrackingError: the file is missing or damaged, or disagrees with MLflow's metric.
     """
     try:
         text = artifact_text(client, run.info.artifact_uri, layout.TRIAL_FILE)
         result = TrialResult.from_json(json.loads(text)["result"])
         if result.trial_id != run.data.tags[layout.TRIAL_ID]:
             raise ValueError(f"it is the file of trial {result.trial_id}")
+        logged, told = run.data.metrics.get("test_accuracy_percent"), result.test_accuracy_percent
+        if logged is not None and told is not None and not math.isclose(logged, told, rel_tol=1e-9):
+            raise ValueError(f"a test accuracy of {told:g} %, where MLflow's metric has {logged:g} %")
         return result
     except (KeyError, TypeError, ValueError, RecursionError, FileNotFoundError) as error:
         state = "missing" if isinstance(error, FileNotFoundError) else f"damaged ({_on_one_line(error)})"

@@ -190,6 +190,15 @@ def test_a_trial_file_that_the_suite_did_not_write_is_refused(changes: dict[str,
     assert len(store.refusal()) < 500
 
 
+def test_a_trial_file_that_was_edited_with_its_images_is_not_believed_against_mlflows_metric(store: Tampered) -> None:
+    store.edit_trial(num_test_images=8, test_correct="/A==", test_accuracy_percent=75.0)
+    assert re.fullmatch(
+        r"trial\.json of run \w+ \(one, confirm, seed 0, lr 0\.05\) is damaged \(ValueError: a test accuracy of 75 %, where MLflow's "
+        r"metric has 50 %\)\. Delete the run in MLflow, and run the study again\.",
+        store.refusal(),
+    )
+
+
 def test_a_trial_that_was_tested_on_other_images_is_refused(store: Tampered) -> None:
     store.edit_trial(num_test_images=8, test_correct="8A==", test_accuracy_percent=50.0)
     assert re.fullmatch(
