@@ -45,7 +45,7 @@ def next_step(summary: StudySummary) -> str:
         return f"undecided: {names}. More seeds would not help; the report says what limits it"
     return (
         f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases: plan them in a copy of the study "
-        f"with another name, first_seed: {summary.seeds[-1] + 1} and seeds: {most}"
+        f"with another name, first_seed: {summary.seeds[-1] + 1} and seeds: {most}{' instead of looks' if len(summary.looks) > 1 else ''}"
     )
 
 
