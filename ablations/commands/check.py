@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ablations.commands.studies import open_study, warn_of_lost_words
+from ablations.commands.studies import open_study, recorded_ledgers, warn_of_lost_words
 from ablations.errors import StudyFileError
 from ablations.planning.checking import ANY_MACHINE, plan_study
 from ablations.studyfile.loading import shipped_studies
@@ -31,6 +31,7 @@ def check(names: Sequence[str]) -> None:
         )
         right += plans
         print(f"{name}: ok: {plural(len(plans[0].variants), 'variant')}; {trials}")
-    warn_of_lost_words(right)
+    if right:
+        warn_of_lost_words(right, recorded_ledgers(right[0].study, right[0].profile))
     if wrong:
         raise StudyFileError("\n".join(wrong))

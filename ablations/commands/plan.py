@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ablations.commands.costs import costs_json, measure
-from ablations.commands.studies import choose_profile, open_study, warn_if_long, warn_of_lost_words
+from ablations.commands.studies import choose_profile, open_study, recorded_ledgers, warn_if_long, warn_of_lost_words
 from ablations.planning.checking import plan_study
 
 if TYPE_CHECKING:
     from ablations.costs import Measurement
+    from ablations.planning.frozen import Ledger
     from ablations.planning.plan import Plan
 
 
@@ -36,24 +37,24 @@ def plan(study: str, profile: str | None, *, measured: bool, as_json: bool) -> N
     planned = plan_study(file, name, machine)
     words = ["python", "-m", "ablations", "run", study, "--profile"]
     warn_if_long(lambda other: shlex.join([*words, other]), file, planned, machine)
-    warn_of_lost_words([planned])
+    ledgers = recorded_ledgers(planned.study, name)
+    warn_of_lost_words([planned], ledgers)
     workloads = [planned.workload(variant.name) for variant in planned.variants]
     measurements = measure(workloads, machine) if measured else {}
     if as_json:
-        print(json.dumps(plan_json(planned, measurements), indent=2))
+        print(json.dumps(plan_json(planned, measurements, ledgers), indent=2))
         return
     from ablations.terminal.consoles import plain_console
     from ablations.terminal.printing import print_plan
 
-    print_plan(planned, machine, why, measurements, plain_console())
+    print_plan(planned, machine, why, measurements, plain_console(), ledgers=ledgers)
 
 
-def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[str, Any]:
-    """A plan as a JSON object; `measurements` by the workload's id."""
+def plan_json(planned: Plan, measurements: Mapping[str, Measurement], ledgers: Sequence[Ledger] = ()) -> dict[str, Any]:
+    """A plan as a JSON object; `measurements` by the workload's id, `ledgers` of the studies in the store."""
     from ablations.datasets import DATASETS
-    from ablations.planning.duration import trainings
-    from ablations.planning.expectation import expected_seeds
-    from ablations.planning.resolution import SPREADS, resolution
+    from ablations.planning.expectation import expectation
+    from ablations.planning.resolution import resolution
     from ablations.stats.guessing import learned_percent
 
     found = resolution(planned)
@@ -72,7 +73,7 @@ def plan_json(planned: Plan, measurements: Mapping[str, Measurement]) -> dict[st
         "baseline": planned.baseline,
         "num_trials": len(planned.cells),
         "expected_trials": {
-            sd: round(sum(trainings(planned, expected_seeds(planned, sd)).values()), 1) for sd in SPREADS
+            sd: round(sum(each.values()), 1) for sd, each in expectation(planned, ledgers).by_spread.items()
         },
         "guess_percent": guess,
         "learned_percent": learned_percent(guess),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from ablations import session
 from ablations.commands.messages import DONE, INTERRUPTED, STOPPED, fail, warn
-from ablations.commands.studies import choose_profile, open_study, warn_if_long, warn_of_lost_words
+from ablations.commands.studies import choose_profile, open_study, recorded_ledgers, warn_if_long, warn_of_lost_words
 from ablations.doctor import existing_part
 from ablations.errors import FAILED, SetupError, UserError
 from ablations.execution import environment
@@ -176,7 +176,7 @@ def _prepare(options: RunOptions) -> _Prepared:
         print_prose(headline(planned, machine, why), plain_console())
     _require_writable(output / planned.study / profile)
     if not options.dry_run:
-        warn_of_lost_words([planned], store)
+        warn_of_lost_words([planned], recorded_ledgers(planned.study, profile, store))
         warn_if_long(options.command, file, planned, machine)
     return prepared
 

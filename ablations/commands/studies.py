@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from ablations.studyfile.loading import StudyFile, find
 from ablations.text import in_words
 
 if TYPE_CHECKING:
+    from ablations.planning.frozen import Ledger
     from ablations.planning.plan import Plan
     from ablations.tracking.store import Store
     from ablations.trial import Machine
@@ -32,30 +33,42 @@ def open_study(name: str, also_known: Iterable[str] = ()) -> StudyFile:
     return read_study(find(name, also_known))
 
 
-def warn_of_lost_words(plans: Iterable[Plan], store: Store | None = None) -> None:
-    """Warn of plans that cannot have the verdicts of their study, since its rules were changed after it had begun.
+def recorded_ledgers(study: str, profile: str, store: Store | None = None) -> list[Ledger]:
+    """What the studies of a store planned and looked at, this one first.
 
-    A store that does not exist, cannot be used or does not answer is no reason to warn.
+    Nothing, if the store does not exist, cannot be used or does not answer.
 
     Args:
-        plans: of studies.
-        store: may hold them; None: the database that commands use here, if it is one.
+        study: its name.
+        profile: of it.
+        store: to read; None: the database that commands use here, if it is one.
     """
-    plans = list(plans)
     with suppress(AblationsError, OSError):
         store = store or _database_here()
         # Loading MLflow takes seconds.
-        if not plans or store is None or (store.file is not None and not store.file.exists()):
-            return
-        from ablations.analysis.standing import lost_words, standing_of
-        from ablations.tracking.ledgers import read_ledgers
-        from ablations.tracking.store import Address
+        if store is not None and (store.file is None or store.file.exists()):
+            from ablations.tracking.ledgers import read_ledgers
+            from ablations.tracking.store import Address
 
-        ledgers = read_ledgers(Address(plans[0].study, plans[0].profile, store))
-        for plan in plans:
-            lost = lost_words(plan, standing_of(plan, plan.contrasts(), ledgers), ledgers)
-            if lost is not None:
-                warn(lost)
+            return read_ledgers(Address(study, profile, store))
+    return []
+
+
+def warn_of_lost_words(plans: Iterable[Plan], ledgers: Sequence[Ledger]) -> None:
+    """Warn of plans that cannot have the verdicts of their study, since its rules were changed after it had begun.
+
+    Args:
+        plans: of studies.
+        ledgers: of the studies in the store.
+    """
+    if not ledgers:
+        return
+    from ablations.analysis.standing import lost_words, standing_of  # loads SciPy
+
+    for plan in plans:
+        lost = lost_words(plan, standing_of(plan, plan.contrasts(), ledgers), ledgers)
+        if lost is not None:
+            warn(lost)
 
 
 def _database_here() -> Store | None:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from ablations.planning.duration import Trainings, trainings
+from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
-from ablations.planning.resolution import ACCURACIES_PERCENT, look_budgets
+from ablations.planning.resolution import ACCURACIES_PERCENT, SPREADS, look_budgets
 from ablations.stats.futility import LaterLook, looks_until_word
 from ablations.stats.power import expected_image_floor
 
@@ -14,6 +19,33 @@ TRUE_MARGINS = (0.0, 0.4, 1.0, 2.0, 3.6)
 
 NUM_STUDIES = 1000
 """Simulated studies. They leave an expected number of seeds a standard error of under 2 %."""
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """The trainings that a plan is expected to take."""
+
+    by_spread: dict[float, Trainings]
+    """Spread of the paired differences, points -> mean numbers of trainings."""
+    is_measured: bool
+    """Whether looks at the study found these spreads; else they are assumed."""
+
+
+def expectation(plan: Plan, ledgers: Sequence[Ledger] = ()) -> Expectation:
+    """The trainings that the looks of a plan are expected to take.
+
+    Args:
+        plan: its looks and comparisons count.
+        ledgers: of studies in the store. What looks at this study found there replaces the assumed spreads: the least, the
+            median and the greatest spread.
+    """
+    measured: dict[str, float] = {}
+    for ledger in ledgers:
+        if (ledger.study, ledger.profile) == (plan.study, plan.profile):
+            measured |= {each.variant: each.sd for look in ledger.looks for each in look.findings if each.sd}
+    spreads = sorted(measured[name] for name in plan.contrast_names if name in measured)
+    chosen = dict.fromkeys((spreads[0], spreads[len(spreads) // 2], spreads[-1]) if spreads else SPREADS)
+    return Expectation({sd: trainings(plan, expected_seeds(plan, sd)) for sd in chosen}, bool(spreads))
 
 
 def expected_seeds(plan: Plan, sd: float) -> dict[str, float]:

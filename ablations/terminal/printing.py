@@ -14,7 +14,8 @@ from rich.table import Table
 
 from ablations.costs import Measurement, Workload
 from ablations.datasets import DATASETS
-from ablations.planning.duration import Trainings, cpu_seconds, most_trainings, trainings
+from ablations.planning.duration import Trainings, cpu_seconds, most_trainings
+from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
 from ablations.studyfile.distributions import where_clause
 from ablations.terminal.consoles import print_prose
@@ -49,8 +50,25 @@ def _at_most(plan: Plan) -> str:
     return "at most " if len(plan.looks) > 1 else ""
 
 
-def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Measurement], console: Console) -> None:
-    """Print a plan for people; `measured` has the known measurements by id of their workload."""
+def print_plan(
+    plan: Plan,
+    machine: Machine,
+    why: str,
+    measured: Mapping[str, Measurement],
+    console: Console,
+    *,
+    ledgers: Sequence[Ledger] = (),
+) -> None:
+    """Print a plan for people.
+
+    Args:
+        plan: to print.
+        machine: to train on.
+        why: reason for the profile.
+        measured: the known measurements by id of their workload.
+        console: to print to.
+        ledgers: of studies in the store.
+    """
     from ablations.planning.resolution import in_sentences, resolution
     from ablations.stats.budget import shares
     from ablations.stats.guessing import learned_percent
@@ -98,7 +116,7 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
             "get the seeds of the next look",
             console,
         )
-        print_prose(_expected(plan, machine, measured), console)
+        print_prose(_expected(plan, machine, measured, ledgers), console)
     found = resolution(plan)
     if found is not None:
         console.print("\nwhat this can decide")
@@ -109,18 +127,18 @@ def print_plan(plan: Plan, machine: Machine, why: str, measured: Mapping[str, Me
         print_prose(f"caveat: {caveat}", console)
 
 
-def _expected(plan: Plan, machine: Machine, measured: Mapping[str, Measurement]) -> str:
+def _expected(plan: Plan, machine: Machine, measured: Mapping[str, Measurement], ledgers: Sequence[Ledger]) -> str:
     """The trainings that looks are expected to take, and their time as far as it can be told."""
-    from ablations.planning.expectation import TRUE_MARGINS, expected_seeds
-    from ablations.planning.resolution import SPREADS
+    from ablations.planning.expectation import TRUE_MARGINS, expectation
 
-    expected = [trainings(plan, expected_seeds(plan, sd)) for sd in SPREADS]
-    most = most_trainings(plan)
+    found = expectation(plan, ledgers)
+    expected, most = list(found.by_spread.values()), most_trainings(plan)
     numbers = " / ".join(f"{sum(each.values()):.0f}" for each in expected)
-    spreads = " / ".join(f"{sd:g}" for sd in SPREADS)
+    spreads = " / ".join(f"{sd:.2g}" for sd in found.by_spread)
+    origin = " (as looks at this study found)" if found.is_measured else ""
     told = (
-        f"trainings: at most {sum(most.values()):,}; {numbers} expected if differences scatter from seed to seed by {spreads} points and "
-        f"true differences lie between {min(TRUE_MARGINS):g} and {max(TRUE_MARGINS):g} margins"
+        f"trainings: at most {sum(most.values()):,}; {numbers} expected if differences scatter from seed to seed by {spreads} points{origin} "
+        f"and true differences lie between {min(TRUE_MARGINS):g} and {max(TRUE_MARGINS):g} margins"
     )
     times = [_training_seconds(plan, each, measured) for each in (*expected, most)]
     basis = "at the measured speeds"

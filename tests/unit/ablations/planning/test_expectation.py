@@ -7,8 +7,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import tiny
+from looked import ledger_of, look_of
 
-from ablations.planning.expectation import TRUE_MARGINS, expected_seeds
+from ablations.planning.expectation import TRUE_MARGINS, expectation, expected_seeds
+from ablations.planning.frozen import Finding, Ledger
 from benchmarks.designs import LOOKS, Design
 
 
@@ -38,3 +40,19 @@ def test_the_judge_and_its_looks_take_about_as_many(sd: float) -> None:
     expected = sum(expected_seeds(replace(design.plan, num_test=10**9), sd).values())
     # The step-down and a shared reference, which this leaves out, save some.
     assert 0.97 <= expected / np.mean(took) <= 1.15
+
+
+def test_looks_that_were_taken_replace_the_assumed_spreads() -> None:
+    plan = replace(Design(LOOKS).plan, num_test=10**9)
+    assumed = expectation(plan)
+    assert (list(assumed.by_spread), assumed.is_measured) == ([0.25, 0.5, 1.0], False)
+    spreads = {"v0": (0.9, 0.4), "v1": (0.2,), "v2": (0.7,), "gone": (9.0,)}
+    looks = [
+        look_of(plan, findings=(Finding(name, "undecided", 5, 0.1, sd, None),))
+        for name, values in spreads.items()
+        for sd in values
+    ]
+    found = expectation(plan, [Ledger("other", "starter", looks=(replace(looks[0]),)), ledger_of(plan, *looks)])
+    assert (list(found.by_spread), found.is_measured) == ([0.2, 0.4, 0.7], True)
+    counts = [sum(each.values()) for each in found.by_spread.values()]
+    assert counts == sorted(counts)
