@@ -16,8 +16,7 @@ def test_the_template_has_a_short_starter() -> None:
     file = read_file(TEMPLATE)
     plans = {name: make_plan(file.spec, name, CPU) for name in file.spec.profiles}
     assert plans["starter"].data.name == "digits"
-    assert len(plans["starter"].cells) == 20
-    assert len(plans["starter"].seeds) == 5
+    assert (len(plans["starter"].cells), plans["starter"].looks) == (50, (5, 8, 12, 20))
 
 
 @pytest.mark.parametrize("path", [*shipped_studies(), TEMPLATE], ids=lambda path: path.stem)
