@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from math import ceil
 
 from ablations.planning.plan import Plan
 from ablations.stats.budget import Budget, shares
@@ -109,7 +110,7 @@ def in_sentences(found: Resolution) -> Iterator[str]:
         yield (
             f"{found.num_test:,} test images at {accuracy:g} % accuracy leave ±{1.96 * found.image_floor[accuracy]:.2f} points "
             f"however many seeds there are: equivalence within {plural(found.margin, 'point')} {can} be proven (needs a margin of "
-            f"{margin:.2f})"
+            f"{ceil(100 * margin) / 100:.2f})"
         )
 
 

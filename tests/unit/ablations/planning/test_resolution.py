@@ -101,3 +101,10 @@ def test_more_seeds_find_smaller_differences() -> None:
     few, many = found(5), found(20)
     assert all(many.detectable[sd] < few.detectable[sd] for sd in few.detectable)
     assert many.provable_margin == few.provable_margin
+
+
+def test_the_margin_that_a_test_set_needs_is_rounded_up() -> None:
+    resolved = replace(found(10), margin=0.5, provable_margin={98.0: 0.501}, image_floor={98.0: 0.14})
+    assert next(each for each in in_sentences(resolved) if "98 %" in each).endswith(
+        "cannot be proven (needs a margin of 0.51)"
+    )
