@@ -284,7 +284,8 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     if summary.contrasts:
         yield (
             "Verdicts",
-            "Intervals and p-values are Student's t on the paired differences, and one step-down goes over all tests of "
+            "Intervals and p-values are Student's t over the paired differences of the seeds or, where that claims less, over "
+            "seeds and images (Satterthwaite's degrees of freedom). One step-down goes over all tests of "
             f"difference and of equivalence. {WORDS_AND_INTERVALS} {_risk(summary)}{looks.planned(summary)}",
         )
     yield from _resolution(summary)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betaincinv, stdtrit
+from scipy.special import betaincinv, stdtr, stdtrit
 
 Array = npt.NDArray[Any]
 
@@ -39,6 +39,39 @@ class Estimate:
         """Student-t interval that covers with probability `level`."""
         half = float(stdtrit(self.df, (1 + level) / 2)) * self.standard_error
         return Interval(self.mean - half, self.mean + half, level)
+
+    def tail(self, distance: float) -> float:
+        """Probability of an estimate as far as `distance` points or farther on one side of the true mean."""
+        return float(stdtr(self.df, -distance / self.standard_error))
+
+
+@dataclass(frozen=True)
+class WiderEstimate:
+    """A mean difference by two estimates of its error: whichever claims less counts, at each level for itself.
+
+    A standard error may be larger and have more degrees of freedom. Then it is wider at 95 %, and narrower far out in the tails.
+    """
+
+    over_seeds: Estimate
+    over_images: Estimate
+    """Over seeds and images."""
+
+    @property
+    def mean(self) -> float:
+        """Mean difference, points."""
+        return self.over_seeds.mean
+
+    def is_over_images(self, level: float) -> bool:
+        """Whether the interval at this level is the one over seeds and images."""
+        return _width(self.over_images.interval(level)) > _width(self.over_seeds.interval(level))
+
+    def interval(self, level: float) -> Interval:
+        """The wider interval that covers with probability `level`."""
+        return (self.over_images if self.is_over_images(level) else self.over_seeds).interval(level)
+
+    def tail(self, distance: float) -> float:
+        """The larger probability of the two, as in `Estimate.tail`."""
+        return max(self.over_seeds.tail(distance), self.over_images.tail(distance))
 
 
 @dataclass(frozen=True)
@@ -173,7 +206,7 @@ def crossed_variance(correct: Array) -> CrossedVariance:
     )
 
 
-def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Estimate | None]]:
+def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Estimate | WiderEstimate | None]]:
     """Mean paired difference on the images of each class, and its estimate by the wider of the two intervals.
 
     Args:
@@ -189,29 +222,26 @@ def class_estimates(correct: Array, labels: Array) -> dict[int, tuple[float, Est
     correct, labels = np.asarray(correct), np.asarray(labels)
     if correct.ndim != 2 or len(correct) == 0 or labels.shape != correct.shape[1:]:
         raise ValueError(f"correct must be pairs by images, and labels one per image: {correct.shape}, {labels.shape}")
-    estimates: dict[int, tuple[float, Estimate | None]] = {}
+    estimates: dict[int, tuple[float, Estimate | WiderEstimate | None]] = {}
     for label in np.unique(labels).tolist():
         among = correct[:, labels == label]
         differences = 100 * among.mean(axis=1)
         varies = len(differences) > 1 and among.shape[1] > 1 and not identical(differences)
-        estimate = wider_estimate(seeds_estimate(differences), crossed_variance(among), level=0.95) if varies else None
+        estimate = wider_estimate(seeds_estimate(differences), crossed_variance(among)) if varies else None
         estimates[label] = (float(differences.mean()), estimate)
     return estimates
 
 
-def wider_estimate(over_seeds: Estimate, variance: CrossedVariance | None, *, level: float) -> Estimate:
-    """Choose the estimate with the wider interval: over seeds alone, or over seeds and images.
+def wider_estimate(over_seeds: Estimate, variance: CrossedVariance | None) -> Estimate | WiderEstimate:
+    """The estimate over seeds alone or over seeds and images, whichever claims less.
 
     Args:
         over_seeds: estimate over seeds alone.
         variance: over seeds and images; None if the right images are unknown.
-        level: coverage of the two intervals, in (0, 1).
     """
-    if variance is None:
+    if variance is None or variance.standard_error == 0:
         return over_seeds
-    crossed = replace(over_seeds, standard_error=variance.standard_error, df=variance.df)
-    is_wider = _width(crossed.interval(level)) > _width(over_seeds.interval(level))
-    return crossed if is_wider else over_seeds
+    return WiderEstimate(over_seeds, replace(over_seeds, standard_error=variance.standard_error, df=variance.df))
 
 
 def clopper_pearson(num_successes: int, num_trials: int, *, level: float = 0.95) -> Interval:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from ablations.stats.intervals import Array, Estimate, Interval
+from ablations.stats.intervals import Array, Estimate, Interval, WiderEstimate
 from ablations.stats.power import SeedsNeeded
 
 
@@ -129,10 +129,10 @@ class PairedSample:
 class Evidence:
     """An estimate of the mean difference and its tests. It exists if the differences vary from seed to seed."""
 
-    estimate: Estimate
-    """By the wider of the two intervals: over seeds, or over seeds and images."""
+    estimate: Estimate | WiderEstimate
+    """Over seeds, or over seeds and images: at each level the one that claims less."""
     basis: Literal["seeds", "seeds and images"]
-    """Scope of the intervals and p-values: new seeds on these images, or new seeds and new images."""
+    """Scope of `interval`: new seeds on these images, or new seeds and new images."""
     interval: Interval
     """Pointwise, 95 %, or 1 - alpha if lower, so that interval and verdict agree."""
     simultaneous_interval: Interval | None

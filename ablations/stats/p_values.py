@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import bdtr, stdtr
+from scipy.special import bdtr
 
-from ablations.stats.intervals import SMALLEST_STEP, Array, Estimate, require_margin
+from ablations.stats.intervals import SMALLEST_STEP, Array, Estimate, WiderEstimate, require_margin
 
 SMALLEST_P = float(np.finfo(np.float64).tiny)
 """Lower bound of every p-value."""
@@ -19,12 +19,12 @@ NUM_RANDOM_FLIPS = 10_000
 """Sign flips in `sign_flip_p` for more pairs than `MAX_EXACT_PAIRS`."""
 
 
-def difference_p(estimate: Estimate) -> float:
+def difference_p(estimate: Estimate | WiderEstimate) -> float:
     """Two-sided p-value of a true difference of 0, in (0, 1]."""
-    return _p(2 * float(stdtr(estimate.df, -abs(estimate.mean) / estimate.standard_error)))
+    return _p(2 * estimate.tail(abs(estimate.mean)))
 
 
-def tost_p(estimate: Estimate, *, margin: float) -> float:
+def tost_p(estimate: Estimate | WiderEstimate, *, margin: float) -> float:
     """p-value of a true difference of `margin` or more on either side, in (0, 1]. A small value proves equivalence.
 
     Args:
@@ -34,7 +34,7 @@ def tost_p(estimate: Estimate, *, margin: float) -> float:
     Source:
         Two one-sided tests, Schuirmann (1987).
     """
-    return _p(float(stdtr(estimate.df, (abs(estimate.mean) - require_margin(margin)) / estimate.standard_error)))
+    return _p(estimate.tail(require_margin(margin) - abs(estimate.mean)))
 
 
 def sign_flip_p(differences: Array) -> float:

@@ -14,6 +14,7 @@ from ablations.stats.intervals import (
     MIN_PAIRS_TO_LOOK,
     SMALLEST_STEP,
     Estimate,
+    WiderEstimate,
     clopper_pearson,
     crossed_variance,
     identical,
@@ -197,13 +198,14 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
     level = min(0.95, 1 - alpha)
     over_seeds, sd = seeds_estimate(values), float(values.std(ddof=1))
     variance = None if sample.correct is None else crossed_variance(sample.correct)
-    estimate = wider_estimate(over_seeds, variance, level=level)
+    estimate = wider_estimate(over_seeds, variance)
+    is_over_images = isinstance(estimate, WiderEstimate) and estimate.is_over_images(level)
     p_sign_flip, floor_p = sign_flip_p(values), smallest_sign_flip_p(len(values))
     # An early look may spend less alpha than sign flips can reach.
     can_disagree = len(values) >= MIN_PAIRS_FOR_FRAGILE and floor_p <= alpha
     return Evidence(
         estimate=estimate,
-        basis="seeds" if estimate is over_seeds else "seeds and images",
+        basis="seeds and images" if is_over_images else "seeds",
         interval=estimate.interval(level),
         simultaneous_interval=estimate.interval(1 - budget.step_alpha) if is_planned else None,
         spread=max(sd, 0.0 if variance is None else variance.spread),
@@ -217,7 +219,7 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
     )
 
 
-def _verdict(estimate: Estimate, p_difference: float, p_equivalence: float, budget: Budget) -> Verdict:
+def _verdict(estimate: Estimate | WiderEstimate, p_difference: float, p_equivalence: float, budget: Budget) -> Verdict:
     """The verdict for an estimate and its adjusted p-values."""
     alpha, margin = budget.look_alpha, budget.margin
     wide, is_better = estimate.interval(1 - budget.step_alpha), estimate.mean > 0

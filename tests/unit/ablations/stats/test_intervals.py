@@ -6,12 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from paired import images, judge_one, spread, with_images
 from scipy import stats as reference
 
 from ablations.stats.intervals import (
+    Estimate,
+    WiderEstimate,
     class_estimates,
     clopper_pearson,
     crossed_estimate,
@@ -20,7 +22,7 @@ from ablations.stats.intervals import (
     paired_interval,
     seeds_estimate,
 )
-from ablations.stats.p_values import difference_p
+from ablations.stats.p_values import difference_p, tost_p
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -107,6 +109,34 @@ def test_the_wider_interval_is_chosen_by_width_not_by_standard_error() -> None:
             assert judgement.evidence.basis == "seeds"
             return
     pytest.fail("no sample told the two rules apart")
+
+
+def test_of_two_estimates_the_one_that_claims_less_counts_at_each_level_for_itself() -> None:
+    over_seeds, over_images = Estimate(1.0, 0.30, 4), Estimate(1.0, 0.36, 200)
+    wider = WiderEstimate(over_seeds, over_images)
+    assert [wider.is_over_images(level) for level in (0.5, 0.95, 0.999)] == [True, False, False]
+    for level in (0.5, 0.8, 0.95, 0.999):
+        both = [each.interval(level) for each in (over_seeds, over_images)]
+        assert wider.interval(level) == max(both, key=lambda each: each.upper - each.lower)
+    assert difference_p(wider) == max(difference_p(over_seeds), difference_p(over_images))
+    assert tost_p(wider, margin=1.5) == max(tost_p(each, margin=1.5) for each in (over_seeds, over_images))
+
+
+@given(
+    st.floats(-2, 2),
+    st.floats(0.05, 1),
+    st.floats(0.05, 1),
+    st.integers(2, 50),
+    st.floats(2, 500),
+    st.floats(0.001, 0.2),
+)
+def test_interval_and_p_values_of_two_estimates_agree(
+    mean: float, seeds_error: float, images_error: float, df: int, images_df: float, alpha: float
+) -> None:
+    wider = WiderEstimate(Estimate(mean, seeds_error, df), Estimate(mean, images_error, images_df))
+    interval = wider.interval(1 - alpha)
+    assume(min(abs(interval.lower), abs(interval.upper)) > 1e-9)
+    assert (difference_p(wider) <= alpha) == (not interval.lower <= 0 <= interval.upper)
 
 
 def test_crossed_interval_refuses_what_has_no_spread() -> None:
