@@ -8,7 +8,7 @@ at a spread of 0.6 points, which is where wrong words are most frequent.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from itertools import repeat
@@ -104,15 +104,7 @@ class Design:
         means = dict(zip(names, (0.0, *true), strict=True))
         accuracies = {name: 90 + means[name] + generator.normal(0, sd / np.sqrt(2), len(plan.seeds)) for name in names}
         fails = {name: generator.random(len(plan.seeds)) < failing for name in names}
-        needed = needed_seeds(plan, (), self.standing)
-        while True:
-            outcomes = {name: _outcomes(accuracies[name][: needed[name]], fails[name]) for name in names}
-            taken = take_looks(plan, outcomes, self.standing)
-            more = needed_seeds(plan, taken, self.standing, futility=self._futility)
-            if more == needed:
-                break
-            needed = more
-        words = {name: each.verdict for look in taken for name, each in look.judgements.items()}
+        words, needed = self.follow({name: _outcomes(accuracies[name], fails[name]) for name in names})
         return Course(
             sum(_is_wrong(words[name], means[name]) for name in words),
             sum(verdict in _LEFT | _MORE | _UP | _DOWN for verdict in words.values()),
@@ -120,11 +112,39 @@ class Design:
             float(np.mean([needed[name] for name in plan.contrast_names])),
         )
 
+    def follow(self, outcomes: Mapping[str, Outcomes]) -> tuple[dict[str, Verdict], dict[str, int]]:
+        """Run a study whose outcomes are known; a look sees those that were asked for.
+
+        Args:
+            outcomes: of all seeds of each variant.
+
+        Returns:
+            The last verdict on each contrast, and the number of seeds of each variant.
+        """
+        needed = needed_seeds(self.plan, (), self.standing)
+        while True:
+            seen = {name: first_seeds(each, self.plan.seeds[: needed[name]]) for name, each in outcomes.items()}
+            taken = take_looks(self.plan, seen, self.standing)
+            more = needed_seeds(self.plan, taken, self.standing, futility=self._futility)
+            if more == needed:
+                return {name: each.verdict for look in taken for name, each in look.judgements.items()}, needed
+            needed = more
+
     def wrong_rate(self, true: float, sd: float, num_studies: int, *, failing: float = 0.0) -> float:
         """Share of simulated studies with any wrong word, if all true differences are the same."""
         generator = np.random.default_rng(2)
         courses = (self.run([true] * NUM_CONTRASTS, sd, generator, failing=failing) for _ in range(num_studies))
         return float(np.mean([course.num_wrong > 0 for course in courses]))
+
+
+def first_seeds(outcomes: Outcomes, seeds: Sequence[int]) -> Outcomes:
+    """The outcomes at some of the seeds."""
+    return Outcomes(
+        accuracy_percent={seed: outcomes.accuracy_percent[seed] for seed in seeds},
+        learned=outcomes.learned & set(seeds),
+        ran=frozenset(seeds),
+        right={seed: outcomes.right[seed] for seed in seeds if seed in outcomes.right},
+    )
 
 
 def mixed(design: Design, num_studies: int) -> list[Course]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ablations.analysis.choices import choices, far_apart
 from ablations.analysis.code import mixed_code
 from ablations.analysis.contrasts import judged_contrasts
 from ablations.analysis.history import history
@@ -97,12 +98,14 @@ def summarize(
             *mixed_provenance(provenance),
             *mixed_code(plan, provenance),
             *variant_warnings(plan, variants),
+            *far_apart(plan, {variant.name: variant for variant in variants}),
             *(trouble.sentence for trouble in troubles),
             *in_parts(ended),
         ),
         caveats=plan.caveats,
         provenance=dict(provenance),
         troubles=troubles,
+        choices=choices(plan, variants),
     )
 
 

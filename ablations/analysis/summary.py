@@ -33,6 +33,20 @@ class TuningPoint:
 
 
 @dataclass(frozen=True)
+class Choice:
+    """How sure a variant's search was of its chosen values."""
+
+    runner_up: dict[str, Any]
+    """Values of the configuration that came second."""
+    lead_points: float
+    """Validation accuracy of the chosen values minus that of the second, as they were compared, points."""
+    noise_points: float
+    """Standard deviation of a validation accuracy between trainings of the same values, over all variants, points."""
+    other_share: float
+    """Share of simulated repetitions of the search that choose other values, in [0, 1]; an underestimate."""
+
+
+@dataclass(frozen=True)
 class Curve:
     """One confirmation trial, epoch by epoch."""
 
@@ -290,6 +304,8 @@ class StudySummary:
     provenance: dict[str, Any] = field(default_factory=dict)
     troubles: tuple[Trouble, ...] = ()
     """Every way trials ended other than finished or pruned, each once."""
+    choices: dict[str, Choice] = field(default_factory=dict)
+    """By variant: how sure its search was; those whose search is not done, or had no alternative, are left out."""
 
     def __getitem__(self, name: str) -> VariantSummary:
         """The variant with this name.

@@ -317,7 +317,7 @@ def _tuning(summary: StudySummary) -> str:
         f"{name} {_range(space)}{where_clause(space.when)}" for name, space in summary.search_space.items()
     )
     draws = "" if summary.independent_draws else " Later draws depend on earlier results."
-    return f"Each variant by itself, on validation images only. Searched: {spaces}.{draws} {_effort(summary)}"
+    return f"Each variant by itself, on validation images only. Searched: {spaces}.{draws} {_effort(summary)}{_choices(summary)}"
 
 
 def _range(distribution: Distribution) -> str:
@@ -336,6 +336,19 @@ def _effort(summary: StudySummary) -> str:
         return f"Done for each variant, re-runs included: {counts[summary.baseline]}."
     each = "; ".join(f"{name} {count}" for name, count in counts.items())
     return f"Done, re-runs included: {each}."
+
+
+def _choices(summary: StudySummary) -> str:
+    """How sure the searches were; empty if that is unknown."""
+    if not summary.choices:
+        return ""
+    noise = next(iter(summary.choices.values())).noise_points
+    shares = ", ".join(f"{name} {100 * choice.other_share:.0f} %" for name, choice in summary.choices.items())
+    return (
+        f" Between trainings of the same values a validation accuracy has a standard deviation of {words.points(noise)} points. Simulated with "
+        f"it, a repeated search would choose other values in at least: {shares}. No interval holds that luck: every word is for these tuned "
+        "values."
+    )
 
 
 def _failures(summary: StudySummary) -> str:

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
-from ablations.analysis.summary import Contrast, LookPoint, StudySummary, Trouble, VariantSummary
+from ablations.analysis.summary import Choice, Contrast, LookPoint, StudySummary, Trouble, VariantSummary
 from ablations.reporting import prose, words
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Evidence
@@ -47,7 +47,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "unplanned": summary.unplanned,
             "history": summary.history,
             "baseline": summary.baseline,
-            "variants": {variant.name: _variant(variant) for variant in summary.variants},
+            "variants": {each.name: _variant(each, summary.choices.get(each.name)) for each in summary.variants},
             "contrasts": {contrast.variant: _contrast(summary, contrast) for contrast in summary.contrasts},
             "aa": None if summary.aa is None else {**asdict(summary.aa), "interval": _ends(summary.aa.interval)},
             "troubles": {each.outcome: _trouble(each) for each in summary.troubles},
@@ -63,7 +63,7 @@ WORKLOAD_KEYS = ("in_channels", "size", "num_classes", "batch_size", "precision"
 """Fields of a workload, without the network's dials."""
 
 
-def _variant(variant: VariantSummary) -> dict[str, Any]:
+def _variant(variant: VariantSummary, choice: Choice | None) -> dict[str, Any]:
     return {
         "description": variant.description,
         "changes": variant.changes,
@@ -77,6 +77,7 @@ def _variant(variant: VariantSummary) -> dict[str, Any]:
         "measured": None if variant.measured is None else asdict(variant.measured),
         "tuned": variant.tuned,
         "at_edge": variant.at_edge,
+        "choice": None if choice is None else asdict(choice),
         "accuracy_percent": variant.accuracy_percent,
         "mean_accuracy_percent": variant.mean_accuracy_percent,
         "sd_accuracy_percent": variant.sd_accuracy_percent,
