@@ -211,7 +211,8 @@ def _risk(summary: StudySummary) -> str:
         return f"No verdict is given: {summary.unplanned}."
     return (
         f"The chance of any wrong word among {words.plural(summary.num_planned, 'planned contrast')} is held at "
-        f"{100 * summary.decision.alpha:g} %."
+        f"{100 * summary.decision.alpha:g} %, and can reach {150 * summary.decision.alpha:g} % only where true differences equal the "
+        "margin almost exactly."
     )
 
 
@@ -267,7 +268,8 @@ def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
     yield (
         "Accuracy",
         "Of the test split, which each confirmation trial reads once, after its last epoch. Mean ± sd is the standard "
-        "deviation over seeds.",
+        "deviation over seeds. New seeds mean new first weights, orders of images and draws of the training and validation "
+        "images. The test images are the same at every seed.",
     )
     yield "Tuning", _tuning(summary)
     yield (
