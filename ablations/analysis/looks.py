@@ -103,10 +103,13 @@ def _chance(plan: Plan, one: PairedSample, judgement: Judgement, later: Mapping[
     """Chance of a word at the looks to come."""
     if not later or judgement.evidence is None or judgement.verdict not in _OPEN:
         return 0.0
+    floor = judgement.evidence.p_equivalence_floor or 0.0
     # Runs that do not learn make fewer pairs.
     rate = judgement.num_pairs / one.num_planned
     looks = [
-        LaterLook(max(judgement.num_pairs + 1, round(rate * plan.looks[number - 1])), budget)
+        LaterLook(
+            max(judgement.num_pairs + 1, round(rate * plan.looks[number - 1])), budget, floor <= budget.step_alpha
+        )
         for number, budget in later.items()
     ]
     return chance_of_word(judgement.evidence, judgement.num_pairs, looks)

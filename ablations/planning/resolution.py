@@ -9,7 +9,13 @@ from math import ceil
 from ablations.planning.plan import Plan
 from ablations.stats.budget import Budget, shares
 from ablations.stats.p_values import smallest_sign_flip_p
-from ablations.stats.power import POWER, detectable_difference, expected_image_floor, smallest_provable_margin
+from ablations.stats.power import (
+    POWER,
+    detectable_difference,
+    expected_image_floor,
+    smallest_margin_of_images,
+    smallest_provable_margin,
+)
 from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
 from ablations.text import plural
 
@@ -65,7 +71,10 @@ def resolution(plan: Plan) -> Resolution | None:
         detectable=_detectable(num_pairs, budget),
         earlier={seeds: _detectable(seeds, each) for seeds, each in zip(plan.looks, before, strict=False)},
         image_floor=floors,
-        provable_margin={accuracy: smallest_provable_margin(floor, budget) for accuracy, floor in floors.items()},
+        provable_margin={
+            accuracy: max(smallest_provable_margin(floor, budget), smallest_margin_of_images(plan.num_test, budget))
+            for accuracy, floor in floors.items()
+        },
     )
 
 

@@ -25,6 +25,8 @@ class LaterLook:
 
     num_pairs: int
     budget: Budget
+    can_be_equivalent: bool = True
+    """Whether the test images suffice to prove equivalence."""
 
 
 def chance_of_word(evidence: Evidence, num_pairs: int, later: Sequence[LaterLook]) -> float:
@@ -99,10 +101,11 @@ def _words(
             mean = mean + (new - mean) * added / look.num_pairs
             count = look.num_pairs
         error = np.sqrt(image_floor**2 + squares / (count - 1) / count)
-        yield _has_word(mean, error, count - 1, look.budget)
+        yield _has_word(mean, error, count - 1, look)
 
 
-def _has_word(mean: Array, error: Array, df: int, budget: Budget) -> Array:
+def _has_word(mean: Array, error: Array, df: int, look: LaterLook) -> Array:
+    budget = look.budget
     differs = np.abs(mean) >= stdtrit(df, 1 - budget.step_alpha / 2) * error
     is_equivalent = budget.margin - np.abs(mean) >= stdtrit(df, 1 - budget.step_alpha) * error
-    return np.asarray(differs | is_equivalent)
+    return np.asarray(differs | (is_equivalent & look.can_be_equivalent))

@@ -144,7 +144,9 @@ class Evidence:
     p_difference: float
     """Of a true difference of 0."""
     p_equivalence: float
-    """Of a true difference of the margin or more, on either side."""
+    """Of a true difference of the margin or more, on either side: by t, or by the number of changed images if that is larger."""
+    p_equivalence_floor: float | None
+    """About its value with many seeds and no difference in all. None if the right images are unknown."""
     p_sign_flip: float
     """A check on the t test that assumes only symmetry; over seeds."""
     p_sign_flip_floor: float

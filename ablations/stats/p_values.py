@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import bdtr
+from scipy.special import bdtr, gammaincc
 
 from ablations.stats.intervals import SMALLEST_STEP, Array, Estimate, WiderEstimate, require_margin
 
@@ -35,6 +35,43 @@ def tost_p(estimate: Estimate | WiderEstimate, *, margin: float) -> float:
         Two one-sided tests, Schuirmann (1987).
     """
     return _p(estimate.tail(require_margin(margin) - abs(estimate.mean)))
+
+
+def images_p(correct: Array, *, margin: float) -> float:
+    """p-value of a true difference of `margin` or more on either side, from how many test images changed; in (0, 1].
+
+    An image counts by the share of seeds that lost it, or won it. The sums are held against the Poisson distribution, whose
+    variance is the largest that they can have. So a margin of few images cannot be proven: with none lost where 1.8 would be
+    the margin p is .17, while a t test has no spread to go by.
+
+    Args:
+        correct: right (1) or wrong (0), variant minus reference, shape (num_pairs, num_images), values -1, 0 and 1.
+        margin: smallest difference that matters, points, above zero.
+
+    Source:
+        Two one-sided tests (Schuirmann 1987), each by the exact limit of a Poisson mean (Garwood 1936).
+    """
+    won, lost = _changed_images(correct)
+    allowed = require_margin(margin) * np.shape(correct)[1] / 100
+    return _p(max(float(gammaincc(lost + 1, allowed + won)), float(gammaincc(won + 1, allowed + lost))))
+
+
+def smallest_images_p(image_floor: float, num_images: int, *, margin: float) -> float:
+    """About the value of `images_p` with many seeds and no difference in all, in (0, 1].
+
+    Args:
+        image_floor: standard error with infinitely many seeds, points. Its square counts the images that stay changed.
+        num_images: of the test set, at least 1.
+        margin: smallest difference that matters, points, above zero.
+    """
+    each = (image_floor * num_images / 100) ** 2 / 2
+    return _p(float(gammaincc(each + 1, require_margin(margin) * num_images / 100 + each)))
+
+
+def _changed_images(correct: Array) -> tuple[float, float]:
+    """Number of images won and lost, each by the share of seeds."""
+    changes = np.asarray(correct).mean(axis=0)
+    return float(np.sum(changes[changes > 0])), float(-np.sum(changes[changes < 0]))
 
 
 def sign_flip_p(differences: Array) -> float:

@@ -153,6 +153,16 @@ def smallest_provable_margin(image_floor: float, budget: Budget) -> float:
     return float(ndtri(1 - budget.step_alpha) + ndtri((1 + POWER) / 2)) * image_floor
 
 
+def smallest_margin_of_images(num_images: int, budget: Budget) -> float:
+    """Smallest margin that a test set can prove if the change turns no image at all, points; see `p_values.images_p`.
+
+    Args:
+        num_images: of the test set, at least 1.
+        budget: of the study; its own margin has no part in this.
+    """
+    return 100 * float(np.log(1 / budget.step_alpha)) / num_images
+
+
 def expected_image_floor(accuracy_percent: float, num_images: int) -> float:
     """Image floor of a test set before any training, points: a third of one network's standard error.
 

@@ -22,7 +22,15 @@ from ablations.stats.intervals import (
     wider_estimate,
 )
 from ablations.stats.judgement import Evidence, Judgement, PairedSample, Verdict
-from ablations.stats.p_values import difference_p, sign_flip_p, smallest_sign_flip_p, step_down, tost_p
+from ablations.stats.p_values import (
+    difference_p,
+    images_p,
+    sign_flip_p,
+    smallest_images_p,
+    smallest_sign_flip_p,
+    step_down,
+    tost_p,
+)
 from ablations.stats.power import MAX_PAIRS, seeds_needed, smallest_provable_margin
 from ablations.text import plural, points
 
@@ -211,7 +219,13 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
         spread=max(sd, 0.0 if variance is None else variance.spread),
         image_floor=None if variance is None else variance.image_floor,
         p_difference=difference_p(estimate),
-        p_equivalence=tost_p(estimate, margin=budget.margin),
+        p_equivalence=max(
+            tost_p(estimate, margin=budget.margin),
+            0.0 if sample.correct is None else images_p(sample.correct, margin=budget.margin),
+        ),
+        p_equivalence_floor=None
+        if variance is None
+        else smallest_images_p(variance.image_floor, variance.num_images, margin=budget.margin),
         p_sign_flip=p_sign_flip,
         p_sign_flip_floor=floor_p,
         # Sign flips are over seeds, so the comparison is with t over seeds, on either basis.
@@ -239,13 +253,17 @@ def _with_outlook(judgement: Judgement, evidence: Evidence, budget: Budget) -> J
     image_floor = evidence.image_floor or 0.0
     # A study on fresh seeds may spend all of its alpha at one look.
     budget = replace(budget, share=1.0)
+    has_few_images = (evidence.p_equivalence_floor or 0.0) > budget.step_alpha
     needed = seeds_needed(evidence.spread, judgement.num_pairs, budget, image_floor=image_floor)
-    if needed is not None:
+    if needed is not None and not has_few_images:
         return replace(judgement, seeds_needed=needed)
     # If infinitely many seeds were not enough, there are too few images.
-    reason = (
-        f"the test images alone leave ±{points(float(ndtri(0.975)) * image_floor)} points"
-        if smallest_provable_margin(image_floor, budget) > budget.margin
-        else f"it would take more than {MAX_PAIRS} to tell 0 from the margin, though a larger difference may show sooner"
-    )
+    if smallest_provable_margin(image_floor, budget) > budget.margin:
+        reason = f"the test images alone leave ±{points(float(ndtri(0.975)) * image_floor)} points"
+    elif has_few_images:
+        reason = "the margin is too few of the test images to prove equivalence, though a difference may show"
+    else:
+        reason = (
+            f"it would take more than {MAX_PAIRS} to tell 0 from the margin, though a larger difference may show sooner"
+        )
     return replace(judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, notes=(reason, *judgement.notes))

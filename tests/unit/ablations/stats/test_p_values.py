@@ -8,15 +8,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from paired import spread
+from paired import judge_one, spread, with_images
 from scipy import stats as reference
 
 from ablations.stats.intervals import Estimate, seeds_estimate
+from ablations.stats.judgement import Verdict
 from ablations.stats.p_values import (
     difference_p,
     false_discovery,
+    images_p,
     mcnemar_exact,
     sign_flip_p,
+    smallest_images_p,
     smallest_sign_flip_p,
     step_down,
     tost_p,
@@ -120,3 +123,42 @@ def test_step_down_rejects_while_p_is_small_enough(p: list[float], alpha: float)
     assert (adjusted <= alpha).sum() == rejected
     assert (adjusted >= np.array(p)).all()
     assert (adjusted <= 1).all()
+
+
+def test_no_image_changed_proves_as_much_as_the_margin_has_images() -> None:
+    """Among 360 images half a point is 1.8: none lost of 1.8 expected is e ** -1.8."""
+    for num_images in (360, 1000, 10_000):
+        nothing = np.zeros((5, num_images), np.int8)
+        assert images_p(nothing, margin=0.5) == pytest.approx(np.exp(-num_images / 200))
+        assert smallest_images_p(0.0, num_images, margin=0.5) == images_p(nothing, margin=0.5)
+
+
+def test_images_count_by_the_share_of_seeds_that_lost_or_won_them() -> None:
+    correct = np.zeros((4, 1000), np.int8)
+    correct[:, :6], correct[:2, 6:10], correct[:, 10:12] = -1, -1, 1
+    # 8 lost and 2 won, where the margin is 5 images.
+    expected = reference.poisson.cdf(8, 5 + 2)
+    assert images_p(correct, margin=0.5) == pytest.approx(expected)
+    assert images_p(-correct, margin=0.5) == pytest.approx(expected)
+    # A floor of .4 points are 4 images: 16 that stay changed, 8 each way.
+    assert smallest_images_p(0.4, 1000, margin=0.5) == pytest.approx(reference.poisson.cdf(8, 13))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("num_images", [360, 1000, 2000])
+@pytest.mark.parametrize(("share", "flips"), [(1.0, 0.002), (0.5, 0.002), (0.2, 0.005)])
+def test_small_test_sets_are_not_called_equivalent_too_often(num_images: int, share: float, flips: float) -> None:
+    """A saturated test set, and a true loss of the margin: the images that it takes are lost by a share of the seeds each."""
+    generator = np.random.default_rng(0)
+    num_wrong = 0
+    for _ in range(400):
+        lost = generator.random(num_images) < 0.005 / share
+        correct = -(lost & (generator.random((10, num_images)) < share)).astype(np.int8)
+        flipped = (generator.random((10, num_images)) < flips) & (correct == 0)
+        correct[flipped] = generator.choice([-1, 1], int(flipped.sum()))
+        num_wrong += judge_one(with_images(correct)).verdict in {
+            Verdict.EQUIVALENT,
+            Verdict.WORSE_BY_LESS,
+            Verdict.BETTER_BY_LESS,
+        }
+    assert num_wrong / 400 <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 400)

@@ -474,3 +474,14 @@ def test_units_do_not_matter(mean: float, sd: float, num: int, unit: float, num_
     other = evidence_of(judge_one(sample(unit * values), margin=0.5 * unit, num_comparisons=num_comparisons))
     assert one.p_difference == pytest.approx(other.p_difference, rel=1e-6)
     assert one.p_equivalence == pytest.approx(other.p_equivalence, rel=1e-6)
+
+
+def test_a_margin_of_few_images_is_not_proven_and_the_outlook_says_so() -> None:
+    correct = np.zeros((10, 400), np.int8)
+    correct[np.arange(10), np.arange(10)] = np.arange(10) % 2 * 2 - 1
+    judgement = judge_one(with_images(correct))
+    assert 0.1 < evidence_of(judgement).p_equivalence < 0.3
+    assert evidence_of(judgement).p_equivalence_floor == pytest.approx(np.exp(-2), rel=0.01)
+    assert judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
+    assert judgement.notes[0].startswith("the margin is too few of the test images to prove equivalence")
+    assert judge_one(with_images(np.hstack([correct, np.zeros((10, 4000), np.int8)]))).verdict is Verdict.EQUIVALENT
