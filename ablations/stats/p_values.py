@@ -37,41 +37,26 @@ def tost_p(estimate: Estimate | WiderEstimate, *, margin: float) -> float:
     return _p(estimate.tail(require_margin(margin) - abs(estimate.mean)))
 
 
-def images_p(correct: Array, *, margin: float) -> float:
-    """p-value of a true difference of `margin` or more on either side, from how many test images changed; in (0, 1].
+def images_p(difference: float, image_floor: float, num_images: int, *, margin: float) -> float:
+    """p-value of a true difference of `margin` or more on either side, from how many test images stay changed; in (0, 1].
 
-    An image counts by the share of seeds that lost it, or won it. The sums are held against the Poisson distribution, whose
-    variance is the largest that they can have. So a margin of few images cannot be proven: with none lost where 1.8 would be
-    the margin p is .17, while a t test has no spread to go by.
+    Images that stay lost and images that stay won are held against the Poisson distribution, whose variance is the largest that
+    their numbers can have. So a margin of few images cannot be proven: with none lost where 1.8 would be the margin p is
+    .17, while a t test has no spread to go by. Images that flip from seed to seed average out, and are no part of it.
 
     Args:
-        correct: right (1) or wrong (0), variant minus reference, shape (num_pairs, num_images), values -1, 0 and 1.
+        difference: mean difference, points. With 0 the result is about the smallest that many seeds can reach.
+        image_floor: standard error with infinitely many seeds, points. Its square counts the images that stay changed.
+        num_images: of the test set, at least 1.
         margin: smallest difference that matters, points, above zero.
 
     Source:
         Two one-sided tests (Schuirmann 1987), each by the exact limit of a Poisson mean (Garwood 1936).
     """
-    won, lost = _changed_images(correct)
-    allowed = require_margin(margin) * np.shape(correct)[1] / 100
-    return _p(max(float(gammaincc(lost + 1, allowed + won)), float(gammaincc(won + 1, allowed + lost))))
-
-
-def smallest_images_p(image_floor: float, num_images: int, *, margin: float) -> float:
-    """About the value of `images_p` with many seeds and no difference in all, in (0, 1].
-
-    Args:
-        image_floor: standard error with infinitely many seeds, points. Its square counts the images that stay changed.
-        num_images: of the test set, at least 1.
-        margin: smallest difference that matters, points, above zero.
-    """
-    each = (image_floor * num_images / 100) ** 2 / 2
-    return _p(float(gammaincc(each + 1, require_margin(margin) * num_images / 100 + each)))
-
-
-def _changed_images(correct: Array) -> tuple[float, float]:
-    """Number of images won and lost, each by the share of seeds."""
-    changes = np.asarray(correct).mean(axis=0)
-    return float(np.sum(changes[changes > 0])), float(-np.sum(changes[changes < 0]))
+    allowed, net = require_margin(margin) * num_images / 100, abs(difference) * num_images / 100
+    changed = max((image_floor * num_images / 100) ** 2, net)
+    more, fewer = (changed + net) / 2, (changed - net) / 2
+    return _p(float(gammaincc(more + 1, allowed + fewer)))
 
 
 def sign_flip_p(differences: Array) -> float:

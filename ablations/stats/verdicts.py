@@ -26,7 +26,6 @@ from ablations.stats.p_values import (
     difference_p,
     images_p,
     sign_flip_p,
-    smallest_images_p,
     smallest_sign_flip_p,
     step_down,
     tost_p,
@@ -208,6 +207,12 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
     variance = None if sample.correct is None else crossed_variance(sample.correct)
     estimate = wider_estimate(over_seeds, variance)
     is_over_images = isinstance(estimate, WiderEstimate) and estimate.is_over_images(level)
+
+    def changed(difference: float) -> float:
+        if variance is None:
+            return 0.0
+        return images_p(difference, variance.image_floor, variance.num_images, margin=budget.margin)
+
     p_sign_flip, floor_p = sign_flip_p(values), smallest_sign_flip_p(len(values))
     # An early look may spend less alpha than sign flips can reach.
     can_disagree = len(values) >= MIN_PAIRS_FOR_FRAGILE and floor_p <= alpha
@@ -219,13 +224,8 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
         spread=max(sd, 0.0 if variance is None else variance.spread),
         image_floor=None if variance is None else variance.image_floor,
         p_difference=difference_p(estimate),
-        p_equivalence=max(
-            tost_p(estimate, margin=budget.margin),
-            0.0 if sample.correct is None else images_p(sample.correct, margin=budget.margin),
-        ),
-        p_equivalence_floor=None
-        if variance is None
-        else smallest_images_p(variance.image_floor, variance.num_images, margin=budget.margin),
+        p_equivalence=max(tost_p(estimate, margin=budget.margin), changed(over_seeds.mean)),
+        p_equivalence_floor=None if variance is None else changed(0.0),
         p_sign_flip=p_sign_flip,
         p_sign_flip_floor=floor_p,
         # Sign flips are over seeds, so the comparison is with t over seeds, on either basis.

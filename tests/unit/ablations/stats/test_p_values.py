@@ -19,7 +19,6 @@ from ablations.stats.p_values import (
     images_p,
     mcnemar_exact,
     sign_flip_p,
-    smallest_images_p,
     smallest_sign_flip_p,
     step_down,
     tost_p,
@@ -128,20 +127,15 @@ def test_step_down_rejects_while_p_is_small_enough(p: list[float], alpha: float)
 def test_no_image_changed_proves_as_much_as_the_margin_has_images() -> None:
     """Among 360 images half a point is 1.8: none lost of 1.8 expected is e ** -1.8."""
     for num_images in (360, 1000, 10_000):
-        nothing = np.zeros((5, num_images), np.int8)
-        assert images_p(nothing, margin=0.5) == pytest.approx(np.exp(-num_images / 200))
-        assert smallest_images_p(0.0, num_images, margin=0.5) == images_p(nothing, margin=0.5)
+        assert images_p(0.0, 0.0, num_images, margin=0.5) == pytest.approx(np.exp(-num_images / 200))
 
 
-def test_images_count_by_the_share_of_seeds_that_lost_or_won_them() -> None:
-    correct = np.zeros((4, 1000), np.int8)
-    correct[:, :6], correct[:2, 6:10], correct[:, 10:12] = -1, -1, 1
-    # 8 lost and 2 won, where the margin is 5 images.
-    expected = reference.poisson.cdf(8, 5 + 2)
-    assert images_p(correct, margin=0.5) == pytest.approx(expected)
-    assert images_p(-correct, margin=0.5) == pytest.approx(expected)
-    # A floor of .4 points are 4 images: 16 that stay changed, 8 each way.
-    assert smallest_images_p(0.4, 1000, margin=0.5) == pytest.approx(reference.poisson.cdf(8, 13))
+@pytest.mark.parametrize("sign", [1, -1])
+def test_images_that_stay_changed_are_counted(sign: int) -> None:
+    # A floor of .4 points among 1,000 images are 4 images: 16 that stay changed. A difference of .2 points is 2 more on one side.
+    assert images_p(0.2 * sign, 0.4, 1000, margin=0.5) == pytest.approx(reference.poisson.cdf(9, 5 + 7))
+    # A difference of .3 points is 3 images at least, however small the floor.
+    assert images_p(0.3 * sign, 0.0, 1000, margin=0.5) == pytest.approx(reference.poisson.cdf(3, 5))
 
 
 @pytest.mark.slow
