@@ -24,6 +24,7 @@ from ablations.execution.environment import detect
 from ablations.execution.local import LocalExecutor
 from ablations.planning.planner import make_plan
 from ablations.stats.judgement import Verdict
+from ablations.studyfile.distributions import FloatDistribution
 from ablations.studyfile.loading import read_file
 from benchmarks.designs import Design
 
@@ -72,7 +73,8 @@ def make_pool(path: Path) -> None:
     machine = detect()
     plan = make_plan(read_file(ROOT / "studies" / "one_by_one.yaml").spec, "starter", machine)
     space = plan.search_space["train.lr"]
-    rates = np.geomspace(space.low, space.high, NUM_RATES)  # type: ignore[union-attr]
+    assert isinstance(space, FloatDistribution)
+    rates = np.geomspace(space.low, space.high, NUM_RATES)
     waiting = [
         plan.trial(plan.baseline, "confirm", seed, {"train.lr": float(rate)})
         for seed in range(NUM_SEEDS)

@@ -14,6 +14,7 @@ from ablations.analysis.standing import Standing
 from ablations.analysis.summary import ClassDifference, Contrast, Course, Detectable, LookPoint, VariantSummary
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan
+from ablations.stats.bounds import largest_equivalent, smallest_difference
 from ablations.stats.budget import Budget
 from ablations.stats.disagreement import disagreement
 from ablations.stats.guessing import learned_percent
@@ -116,18 +117,16 @@ def _point(look: TakenLook, name: str) -> LookPoint:
     evidence = judgement.evidence
     if evidence is None:
         return LookPoint(look.number, look.num_seeds, judgement.num_pairs, judgement.verdict)
-    estimate = evidence.estimate
-    differs = estimate.interval(1 - budget.step_alpha).upper - estimate.mean
-    equivalent = budget.margin - (estimate.interval(1 - 2 * budget.step_alpha).upper - estimate.mean)
+    correct = look.samples[name].correct
     return LookPoint(
         look.number,
         look.num_seeds,
         judgement.num_pairs,
         judgement.verdict,
-        mean=estimate.mean,
+        mean=evidence.estimate.mean,
         interval=evidence.interval,
-        smallest_difference=differs,
-        largest_equivalent=equivalent if equivalent > 0 else None,
+        smallest_difference=smallest_difference(evidence, budget),
+        largest_equivalent=largest_equivalent(evidence, None if correct is None else correct.shape[1], budget),
     )
 
 

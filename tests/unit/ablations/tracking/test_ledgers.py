@@ -8,6 +8,7 @@ import pytest
 import tiny
 from looked import ledger_of, look_of
 from mlflow import MlflowClient
+from mlflow.entities import Run
 
 from ablations.errors import TrackingError
 from ablations.planning.frozen import Finding, Ledger
@@ -30,7 +31,7 @@ class Kept:
         self.client = Client(uri)
         Recorder(Store(uri), PLAN, "text").close(True)
 
-    def run(self):  # type: ignore[no-untyped-def]
+    def run(self) -> Run:
         experiment = self.client.get_experiment_by_name("tiny/starter")
         return self.client.search_runs([experiment.experiment_id], "tags.`ablations.kind` = 'study'")[0]
 
