@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -55,11 +55,30 @@ def stored_ledger(client: Client, study: str, profile: str, studies: Sequence[Ru
     """
     ledger = Ledger(study, profile)
     for run in sorted(studies, key=lambda run: run.info.start_time):
-        tags = run.data.tags
-        frozen, looks = _from_tags(_FROZEN, tags, layout.FROZEN, run), _from_tags(_LOOKS, tags, layout.LOOKS, run)
-        ledger = ledger.with_records_of(Ledger(study, profile, frozen, looks))
-        ledger = ledger.with_records_of(_from_file(client, run) or ledger)
+        for records in _readable(client, run, study, profile):
+            ledger = ledger.with_records_of(records)
     return ledger
+
+
+def _readable(client: Client, run: Run, study: str, profile: str) -> list[Ledger]:
+    """The ledgers in a run's tags and in its file. Each of them has all: if one is damaged, the other is enough."""
+    sources: list[Callable[[], Ledger | None]] = [lambda: _tagged(run, study, profile), lambda: _from_file(client, run)]
+    found: list[Ledger] = []
+    errors: list[TrackingError] = []
+    for source in sources:
+        try:
+            found += [ledger for ledger in [source()] if ledger is not None]
+        except TrackingError as error:
+            errors.append(error)
+    if errors and not any(ledger.frozen or ledger.looks for ledger in found):
+        raise errors[0]
+    return found
+
+
+def _tagged(run: Run, study: str, profile: str) -> Ledger:
+    tags = run.data.tags
+    frozen, looks = _from_tags(_FROZEN, tags, layout.FROZEN, run), _from_tags(_LOOKS, tags, layout.LOOKS, run)
+    return Ledger(study, profile, frozen, looks)
 
 
 def all_ledgers(client: Client, address: Address) -> list[Ledger]:
@@ -92,7 +111,10 @@ def write_ledger(client: Client, run: Run, ledger: Ledger) -> None:
         client.log_text(run.info.run_id, text, layout.LEDGER_FILE)
     else:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / layout.LEDGER_FILE).write_text(text, encoding="utf-8")
+        # A driver that is killed here leaves the file as it was.
+        part = folder / f"{layout.LEDGER_FILE}.part"
+        part.write_text(text, encoding="utf-8")
+        part.replace(folder / layout.LEDGER_FILE)
     tags = {**_to_tags(ledger.frozen, layout.FROZEN), **_to_tags(ledger.looks, layout.LOOKS)}
     # In one transaction: half of the tags cannot be read.
     client.log_batch(run.info.run_id, tags=[RunTag(name, text) for name, text in tags.items()])
