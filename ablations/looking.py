@@ -69,7 +69,9 @@ class Looking:
             names = [name for name, why in standing.unplanned.items() if why == text]
             self._watcher.warn(f"no verdict on {', '.join(names)}: {text}")
         if not standing.is_frozen and standing.contrasts and not standing.reason:
-            self._book.keep(Ledger(plan.study, plan.profile, frozen=(plan.frozen(standing.contrasts),)))
+            # Looks of older versions stand alone. What was added after one stays unplanned.
+            planned = tuple(each for each in standing.contrasts if each.variant not in standing.unplanned)
+            self._book.keep(Ledger(plan.study, plan.profile, frozen=(plan.frozen(planned),)))
         return [spec.id for spec in self._specs.values()]
 
     def needed(self, results: Mapping[str, TrialResult]) -> list[TrialSpec]:

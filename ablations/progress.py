@@ -102,18 +102,20 @@ class Progress:
         """Take over the looks of earlier runs.
 
         Args:
-            looks: recorded ones, the first one first; those at other seeds are passed over.
+            looks: recorded ones, the first one first; those at other seeds, margins or variants are passed over.
             num_recorded: by variant, confirmation seeds up to the last one with a trial. A run without futility has more.
         """
         plan = self.plan
         needed = {v.name: max(plan.looks[0], num_recorded.get(v.name, 0)) for v in plan.variants}
+        now = {each.variant: (each.variant_key, each.versus_key) for each in plan.contrasts()}
         for look in looks:
             count = len(look.seeds)
-            if count not in plan.looks or look.seeds != plan.seeds[:count]:
+            if count not in plan.looks or look.seeds != plan.seeds[:count] or look.margin != plan.decision.margin:
                 continue
             after = next((each for each in plan.looks if each > count), count)
+            keys = {each.variant: (each.variant_key, each.versus_key) for each in look.contrasts}
             for finding in look.findings:
-                if finding.variant not in needed:
+                if keys.get(finding.variant, now.get(finding.variant)) != now.get(finding.variant, ()):
                     continue
                 if finding.closed is not None:
                     self.closed(finding.variant, finding.verdict)

@@ -82,7 +82,7 @@ def standing_of(plan: Plan, contrasts: Sequence[PlannedContrast], ledgers: Seque
         reason=reason,
         unplanned={contrast.variant: reason for contrast in contrasts} if reason else unplanned,
         expected=expected,
-        is_frozen=own is not None,
+        is_frozen=any(isinstance(record, FrozenPlan) for ledger, record in related if _is_own(plan, ledger)),
     )
 
 
@@ -90,16 +90,25 @@ def lost_words(plan: Plan, standing: Standing, ledgers: Sequence[Ledger]) -> str
     """Which verdicts a plan cannot have, why, and what to do; None if it can have all."""
     if not standing.unplanned:
         return None
-    own = next((ledger for ledger in ledgers if _is_own(plan, ledger)), None)
-    seen = [seed for record in (own.records if own else ()) for seed in record.seeds]
-    fresh = max([*seen, *plan.seeds]) + 1
     names = ", ".join(standing.unplanned)
     why = standing.reason or next(iter(standing.unplanned.values()))
     whom = "" if standing.reason else f" on {names}"
     return (
         f"{plan.study}, profile {plan.profile}: this file can have no verdict{whom}: {why}. Restore what was there, or take fresh seeds "
-        f"in a copy of the study with another name: first_seed: {fresh}"
+        f"in a copy of the study with another name: first_seed: {fresh_seed(plan, standing, ledgers)}"
     )
+
+
+def fresh_seed(plan: Plan, standing: Standing, ledgers: Sequence[Ledger]) -> int:
+    """The first seed after all that the plan has, and that any study of the store planned or looked at for one of its variants."""
+    sides = {side for contrast in standing.contrasts for side in contrast.sides}
+    seen = list(plan.seeds)
+    for ledger in ledgers:
+        records: list[FrozenPlan | Look] = [*ledger.frozen, *ledger.looks]
+        for record in records:
+            if _is_own(plan, ledger) or any(each.sides & sides for each in record.contrasts):
+                seen += record.seeds
+    return max(seen) + 1
 
 
 def _is_own(plan: Plan, ledger: Ledger) -> bool:
@@ -142,6 +151,8 @@ def _conflict(plan: Plan, ledger: Ledger, record: FrozenPlan | Look) -> str | No
     parts = 1 if isinstance(record, FrozenPlan) else len(plan.looks)
     if (isinstance(record, FrozenPlan) or not record.findings) and decision.alpha > parts * record.alpha * (1 + 1e-9):
         return f"alpha was {parts * record.alpha:g} {when}, and is {decision.alpha:g} now"
+    if isinstance(record, Look) and record.seeds != plan.seeds[: len(record.seeds)]:
+        return f"seeds {record.seeds[0]} to {record.seeds[-1]} were looked at before, and the plan has seeds {plan.seeds[0]} to {plan.seeds[-1]} now"
     if isinstance(record, FrozenPlan) and (record.seeds, record.looks) != (plan.seeds, plan.looks):
         return f"the plan was {_looks(record)} {when}, and is {_looks(plan)} now"
     return None

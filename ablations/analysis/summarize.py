@@ -13,6 +13,7 @@ from ablations.analysis.contrasts import judged_contrasts
 from ablations.analysis.history import history
 from ablations.analysis.learning import guess_percent, learned
 from ablations.analysis.looks import look_record, looks_now
+from ablations.analysis.standing import fresh_seed
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
 from ablations.analysis.variants import has_independent_draws, variant_summary
 from ablations.analysis.warnings import (
@@ -105,6 +106,7 @@ def summarize(
         caveats=plan.caveats,
         provenance=dict(provenance),
         troubles=troubles,
+        fresh_seed=fresh_seed(plan, standing, ledgers),
         choices=choices(plan, variants),
     )
 

@@ -304,6 +304,8 @@ class StudySummary:
     provenance: dict[str, Any] = field(default_factory=dict)
     troubles: tuple[Trouble, ...] = ()
     """Every way trials ended other than finished or pruned, each once."""
+    fresh_seed: int = 0
+    """First seed that no study of the store has for one of these variants."""
     choices: dict[str, Choice] = field(default_factory=dict)
     """By variant: how sure its search was; those whose search is not done, or had no alternative, are left out."""
 

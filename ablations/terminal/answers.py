@@ -8,6 +8,7 @@ from ablations.analysis.looks import TakenLook
 from ablations.analysis.summary import Contrast, StudySummary
 from ablations.planning.frozen import Closing
 from ablations.planning.plan import Plan
+from ablations.planning.planner import MAX_SEEDS
 from ablations.stats.judgement import Judgement
 from ablations.text import plural, points
 
@@ -43,9 +44,12 @@ def next_step(summary: StudySummary) -> str:
     most = max((each for each in needed if each is not None), default=None)
     if most is None:
         return f"undecided: {names}. More seeds would not help; the report says what limits it"
+    first = max(summary.fresh_seed, summary.seeds[-1] + 1)
+    if first + most > MAX_SEEDS:
+        return f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases, and fewer are left below {MAX_SEEDS:,}"
     return (
         f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases: plan them in a copy of the study "
-        f"with another name, first_seed: {summary.seeds[-1] + 1} and seeds: {most}{' instead of looks' if len(summary.looks) > 1 else ''}"
+        f"with another name, first_seed: {first} and seeds: {most}{' instead of looks' if len(summary.looks) > 1 else ''}"
     )
 
 
@@ -69,7 +73,7 @@ def look_lines(plan: Plan, look: TakenLook) -> list[str]:
     lines = [f"look {look.number} of {len(plan.looks)}, at {look.num_seeds} seeds:"]
     for name, judgement in look.judgements.items():
         fate = _FATES[look.closed.get(name)]
-        if look.closed.get(name) in {None, "futile"}:
+        if look.closed.get(name) in {None, "futile"} and judgement.evidence is not None:
             fate = f"{fate} ({100 * look.chances[name]:.0f} % chance of a word by {plan.looks[-1]} seeds)"
         numbers = ", ".join(filter(None, (judgement.verdict.word, *_numbers(judgement))))
         lines.append(f"  {name} against {plan[name].versus}: {numbers}; {fate}")
@@ -79,7 +83,7 @@ def look_lines(plan: Plan, look: TakenLook) -> list[str]:
 _FATES: dict[Closing | None, str] = {
     None: "gets more seeds",
     "word": "done",
-    "futile": "stopped",
+    "futile": "unlikely to be decided",
     "last look": "no look is left",
     "not planned": "not planned, so without a verdict",
 }

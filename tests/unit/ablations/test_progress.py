@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import tiny
+from looked import look_of
 
 from ablations.planning.frozen import Finding, Look
 from ablations.planning.plan import Plan
@@ -216,3 +218,13 @@ def test_recorded_looks_say_what_is_needed_and_closed() -> None:
     # A run without futility went on.
     progress.recall([look], {"one": 7})
     assert progress.num_seeds("one") == 7
+
+
+@pytest.mark.parametrize("change", [{"decision": {"margin": 4.0}}, {"tuning": {"trials": 2, "seed": 7}}])
+def test_looks_under_other_rules_are_not_recalled(change: dict[str, Any]) -> None:
+    plan = tiny.plan(looks=[5, 8])
+    found = (Finding("one", "exploratory", 5, 0.1, 0.2, "not planned"),)
+    progress = Progress(tiny.plan(looks=[5, 8], **change), 2)
+    progress.recall([replace(look_of(plan), contrasts=plan.contrasts(), findings=found)], {})
+    assert progress.words == {}
+    assert {name: progress.num_seeds(name) for name in ("two", "one")} == {"two": 5, "one": 5}

@@ -10,7 +10,7 @@ from looked import ledger_of, look_of
 from paired import evidence_of
 from trials import confirmed, plan, summary
 
-from ablations.analysis.standing import Standing, standing_of
+from ablations.analysis.standing import Standing, fresh_seed, standing_of
 from ablations.analysis.summarize import summarize
 from ablations.analysis.summary import Contrast, StudySummary
 from ablations.planning.frozen import FrozenPlan, Ledger, Look, PlannedContrast
@@ -54,6 +54,35 @@ def test_the_look_itself_and_looks_at_another_experiment_take_nothing() -> None:
     other = look_of(p, seeds=(0, 1, 2), contrasts=(PlannedContrast("another", "yet another", None),))
     fresh = look_of(p, seeds=(20, 21, 22), margin=0.1)
     assert verdicts(looked(p, look_of(p), look_of(p), other, fresh)) == [Verdict.WORSE_BY_MORE]
+
+
+@pytest.mark.parametrize(("first_seed", "is_fresh"), [(1, False), (4, False), (5, True)])
+def test_seeds_that_an_older_version_looked_at_are_not_looked_at_in_another_set(
+    first_seed: int, is_fresh: bool
+) -> None:
+    look = ledger_of(plan(seeds=5), look_of(plan(seeds=5)))
+    found = held(plan(seeds=5, first_seed=first_seed), look)
+    assert (found.reason is None) == is_fresh
+    assert is_fresh or f"seeds 0 to 4 were looked at before, and the plan has seeds {first_seed} to " in str(
+        found.reason
+    )
+
+
+def test_a_look_of_an_older_version_does_not_stand_for_the_rules() -> None:
+    p = plan()
+    assert not held(p, ledger_of(p, look_of(p))).is_frozen
+    assert held(p, replace(ledger_of(p, look_of(p)), frozen=(frozen(p),))).is_frozen
+
+
+def test_fresh_seeds_are_those_that_no_study_of_these_variants_has() -> None:
+    p = plan(seeds=5)
+    other = replace(ledger_of(p, look_of(p, seeds=tuple(range(40, 45)))), study="other")
+    stranger = replace(
+        ledger_of(p, look_of(p, seeds=(90, 91), contrasts=(PlannedContrast("another", "yet another", None),))),
+        study="stranger",
+    )
+    assert fresh_seed(p, held(p), []) == 5
+    assert fresh_seed(p, held(p), [other, stranger]) == 45
 
 
 def test_a_second_look_of_an_older_version_has_what_the_first_left() -> None:

@@ -82,6 +82,12 @@ def test_what_is_closed_without_a_word_needs_fresh_seeds_at_one_look(summary: St
     assert next_step(replace(stuck, looks=(5, 10))) == f"{told} instead of looks"
 
 
+def test_seeds_that_others_have_had_are_not_proposed(summary: StudySummary) -> None:
+    stuck = judged(summary, Verdict.UNDECIDED_MORE_SEEDS, closed="last look", needed=SeedsNeeded(5, 4, 9))
+    assert "first_seed: 77 and" in next_step(replace(stuck, fresh_seed=77))
+    assert next_step(replace(stuck, fresh_seed=998)).endswith("and fewer are left below 1,000")
+
+
 def test_where_seeds_do_not_help_none_are_proposed(summary: StudySummary) -> None:
     stuck = judged(summary, Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, closed="last look", needed=None)
     assert next_step(stuck).endswith("More seeds would not help; the report says what limits it")
@@ -98,7 +104,7 @@ def test_lost_verdicts_come_back_with_the_file_as_it_was(summary: StudySummary) 
     [
         (Verdict.BETTER, "word", "done"),
         (Verdict.UNDECIDED_MORE_SEEDS, None, "gets more seeds (50 % chance of a word by 8 seeds)"),
-        (Verdict.UNDECIDED_FUTILE, "futile", "stopped (50 % chance of a word by 8 seeds)"),
+        (Verdict.UNDECIDED_FUTILE, "futile", "unlikely to be decided (50 % chance of a word by 8 seeds)"),
         (Verdict.UNDECIDED_MORE_SEEDS, "last look", "no look is left"),
         (Verdict.EXPLORATORY, "not planned", "not planned, so without a verdict"),
     ],
