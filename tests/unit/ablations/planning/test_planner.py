@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from builders import CPU, TEXT, complaint, edited, planned, refusal
 from counting import counted
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ablations import networks
@@ -192,6 +192,10 @@ _SPACES = st.fixed_dictionaries(
     seeds=st.integers(1, 9),
     question=st.text(min_size=1, max_size=99).filter(str.isprintable),
 )
+@example(
+    variants={"0": {"model.mixers": 1, "train.batch_size": 1}}, space={}, tuning={"trials": 1, "rerun_best": 1, "rerun_seeds": 0},
+    seeds=1, question="0",
+)  # fmt: skip
 @settings(max_examples=40, deadline=None)
 def test_what_is_accepted_is_planned_and_survives_json(
     variants: dict[str, dict[str, Any]], space: dict[str, Any], tuning: dict[str, int], seeds: int, question: str
@@ -207,7 +211,10 @@ def test_what_is_accepted_is_planned_and_survives_json(
     try:
         plan = make_plan(StudySpec.model_validate(tree), "starter", CPU)
     except SpecError as error:
-        assert "the same configuration" in error.problem  # noqa: PT017
+        # Small maps leave batch normalisation one value of a batch of one.
+        is_batch_of_one = any(dials.get("train.batch_size") == 1 for dials in variants.values())
+        rule = "batch normalisation needs at least two values per channel"
+        assert "the same configuration" in error.problem or (is_batch_of_one and rule in error.problem)  # noqa: PT017
         return
     assert Plan.from_json(json.dumps(plan.to_json())) == plan
     num_tune = tuning["trials"] + min(tuning["rerun_best"], tuning["trials"]) * tuning["rerun_seeds"] if space else 0
