@@ -252,7 +252,9 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
         warn(f"memory and speed could not be measured: {missing}")
     for failure in outcome.given_up:
         warn(failure)
-    if exit_code == DONE and ran.summary is not None and (step := next_step(ran.summary)):
+    # Made-up numbers need no seeds.
+    is_real = exit_code == DONE and not prepared.options.dry_run
+    if is_real and ran.summary is not None and (step := next_step(ran.summary)):
         prepared.say(step)
 
 

@@ -246,6 +246,7 @@ def test_a_dry_run_leaves_the_users_store_and_reports_alone(tmp_path: Path, migr
     before = (folder.path / "mlflow.db").read_bytes()
     out = folder.call("run", "tiny.yaml", "--dry-run")
     assert f"trained {NUM_TRIALS} trials" in out
+    assert "fresh seeds" not in out, "made-up numbers need no seeds"
     assert (folder.path / "mlflow.db").read_bytes() == before
     assert not (folder.path / "reports").exists()
     page = Path(next(line for line in out.splitlines() if line.startswith("report: ")).removeprefix("report: "))
