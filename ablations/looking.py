@@ -9,6 +9,7 @@ from ablations.analysis.learning import guess_percent
 from ablations.analysis.looks import LooksNow, TakenLook, look_record, looks_now
 from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
+from ablations.ports import Searched, Step
 from ablations.stats.guessing import learned_percent
 from ablations.trial import RecordedTrial, TrialResult, TrialSpec
 
@@ -22,6 +23,9 @@ class Book(Protocol):
 
     def keep(self, ledger: Ledger) -> None:
         """Record rules of the verdicts, or looks."""
+
+    def known(self, spec: TrialSpec) -> TrialResult | None:
+        """The recorded result of a trial under its variant's labels; None if there is none."""
 
 
 class Watcher(Protocol):
@@ -53,18 +57,33 @@ class Looking:
         self._book = book
         self._watcher = watcher
         self._futility = futility
+        self._tuned: dict[Searched, Mapping[str, Any]] = {}
+        """Chosen values of each search that is done."""
         self._specs: dict[tuple[str, int], TrialSpec] = {}
-        """All that may be needed, by variant and seed."""
+        """All that may be needed at these values, by variant and seed."""
         self._told: set[tuple[int, tuple[str, ...]]] = set()
+        self._has_begun = False
 
-    def begin(self, tuned: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
-        """Fix the rules of the verdicts before the first confirmation; ids of all trials that may be needed."""
+    def tuned(self, values: Mapping[Searched, Mapping[str, Any] | None]) -> list[str]:
+        """Searches are done; ids of all trials that may be needed. The first time it fixes the rules of the verdicts."""
         plan = self._plan
-        # If every tuning trial failed, the variant is confirmed at the base's values: its failure is then an outcome.
-        for cell in plan.confirmations(dict.fromkeys(tuned, len(plan.seeds))):
-            spec = plan.trial(cell.variant, "confirm", cell.seed, tuned[cell.variant] or {})
-            self._specs[cell.variant, cell.seed] = spec
-        standing = self._now({}).standing
+        # If every trial of a search failed, the variant is confirmed at the base's values: its failure is then an outcome.
+        self._tuned = {each: chosen or {} for each, chosen in values.items()}
+        names = [variant.name for variant in plan.variants]
+        for cell in plan.confirmations(dict.fromkeys(names, len(plan.seeds))):
+            search = cell.variant, plan.search_of(cell.seed)
+            if search in self._tuned:
+                self._specs[cell.variant, cell.seed] = plan.trial(
+                    cell.variant, "confirm", cell.seed, self._tuned[search]
+                )
+        if not self._has_begun:
+            self._has_begun = True
+            self._fix_rules()
+        return [spec.id for spec in self._specs.values()]
+
+    def _fix_rules(self) -> None:
+        """Record the rules of the verdicts before the first confirmation."""
+        plan, standing = self._plan, self._now({}).standing
         for text in dict.fromkeys(standing.unplanned.values()):
             names = [name for name, why in standing.unplanned.items() if why == text]
             self._watcher.warn(f"no verdict on {', '.join(names)}: {text}")
@@ -72,12 +91,15 @@ class Looking:
             # Looks of older versions stand alone. What was added after one stays unplanned.
             planned = tuple(each for each in standing.contrasts if each.variant not in standing.unplanned)
             self._book.keep(Ledger(plan.study, plan.profile, frozen=(plan.frozen(planned),)))
-        return [spec.id for spec in self._specs.values()]
 
-    def needed(self, results: Mapping[str, TrialResult]) -> list[TrialSpec]:
-        """The trials for the next look of open contrasts that have no result yet; empty if nothing is open."""
+    def next(self, results: Mapping[str, TrialResult]) -> Step:
+        """The searches, or else the trials, for the next look of open contrasts; none if nothing is open."""
+        plan = self._plan
+        if not self._has_begun:
+            return Step(searches=self._untuned(dict.fromkeys((v.name for v in plan.variants), plan.looks[0])))
         now = self._now(results)
-        self._watcher.needs(now.needed)
+        needed = self._with_recorded(now.needed)
+        self._watcher.needs(needed)
         # The only look of a run is its report.
         for look in now.taken if len(self._plan.looks) > 1 else ():
             key = look.number, tuple(look.judgements)
@@ -86,18 +108,46 @@ class Looking:
                 self._watcher.looked(look)
                 record = look_record(self._plan, look, now.standing)
                 self._book.keep(Ledger(self._plan.study, self._plan.profile, looks=(record,)))
+        if searches := self._untuned(needed):
+            return Step(searches=searches)
         # Seed by seed: if the budget runs out, all variants are about equally far.
-        specs = (self._specs[cell.variant, cell.seed] for cell in self._plan.confirmations(now.needed))
-        return [spec for spec in specs if spec.id not in results]
+        specs = (self._specs[cell.variant, cell.seed] for cell in plan.confirmations(needed))
+        return Step(trials=tuple(spec for spec in specs if spec.id not in results))
+
+    def _with_recorded(self, num_seeds: Mapping[str, int]) -> dict[str, int]:
+        """These numbers of seeds, or more if an earlier run looked at more of a plan by searches: a report sees them, too."""
+        plan, needed = self._plan, dict(num_seeds)
+        for ledger in self._book.ledgers if plan.is_by_search else ():
+            for look in ledger.looks if (ledger.study, ledger.profile) == (plan.study, plan.profile) else ():
+                count = len(look.seeds)
+                if count in plan.looks and look.seeds == plan.seeds[:count]:
+                    for side in {side for each in look.findings for side in self._sides(each.variant)}:
+                        needed[side] = max(needed[side], count)
+        return needed
+
+    def _sides(self, name: str) -> tuple[str, ...]:
+        return (name, self._plan[name].versus) if name in self._plan.contrast_names else ()
+
+    def _untuned(self, num_seeds: Mapping[str, int]) -> tuple[Searched, ...]:
+        """Searches of these numbers of seeds that are not done; those of one number side by side."""
+        needed = {name: self._plan.searches_for(count) for name, count in num_seeds.items()}
+        return tuple(
+            (name, search)
+            for search in range(max(needed.values()))
+            for name, count in needed.items()
+            if search < count and (name, search) not in self._tuned
+        )
 
     def _now(self, results: Mapping[str, TrialResult]) -> LooksNow:
         plan = self._plan
         trials: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
         for spec in self._specs.values():
-            if spec.id in results:
-                trials[spec.variant].append(_recorded(plan, spec, results[spec.id]))
+            # A run before this one may have recorded more than this one asked for: a report sees those trials, too.
+            result = results.get(spec.id) or self._book.known(spec)
+            if result is not None:
+                trials[spec.variant].append(_recorded(plan, spec, result))
         bar = learned_percent(guess_percent(plan, [trial for each in trials.values() for trial in each]))
-        tuned = {spec.variant: spec.hyperparameters for spec in self._specs.values()}
+        tuned = {name: values for (name, search), values in self._tuned.items() if search == 0}
         return looks_now(plan, trials, bar, self._book.ledgers, tuned=tuned, futility=self._futility)
 
 

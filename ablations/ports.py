@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from ablations.costs import Measurement, Workload
@@ -51,7 +52,7 @@ class TrialStore(Protocol):
         """A trial ended, or was paused."""
 
     def settled(self, trial_ids: Sequence[str]) -> None:
-        """Tuning is done, and these trials are the study's, each as often as the search asked for it.
+        """The searches that are needed now are done, and these trials are the study's, each as often as a search asked for it.
 
         The store may hold others of the same variants, such as trials of an earlier tuning with a crash.
         """
@@ -65,7 +66,7 @@ class TrialStore(Protocol):
 
 
 class Tuner(Protocol):
-    """The search of one variant."""
+    """One search of one variant."""
 
     @property
     def done(self) -> bool:
@@ -89,14 +90,26 @@ class Tuner(Protocol):
         """Take in the result of a trial."""
 
 
+Searched = tuple[str, int]
+"""A search: its variant, and its number from 0."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """The work that a study needs next. First the searches, then the trials; without either the study has its answer."""
+
+    searches: tuple[Searched, ...] = ()
+    trials: tuple[TrialSpec, ...] = ()
+
+
 class Confirmations(Protocol):
-    """Decides which confirmation trials a study needs."""
+    """Decides which searches and confirmation trials a study needs."""
 
-    def begin(self, tuned: Mapping[str, Mapping[str, object] | None]) -> list[str]:
-        """Tuning is done, with these values by variant, None if all its trials failed; ids of all trials that may be needed."""
+    def tuned(self, values: Mapping[Searched, Mapping[str, object] | None]) -> list[str]:
+        """Searches are done and chose these values, None if all their trials failed; ids of all trials that may be needed so far."""
 
-    def needed(self, results: Mapping[str, TrialResult]) -> list[TrialSpec]:
-        """Trials that are needed, given those with results, by id. None if the study has its answer."""
+    def next(self, results: Mapping[str, TrialResult]) -> Step:
+        """The next step, given the confirmation trials with results, by id."""
 
 
 class Display(Protocol):

@@ -72,11 +72,9 @@ class Progress:
         seeds: dict[tuple[str, Phase], list[int]] = {
             (variant.name, phase): [] for variant in plan.variants for phase in ("tune", "confirm")
         }
-        for cell in plan.cells:
-            if cell.phase == "tune":
-                seeds[cell.variant, "tune"].append(cell.seed)
         self._seeds = seeds
-        self._marks: dict[tuple[str, Phase], list[Mark]] = {key: ["waiting"] * len(each) for key, each in seeds.items()}
+        self._marks: dict[tuple[str, Phase], list[Mark]] = {key: [] for key in seeds}
+        self._num_searches = dict.fromkeys((variant.name for variant in plan.variants), 0)
         self._places: dict[tuple[str, str], int] = {}
         """Index of a trial among its variant's trials of its phase, by variant and id."""
         self._accuracies: dict[tuple[str, Phase], list[float]] = {key: [] for key in seeds}
@@ -90,8 +88,14 @@ class Progress:
         self.needs({variant.name: plan.looks[0] for variant in plan.variants})
 
     def needs(self, num_seeds: Mapping[str, int]) -> None:
-        """Set the number of confirmation seeds that each variant needs now; trials of other seeds are not counted."""
+        """Set the number of confirmation seeds that each variant needs now; trials of other seeds or searches are not counted."""
         for name, count in num_seeds.items():
+            needed = self.plan.searches_for(count)
+            for search in range(self._num_searches[name], needed):
+                cells = [cell for cell in self.plan.tuning_of(search) if cell.variant == name]
+                self._seeds[name, "tune"] += [cell.seed for cell in cells]
+                self._marks[name, "tune"] += ["waiting"] * len(cells)
+            self._num_searches[name] = max(needed, self._num_searches[name])
             key: tuple[str, Phase] = (name, "confirm")
             before = dict(zip(self._seeds[key], self._marks[key], strict=True))
             arm = self.plan.aa_seeds[:count] if name == self.plan.baseline else ()
@@ -168,9 +172,16 @@ class Progress:
             self.left(each.trial)
 
     def settled(self) -> None:
-        """Tuning is done, perhaps with fewer trials than planned, since draws can coincide."""
+        """The searches so far are done, perhaps with fewer trials than planned, since draws can coincide."""
         for variant in self.plan.variants:
-            self._marks[variant.name, "tune"] = [m for m in self._marks[variant.name, "tune"] if m != "waiting"]
+            key: tuple[str, Phase] = (variant.name, "tune")
+            kept = [place for place, mark in enumerate(self._marks[key]) if mark != "waiting"]
+            self._seeds[key] = [self._seeds[key][place] for place in kept]
+            self._marks[key] = [self._marks[key][place] for place in kept]
+            moved = {before: after for after, before in enumerate(kept)}
+            for trial, place in list(self._places.items()):
+                if trial[0] == variant.name and place in moved:
+                    self._places[trial] = moved[place]
 
     def num_seeds(self, variant: str) -> int:
         """Number of confirmation seeds that a variant needs now, without the A/A arm's."""

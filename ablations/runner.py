@@ -1,4 +1,4 @@
-"""The only orchestration: it tunes every variant, then confirms look by look, within a budget, and can be resumed.
+"""The only orchestration: look by look it tunes and confirms the variants, within a budget, and can be resumed.
 
 At the end, when nothing else runs, it measures each architecture's memory and speed once.
 
@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import zip_longest
 from typing import Literal
 
 from ablations.costs import Workload
 from ablations.errors import MeasureError
-from ablations.planning.plan import Plan
-from ablations.ports import Confirmations, Display, Executor, TrialStore, Tuner
+from ablations.planning.plan import Plan, search_of_tuning
+from ablations.ports import Confirmations, Display, Executor, Searched, Step, TrialStore, Tuner
 from ablations.text import plural
 from ablations.trial import MAX_ATTEMPTS, MAX_PARTS, Ended, EpochRecord, Order, TrialResult, TrialSpec
 
@@ -66,7 +66,7 @@ class Runner:
         self,
         plan: Plan,
         *,
-        tuner: Callable[[Plan, str], Tuner],
+        tuner: Callable[[Plan, str, int], Tuner],
         confirmations: Confirmations,
         executor: Executor,
         store: TrialStore,
@@ -79,8 +79,8 @@ class Runner:
 
         Args:
             plan: the study's plan.
-            tuner: makes the search of a variant, given its name.
-            confirmations: decides which trials confirm the tuned variants.
+            tuner: makes a search of a variant, given its name and the number of the search.
+            confirmations: decides which searches and confirmation trials are needed.
             executor: trains.
             store: remembers.
             display: shows.
@@ -110,21 +110,24 @@ class Runner:
 
     def run(self) -> Outcome:
         """Tune, confirm, measure."""
-        winners = self._tune()
-        if winners is not None:
-            self._store.settled([*self._asked, *self._confirmations.begin(winners)])
-        complete = winners is not None and self._confirm() and self._measure(winners)
+        winners: dict[Searched, dict[str, object] | None] = {}
+        results: dict[str, TrialResult] = {}
+        complete = True
+        while complete and (step := self._confirmations.next(results)) != Step():
+            complete = self._tune(step.searches, winners) if step.searches else self._confirm(step.trials, results)
+        complete = complete and self._measure(winners)
         state: State = "complete" if complete else "interrupted" if self._interrupted() else "budget"
         return Outcome(state, self._num_trained, self._num_found, tuple(self._unmeasured), tuple(self._given_up))
 
     def _stopping(self) -> bool:
         return self._interrupted() or (self._deadline is not None and time.monotonic() > self._deadline)
 
-    def _tune(self) -> dict[str, dict[str, object] | None] | None:
-        """The tuned values of each variant; None if stopped before they are known."""
-        if not self._plan.tuned:
-            return {variant.name: {} for variant in self._plan.variants}
-        tuners = {variant.name: self._tuner(self._plan, variant.name) for variant in self._plan.variants}
+    def _tune(self, searches: Sequence[Searched], winners: dict[Searched, dict[str, object] | None]) -> bool:
+        """Whether searches came to their ends; `winners` receives their values."""
+        tuners = {each: self._tuner(self._plan, *each) for each in searches if self._plan.tuned}
+
+        def of(spec: TrialSpec) -> Tuner:
+            return tuners[spec.variant, search_of_tuning(spec.seed)]
 
         def pending() -> Iterable[TrialSpec]:
             # Number by number: if the budget runs out, every variant has been searched about equally far.
@@ -133,34 +136,32 @@ class Runner:
 
         phase = _Phase(
             pending,
-            on_result=lambda spec, result: tuners[spec.variant].tell(result),
-            on_epoch=lambda spec, record: tuners[spec.variant].report(spec, record),
+            on_result=lambda spec, result: of(spec).tell(result),
+            on_epoch=lambda spec, record: of(spec).report(spec, record),
         )
         self._drain(phase)
         if not all(tuner.done for tuner in tuners.values()):
-            return None
-        self._asked = [spec.id for tuner in tuners.values() for spec in tuner.asked]
-        return {name: tuner.winner for name, tuner in tuners.items()}
+            return False
+        self._asked += [spec.id for tuner in tuners.values() for spec in tuner.asked]
+        winners |= {each: tuners[each].winner if each in tuners else {} for each in searches}
+        self._store.settled([*self._asked, *self._confirmations.tuned(winners)])
+        return True
 
-    def _confirm(self) -> bool:
-        """Whether every confirmation trial that is needed has a result."""
-        results: dict[str, TrialResult] = {}
+    def _confirm(self, specs: Iterable[TrialSpec], results: dict[str, TrialResult]) -> bool:
+        """Whether confirmation trials all came to their ends; `results` receives theirs."""
 
         def keep(spec: TrialSpec, result: TrialResult) -> None:
             results[spec.id] = result
 
-        while specs := self._confirmations.needed(results):
-            once = iter([specs])
-            if not self._drain(_Phase(lambda once=once: next(once, []), on_result=keep)):  # type: ignore[misc]
-                return False
-        return True
+        once = iter([specs])
+        return self._drain(_Phase(lambda: next(once, []), on_result=keep))
 
-    def _measure(self, winners: dict[str, dict[str, object] | None]) -> bool:
-        """Whether every architecture was measured, or cannot be.
+    def _measure(self, winners: Mapping[Searched, dict[str, object] | None]) -> bool:
+        """Whether every architecture was measured, or cannot be: at the values of each variant's first search.
 
         If one is new, all are measured again: a report compares measurements taken side by side.
         """
-        tuned = {name: self._plan.workload(name, values) for name, values in winners.items()}
+        tuned = {name: self._plan.workload(name, values) for (name, search), values in winners.items() if not search}
         workloads = {workload.id: workload for workload in tuned.values()}
         if all(key in self._store.measurements for key in workloads):
             return True

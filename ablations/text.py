@@ -25,7 +25,7 @@ def latency(seconds: float) -> str:
 def plural(number: float, noun: str) -> str:
     """`1 seed`, `5 seeds`, `0.5 points`."""
     shown = f"{number:g}" if isinstance(number, float) else str(number)
-    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}s"
+    return f"{shown} {noun}" if number == 1 else f"{shown} {noun}{'es' if noun.endswith('search') else 's'}"
 
 
 def in_words(seconds: float) -> str:

@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import product
 from pathlib import Path
 from statistics import mean
 from typing import Any
@@ -19,7 +20,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from ablations.planning.plan import SEARCH_SEED, Plan
+from ablations.planning.plan import Plan, search_of_tuning
 from ablations.studyfile.distributions import (
     CategoricalDistribution,
     Distribution,
@@ -27,13 +28,15 @@ from ablations.studyfile.distributions import (
     IntDistribution,
     active,
 )
+from ablations.studyfile.spec import SEARCH_STRIDE
 from ablations.trial import EpochRecord, Order, RecordedTrial, TrialResult, TrialSpec, derive
 
 
 class VariantTuner:
-    """Asks for a variant's tuning trials and learns from their results.
+    """Asks for the tuning trials of one search of a variant and learns from their results.
 
-    First the search: start points, then the sampler's draws, all on one seed. Then the best few configurations again, on
+    First the search: start points, then the sampler's draws, all on one seed. Each search of a study has draws and seeds for itself,
+    the same for every variant. Then the best few configurations again, on
     fresh seeds. The best mean of these re-runs wins, because the best of many draws flatters itself (winner's curse).
 
     Optuna always draws every key, and the tuner drops the keys that a draw's own values switch off. Asked for the active keys
@@ -42,12 +45,22 @@ class VariantTuner:
     cover only the keys of all trials. As it is, TPE also learns from values without effect, at the cost of a few draws.
     """
 
-    def __init__(self, plan: Plan, variant: str) -> None:
+    def __init__(self, plan: Plan, variant: str, search: int = 0) -> None:
+        """Ask for nothing yet.
+
+        Args:
+            plan: of the study.
+            variant: name of one of its variants.
+            search: number of the search, from 0.
+        """
         self._plan = plan
         self._variant = variant
+        self._search = search
         self._distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
         with _quiet():
-            self._study = optuna.create_study(direction="maximize", sampler=_sampler(plan), pruner=_pruner(plan))
+            self._study = optuna.create_study(
+                direction="maximize", sampler=_sampler(plan, search), pruner=_pruner(plan)
+            )
         # Missing keys of a start point get a value, to be dropped again: Optuna would otherwise draw values for them and so
         # advance the sequence of all other draws.
         anywhere = {key: value.probes()[0] for key, value in plan.search_space.items()}
@@ -72,7 +85,7 @@ class VariantTuner:
         while len(self._asked) < self._plan.tuning.trials and (not self._open or self._parallel):
             trial = self._study.ask(fixed_distributions=self._distributions)
             searched = {key: trial.params[key] for key in active(self._plan.search_space, trial.params)}
-            spec = self._spec(searched, SEARCH_SEED, trial.number)
+            spec = self._spec(searched, SEARCH_STRIDE * self._search, trial.number)
             self._asked.append(spec)
             if spec.id in self._results:
                 self._tell_optuna(trial, self._results[spec.id])
@@ -134,7 +147,7 @@ class VariantTuner:
             RuntimeError: tuning is not done.
         """
         if not self.done or self._reruns is None:
-            raise RuntimeError(f"the tuning of {self._variant} is not done")
+            raise RuntimeError(f"search {self._search} of {self._variant} is not done")
         best = self._best(1)
         if not self._reruns:
             return best[0].hyperparameters if best else None
@@ -150,8 +163,8 @@ class VariantTuner:
         return next(spec.hyperparameters for spec in self._asked if spec.number == chosen)
 
     def _plan_reruns(self) -> list[TrialSpec]:
-        best = self._best(self._plan.tuning.num_rerun)
-        return [self._spec(spec.hyperparameters, seed, spec.number) for seed in self._plan.rerun_seeds for spec in best]
+        best, seeds = self._best(self._plan.tuning.num_rerun), self._plan.rerun_seeds(self._search)
+        return [self._spec(spec.hyperparameters, seed, spec.number) for seed in seeds for spec in best]
 
     def _best(self, count: int) -> Sequence[TrialSpec]:
         """The search trials with the highest validation accuracy; among equals the lower loss, then the earlier."""
@@ -170,7 +183,7 @@ class VariantTuner:
 
 
 def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> None:
-    """Write a study's recorded search to an Optuna database, replacing an existing one: one Optuna study per variant.
+    """Write a study's recorded search to an Optuna database, replacing an existing one: one Optuna study per search of a variant.
 
     It is for other programs, such as optuna-dashboard. The suite itself never reads it.
 
@@ -195,15 +208,13 @@ def _write_studies(plan: Plan, trials: Iterable[RecordedTrial], database: Path) 
     storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
     distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
     with _quiet():
-        studies = {
-            variant.name: optuna.create_study(
-                storage=storage, study_name=f"{plan.study}/{plan.profile}/{variant.name}", direction="maximize"
-            )
-            for variant in plan.variants
-        }
+        studies: dict[tuple[str, int], optuna.Study] = {}
+        for variant, search in product(plan.variants, range(plan.num_searches)):
+            name = f"{plan.study}/{plan.profile}/{variant.name}" + (f"/search {search}" if search else "")
+            studies[variant.name, search] = optuna.create_study(storage=storage, study_name=name, direction="maximize")
     for trial in trials:
         if trial.phase == "tune":
-            studies[trial.variant].add_trial(_frozen_trial(trial, distributions))
+            studies[trial.variant, search_of_tuning(trial.seed)].add_trial(_frozen_trial(trial, distributions))
     storage.engine.dispose()
 
 
@@ -239,9 +250,9 @@ def _quiet() -> Iterator[None]:
         optuna.logging.set_verbosity(before)
 
 
-def _sampler(plan: Plan) -> optuna.samplers.BaseSampler:
+def _sampler(plan: Plan, search: int) -> optuna.samplers.BaseSampler:
     # Without the variant's name: every variant gets the same draws.
-    seed = derive("sampler", plan.tuning.seed) % 2**32
+    seed = derive("sampler", plan.tuning.seed, *([search] if search else [])) % 2**32
     match plan.tuning.sampler:
         case "qmc":
             # Optuna calls it experimental; tests check the properties that the search needs.

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis.summary import Choice, TuningPoint, VariantSummary
-from ablations.planning.plan import SEARCH_SEED, Plan
+from ablations.planning.plan import Plan
 from ablations.studyfile.distributions import FloatDistribution
 
 NUM_REPETITIONS = 2000
@@ -36,6 +36,8 @@ class _Scores:
 def choices(plan: Plan, variants: Sequence[VariantSummary]) -> dict[str, Choice]:
     """How sure each variant's search was; variants whose search is not done, or had no alternative, are left out.
 
+    Several searches show it themselves, so nothing is simulated then.
+
     Each search is repeated many times, simulated: a configuration keeps its mean accuracy, and each training adds noise as large as
     it was between trainings of the same configuration, over all variants. The recorded means scatter by that noise themselves,
     so they lie farther apart than the true ones, and a real repetition would choose other values more often.
@@ -44,6 +46,8 @@ def choices(plan: Plan, variants: Sequence[VariantSummary]) -> dict[str, Choice]
         plan: of the study.
         variants: their results.
     """
+    if plan.is_by_search:
+        return {}
     scores = {variant.name: _scores(variant.tuning) for variant in variants}
     noise = _noise_points([each for found in scores.values() for each in found])
     found = {}
@@ -57,6 +61,8 @@ def choices(plan: Plan, variants: Sequence[VariantSummary]) -> dict[str, Choice]
 
 def far_apart(plan: Plan, variants: Mapping[str, VariantSummary]) -> Iterator[str]:
     """A warning for each comparison whose sides were tuned to values of different size."""
+    if plan.is_by_search:
+        return
     scaled = [key for key, space in plan.search_space.items() if isinstance(space, FloatDistribution) and space.log]
     for name in plan.contrast_names:
         sides = variants[name].tuned, variants[plan[name].versus].tuned
@@ -77,7 +83,7 @@ def _scores(tuning: Sequence[TuningPoint]) -> list[_Scores]:
         if point.validation_accuracy_percent is None:
             continue
         each = found.setdefault(repr(sorted(point.hyperparameters.items())), _Scores(point.hyperparameters))
-        if point.seed == SEARCH_SEED:
+        if point.role != "re-run":
             each.search = point.validation_accuracy_percent
         else:
             each.again.append(point.validation_accuracy_percent)
@@ -120,9 +126,11 @@ def _choice(
         again = means + noise / np.sqrt(rerun_seeds) * generator.standard_normal(shape)
         final = np.full(shape, -np.inf)
         np.put_along_axis(final, finalists, np.take_along_axis(again, finalists, axis=1), axis=1)
+    chosen = np.argmax(final, axis=1)
     return Choice(
         runner_up=searched[runner_up].values,
         lead_points=deciding[place] - deciding[runner_up],
         noise_points=noise,
-        other_share=float(np.mean(np.argmax(final, axis=1) != place)),
+        other_share=float(np.mean(chosen != place)),
+        retune_sd_points=float(np.std(means[chosen])),
     )

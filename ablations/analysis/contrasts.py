@@ -8,14 +8,15 @@ from itertools import chain
 import numpy as np
 
 from ablations.analysis.learning import guess_percent, recorded_labels
-from ablations.analysis.looks import TakenLook, look_budgets
-from ablations.analysis.samples import outcomes_of, right_images, sample
+from ablations.analysis.looks import TakenLook, look_budgets, pooling, searches_of
+from ablations.analysis.samples import in_searches, outcomes_of, right_images, sample
 from ablations.analysis.standing import Standing
 from ablations.analysis.summary import ClassDifference, Contrast, Course, Detectable, LookPoint, VariantSummary
 from ablations.datasets import DATASETS
 from ablations.planning.plan import Plan
 from ablations.stats.bounds import largest_equivalent, smallest_difference
 from ablations.stats.budget import Budget
+from ablations.stats.components import noise
 from ablations.stats.disagreement import disagreement
 from ablations.stats.guessing import learned_percent
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, class_estimates
@@ -23,7 +24,7 @@ from ablations.stats.judgement import Judgement, PairedSample, Verdict
 from ablations.stats.p_values import difference_p, false_discovery, mcnemar_exact
 from ablations.stats.power import MAX_PAIRS, detectable_difference, smallest_detectable_difference, spread_limit
 from ablations.stats.sentences import sentence
-from ablations.stats.verdicts import judge, judge_without_each_seed
+from ablations.stats.verdicts import judge, judge_without_each_unit
 from ablations.studyfile.spec import Expectation
 from ablations.trial import RecordedTrial
 
@@ -55,10 +56,12 @@ def judged_contrasts(
     first = _first_look(plan, trials, [name for name in sides if name not in last], standing)
     last |= dict.fromkeys(first.judgements, first)
     samples = {name: last[name].samples[name] for name in sides}
-    without_seed = {
+    without_unit = {
         name: judgements
         for look in {id(each): each for each in last.values()}.values()
-        for name, judgements in judge_without_each_seed(look.samples, look.judgements, look.budget).items()
+        for name, judgements in judge_without_each_unit(
+            look.samples, look.judgements, look.budget, pooling(plan)
+        ).items()
         if last[name] is look
     }
     labels = recorded_labels(plan, chain.from_iterable(trials.values()))
@@ -83,12 +86,13 @@ def judged_contrasts(
                 num_seeds=look.num_seeds,
                 course=course,
                 differences=dict(samples[name].differences),
+                noise=noise([in_searches(plan, samples[name].differences)]),
                 curve_differences=curve_differences(variant, reference, look.seeds),
                 disagreement_percent=_disagreement(samples[name].differences, trials[name], trials[reference.name]),
                 class_differences=classes.get(name, ()),
                 p_failures=p_failures(variant, reference, look.seeds),
                 judgement=judgement,
-                without_seed=without_seed.get(name, {}),
+                without_unit=without_unit.get(name, {}),
                 detectable=detectable(judgement, look.budget),
                 sentence=sentence(
                     judgement, look.budget, variant=name, reference=reference.name, scope=scope, outlook=course.outlook
@@ -106,8 +110,9 @@ def _first_look(
     seeds = plan.seeds[: plan.looks[number - 1]]
     bar = learned_percent(guess_percent(plan, chain.from_iterable(trials.values())))
     found = {name: outcomes_of(each, bar) for name, each in trials.items()}
-    samples = {name: sample(found[name], found[plan[name].versus], seeds) for name in names}
-    judgements = judge(samples, budget, unplanned=standing.unplanned)
+    searches = searches_of(plan)
+    samples = {name: sample(found[name], found[plan[name].versus], seeds, searches) for name in names}
+    judgements = judge(samples, budget, unplanned=standing.unplanned, pooling=pooling(plan))
     return TakenLook(number, seeds, budget, samples, judgements, {}, {})
 
 
@@ -146,8 +151,8 @@ def _class_differences(
         if labels is not None
         and sample.correct is not None
         and sample.correct.shape[1] == len(labels)
-        and len(sample.correct) >= MIN_PAIRS_TO_LOOK
-        for label, estimate in class_estimates(sample.correct, labels).items()
+        and len(sample.seeds_by_unit) >= MIN_PAIRS_TO_LOOK
+        for label, estimate in class_estimates(_unit_images(sample), labels).items()
     }
     tested = {key: difference_p(estimate) for key, (_, estimate) in estimates.items() if estimate is not None}
     adjusted = dict(zip(tested, false_discovery(list(tested.values())), strict=True))
@@ -162,6 +167,12 @@ def _class_differences(
         )
         found[contrast] = (*found.get(contrast, ()), each)
     return found
+
+
+def _unit_images(sample: PairedSample) -> np.ndarray:
+    correct = sample.unit_correct
+    assert correct is not None
+    return correct
 
 
 def detectable(judgement: Judgement, budget: Budget) -> Detectable | None:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ablations.analysis.samples import Outcomes, outcomes_of, sample
+from ablations.analysis.samples import Outcomes, outcomes_of, sample, tuned_values
 from ablations.analysis.standing import Standing, standing_of
 from ablations.planning.frozen import Closing, Finding, Ledger, Look
 from ablations.planning.plan import Plan
@@ -63,15 +63,16 @@ def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing)
         standing: of the plan.
     """
     budgets = look_budgets(plan, standing)
+    searches, references = searches_of(plan), pooling(plan)
     taken: list[TakenLook] = []
     remaining = list(plan.contrast_names)
     for number, budget in budgets.items():
         seeds = plan.seeds[: plan.looks[number - 1]]
-        samples = {name: sample(outcomes[name], outcomes[plan[name].versus], seeds) for name in remaining}
+        samples = {name: sample(outcomes[name], outcomes[plan[name].versus], seeds, searches) for name in remaining}
         samples = {name: each for name, each in samples.items() if not each.num_missing}
         if not samples:
             break
-        judgements = judge(samples, budget, unplanned=standing.unplanned)
+        judgements = judge(samples, budget, unplanned=standing.unplanned, pooling=references)
         closed: dict[str, Closing] = {}
         chances: dict[str, float] = {}
         later = {count: each for count, each in budgets.items() if count > number}
@@ -85,6 +86,18 @@ def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing)
         taken.append(TakenLook(number, seeds, budget, samples, judgements, closed, chances))
         remaining = [name for name in samples if closed.get(name) in {None, "futile"}]
     return tuple(taken)
+
+
+def searches_of(plan: Plan) -> dict[int, int]:
+    """Number of the search of each confirm seed, if the search is the unit of the tests; else empty."""
+    return {seed: plan.search_of(seed) for seed in plan.seeds} if plan.is_by_search else {}
+
+
+def pooling(plan: Plan) -> dict[str, str]:
+    """The variant that each is compared with, if the plan pools the spread of searches; else empty."""
+    if not (plan.is_by_search and plan.decision.pooled):
+        return {}
+    return {name: plan[name].versus for name in plan.contrast_names}
 
 
 def look_budgets(plan: Plan, standing: Standing) -> dict[int, Budget]:
@@ -105,10 +118,12 @@ def _chance(plan: Plan, one: PairedSample, judgement: Judgement, later: Mapping[
         return 0.0
     floor = judgement.evidence.p_equivalence_floor or 0.0
     # Runs that do not learn make fewer pairs.
-    rate = judgement.num_pairs / one.num_planned
+    rate = judgement.num_pairs / plan.units_of(one.num_planned)
     looks = [
         LaterLook(
-            max(judgement.num_pairs + 1, round(rate * plan.looks[number - 1])), budget, floor <= budget.step_alpha
+            max(judgement.num_pairs + 1, round(rate * plan.units_of(plan.looks[number - 1]))),
+            budget,
+            floor <= budget.step_alpha,
         )
         for number, budget in later.items()
     ]
@@ -197,12 +212,11 @@ def looks_now(
         trials: by variant.
         learned_percent: validation accuracy from which a run has learned.
         ledgers: what was planned and looked at before.
-        tuned: chosen values by variant; None: those of the confirmation trials.
+        tuned: values chosen by each variant's first search; None: those of the confirmation trials.
         futility: whether a futile contrast gets no more seeds.
     """
     if tuned is None:
-        confirmed = {name: [t for t in each if t.phase == "confirm"] for name, each in trials.items()}
-        tuned = {name: each[0].hyperparameters for name, each in confirmed.items() if each}
+        tuned = {name: values[0] for name, each in trials.items() if 0 in (values := tuned_values(plan, each))}
     standing = standing_of(plan, plan.contrasts(tuned), ledgers)
     taken = take_looks(plan, {name: outcomes_of(each, learned_percent) for name, each in trials.items()}, standing)
     return LooksNow(standing, taken, needed_seeds(plan, taken, standing, futility=futility))

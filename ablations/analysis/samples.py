@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from ablations.analysis.learning import learned
+from ablations.planning.plan import Plan
 from ablations.stats.judgement import PairedSample
 from ablations.trial import RecordedTrial
 
@@ -50,13 +53,16 @@ def outcomes_of(trials: Iterable[RecordedTrial], learned_percent: float) -> Outc
     )
 
 
-def sample(variant: Outcomes, reference: Outcomes, seeds: Sequence[int]) -> PairedSample:
+def sample(
+    variant: Outcomes, reference: Outcomes, seeds: Sequence[int], searches: Mapping[int, int] = MappingProxyType({})
+) -> PairedSample:
     """One contrast at one look.
 
     Args:
         variant: its outcomes.
         reference: outcomes of the variant it is compared with.
         seeds: of the look.
+        searches: number of the search of each seed, if the search is the unit of the test.
     """
     sides = (variant, reference)
     pairs = [seed for seed in seeds if all(seed in s.learned and seed in s.accuracy_percent for s in sides)]
@@ -75,7 +81,25 @@ def sample(variant: Outcomes, reference: Outcomes, seeds: Sequence[int]) -> Pair
         num_ran=sum(seed in variant.ran for seed in seeds),
         num_ran_reference=sum(seed in reference.ran for seed in seeds),
         correct=correct,
+        searches={seed: searches[seed] for seed in seeds} if searches else {},
     )
+
+
+def in_searches(plan: Plan, by_seed: Mapping[int, float]) -> list[list[float]]:
+    """Values by confirm seed, those of each search together."""
+    found: dict[int, list[float]] = {}
+    for seed, value in sorted(by_seed.items()):
+        found.setdefault(plan.search_of(seed), []).append(value)
+    return list(found.values())
+
+
+def tuned_values(plan: Plan, trials: Iterable[RecordedTrial]) -> dict[int, dict[str, Any]]:
+    """Search, by its number -> the values it chose, as one variant's confirmation trials have them."""
+    found: dict[int, dict[str, Any]] = {}
+    for trial in trials:
+        if trial.phase == "confirm" and trial.seed in plan.seeds:
+            found.setdefault(plan.search_of(trial.seed), trial.hyperparameters)
+    return dict(sorted(found.items()))
 
 
 def right_images(trials: Iterable[RecordedTrial]) -> dict[int, np.ndarray]:

@@ -153,15 +153,23 @@ def _conflict(plan: Plan, ledger: Ledger, record: FrozenPlan | Look) -> str | No
         return f"alpha was {parts * record.alpha:g} {when}, and is {decision.alpha:g} now"
     if isinstance(record, Look) and record.seeds != plan.seeds[: len(record.seeds)]:
         return f"seeds {record.seeds[0]} to {record.seeds[-1]} were looked at before, and the plan has seeds {plan.seeds[0]} to {plan.seeds[-1]} now"
-    if isinstance(record, FrozenPlan) and (record.seeds, record.looks) != (plan.seeds, plan.looks):
+    if isinstance(record, FrozenPlan) and _rules(record) != _rules(plan):
         return f"the plan was {_looks(record)} {when}, and is {_looks(plan)} now"
     return None
 
 
+def _rules(plan: Plan | FrozenPlan) -> tuple[tuple[int, ...], tuple[int, ...], int, bool]:
+    pooled = plan.pooled if isinstance(plan, FrozenPlan) else plan.decision.pooled and plan.is_by_search
+    return plan.seeds, plan.looks, plan.num_searches, pooled
+
+
 def _looks(plan: Plan | FrozenPlan) -> str:
-    """Looks and first seed: `looks at 5, 8 and 12 seeds from seed 0 were planned`."""
+    """Looks, first seed and searches: `looks at 5, 8 and 12 seeds from seed 0 on`."""
+    *_, num_searches, pooled = _rules(plan)
     counts = ", ".join(map(str, plan.looks))
-    return f"{'looks' if len(plan.looks) > 1 else 'one look'} at {counts} seeds from seed {plan.seeds[0]} on"
+    searches = f" in {num_searches} searches" if num_searches > 1 else ""
+    searches += " with pooled spread" if pooled else ""
+    return f"{'looks' if len(plan.looks) > 1 else 'one look'} at {counts} seeds from seed {plan.seeds[0]} on{searches}"
 
 
 def _spent(records: Sequence[FrozenPlan | Look]) -> dict[int, float]:

@@ -12,7 +12,8 @@ from ablations.analysis.code import mixed_code
 from ablations.analysis.contrasts import judged_contrasts
 from ablations.analysis.history import history
 from ablations.analysis.learning import guess_percent, learned
-from ablations.analysis.looks import look_record, looks_now
+from ablations.analysis.looks import look_record, looks_now, searches_of
+from ablations.analysis.samples import in_searches
 from ablations.analysis.standing import fresh_seed
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
 from ablations.analysis.variants import has_independent_draws, variant_summary
@@ -30,6 +31,7 @@ from ablations.costs import Measurement
 from ablations.datasets import DATASETS
 from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
+from ablations.stats.components import noise
 from ablations.stats.guessing import learned_percent
 from ablations.stats.intervals import identical, paired_interval
 from ablations.trial import RecordedTrial
@@ -63,7 +65,7 @@ def summarize(
         for variant in plan.variants
     )
     dataset = DATASETS[plan.data.name].title
-    scope = f"for {'the tuned' if plan.tuned else 'these fixed'} configurations, on {dataset}"
+    scope = f"for {_what(plan)}, on {dataset}"
     standing = now.standing
     contrasts = judged_contrasts(plan, variants, by_variant, now.taken, scope=scope, standing=standing)
     troubles = tuple(troubles_of(ended))
@@ -81,6 +83,12 @@ def summarize(
         contrasts=contrasts,
         decision=plan.decision,
         scope=scope,
+        num_searches=plan.num_searches,
+        searches=searches_of(plan),
+        noise=noise(
+            in_searches(plan, {s: a for s, a in v.accuracy_percent.items() if s not in v.failed_seeds})
+            for v in variants
+        ),
         search_space=plan.search_space,
         independent_draws=has_independent_draws(plan),
         seeds=plan.seeds,
@@ -109,6 +117,13 @@ def summarize(
         fresh_seed=fresh_seed(plan, standing, ledgers),
         choices=choices(plan, variants),
     )
+
+
+def _what(plan: Plan) -> str:
+    """What the conclusions of a plan are about."""
+    if not plan.tuned:
+        return "these fixed configurations"
+    return "the variants, tuned like this" if plan.is_by_search else "these tuned values"
 
 
 def _by_variant(plan: Plan, trials: Iterable[RecordedTrial]) -> dict[str, list[RecordedTrial]]:

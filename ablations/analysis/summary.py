@@ -8,6 +8,7 @@ from typing import Any, Literal
 from ablations.costs import Measurement, Workload
 from ablations.planning.frozen import Closing, Look
 from ablations.stats.bands import Band
+from ablations.stats.components import Noise
 from ablations.stats.intervals import Interval, clopper_pearson
 from ablations.stats.judgement import Judgement, Verdict
 from ablations.studyfile.distributions import SearchSpace
@@ -24,6 +25,8 @@ class TuningPoint:
     """One tuning trial. Its accuracy is of validation images and was selected for, so it is never a result."""
 
     number: int | None
+    search: int
+    """Number of its search, from 0."""
     seed: int
     role: Role
     hyperparameters: dict[str, Any]
@@ -44,6 +47,8 @@ class Choice:
     """Standard deviation of a validation accuracy between trainings of the same values, over all variants, points."""
     other_share: float
     """Share of simulated repetitions of the search that choose other values, in [0, 1]; an underestimate."""
+    retune_sd_points: float
+    """Standard deviation of the chosen values' validation accuracy over these repetitions, points."""
 
 
 @dataclass(frozen=True)
@@ -74,9 +79,13 @@ class VariantSummary:
     measured: Measurement | None
     """Of this architecture, once; None if it has not been measured."""
     tuned: dict[str, Any]
-    """Values chosen by tuning; empty without a search space, or until tuning is done."""
+    """Values chosen by the first search; empty without a search space, or until tuning is done. Costs are counted at them."""
+    tuned_by_search: dict[int, dict[str, Any]]
+    """Values chosen by each search, by its number from 0."""
     at_edge: tuple[str, ...]
-    """Searched keys with a chosen value at the edge of the search space."""
+    """Searched keys with a value at the edge of the search space that some search chose."""
+    noise: Noise
+    """Spread of the accuracies of the seeds that learned."""
     accuracy_percent: dict[int, float]
     """By seed: every confirmation trial trained to its last epoch, even if it did not learn."""
     failed_seeds: tuple[int, ...]
@@ -107,6 +116,11 @@ class VariantSummary:
     curves: tuple[Curve, ...]
     run_ids: dict[int, str]
     """By seed: MLflow run of the confirmation trial."""
+
+    @property
+    def all_tuned(self) -> tuple[dict[str, Any], ...]:
+        """Values chosen by each search, in their order; one entry, perhaps empty, without several searches."""
+        return tuple(self.tuned_by_search.values()) or (self.tuned,)
 
     @property
     def ran_seeds(self) -> frozenset[int]:
@@ -212,6 +226,8 @@ class Contrast:
     course: Course
     differences: dict[int, float]
     """By seed; pairs with both sides learned."""
+    noise: Noise
+    """Spread of these differences."""
     curve_differences: dict[int, tuple[float, ...]]
     """By seed: difference in validation accuracy after each epoch, points; pairs with both sides learned."""
     disagreement_percent: dict[int, float]
@@ -221,8 +237,8 @@ class Contrast:
     p_failures: float | None
     """Of equal failure rates, from seeds with only one side learned; None if no seed ran on both sides."""
     judgement: Judgement
-    without_seed: dict[int, Judgement]
-    """Leave-one-out, by seed: the judgement without it. A check and not a verdict; empty without a verdict to check."""
+    without_unit: dict[int, Judgement]
+    """Leave-one-out, by seed or search: the judgement without it. A check and not a verdict; empty without a verdict to check."""
     detectable: Detectable | None
     """None if the differences do not vary, or there are too few pairs."""
     sentence: str
@@ -280,6 +296,12 @@ class StudySummary:
     decision: Decision
     scope: str
     """The condition of every conclusion, in one sentence."""
+    num_searches: int
+    """Number of independent searches of each variant at the last look; 1 also if nothing is tuned."""
+    noise: Noise
+    """Spread of the accuracies, pooled over the variants."""
+    searches: dict[int, int]
+    """Confirm seed -> its search, if the search is the unit of the tests; else empty."""
     search_space: SearchSpace
     independent_draws: bool
     """Whether tuning draws were independent of results."""

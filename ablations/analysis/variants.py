@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis.learning import learned
-from ablations.analysis.samples import right_images
+from ablations.analysis.samples import in_searches, right_images, tuned_values
 from ablations.analysis.summary import Curve, TuningPoint, VariantSummary
 from ablations.costs import Measurement
-from ablations.planning.plan import SEARCH_SEED, Plan, PlannedVariant
+from ablations.planning.plan import Plan, PlannedVariant, is_rerun, search_of_tuning
 from ablations.stats.bands import Band, expected_best_of_n
+from ablations.stats.components import noise
 from ablations.stats.disagreement import disagreement_between_reseeds
 from ablations.stats.guessing import learned_percent
 from ablations.studyfile.distributions import SearchSpace
@@ -56,11 +57,14 @@ def variant_summary(
         for seed, t in confirmed.items()
         if t.result.test_accuracy_percent is not None
     }
-    values = [percent for seed, percent in accuracy.items() if seed in good]
+    by_seed = {seed: percent for seed, percent in accuracy.items() if seed in good}
+    values = list(by_seed.values())
     right = [bits for seed, bits in right_images(trials).items() if seed in good]
-    tuned = next((t.hyperparameters for t in confirmed.values()), {})
+    by_search = tuned_values(plan, confirmed.values())
+    tuned = next(iter(by_search.values()), {})
     tuning = tuple(_tuning_point(plan, t) for t in tune for _ in range(t.count))
     workload = plan.workload(variant.name, tuned)
+    num_searches = plan.searches_for(len(seeds))
     # Count again only if dials were tuned: a registered network cannot be counted without its package.
     costs = variant.costs if workload.model == variant.config.model else workload.costs
     return VariantSummary(
@@ -76,7 +80,9 @@ def variant_summary(
         memory=workload.memory,
         measured=measurements.get(workload.id),
         tuned=tuned,
-        at_edge=tuple(_at_edge(plan.search_space, tuned)),
+        tuned_by_search=by_search if plan.tuned else {},
+        at_edge=tuple(dict.fromkeys(key for each in by_search.values() for key in _at_edge(plan.search_space, each))),
+        noise=noise([in_searches(plan, by_seed)]),
         accuracy_percent=accuracy,
         failed_seeds=tuple(sorted(set(confirmed) - good)),
         missing_seeds=tuple(seed for seed in seeds if seed not in confirmed),
@@ -87,7 +93,7 @@ def variant_summary(
         dead_classes={seed: epoch.num_dead_classes for seed, epoch in last.items()},
         train_images_per_second=_median(e.train_images_per_second for t in confirmed.values() for e in t.result.epochs),
         trial_seconds=_median(t.result.train_seconds for t in confirmed.values()),
-        num_tune_planned=sum(cell.phase == "tune" and cell.variant == variant.name for cell in plan.cells),
+        num_tune_planned=num_searches * plan.tuning.num_trials if plan.tuned else 0,
         num_tune_done=sum(t.count for t in tune if t.result.status != "failed"),
         num_tune_epochs=sum(t.result.last.epoch for t in tune if t.result.last),
         tuning=tuning,
@@ -111,8 +117,9 @@ def _tuning_point(plan: Plan, trial: RecordedTrial) -> TuningPoint:
     is_start = trial.number is not None and trial.number < len(plan.tuning.start_points or [])
     return TuningPoint(
         number=trial.number,
+        search=search_of_tuning(trial.seed),
         seed=trial.seed,
-        role="re-run" if trial.seed != SEARCH_SEED else "start point" if is_start else "draw",
+        role="re-run" if is_rerun(trial.seed) else "start point" if is_start else "draw",
         hyperparameters=trial.hyperparameters,
         status=result.status,
         validation_accuracy_percent=(

@@ -151,7 +151,11 @@ def variant_warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable
             seeds = ", ".join(map(str, v.failed_seeds))
             yield f"{v.name}: {len(v.failed_seeds)} of {len(v.missing_seeds) + len(v.ran_seeds)} confirmation trials ran and did not learn (seed {seeds})."
         for key in v.at_edge:
-            yield f"{v.name}: tuning chose {key} = {v.tuned[key]:.4g}, at the edge of its search space: widen it."
+            space = plan.search_space[key]
+            chosen = [each[key] for each in v.all_tuned if key in each]
+            at_edge = [value for value in chosen if space.at_edge(value)]
+            times = f" in {len(at_edge)} of {plan.num_searches} searches" if plan.is_by_search else ""
+            yield f"{v.name}: tuning chose {key} = {at_edge[0]:.4g}{times}, at the edge of its search space: widen it."
         dead = {seed: n for seed, n in v.dead_classes.items() if n}
         if dead:
             yield f"{v.name}: in {len(dead)} of {len(v.dead_classes)} confirmation trials at least one class is never predicted right."

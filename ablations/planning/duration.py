@@ -28,6 +28,8 @@ def trainings(plan: Plan, num_seeds: Mapping[str, float]) -> Trainings:
     for name, number in num_seeds.items():
         with_aa = bool(plan.aa_seeds) and name == plan.baseline
         numbers[name, "confirm"] = 2 * number if with_aa else number
+        if plan.is_by_search:
+            numbers[name, "tune"] = number / plan.seeds_per_search * plan.tuning.num_trials
     return numbers
 
 

@@ -42,7 +42,12 @@ def expectation(plan: Plan, ledgers: Sequence[Ledger] = ()) -> Expectation:
     measured: dict[str, float] = {}
     for ledger in ledgers:
         if (ledger.study, ledger.profile) == (plan.study, plan.profile):
-            measured |= {each.variant: each.sd for look in ledger.looks for each in look.findings if each.sd}
+            measured |= {
+                each.variant: each.sd
+                for look in ledger.looks
+                for each in look.findings
+                if each.sd and each.num_pairs <= plan.units_of(len(look.seeds))
+            }
     spreads = sorted(measured[name] for name in plan.contrast_names if name in measured)
     chosen = dict.fromkeys((spreads[0], spreads[len(spreads) // 2], spreads[-1]) if spreads else SPREADS)
     return Expectation({sd: trainings(plan, expected_seeds(plan, sd)) for sd in chosen}, bool(spreads))
@@ -55,11 +60,11 @@ def expected_seeds(plan: Plan, sd: float) -> dict[str, float]:
 
     Args:
         plan: its looks, comparisons and test images count.
-        sd: spread of the paired differences from seed to seed, points, above zero.
+        sd: spread of the paired differences from seed to seed, or from search to search, points, above zero.
     """
     seeds = dict.fromkeys((variant.name for variant in plan.variants), np.full(NUM_STUDIES, plan.looks[0]))
     if plan.contrast_names and plan.looks[0] > 1:
-        looks = [LaterLook(num_pairs, budget) for num_pairs, budget in look_budgets(plan).items()]
+        looks = [LaterLook(plan.units_of(num_seeds), budget) for num_seeds, budget in look_budgets(plan).items()]
         floor = min(expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT)
         shape = NUM_STUDIES, len(plan.contrast_names)
         true = plan.decision.margin * np.random.default_rng(0).choice(TRUE_MARGINS, shape)

@@ -59,6 +59,12 @@ class FrozenPlan:
     margin: float
     contrasts: tuple[PlannedContrast, ...]
     """All of them, baseline first in none: their number is K."""
+    num_searches: int = 1
+    """Number of searches that the seeds are split between."""
+    pooled: bool = False
+    """Whether the spread of the searches is pooled."""
+    data_checksum: str = ""
+    """Of the data set; empty in records of older versions."""
 
 
 @dataclass(frozen=True)

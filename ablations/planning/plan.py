@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
@@ -15,12 +16,22 @@ from ablations.datasets import DATASETS
 from ablations.networks import Model
 from ablations.planning.frozen import FrozenPlan, PlannedContrast
 from ablations.studyfile.distributions import SearchSpace
-from ablations.studyfile.spec import Decision, Expectation, Name, Tuning
+from ablations.studyfile.spec import SEARCH_STRIDE, Decision, Expectation, Name, Tuning
 from ablations.trial import DataConfig, Device, Phase, TrialConfig, TrialSpec, content_hash
 from nin.complexity import Costs
 
-SEARCH_SEED = 0
-"""Seed of every search trial: configurations of a search differ in nothing else. Re-runs take 1, 2, …"""
+
+def search_of_tuning(seed: int) -> int:
+    """Number of the search, from 0, that a tuning trial of this seed belongs to."""
+    return seed // SEARCH_STRIDE
+
+
+def is_rerun(seed: int) -> bool:
+    """Whether a tuning trial of this seed repeats one of the best of its search.
+
+    All other trials of a search have its first seed: its configurations differ in nothing else.
+    """
+    return seed % SEARCH_STRIDE > 0
 
 
 @dataclass(frozen=True)
@@ -105,6 +116,38 @@ class Plan:
         return bool(self.search_space)
 
     @property
+    def num_searches(self) -> int:
+        """Number of independent searches of each variant that the last look has."""
+        return self.tuning.searches if self.tuned else 1
+
+    @property
+    def is_by_search(self) -> bool:
+        """Whether the unit of every test is a search with its seeds, rather than a seed."""
+        return self.num_searches > 1
+
+    @property
+    def seeds_per_search(self) -> int:
+        """Confirm seeds of each search."""
+        return len(self.seeds) // self.num_searches
+
+    def search_of(self, seed: int) -> int:
+        """Number of the search, from 0, that a confirm seed belongs to; the A/A arm's seeds belong to the same ones.
+
+        Raises:
+            ValueError: the plan has no such seed.
+        """
+        seeds = self.aa_seeds if seed in self.aa_seeds else self.seeds
+        return seeds.index(seed) // self.seeds_per_search
+
+    def searches_for(self, num_seeds: int) -> int:
+        """Number of searches that the first so many confirm seeds belong to."""
+        return -(-num_seeds // self.seeds_per_search)
+
+    def units_of(self, num_seeds: int) -> int:
+        """Units of a test at a look of so many seeds: its searches, or its seeds."""
+        return self.searches_for(num_seeds) if self.is_by_search else num_seeds
+
+    @property
     def contrast_names(self) -> tuple[str, ...]:
         """Variants that are compared with another: all but the baseline."""
         return tuple(variant.name for variant in self.variants if variant.name != self.baseline)
@@ -115,7 +158,8 @@ class Plan:
         """The comparisons, one for each variant but the baseline.
 
         Args:
-            tuned: chosen values by variant, None if all its tuning trials failed. Variants that are left out have no id.
+            tuned: values that each variant's first search chose, None if all its trials failed. Variants that are left out have
+                no id.
         """
         if not self.tuned:
             tuned = {variant.name: {} for variant in self.variants}
@@ -134,7 +178,17 @@ class Plan:
 
     def frozen(self, contrasts: tuple[PlannedContrast, ...]) -> FrozenPlan:
         """The rules of the verdicts, to record before the first confirmation trial."""
-        return FrozenPlan(self.seeds, self.looks, self.decision.alpha, self.decision.margin, contrasts)
+        decision = self.decision
+        return FrozenPlan(
+            self.seeds,
+            self.looks,
+            decision.alpha,
+            decision.margin,
+            contrasts,
+            num_searches=self.num_searches,
+            pooled=decision.pooled and self.is_by_search,
+            data_checksum=self.data_checksum,
+        )
 
     @property
     def id(self) -> str:
@@ -143,18 +197,32 @@ class Plan:
 
     @property
     def cells(self) -> tuple[Cell, ...]:
-        """Every trial, in the order of running: tuning number by number, then confirmation seed by seed."""
+        """Every trial, in the order of running: the searches of a look, number by number, then its confirmations, seed by seed."""
         return tuple(self._cells())
 
     def _cells(self) -> Iterator[Cell]:
         names = [variant.name for variant in self.variants]
-        if self.tuned:
-            for number in range(self.tuning.trials):
-                yield from (Cell("tune", name, SEARCH_SEED, number) for name in names)
-            for seed in self.rerun_seeds:
-                for _ in range(self.tuning.num_rerun):
-                    yield from (Cell("tune", name, seed) for name in names)
-        yield from self.confirmations(dict.fromkeys(names, len(self.seeds)))
+        confirmations = list(self.confirmations(dict.fromkeys(names, len(self.seeds))))
+        for before, after in pairwise((0, *self.looks)):
+            for search in range(self.searches_for(before), self.searches_for(after)):
+                yield from self.tuning_of(search)
+            seeds = {*self.seeds[before:after], *self.aa_seeds[before:after]}
+            yield from (cell for cell in confirmations if cell.seed in seeds)
+
+    def tuning_of(self, search: int) -> Iterator[Cell]:
+        """The tuning trials of one search of every variant, number by number; none if nothing is tuned.
+
+        Args:
+            search: its number, from 0.
+        """
+        names = [variant.name for variant in self.variants]
+        if not self.tuned:
+            return
+        for number in range(self.tuning.trials):
+            yield from (Cell("tune", name, SEARCH_STRIDE * search, number) for name in names)
+        for seed in self.rerun_seeds(search):
+            for _ in range(self.tuning.num_rerun):
+                yield from (Cell("tune", name, seed) for name in names)
 
     def confirmations(self, num_seeds: Mapping[str, int]) -> Iterator[Cell]:
         """The confirmation trials, seed by seed.
@@ -167,10 +235,10 @@ class Plan:
             if index < num_seeds[self.baseline]:
                 yield from (Cell("confirm", self.baseline, again) for again in self.aa_seeds[index : index + 1])
 
-    @property
-    def rerun_seeds(self) -> tuple[int, ...]:
-        """Seeds of the re-runs."""
-        return tuple(range(SEARCH_SEED + 1, SEARCH_SEED + 1 + self.tuning.rerun_seeds))
+    def rerun_seeds(self, search: int) -> tuple[int, ...]:
+        """Seeds of the re-runs of a search, by its number from 0."""
+        first = SEARCH_STRIDE * search + 1
+        return tuple(range(first, first + self.tuning.rerun_seeds))
 
     @property
     def num_train_images(self) -> int:

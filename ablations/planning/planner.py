@@ -13,8 +13,8 @@ from ablations.planning.plan import Plan, PlannedVariant
 from ablations.planning.search import Search, resolve_search
 from ablations.planning.settings import Settings, scientific
 from ablations.planning.trainable import check_trainable
-from ablations.studyfile.spec import StudySpec
-from ablations.text import nearest, shown
+from ablations.studyfile.spec import MIN_SEARCHES, StudySpec
+from ablations.text import nearest, plural, shown
 from ablations.trial import TRAINING_VERSION, Machine, TrialConfig, content_hash
 
 FIRST_AA_SEED = 1000
@@ -59,6 +59,9 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
     with problems.caught():
         looks = _looks(settings)
     search = resolve_search(settings, base, scientific(asked.values()), problems)
+    if search.space and looks[-1]:
+        with problems.caught():
+            _check_searches(looks, search, settings)
     with problems.caught():
         _refuse_too_many_trials(len(asked), search, looks[-1], settings)
         variants = _plan_variants(asked, settings, rest, search, found := Problems())
@@ -122,8 +125,32 @@ def _looks(settings: Settings) -> tuple[int, ...]:
     return looks
 
 
+def _check_searches(looks: tuple[int, ...], search: Search, settings: Settings) -> None:
+    """Refuse looks that would cut a search in two, or have too few of them."""
+    num_searches = search.tuning.searches
+    if num_searches == 1:
+        return
+    each, rest = divmod(looks[-1], num_searches)
+    if rest or not each:
+        raise SpecError(
+            settings.profile_path,
+            f"the {plural(looks[-1], 'seed')} must divide into the {num_searches} searches of tuning.searches; use {num_searches * (each + 1)} "
+            f"seeds, or another number of searches.",
+            at_key=True,
+        )
+    cut = [look for look in looks if look % each]
+    if cut or looks[0] < MIN_SEARCHES * each:
+        example = ", ".join(str(each * number) for number in (5, 8, 12, num_searches) if number <= num_searches)
+        raise SpecError(
+            settings.profile_path,
+            f"{plural(looks[-1], 'seed')} in {num_searches} searches are {each} for each search, so every look must have a multiple of {each} "
+            f"seeds, from {MIN_SEARCHES * each} on, such as [{example}]; given {list(looks)}.",
+            at_key=True,
+        )
+
+
 def _refuse_too_many_trials(num_variants: int, search: Search, num_seeds: int, settings: Settings) -> None:
-    num_tune = search.tuning.num_trials if search.space else 0
+    num_tune = search.tuning.num_trials * search.tuning.searches if search.space else 0
     count = num_variants * (num_tune + num_seeds)
     if count > MAX_TRIALS:
         raise SpecError(
@@ -202,7 +229,7 @@ def _key(config: TrialConfig, settings: Settings, search: Search) -> str:
         {
             "config": config.to_json(),
             "search_space": {key: value.model_dump() for key, value in search.space.items()},
-            "tuning": search.tuning.model_dump(),
+            "tuning": search.tuning.model_dump(exclude={"searches"} if search.tuning.searches == 1 else None),
             "data_checksum": settings.dataset.checksum,
             "device": settings.machine.device,
             "training_version": TRAINING_VERSION,

@@ -8,6 +8,7 @@ from math import ceil
 
 from ablations.planning.plan import Plan
 from ablations.stats.budget import Budget, shares
+from ablations.stats.judgement import Unit
 from ablations.stats.p_values import smallest_sign_flip_p
 from ablations.stats.power import (
     POWER,
@@ -16,7 +17,7 @@ from ablations.stats.power import (
     smallest_margin_of_images,
     smallest_provable_margin,
 )
-from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
+from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT, MIN_SEARCHES_FOR_VERDICT
 from ablations.text import plural
 
 SPREADS = (0.25, 0.5, 1.0)
@@ -30,8 +31,10 @@ ACCURACIES_PERCENT = (90.0, 98.0)
 class Resolution:
     """Differences that the seeds and test images of a plan can resolve, in percentage points of accuracy."""
 
+    unit: Unit
+    """Of the tests: a paired seed, or a search with its seeds."""
     num_pairs: int
-    """Paired seeds of each contrast."""
+    """Units of each contrast at the last look."""
     num_comparisons: int
     margin: float
     num_test: int
@@ -44,7 +47,7 @@ class Resolution:
     detectable: dict[float, float]
     """Spread of the differences -> true difference detected at the last look with 80 % power."""
     earlier: dict[int, dict[float, float]]
-    """Number of paired seeds of each look before the last -> what it detects, likewise."""
+    """Number of units at each look before the last -> what it detects, likewise."""
     image_floor: dict[float, float]
     """Accuracy in percent -> standard error with infinitely many seeds."""
     provable_margin: dict[float, float]
@@ -53,7 +56,7 @@ class Resolution:
 
 def resolution(plan: Plan) -> Resolution | None:
     """The resolution of a plan; None with nothing to compare, or with one seed only."""
-    num_pairs = len(plan.seeds)
+    num_pairs = plan.units_of(len(plan.seeds))
     if len(plan.variants) < 2 or num_pairs < 2:
         return None
     budgets = look_budgets(plan)
@@ -61,15 +64,18 @@ def resolution(plan: Plan) -> Resolution | None:
     floors = {accuracy: expected_image_floor(accuracy, plan.num_test) for accuracy in ACCURACIES_PERCENT}
     floor_p = smallest_sign_flip_p(num_pairs)
     return Resolution(
+        unit="search" if plan.is_by_search else "seed",
         num_pairs=num_pairs,
         num_comparisons=budget.num_comparisons,
         margin=budget.margin,
         num_test=plan.num_test,
-        carries_verdicts=num_pairs >= MIN_PAIRS_FOR_VERDICT,
+        carries_verdicts=num_pairs >= (MIN_SEARCHES_FOR_VERDICT if plan.is_by_search else MIN_PAIRS_FOR_VERDICT),
         smallest_sign_flip_p=floor_p,
         sign_flip_can_confirm=floor_p <= budget.step_alpha,
         detectable=_detectable(num_pairs, budget),
-        earlier={seeds: _detectable(seeds, each) for seeds, each in zip(plan.looks, before, strict=False)},
+        earlier={
+            units: _detectable(units, each) for units, each in zip(map(plan.units_of, plan.looks), before, strict=False)
+        },
         image_floor=floors,
         provable_margin={
             accuracy: max(smallest_provable_margin(floor, budget), smallest_margin_of_images(plan.num_test, budget))
@@ -103,22 +109,23 @@ def in_sentences(found: Resolution) -> Iterator[str]:
             f"{MIN_PAIRS_FOR_VERDICT}"
         )
     spreads = _with_slashes(found.detectable, "g")
+    units, several = ("search", "searches") if found.unit == "search" else ("paired seed", "seeds")
     comparisons = "1 comparison" if found.num_comparisons == 1 else f"each of {found.num_comparisons} comparisons"
     find = "can find" if found.carries_verdicts else "would show, if they were enough for a verdict,"
     yield (
-        f"{plural(found.num_pairs, 'paired seed')} {find} a true difference of {_with_slashes(found.detectable.values(), '.2f')} points "
-        f"with {100 * POWER:.0f} % power in {comparisons}, if differences scatter from seed to seed by {spreads} points (standard deviation)"
+        f"{plural(found.num_pairs, units)} {find} a true difference of {_with_slashes(found.detectable.values(), '.2f')} points "
+        f"with {100 * POWER:.0f} % power in {comparisons}, if differences scatter from {found.unit} to {found.unit} by {spreads} points (standard deviation)"
     )
     if found.earlier:
         looks = "; ".join(f"{_with_slashes(each.values(), '.2f')} at {seeds}" for seeds, each in found.earlier.items())
-        yield f"the looks before find larger differences: {looks} seeds"
-    confirm = "" if found.sign_flip_can_confirm else ": too few seeds for it to confirm a word by itself"
+        yield f"the looks before find larger differences: {looks} {several}"
+    confirm = "" if found.sign_flip_can_confirm else ": too few {several} for it to confirm a word by itself"
     yield f"the sign-flip check cannot go below p = {found.smallest_sign_flip_p:.3g}{confirm}"
     for accuracy, margin in found.provable_margin.items():
         can = "can" if margin <= found.margin else "cannot"
         yield (
             f"{found.num_test:,} test images at {accuracy:g} % accuracy leave ±{1.96 * found.image_floor[accuracy]:.2f} points "
-            f"however many seeds there are: equivalence within {plural(found.margin, 'point')} {can} be proven (needs a margin of "
+            f"however many {several} there are: equivalence within {plural(found.margin, 'point')} {can} be proven (needs a margin of "
             f"{ceil(100 * margin) / 100:.2f})"
         )
 

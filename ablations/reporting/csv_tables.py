@@ -19,15 +19,16 @@ from nin.memory import Memory
 
 Row = Mapping[str, Any]
 
-ACCURACY_COLUMNS = ("variant", "seed", "outcome", "test_accuracy_percent", "run_id")
+ACCURACY_COLUMNS = ("variant", "seed", "search", "outcome", "test_accuracy_percent", "run_id")
 CLASS_COLUMNS = ("variant", "versus", "class", "num_images", "difference", "lower", "upper", "p_adjusted")
-WITHOUT_SEED_COLUMNS = ("variant", "versus", "seed", "difference", "lower", "upper", "verdict")
-TUNING_COLUMNS = ("variant", "number", "seed", "role", "status", "validation_accuracy_percent")
+WITHOUT_UNIT_COLUMNS = ("variant", "versus", "unit", "number", "difference", "lower", "upper", "verdict")
+TUNING_COLUMNS = ("variant", "search", "number", "seed", "role", "status", "validation_accuracy_percent")
 CONTRAST_COLUMNS = (
     "variant",
     "versus",
     "expect",
     "expectation",
+    "unit",
     "num_pairs",
     "difference",
     "sd",
@@ -63,9 +64,9 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
             [_class(contrast, each) for contrast in summary.contrasts for each in contrast.class_differences],
             CLASS_COLUMNS,
         ),
-        "without_one_seed.csv": _csv(
-            [_without_seed(contrast, seed) for contrast in summary.contrasts for seed in contrast.without_seed],
-            WITHOUT_SEED_COLUMNS,
+        "without_one.csv": _csv(
+            [_without_unit(contrast, unit) for contrast in summary.contrasts for unit in contrast.without_unit],
+            WITHOUT_UNIT_COLUMNS,
         ),
         "accuracy_by_seed.csv": _csv(_accuracies(summary), ACCURACY_COLUMNS),
         "tuning.csv": _csv(_tuning(summary), [*TUNING_COLUMNS, *summary.search_space]),
@@ -121,6 +122,7 @@ def _contrast(contrast: Contrast) -> Row:
         "versus": contrast.versus,
         "expect": contrast.expect,
         "expectation": contrast.expectation,
+        "unit": judgement.unit,
         "num_pairs": judgement.num_pairs,
         "difference": judgement.mean,
         "sd": judgement.sd,
@@ -163,12 +165,13 @@ def _class(contrast: Contrast, each: ClassDifference) -> Row:
     }
 
 
-def _without_seed(contrast: Contrast, seed: int) -> Row:
-    judgement = contrast.without_seed[seed]
+def _without_unit(contrast: Contrast, unit: int) -> Row:
+    judgement = contrast.without_unit[unit]
     return {
         "variant": contrast.variant,
         "versus": contrast.versus,
-        "seed": seed,
+        "unit": judgement.unit,
+        "number": unit,
         "difference": judgement.mean,
         **_ends("", judgement.interval),
         "verdict": judgement.verdict.value,
@@ -188,6 +191,7 @@ def _accuracies(summary: StudySummary) -> list[Row]:
                 {
                     "variant": variant.name,
                     "seed": seed,
+                    "search": summary.searches.get(seed),
                     "outcome": "missing" if missing else "did not learn" if failed else "learned",
                     "test_accuracy_percent": variant.accuracy_percent.get(seed),
                     "run_id": variant.run_ids.get(seed),
@@ -200,6 +204,7 @@ def _tuning(summary: StudySummary) -> list[Row]:
     return [
         {
             "variant": variant.name,
+            "search": point.search,
             "number": point.number,
             "seed": point.seed,
             "role": point.role,

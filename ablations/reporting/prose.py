@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from ablations.analysis.summary import AACheck, Contrast, StudySummary
 from ablations.reporting import looks, words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
-from ablations.stats.judgement import Verdict
+from ablations.stats.judgement import Unit, Verdict
 from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
 from ablations.text import percent
 
@@ -46,7 +46,8 @@ def verdicts(summary: StudySummary) -> str:
         evidence = filter(None, (words.effect(contrast, summary.decision.margin), words.failed_runs(summary, contrast)))
         alike.append(f"{contrast.variant} ({'; '.join(evidence)})")
     counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
-    pairs = f"{counts[0]} to {counts[-1]} paired seeds" if len(counts) > 1 else words.plural(counts[0], "paired seed")
+    unit = summary.contrasts[0].judgement.unit_words
+    pairs = f"{counts[0]} to {words.plural(counts[-1], unit)}" if len(counts) > 1 else words.plural(counts[0], unit)
     has_learned = reference.mean_accuracy_percent is not None
     baseline = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
     clauses = "; ".join(
@@ -86,22 +87,25 @@ def expectation(summary: StudySummary, contrast: Contrast) -> str:
 
 
 def rests_on(contrast: Contrast) -> str:
-    """Seeds that change the verdict when left out, with the verdict that remains; empty if there are none."""
-    seeds: dict[str, list[str]] = {}
-    for seed, judgement in contrast.without_seed.items():
+    """Seeds or searches that change the verdict when left out, with the verdict that remains; empty if there are none."""
+    units: dict[str, list[str]] = {}
+    for unit, judgement in contrast.without_unit.items():
         if judgement.verdict.word != contrast.judgement.verdict.word:
-            seeds.setdefault(judgement.verdict.word, []).append(str(seed))
+            units.setdefault(judgement.verdict.word, []).append(str(unit))
+    of = contrast.judgement.unit
     clauses = "; ".join(
-        f"without {_any_one_of(those, len(contrast.without_seed))} the verdict would be “{word}”"
-        for word, those in seeds.items()
+        f"without {_any_one_of(those, len(contrast.without_unit), of)} the verdict would be “{word}”"
+        for word, those in units.items()
     )
     return f"W{clauses[1:]}." if clauses else ""
 
 
-def _any_one_of(seeds: Sequence[str], num_seeds: int) -> str:
-    if len(seeds) == 1:
-        return f"seed {seeds[0]}"
-    return f"any one of its {num_seeds} seeds" if len(seeds) == num_seeds else f"any one of seeds {words.listed(seeds)}"
+def _any_one_of(units: Sequence[str], number: int, unit: Unit) -> str:
+    if len(units) == 1:
+        return f"{unit} {units[0]}"
+    several = words.plural(number, unit)
+    every = several.partition(" ")[2]
+    return f"any one of its {several}" if len(units) == number else f"any one of {every} {words.listed(units)}"
 
 
 MAX_OPEN_NAMES = 8
@@ -367,12 +371,13 @@ def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:
     """The influence of the test images, if the correct ones of each trial are known."""
     found = {contrast.variant: contrast.judgement.evidence for contrast in summary.contrasts}
     floors = [evidence.image_floor for evidence in found.values() if evidence and evidence.image_floor is not None]
-    wider = [name for name, evidence in found.items() if evidence and evidence.basis == "seeds and images"]
+    wider = [name for name, evidence in found.items() if evidence and evidence.basis.endswith("images")]
     if not floors:
         return
-    covers = f"for new seeds and new test images where that is the wider one: {words.listed(wider)}" if wider else ""
+    new = "new searches with their seeds" if summary.searches else "new seeds"
+    covers = f" and new test images where that is the wider one: {words.listed(wider)}" if wider else ""
     yield (
         "Resolution",
-        f"Intervals hold {covers or 'for new seeds'}. The test set alone limits what can be told apart to about "
-        f"±{words.points(1.96 * max(floors))} points, however many seeds there are.",
+        f"Intervals hold for {new}{covers}. The test set alone limits what can be told apart to about "
+        f"±{words.points(1.96 * max(floors))} points, however many {'searches' if summary.searches else 'seeds'} there are.",
     )

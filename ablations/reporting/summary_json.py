@@ -9,10 +9,11 @@ from typing import Any
 
 from ablations.analysis.summary import Choice, Contrast, LookPoint, StudySummary, Trouble, VariantSummary
 from ablations.reporting import prose, words
+from ablations.stats.components import Noise
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Evidence
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Incremented when a key of `summary.json` changes its meaning or is removed."""
 SCHEMA_FILE = "summary.schema.json"
 """File in this package. Every report has a copy for its `$schema`, so it is found wherever the report is moved."""
@@ -38,8 +39,11 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "dataset": summary.dataset,
             "guess_percent": summary.guess_percent,
             "learned_percent": summary.learned_percent,
-            "decision": {"alpha": summary.decision.alpha, "margin": summary.decision.margin},
+            "decision": summary.decision.model_dump(),
             "scope": summary.scope,
+            "num_searches": summary.num_searches,
+            "searches": summary.searches,
+            "noise": _noise(summary.noise),
             "seeds": summary.seeds,
             "looks": summary.looks,
             "shares": summary.shares,
@@ -76,6 +80,8 @@ def _variant(variant: VariantSummary, choice: Choice | None) -> dict[str, Any]:
         "memory": None if variant.memory is None else asdict(variant.memory),
         "measured": None if variant.measured is None else asdict(variant.measured),
         "tuned": variant.tuned,
+        "tuned_by_search": variant.tuned_by_search,
+        "noise": _noise(variant.noise),
         "at_edge": variant.at_edge,
         "choice": None if choice is None else asdict(choice),
         "accuracy_percent": variant.accuracy_percent,
@@ -94,6 +100,13 @@ def _variant(variant: VariantSummary, choice: Choice | None) -> dict[str, Any]:
         "num_tune_epochs": variant.num_tune_epochs,
         "expected_best_of_n_percent": None if variant.best_of_n is None else variant.best_of_n.mean.tolist(),
         "run_ids": variant.run_ids,
+    }
+
+
+def _noise(noise: Noise) -> dict[str, Any]:
+    return {
+        kind: None if spread is None else {"sd": spread.sd, "interval": _ends(spread.interval)}
+        for kind, spread in (("reseed", noise.reseed), ("retune", noise.retune))
     }
 
 
@@ -123,8 +136,10 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "interval_level": None if judgement.interval is None else judgement.interval.level,
         "simultaneous_interval": _ends(evidence["simultaneous_interval"]),
         "basis": evidence["basis"],
+        "unit": judgement.unit,
         "num_pairs": judgement.num_pairs,
         "differences": contrast.differences,
+        "noise": _noise(contrast.noise),
         "disagreement_percent": contrast.disagreement_percent,
         "class_differences": {
             each.name: {**asdict(each), "interval": _ends(each.interval)} for each in contrast.class_differences
@@ -141,11 +156,12 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "p_sign_flip": evidence["p_sign_flip"],
         "p_sign_flip_floor": evidence["p_sign_flip_floor"],
         "fragile": bool(evidence["fragile"]),
+        "variance": None if evidence["variance"] is None else asdict(evidence["variance"]),
         "image_floor": evidence["image_floor"],
         "verdict": judgement.verdict.value,
-        "without_seed": {
-            seed: {"difference": each.mean, "interval": _ends(each.interval), "verdict": each.verdict.value}
-            for seed, each in contrast.without_seed.items()
+        "without_unit": {
+            unit: {"difference": each.mean, "interval": _ends(each.interval), "verdict": each.verdict.value}
+            for unit, each in contrast.without_unit.items()
         },
         "verdict_words": words.verdict_and_failures(summary, contrast),
         "detectable_difference": None if contrast.detectable is None else contrast.detectable.now,

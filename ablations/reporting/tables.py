@@ -66,7 +66,7 @@ def _variant_row(summary: StudySummary, variant: VariantSummary, contrast: Contr
         changes="" if as_written == variant.description else words.settings(variant.changes),
         params=f"{variant.params:,}",
         macs=f"{variant.macs:,}",
-        tuned=words.settings(variant.tuned, digits=3) or words.DASH,
+        tuned=words.tuned(variant) or words.DASH,
         accuracy=words.mean_and_sd(variant),
         num_learned=words.num_learned(variant),
         troubles=", ".join(troubles),
@@ -175,7 +175,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             else words.rate(judgement.probability_of_improvement),
             "Correlation of pairs": _correlation(summary, contrast),
             "sd of differences": words.DASH if judgement.sd is None else words.points(judgement.sd),
-            "Without one seed": _without_one_seed(contrast),
+            f"Without one {judgement.unit}": _without_one(contrast),
             "Simultaneous interval": words.DASH if wide is None else words.span(wide, summary.decision.margin),
             "Basis": evidence.basis if evidence else words.DASH,
             "p, no difference": words.p_value(evidence.p_difference_adjusted if evidence else None),
@@ -183,7 +183,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             "p, sign flips (least possible)": f"{words.p_value(evidence.p_sign_flip)} ({words.p_value(evidence.p_sign_flip_floor)})"
             if evidence
             else words.DASH,
-            "Fresh seeds needed": words.DASH
+            f"Fresh {'searches' if summary.searches else 'seeds'} needed": words.DASH
             if needed is None
             else "{} ({} to {})".format(
                 *(judgement.num_pairs + each for each in (needed.num, needed.low, needed.high))
@@ -195,9 +195,9 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
     )
 
 
-def _without_one_seed(contrast: Contrast) -> str:
-    """Range of the mean difference when each seed in turn is left out."""
-    means = [each.mean for each in contrast.without_seed.values() if each.mean is not None]
+def _without_one(contrast: Contrast) -> str:
+    """Range of the mean difference when each seed, or search, in turn is left out."""
+    means = [each.mean for each in contrast.without_unit.values() if each.mean is not None]
     if not means:
         return words.DASH
     return f"{words.points(min(means), signed=True)} to {words.points(max(means), signed=True)}"

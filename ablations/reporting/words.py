@@ -54,6 +54,13 @@ def settings(values: Mapping[str, Any], *, digits: int = 4) -> str:
     return ", ".join(f"{key} = {setting(value, digits=digits)}" for key, value in values.items())
 
 
+def tuned(variant: VariantSummary) -> str:
+    """Chosen values in three digits; of several searches all values of each key: `train.lr = 0.05, 0.05, 0.09`."""
+    keys = dict.fromkeys(key for each in variant.all_tuned for key in each)
+    chosen = {key: [setting(each[key], digits=3) for each in variant.all_tuned if key in each] for key in keys}
+    return "; ".join(f"{key} = {', '.join(each)}" for key, each in chosen.items())
+
+
 def listed(items: Iterable[str]) -> str:
     """`a`, `a and b`, `a, b and c`."""
     *first, last = items

@@ -9,8 +9,14 @@ from typing import Literal
 
 import numpy as np
 
-from ablations.stats.intervals import Array, Estimate, Interval, WiderEstimate
+from ablations.stats.intervals import Array, CrossedVariance, Estimate, Interval, WiderEstimate
 from ablations.stats.power import SeedsNeeded
+
+Unit = Literal["seed", "search"]
+"""The unit of a test: independent repetitions of what its words are about."""
+Basis = Literal["seeds", "seeds and images", "searches", "searches and images"]
+"""What an interval is over."""
+_UNIT_WORDS: Mapping[Unit, str] = {"seed": "paired seed", "search": "search"}
 
 
 class Verdict(StrEnum):
@@ -83,6 +89,8 @@ class PairedSample:
     num_ran_reference: int
     correct: Array | None = field(default=None, compare=False, repr=False)
     """Right (1) or wrong (0), variant minus reference: -1, 0 or 1; shape (num_pairs, num_images), by sorted seeds."""
+    searches: Mapping[int, int] = field(default_factory=dict)
+    """Seed -> number of the search behind its pair, if the search is the unit of the test; empty if the seed is."""
 
     def __post_init__(self) -> None:
         """Check that the fields agree."""
@@ -110,18 +118,50 @@ class PairedSample:
         """Differences in order of their seeds, shape (num_pairs,), points."""
         return np.array([self.differences[seed] for seed in sorted(self.differences)], dtype=np.float64)
 
-    def without(self, seed: int) -> PairedSample:
-        """The sample as if `seed` had been neither planned nor run. Without a pair of `seed` it stays as it is."""
-        if seed not in self.differences:
+    @property
+    def unit(self) -> Unit:
+        """The unit of the test."""
+        return "search" if self.searches else "seed"
+
+    @property
+    def seeds_by_unit(self) -> Mapping[int, tuple[int, ...]]:
+        """Each unit in ascending order -> the seeds of its pairs; a unit without a pair is left out."""
+        found: dict[int, tuple[int, ...]] = {}
+        for seed in sorted(self.differences):
+            unit = self.searches.get(seed, seed)
+            found[unit] = (*found.get(unit, ()), seed)
+        return dict(sorted(found.items()))
+
+    @property
+    def unit_differences(self) -> Mapping[int, float]:
+        """Unit -> mean difference over its pairs, points."""
+        return {
+            unit: float(np.mean([self.differences[seed] for seed in seeds]))
+            for unit, seeds in self.seeds_by_unit.items()
+        }
+
+    @property
+    def unit_correct(self) -> Array | None:
+        """`correct`, averaged over the pairs of each unit, shape (num_units, num_images)."""
+        if self.correct is None or not self.searches:
+            return self.correct
+        rows = {seed: row for row, seed in enumerate(sorted(self.differences))}
+        means = [self.correct[[rows[seed] for seed in seeds]].mean(axis=0) for seeds in self.seeds_by_unit.values()]
+        return np.stack(means) if means else None
+
+    def without(self, unit: int) -> PairedSample:
+        """The sample as if `unit` had been neither planned nor run. Without a pair of it, the sample stays as it is."""
+        gone = self.seeds_by_unit.get(unit, ())
+        if not gone:
             return self
-        row = sorted(self.differences).index(seed)
+        kept = [seed not in gone for seed in sorted(self.differences)]
         return replace(
             self,
-            differences={each: value for each, value in self.differences.items() if each != seed},
-            num_planned=self.num_planned - 1,
-            num_ran=self.num_ran - 1,
-            num_ran_reference=self.num_ran_reference - 1,
-            correct=None if self.correct is None else np.delete(self.correct, row, axis=0),
+            differences={seed: value for seed, value in self.differences.items() if seed not in gone},
+            num_planned=self.num_planned - len(gone),
+            num_ran=self.num_ran - len(gone),
+            num_ran_reference=self.num_ran_reference - len(gone),
+            correct=None if self.correct is None else self.correct[kept],
         )
 
 
@@ -131,14 +171,16 @@ class Evidence:
 
     estimate: Estimate | WiderEstimate
     """Over seeds, or over seeds and images: at each level the one that claims less."""
-    basis: Literal["seeds", "seeds and images"]
-    """Scope of `interval`: new seeds on these images, or new seeds and new images."""
+    basis: Basis
+    """Scope of `interval`: new seeds or searches on these images, or with new images."""
     interval: Interval
     """Pointwise, 95 %, or 1 - alpha if lower, so that interval and verdict agree."""
     simultaneous_interval: Interval | None
     """At 1 - alpha / K: the intervals of all K planned contrasts cover together with probability 1 - alpha. None if unplanned."""
     spread: float
     """Standard deviation for the number of seeds needed, points: `sd`, or `CrossedVariance.spread` if known and larger."""
+    variance: CrossedVariance | None
+    """The parts of the variance over units and images. None if the right images are unknown."""
     image_floor: float | None
     """Standard error with infinitely many seeds, points: the resolution of the test set. None if the right images are unknown."""
     p_difference: float
@@ -163,8 +205,9 @@ class Judgement:
     """The verdict on a paired sample, and the numbers behind it."""
 
     num_pairs: int
+    """Units of the test with a pair in which both learned: paired seeds, or searches."""
     mean: float | None
-    """Mean difference, points. None without pairs, or if a difference is not finite."""
+    """Mean difference over the units, points. None without pairs, or if a difference is not finite."""
     sd: float | None
     """Standard deviation of the differences (never of the mean), points. None with fewer than two pairs."""
     wins: int
@@ -179,7 +222,13 @@ class Judgement:
     notes: tuple[str, ...]
     """Clauses that qualify the verdict or give the reason for its absence."""
     seeds_needed: SeedsNeeded | None = None
-    """With `UNDECIDED_MORE_SEEDS` and `UNDECIDED_FUTILE` only."""
+    """In units of the test. With `UNDECIDED_MORE_SEEDS` and `UNDECIDED_FUTILE` only."""
+    unit: Unit = "seed"
+
+    @property
+    def unit_words(self) -> str:
+        """One unit of the test, in words."""
+        return _UNIT_WORDS[self.unit]
 
     @property
     def interval(self) -> Interval | None:

@@ -75,7 +75,7 @@ def _needed(judgement: Judgement) -> list[str]:
     low, num, high = (judgement.num_pairs + each for each in (needed.low, needed.num, needed.high))
     more = " or more" if high >= MAX_PAIRS else ""
     likely = (
-        f"one look at about {num} fresh seeds ({low} to {high}{more}) would find a true difference of the margin, or prove "
+        f"one look at about {num} fresh {'seeds' if judgement.unit == 'seed' else 'searches'} ({low} to {high}{more}) would find a true difference of the margin, or prove "
         "equivalence where there is none, four times in five"
     )
     return [likely, *judgement.notes]
@@ -98,9 +98,9 @@ def _numbers(judgement: Judgement, budget: Budget) -> str:
     level, over = interval.level, []
     if budget.share < 1:
         level, over = 1 - budget.alpha, ["all looks"]
-    over += [evidence.basis] if evidence.basis == "seeds and images" else []
+    over += [evidence.basis] if evidence.basis.endswith("images") else []
     told = f" over {', '.join(over)}" if over else ""
-    return f"{100 * level:g} % CI{told} {span}, {plural(judgement.num_pairs, 'paired seed')}, {wins}"
+    return f"{100 * level:g} % CI{told} {span}, {plural(judgement.num_pairs, judgement.unit_words)}, {wins}"
 
 
 def _moved(mean: float | None) -> str:

@@ -13,6 +13,7 @@ from ablations.stats.budget import Budget
 from ablations.stats.intervals import (
     MIN_PAIRS_TO_LOOK,
     SMALLEST_STEP,
+    CrossedVariance,
     Estimate,
     WiderEstimate,
     clopper_pearson,
@@ -21,7 +22,7 @@ from ablations.stats.intervals import (
     seeds_estimate,
     wider_estimate,
 )
-from ablations.stats.judgement import Evidence, Judgement, PairedSample, Verdict
+from ablations.stats.judgement import Basis, Evidence, Judgement, PairedSample, Unit, Verdict
 from ablations.stats.p_values import (
     difference_p,
     images_p,
@@ -30,11 +31,15 @@ from ablations.stats.p_values import (
     step_down,
     tost_p,
 )
+from ablations.stats.pooling import pooled_estimates
 from ablations.stats.power import MAX_PAIRS, seeds_needed, smallest_provable_margin
 from ablations.text import plural, points
 
 MIN_PAIRS_FOR_VERDICT = 5
 """With fewer pairs a contrast is exploratory."""
+
+MIN_SEARCHES_FOR_VERDICT = 3
+"""With fewer searches a contrast by searches is exploratory. Each has several trainings behind it."""
 
 MIN_PAIRS_FOR_FRAGILE = 8
 """From here on sign flips can reach p < .01, so their disagreement with the t test means something, if alpha is not below it."""
@@ -47,10 +52,13 @@ def judge(
     samples: Mapping[str, PairedSample],
     budget: Budget,
     *,
-    min_pairs_for_verdict: int = MIN_PAIRS_FOR_VERDICT,
+    num_left_out: int = 0,
     unplanned: Mapping[str, str] = MappingProxyType({}),
+    pooling: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, Judgement]:
     """Judge all planned contrasts of a study at one look.
+
+    The unit of every test is the seed or, in samples with `searches`, the search: the mean difference over its seeds.
 
     Three kinds of verdict are wrong: "better" or "worse" at a true difference of 0 or of the other sign; "equivalent" or
     "by less" at a true difference of the margin or more; "by more" at less than the margin. The probability of any wrong
@@ -60,9 +68,11 @@ def judge(
     Args:
         samples: by the variant's name.
         budget: of the study. Its K counts all planned contrasts, judged or not.
-        min_pairs_for_verdict: with fewer pairs a contrast is exploratory.
+        num_left_out: units left out of every sample, for which a verdict needs fewer.
         unplanned: by name, the reason why a contrast was not planned, for instance that it was added later. Such a
             contrast is exploratory and takes nothing from the budget.
+        pooling: by name, the variant that each is compared with, if the spread is to be pooled over all planned samples; empty
+            if each has its own.
 
     Returns:
         A judgement for each sample, in the order of `samples`.
@@ -75,12 +85,13 @@ def judge(
         raise ValueError(
             f"num_comparisons must be at least the {num_sampled} contrasts sampled, not {budget.num_comparisons}"
         )
+    withheld = {name: _withheld(sample, num_left_out, unplanned.get(name)) for name, sample in samples.items()}
+    pooled = (
+        pooled_estimates({name: samples[name] for name in samples if not withheld[name]}, pooling) if pooling else {}
+    )
     judgements = {
         name: _measured(
-            sample,
-            budget,
-            withheld=_withheld(sample, min_pairs_for_verdict, unplanned.get(name)),
-            is_planned=name not in unplanned,
+            sample, budget, withheld=withheld[name], is_planned=name not in unplanned, pooled=pooled.get(name)
         )
         for name, sample in samples.items()
     }
@@ -101,10 +112,13 @@ def judge(
     return judgements
 
 
-def judge_without_each_seed(
-    samples: Mapping[str, PairedSample], judgements: Mapping[str, Judgement], budget: Budget
+def judge_without_each_unit(
+    samples: Mapping[str, PairedSample],
+    judgements: Mapping[str, Judgement],
+    budget: Budget,
+    pooling: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[str, dict[int, Judgement]]:
-    """Leave-one-out: judge the study again without each seed, to see whether a verdict rests on a single seed.
+    """Leave-one-out: judge the study again without each seed, or each search, to see whether a verdict rests on a single one.
 
     This is a check on verdicts and never a verdict: after a look at the results one can always choose a seed to leave
     out. One pair fewer also proves less, so a verdict may disappear although no seed stands out.
@@ -113,31 +127,33 @@ def judge_without_each_seed(
         samples: as given to `judge`.
         judgements: as returned by `judge`.
         budget: as given to `judge`.
+        pooling: as given to `judge`.
 
     Returns:
-        By contrast and seed, for the pairs of contrasts with a verdict. It is empty if one of these contrasts has more
-        than `MAX_PAIRS_TO_LEAVE_OUT` pairs.
+        By contrast and unit, for the units of contrasts with a verdict. It is empty if one of these contrasts has more than
+        `MAX_PAIRS_TO_LEAVE_OUT` units, or too few to leave one out.
     """
     judged = {name: each for name, each in samples.items() if not judgements[name].verdict.is_withheld}
-    if any(len(sample.differences) > MAX_PAIRS_TO_LEAVE_OUT for sample in judged.values()):
+    numbers = [judgements[name].num_pairs for name in judged]
+    if not numbers or max(numbers) > MAX_PAIRS_TO_LEAVE_OUT or min(numbers) <= MIN_PAIRS_TO_LOOK:
         return {}
     found: dict[str, dict[int, Judgement]] = {name: {} for name in judged}
-    for seed in sorted({seed for sample in judged.values() for seed in sample.differences}):
+    for unit in sorted({unit for sample in judged.values() for unit in sample.seeds_by_unit}):
         without = judge(
-            {name: sample.without(seed) for name, sample in judged.items()},
-            budget,
-            min_pairs_for_verdict=MIN_PAIRS_FOR_VERDICT - 1,
+            {name: sample.without(unit) for name, sample in judged.items()}, budget, num_left_out=1, pooling=pooling
         )
         for name, sample in judged.items():
-            if seed in sample.differences:
-                found[name][seed] = without[name]
+            if unit in sample.seeds_by_unit:
+                found[name][unit] = without[name]
     return found
 
 
-def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tuple[Verdict, str] | None:
+def _withheld(sample: PairedSample, num_left_out: int, unplanned: str | None) -> tuple[Verdict, str] | None:
     """The verdict and reason of a sample that may not be judged; None if it may."""
-    values = sample.values
-    num_pairs = len(values)
+    by_unit = sample.unit_differences
+    values, num_pairs = np.array(list(by_unit.values())), len(by_unit)
+    unit, least = ("search", MIN_SEARCHES_FOR_VERDICT) if sample.searches else ("pair", MIN_PAIRS_FOR_VERDICT)
+    least = max(MIN_PAIRS_TO_LOOK, least - num_left_out)
     if not np.isfinite(values).all():
         seeds = ", ".join(str(seed) for seed in sorted(sample.differences) if not np.isfinite(sample.differences[seed]))
         return Verdict.NO_VERDICT, f"the difference at seed {seeds} is not a finite number"
@@ -147,33 +163,41 @@ def _withheld(sample: PairedSample, min_pairs: int, unplanned: str | None) -> tu
     if num_pairs < MIN_PAIRS_TO_LOOK:
         return (
             Verdict.NO_VERDICT,
-            f"{plural(num_pairs, 'pair')} in which both learned, where it takes {MIN_PAIRS_TO_LOOK}",
+            f"{plural(num_pairs, unit)} in which both learned, where it takes {MIN_PAIRS_TO_LOOK}",
         )
     if sample.correct is not None and not np.any(sample.correct):
         return Verdict.NO_VERDICT, "the same test images right at every seed: check that the change is applied"
     if identical(values):
-        return Verdict.NO_VERDICT, "identical difference at every seed: check that seeds and the change are applied"
+        return (
+            Verdict.NO_VERDICT,
+            f"identical difference at every {sample.unit}: check that seeds and the change are applied",
+        )
     if unplanned is not None:
         return Verdict.EXPLORATORY, unplanned
-    if num_pairs > sample.num_planned:
-        return Verdict.EXPLORATORY, f"{num_pairs} pairs where {sample.num_planned} were planned"
-    if num_pairs < min_pairs:
-        return Verdict.EXPLORATORY, f"a verdict takes {min_pairs} pairs"
+    if len(sample.differences) > sample.num_planned:
+        return Verdict.EXPLORATORY, f"{len(sample.differences)} pairs where {sample.num_planned} were planned"
+    if num_pairs < least:
+        return Verdict.EXPLORATORY, f"a verdict takes {plural(least, unit)}"
     return None
 
 
 def _measured(
-    sample: PairedSample, budget: Budget, *, withheld: tuple[Verdict, str] | None, is_planned: bool
+    sample: PairedSample,
+    budget: Budget,
+    *,
+    withheld: tuple[Verdict, str] | None,
+    is_planned: bool,
+    pooled: Estimate | None,
 ) -> Judgement:
-    """Everything that one sample shows alone; "undecided" until the verdict is known."""
+    """Everything that one sample shows alone, or with a pooled estimate; "undecided" until the verdict is known."""
     verdict, *notes = withheld or (Verdict.UNDECIDED_MORE_SEEDS,)
     notes += _failures(sample)
-    values = sample.values
+    values = np.array(list(sample.unit_differences.values()))
     is_finite = values.size > 0 and bool(np.isfinite(values).all())
     wins, losses = (int(np.sum(sign * values > SMALLEST_STEP)) if is_finite else 0 for sign in (1, -1))
     evidence = None
     if is_finite and len(values) > 1 and not identical(values):
-        evidence = _evidence(sample, budget, is_planned=is_planned)
+        evidence = _evidence(sample, budget, is_planned=is_planned, pooled=pooled)
         if evidence.fragile:
             notes.append("fragile: the t test and the sign-flip check disagree")
     return Judgement(
@@ -187,6 +211,7 @@ def _measured(
         evidence=evidence,
         verdict=verdict,
         notes=tuple(notes),
+        unit=sample.unit,
     )
 
 
@@ -199,13 +224,16 @@ def _failures(sample: PairedSample) -> list[str]:
     return [f"among runs that learned ({note})" if sample.differences else note]
 
 
-def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evidence:
-    values, alpha = sample.values, budget.look_alpha
+def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool, pooled: Estimate | None) -> Evidence:
+    values, correct, alpha = np.array(list(sample.unit_differences.values())), sample.unit_correct, budget.look_alpha
     # At a level above 1 - alpha the interval could hold 0 although the verdict says otherwise.
     level = min(0.95, 1 - alpha)
-    over_seeds, sd = seeds_estimate(values), float(values.std(ddof=1))
-    variance = None if sample.correct is None else crossed_variance(sample.correct)
-    estimate = wider_estimate(over_seeds, variance)
+    own, sd = seeds_estimate(values), float(values.std(ddof=1))
+    variance = None if correct is None else crossed_variance(correct)
+    over_seeds = pooled or own
+    estimate = wider_estimate(own, variance) if pooled is None else _over_images_too(pooled, variance)
+    if pooled is not None:
+        sd = pooled.standard_error * float(np.sqrt(len(values)))
     is_over_images = isinstance(estimate, WiderEstimate) and estimate.is_over_images(level)
 
     def changed(difference: float) -> float:
@@ -218,19 +246,39 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool) -> Evid
     can_disagree = len(values) >= MIN_PAIRS_FOR_FRAGILE and floor_p <= alpha
     return Evidence(
         estimate=estimate,
-        basis="seeds and images" if is_over_images else "seeds",
+        basis=_BASES[sample.unit, is_over_images],
         interval=estimate.interval(level),
         simultaneous_interval=estimate.interval(1 - budget.step_alpha) if is_planned else None,
-        spread=max(sd, 0.0 if variance is None else variance.spread),
+        spread=max(sd, 0.0 if variance is None or pooled else variance.spread),
+        variance=variance,
         image_floor=None if variance is None else variance.image_floor,
         p_difference=difference_p(estimate),
         p_equivalence=max(tost_p(estimate, margin=budget.margin), changed(over_seeds.mean)),
         p_equivalence_floor=None if variance is None else changed(0.0),
         p_sign_flip=p_sign_flip,
         p_sign_flip_floor=floor_p,
-        # Sign flips are over seeds, so the comparison is with t over seeds, on either basis.
-        fragile=can_disagree and (difference_p(over_seeds) <= alpha) != (p_sign_flip <= alpha),
+        # Sign flips are over units, so the comparison is with t over units, on either basis.
+        fragile=can_disagree and (difference_p(own) <= alpha) != (p_sign_flip <= alpha),
     )
+
+
+_BASES: Mapping[tuple[Unit, bool], Basis] = {
+    ("seed", False): "seeds",
+    ("seed", True): "seeds and images",
+    ("search", False): "searches",
+    ("search", True): "searches and images",
+}
+"""By unit, and whether the interval is over images, too."""
+
+
+def _over_images_too(pooled: Estimate, variance: CrossedVariance | None) -> Estimate | WiderEstimate:
+    """A pooled estimate, or the wider of it and one that has the image floor on top of it (Satterthwaite's degrees of freedom)."""
+    if variance is None or not variance.image_floor:
+        return pooled
+    over_units, over_images = pooled.standard_error**2, variance.image_floor**2
+    parts = over_units**2 / pooled.df + over_images**2 / (variance.num_images - 1)
+    total = over_units + over_images
+    return WiderEstimate(pooled, replace(pooled, standard_error=float(np.sqrt(total)), df=total**2 / parts))
 
 
 def _verdict(estimate: Estimate | WiderEstimate, p_difference: float, p_equivalence: float, budget: Budget) -> Verdict:

@@ -44,6 +44,25 @@ Name = Annotated[str, BeforeValidator(_name), WithJsonSchema({"type": "string", 
 Text = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 
+SEARCH_STRIDE = 100
+"""Training seeds of a search: its trials have the first one, its re-runs the ones after it."""
+MIN_SEARCHES = 3
+"""Least number of searches that says how far they scatter."""
+
+
+def _searches(number: int) -> int:
+    if 1 < number < MIN_SEARCHES:
+        raise PydanticCustomError(
+            "rule",
+            "searches must be 1, or at least {least}: {given} say too little of how far searches scatter",
+            {"least": MIN_SEARCHES, "given": str(number)},
+        )
+    return number
+
+
+Searches = Annotated[int, Field(ge=1, le=1000), AfterValidator(_searches)]
+
+
 class Tuning(Section):
     """The search of each variant's search space: the same effort for every variant."""
 
@@ -57,8 +76,11 @@ class Tuning(Section):
     """Configurations that every variant tries first; each sets every key searched there. Default: the base's values."""
     rerun_best: PositiveInt = 3
     """Best configurations to train again on fresh seeds; the best mean over these seeds wins."""
-    rerun_seeds: Annotated[int, Field(ge=0)] = 3
+    rerun_seeds: Annotated[int, Field(ge=0, lt=SEARCH_STRIDE)] = 3
     """Fresh seeds for each re-run; 0 takes the best search trial without re-runs."""
+    searches: Searches = 1
+    """Independent searches of each variant, 1 or at least 3. The confirm seeds are split between them. With 1 every verdict holds
+    for the tuned values only; with more it holds for the variant, tuned like this."""
     pruner: Literal["none", "median"] = "none"
     """median stops a search trial below the median of its variant's trials at the same epoch."""
 
@@ -69,7 +91,7 @@ class Tuning(Section):
 
     @property
     def num_trials(self) -> int:
-        """Tuning trials of a variant, search and re-runs together."""
+        """Tuning trials of one search of a variant, re-runs included."""
         return self.trials + self.rerun_seeds * self.num_rerun
 
 
@@ -82,8 +104,10 @@ class TuningOverride(Section):
     """Replaces the study's `tuning.start_points`."""
     rerun_best: PositiveInt | None = None
     """Replaces the study's `tuning.rerun_best`."""
-    rerun_seeds: Annotated[int, Field(ge=0)] | None = None
+    rerun_seeds: Annotated[int, Field(ge=0, lt=SEARCH_STRIDE)] | None = None
     """Replaces the study's `tuning.rerun_seeds`."""
+    searches: Searches | None = None
+    """Replaces the study's `tuning.searches`."""
 
 
 class Match(Section):
@@ -142,6 +166,9 @@ class Decision(Section):
     """Family-wise error rate: chance of any wrong verdict in the whole study."""
     margin: Annotated[float, Field(gt=0, lt=100)]
     """Percentage points of accuracy; smaller differences do not matter."""
+    pooled: bool = False
+    """Whether to assume that the searches of all variants scatter equally, and to pool their spread. For `tuning.searches` only:
+    few searches decide more by it, and the report calls it an assumption."""
 
 
 class Base(Section):

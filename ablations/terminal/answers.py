@@ -64,7 +64,7 @@ def _numbers(judgement: Judgement) -> tuple[str, str, str]:
     return (
         "" if mean is None else _signed(mean),
         "" if interval is None else f"[{_signed(interval.lower)}, {_signed(interval.upper)}]",
-        plural(judgement.num_pairs, "paired seed"),
+        plural(judgement.num_pairs, judgement.unit_words),
     )
 
 

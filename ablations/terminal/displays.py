@@ -88,10 +88,10 @@ class QuietProgress:
         self._console.print(printable(text), soft_wrap=True)
 
     def _enter(self, phase: Phase) -> None:
-        # The runner starts to confirm when every search is done.
+        # The runner starts to confirm when every search that is needed is done.
         if phase == "confirm" and not self._confirming:
-            self._confirming = True
             self._progress.settled()
+        self._confirming = phase == "confirm"
 
     def __enter__(self) -> Self:
         return self

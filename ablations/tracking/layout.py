@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
 
-from ablations.planning.plan import SEARCH_SEED
+from ablations.planning.plan import is_rerun, search_of_tuning
 from ablations.trial import EpochRecord, TrialResult, TrialSpec, in_short
 
 TRIAL_ID = "ablations.trial_id"
@@ -66,9 +66,11 @@ def session_file(session: str) -> str:
 def run_name(spec: TrialSpec) -> str:
     """A trial's run as people call it: `two, tune 3, lr 0.0898`, `two, confirm, seed 1, lr 0.0898`."""
     number = "" if spec.number is None else f" {spec.number}"
+    search = search_of_tuning(spec.seed) if spec.phase == "tune" else 0
+    which = [f"search {search}"] if search else []
     # Every search is on one seed.
-    seed = [] if spec.phase == "tune" and spec.seed == SEARCH_SEED else [f"seed {spec.seed}"]
-    name = ", ".join([spec.variant, f"{spec.phase}{number}", *seed, *in_short(spec.hyperparameters)])
+    seed = [] if spec.phase == "tune" and not is_rerun(spec.seed) else [f"seed {spec.seed}"]
+    name = ", ".join([spec.variant, f"{spec.phase}{number}", *which, *seed, *in_short(spec.hyperparameters)])
     return shortened(name, MAX_NAME_CHARACTERS)
 
 

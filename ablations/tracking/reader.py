@@ -159,10 +159,12 @@ def read_progress(address: Address) -> StoredProgress:
         progress.recall(ledger.looks, _num_recorded(plan, children))
         heard_ms = [since_ms]
         ended = []
+        labels = {run.info.run_id: runs.label(run) for run in children}
+        earlier = set() if counts is None else runs.of_earlier_tuning(labels.values(), counts)
         for run in sorted(children, key=lambda run: run.info.start_time):
-            label = runs.label(run)
-            if counts is not None and label.id not in counts:
-                continue  # of an earlier tuning
+            label = labels[run.info.run_id]
+            if label.id in earlier:
+                continue
             trial = None if run.info.status == "RUNNING" else runs.recorded(found.client, run)
             if trial is not None:
                 ended_ms = run.info.end_time or 0

@@ -225,7 +225,7 @@ class Recorder:
 
     def claim(self, spec: TrialSpec) -> TrialResult | None:
         """The recorded result of a trial, if it has one; its run then gets the labels of this plan's variant."""
-        trial = self.trials.get(spec.id) or self._writer.trials.get(spec.id)
+        trial = self._recorded(spec)
         if trial is None:
             return None
         variant = self._plan[spec.variant]
@@ -265,6 +265,14 @@ class Recorder:
         """Replace all measurements by these."""
         self._measurements = measurements
         self._put_text(layout.MEASUREMENTS_FILE, MEASUREMENTS.dump_json(dict(measurements), indent=1).decode())
+
+    def known(self, spec: TrialSpec) -> TrialResult | None:
+        """The recorded result of a trial, if its run has the labels of this plan's variant, as in a report."""
+        trial, key = self._recorded(spec), self._plan[spec.variant].key
+        return trial.result if trial and (trial.variant, trial.variant_key) == (spec.variant, key) else None
+
+    def _recorded(self, spec: TrialSpec) -> RecordedTrial | None:
+        return self.trials.get(spec.id) or self._writer.trials.get(spec.id)
 
     def keep(self, ledger: Ledger) -> None:
         """Record rules of the verdicts, or looks."""

@@ -6,7 +6,7 @@ import gc
 import json
 import math
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,6 +15,7 @@ from pydantic import TypeAdapter
 
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.errors import TrackingError
+from ablations.planning.plan import search_of_tuning
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.client import Client, Run, ViewType
@@ -106,6 +107,26 @@ def label(run: Run) -> Label:
                 "seed": int(tags[layout.SEED]),
             }
         )
+
+
+def of_earlier_tuning(labels: Collection[Label], settled: Container[str]) -> set[str]:
+    """Ids of trials that are not the plan's. Those of searches that go on now, for a later look, are the plan's.
+
+    Args:
+        labels: of all trials of the plan's variants.
+        settled: ids of the plan's trials, when searches were last done.
+    """
+    done = {
+        (label.variant, search_of_tuning(label.seed))
+        for label in labels
+        if label.phase == "tune" and label.id in settled
+    }
+    return {
+        label.id
+        for label in labels
+        if label.id not in settled
+        and (label.phase == "confirm" or (label.variant, search_of_tuning(label.seed)) in done)
+    }
 
 
 def recorded(client: Client, run: Run) -> RecordedTrial | None:
