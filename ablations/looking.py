@@ -99,6 +99,11 @@ class Looking:
             return Step(searches=self._untuned(dict.fromkeys((v.name for v in plan.variants), plan.looks[0])))
         now = self._now(results)
         needed = self._with_recorded(now.needed)
+        if not self._missing(needed, results):
+            # A run before this one may have recorded more than this one asks for. A report sees those trials, too.
+            known = {spec.id: known for spec in self._specs.values() if (known := self._book.known(spec)) is not None}
+            now = self._now({**known, **results})
+            needed = self._with_recorded(now.needed)
         self._watcher.needs(needed)
         # The only look of a run is its report.
         for look in now.taken if len(self._plan.looks) > 1 else ():
@@ -110,9 +115,13 @@ class Looking:
                 self._book.keep(Ledger(self._plan.study, self._plan.profile, looks=(record,)))
         if searches := self._untuned(needed):
             return Step(searches=searches)
-        # Seed by seed: if the budget runs out, all variants are about equally far.
-        specs = (self._specs[cell.variant, cell.seed] for cell in plan.confirmations(needed))
-        return Step(trials=tuple(spec for spec in specs if spec.id not in results))
+        return Step(trials=tuple(self._missing(needed, results)))
+
+    def _missing(self, num_seeds: Mapping[str, int], results: Mapping[str, TrialResult]) -> list[TrialSpec]:
+        """Trials of searches that are done without a result, seed by seed: if the budget runs out, all variants are about equally far."""
+        places = ((cell.variant, cell.seed) for cell in self._plan.confirmations(num_seeds))
+        specs = (self._specs[place] for place in places if place in self._specs)
+        return [spec for spec in specs if spec.id not in results]
 
     def _with_recorded(self, num_seeds: Mapping[str, int]) -> dict[str, int]:
         """These numbers of seeds, or more if an earlier run looked at more of a plan by searches: a report sees them, too."""
@@ -142,10 +151,8 @@ class Looking:
         plan = self._plan
         trials: dict[str, list[RecordedTrial]] = {variant.name: [] for variant in plan.variants}
         for spec in self._specs.values():
-            # A run before this one may have recorded more than this one asked for: a report sees those trials, too.
-            result = results.get(spec.id) or self._book.known(spec)
-            if result is not None:
-                trials[spec.variant].append(_recorded(plan, spec, result))
+            if spec.id in results:
+                trials[spec.variant].append(_recorded(plan, spec, results[spec.id]))
         bar = learned_percent(guess_percent(plan, [trial for each in trials.values() for trial in each]))
         tuned = {name: values for (name, search), values in self._tuned.items() if search == 0}
         return looks_now(plan, trials, bar, self._book.ledgers, tuned=tuned, futility=self._futility)

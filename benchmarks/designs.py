@@ -84,10 +84,17 @@ class Course:
 
 
 class Design:
-    """Looks of a study with four contrasts that share the reference."""
+    """Looks of a study with four contrasts that share the reference.
 
-    def __init__(self, looks: Sequence[int], *, futility: bool = True) -> None:
-        self.plan = _plan(looks)
+    Args:
+        looks: numbers of seeds.
+        searches: of each variant; the seeds are split between them.
+        pooled: whether the spread of the searches is pooled.
+        futility: whether a futile contrast gets no more seeds.
+    """
+
+    def __init__(self, looks: Sequence[int], *, searches: int = 1, pooled: bool = False, futility: bool = True) -> None:
+        self.plan = _plan(looks, searches, pooled)
         self.standing = standing_of(self.plan, self.plan.contrasts())
         self._futility = futility
 
@@ -156,7 +163,7 @@ def mixed(design: Design, num_studies: int) -> list[Course]:
     ]
 
 
-def _plan(looks: Sequence[int]) -> Plan:
+def _plan(looks: Sequence[int], searches: int, pooled: bool) -> Plan:
     study = {
         "study": "designs",
         "question": "Which looks decide the most, for how many trainings?",
@@ -167,7 +174,9 @@ def _plan(looks: Sequence[int]) -> Plan:
         },
         "baseline": "two",
         "variants": {"two": {}, **{f"v{n}": {"set": {"model.dropout": 0.1 * (n + 1)}} for n in range(NUM_CONTRASTS)}},
-        "decision": {"margin": MARGIN},
+        "search_space": {"train.lr": {"type": "float", "low": 0.015, "high": 0.3, "log": True}},
+        "tuning": {"trials": 4, "rerun_best": 2, "rerun_seeds": 1, "searches": searches},
+        "decision": {"margin": MARGIN, "pooled": pooled},
         "profiles": {"starter": {"description": "simulated", "looks": list(looks)}},
     }
     machine = Machine("cpu", bf16=False, num_workers=1, description="1 CPU core")

@@ -1,48 +1,87 @@
 """Wrong words between identical variants that are tuned by themselves: `python -m benchmarks.retuning`.
 
 A pool of real trainings comes first: the baseline of one_by_one at `starter`, 8 learning rates times 12 seeds. Simulated studies draw
-from it. Five variants are the same network. Each is tuned as the starter does it, four of the rates, the best two again on another
-seed; then it is confirmed at its rate. So every "better" and "worse" is wrong.
+from it. Five variants are the same network. Each is tuned as the starter does it, by the suite's own search: four rates, the best two
+again on another seed. Then it is confirmed at its rate, and the suite's own looks judge it. So every "better" and "worse" is wrong.
 
-The rows differ in the draws, which are the same for all variants or each variant's own, and in the choice: by the re-runs alone, as
-the suite does it, or by the mean over the search and the re-runs. `rate known` confirms every variant at the same rate: what is wrong there
-is not the luck of tuning.
+`rate known` confirms every variant at the same rate: what is wrong there is not the luck of tuning.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
 from ablations.analysis.samples import Outcomes
 from ablations.execution.environment import detect
 from ablations.execution.local import LocalExecutor
+from ablations.planning.plan import Plan
 from ablations.planning.planner import make_plan
 from ablations.stats.judgement import Verdict
 from ablations.studyfile.distributions import FloatDistribution
 from ablations.studyfile.loading import read_file
+from ablations.trial import EpochRecord, TrialResult
+from ablations.tuning import VariantTuner
 from benchmarks.designs import Design
 
 ROOT = Path(__file__).parents[1]
 NUM_RATES, NUM_SEEDS = 8, 12
-NUM_DRAWS, NUM_FINALISTS = 4, 2
-DESIGNS = ((5,), (10,), (20,), (10, 26), (5, 8, 12, 18, 27, 40))
-"""Looks."""
+DESIGNS: dict[str, Any] = {
+    "1 search, 5 seeds": {"looks": (5,)},
+    "1 search, 10 seeds": {"looks": (10,)},
+    "1 search, 20 seeds": {"looks": (20,)},
+    "1 search, looks at 10 and 26 seeds": {"looks": (10, 26)},
+    "1 search, looks at 5, 8, 12, 18, 27, 40 seeds": {"looks": (5, 8, 12, 18, 27, 40)},
+    "3 searches of 4 seeds": {"looks": (12,), "searches": 3},
+    "3 searches of 4 seeds, pooled": {"looks": (12,), "searches": 3, "pooled": True},
+    "5 searches of 2 seeds": {"looks": (10,), "searches": 5},
+    "5 searches of 2 seeds, pooled": {"looks": (10,), "searches": 5, "pooled": True},
+    "8 searches of 2 seeds, looks at 5 and 8": {"looks": (10, 16), "searches": 8},
+    "20 searches of 2 seeds, looks at 5, 8, 13, 20": {"looks": (10, 16, 26, 40), "searches": 20},
+}
 _DIFFERENT = {
     *(Verdict.BETTER, Verdict.BETTER_BY_LESS, Verdict.BETTER_BY_MORE),
     *(Verdict.WORSE, Verdict.WORSE_BY_LESS, Verdict.WORSE_BY_MORE),
 }
+Draws = Literal["rate known", "same draws", "own draws"]
+"""How variants are tuned: all have the same given rate; their searches have the same draws, as in the suite; or each has its own."""
+DRAWS: tuple[Draws, ...] = ("rate known", "same draws", "own draws")
 
-Choose = Callable[[np.ndarray, np.ndarray], int]
-"""Scores of the finalists in the search and in the re-runs -> the place of the chosen one."""
 
-Tuning = Callable[[np.ndarray, np.random.Generator], list[int]]
-"""Validation accuracies of the pool -> the place of each variant's chosen rate."""
+@dataclass(frozen=True)
+class Pool:
+    """Real trainings of one network at several rates."""
+
+    rates: np.ndarray
+    """Learning rates, shape (rates,), evenly apart on a log scale."""
+    curves: np.ndarray = field(repr=False)
+    """Validation accuracy after each epoch, percent, shape (rates, seeds, epochs)."""
+    test: np.ndarray = field(repr=False)
+    """Test accuracy, percent, shape (rates, seeds)."""
+    right: np.ndarray = field(repr=False)
+    """Whether each test image is right, shape (rates, seeds, images)."""
+
+    @property
+    def validation(self) -> np.ndarray:
+        """Validation accuracy after the last epoch, percent, shape (rates, seeds)."""
+        return np.asarray(self.curves[..., -1])
+
+    def nearest(self, rate: float) -> int:
+        """Place of the rate that is nearest on a log scale."""
+        return int(np.argmin(np.abs(np.log(self.rates / rate))))
+
+
+def read_pool(path: Path) -> Pool:
+    """Read a pool, or make it first."""
+    if not path.exists():
+        make_pool(path)
+    return Pool(**np.load(path))
 
 
 def main() -> None:
@@ -51,21 +90,19 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=1000, help="Number of simulated studies a cell.")
     parser.add_argument("--pool", type=Path, default=ROOT / "build" / "retuning.npz")
     chosen = parser.parse_args()
-    if not chosen.pool.exists():
-        make_pool(chosen.pool)
-    pool = np.load(chosen.pool)
-    rates = ", ".join(
-        f"{rate:.3g} {test:.2f}" for rate, test in zip(pool["rates"], pool["test"].mean(axis=1), strict=True)
-    )
-    print(
-        f"mean test accuracy (%) by learning rate: {rates}; sd from seed to seed {pool['test'].std(axis=1, ddof=1).mean():.2f}\n"
-    )
-    print(f"| tuning | {' | '.join(', '.join(map(str, looks)) for looks in DESIGNS)} |")
-    print(f"| --- |{' ---: |' * len(DESIGNS)}")
+    pool = read_pool(chosen.pool)
+    rates = ", ".join(f"{rate:.3g} {test:.2f}" for rate, test in zip(pool.rates, pool.test.mean(axis=1), strict=True))
+    spread = pool.test.std(axis=1, ddof=1).mean()
+    print(f"mean test accuracy (%) by learning rate: {rates}; sd from seed to seed {spread:.2f}\n")
+    print(f"| design | {' | '.join(DRAWS)} |")
+    print(f"| --- |{' ---: |' * len(DRAWS)}")
     with ProcessPoolExecutor() as processes:
-        for name, tuning in TUNINGS.items():
-            cells = processes.map(partial(_wrong_rate, tuning, chosen.pool, chosen.studies), DESIGNS)
-            print(f"| {name} | {' | '.join(f'{cell:.3f}' for cell in cells)} |", flush=True)
+        tasks = [
+            [processes.submit(wrong_rate, Design(**design), draws, pool, chosen.studies) for draws in DRAWS]
+            for design in DESIGNS.values()
+        ]
+        for name, cells in zip(DESIGNS, tasks, strict=True):
+            print(f"| {name} | {' | '.join(f'{cell.result():.3f}' for cell in cells)} |", flush=True)
 
 
 def make_pool(path: Path) -> None:
@@ -81,7 +118,8 @@ def make_pool(path: Path) -> None:
         for rate in rates
     ]
     places = {spec.id: divmod(place, NUM_RATES)[::-1] for place, spec in enumerate(waiting)}
-    validation, test = np.zeros((NUM_RATES, NUM_SEEDS)), np.zeros((NUM_RATES, NUM_SEEDS))
+    curves = np.zeros((NUM_RATES, NUM_SEEDS, plan.variants[0].config.train.epochs))
+    test = np.zeros((NUM_RATES, NUM_SEEDS))
     right = np.zeros((NUM_RATES, NUM_SEEDS, plan.num_test), dtype=bool)
     executor = LocalExecutor(machine, ROOT / "data", path.parent / "checkpoints")
     num_running = 0
@@ -95,88 +133,90 @@ def make_pool(path: Path) -> None:
                 result, place = ended.result, places[ended.spec.id]
                 if result is None or result.last is None or result.test_correct is None:
                     raise RuntimeError(f"a training of the pool did not end: {result}")
-                validation[place], test[place] = (
-                    result.last.validation_accuracy_percent,
-                    result.test_accuracy_percent or 0.0,
-                )
+                curves[place] = [epoch.validation_accuracy_percent for epoch in result.epochs]
+                test[place] = result.test_accuracy_percent or 0.0
                 right[place] = np.unpackbits(np.frombuffer(result.test_correct, np.uint8), count=plan.num_test)
     finally:
         executor.close()
     path.parent.mkdir(parents=True, exist_ok=True)
-    np.savez_compressed(path, rates=rates, validation=validation, test=test, right=right)
+    np.savez_compressed(path, rates=rates, curves=curves, test=test, right=right)
 
 
-def by_reruns(search: np.ndarray, again: np.ndarray) -> int:
-    """As the suite chooses: by the re-runs, the better of the search among equals."""
-    return int(np.lexsort((-search, -again))[0])
+def searched(plan: Plan, variant: str, search: int, pool: Pool, generator: np.random.Generator) -> int:
+    """Run one search of the suite; each of its trainings is one of the pool, at the rate nearest to its own.
+
+    Returns:
+        The place of the chosen rate.
+    """
+    tuner = VariantTuner(plan, variant, search)
+    while specs := tuner.ask():
+        for spec in specs:
+            rate = pool.nearest(spec.hyperparameters["train.lr"])
+            tuner.tell(_result(spec.id, float(pool.validation[rate, generator.integers(NUM_SEEDS)])))
+    assert tuner.winner is not None
+    return pool.nearest(tuner.winner["train.lr"])
 
 
-def by_all_scores(search: np.ndarray, again: np.ndarray) -> int:
-    """By the mean over the search and the re-runs."""
-    return int(np.argmax(search + again))
+def _result(trial_id: str, accuracy_percent: float) -> TrialResult:
+    epoch = EpochRecord(
+        epoch=1,
+        step=1,
+        train_loss=0.0,
+        train_accuracy_percent=accuracy_percent,
+        validation_loss=0.0,
+        validation_accuracy_percent=accuracy_percent,
+        num_dead_classes=0,
+        learning_onset_step=1,
+        train_images_per_second=1.0,
+        epoch_seconds=1.0,
+        timestamp_ms=0,
+    )
+    return TrialResult(trial_id, "finished", (epoch,))
 
 
-def _own_draws(generator: np.random.Generator) -> Iterable[np.ndarray]:
-    while True:
-        yield generator.choice(NUM_RATES, NUM_DRAWS, replace=False)
+def chosen_rates(
+    plan: Plan, draws: Draws, number: int, pool: Pool, generator: np.random.Generator
+) -> dict[str, list[int]]:
+    """By variant: the place of the rate that each search chose.
+
+    Args:
+        plan: of the study.
+        draws: how the draws of the variants differ.
+        number: of the simulated study; every study has draws of its own.
+        pool: of real trainings.
+        generator: of everything else.
+    """
+    known, found = int(generator.integers(NUM_RATES)), {}
+    for place, variant in enumerate(plan.variants):
+        seed = 10 * number + (place if draws == "own draws" else 0)
+        drawn = replace(plan, tuning=plan.tuning.model_copy(update={"seed": seed}))
+        found[variant.name] = [
+            known if draws == "rate known" else searched(drawn, variant.name, search, pool, generator)
+            for search in range(plan.num_searches)
+        ]
+    return found
 
 
-def _same_draws(generator: np.random.Generator) -> Iterable[np.ndarray]:
-    draws = generator.choice(NUM_RATES, NUM_DRAWS, replace=False)
-    while True:
-        yield draws
-
-
-def _tuned(
-    draws: Callable[..., Iterable[np.ndarray]], choose: Choose, validation: np.ndarray, generator: np.random.Generator
-) -> list[int]:
-    """The chosen rate of each variant."""
-    chosen = []
-    for _, drawn in zip(range(5), draws(generator), strict=False):
-        search = validation[drawn, generator.integers(NUM_SEEDS, size=NUM_DRAWS)]
-        best = np.argsort(-search, kind="stable")[:NUM_FINALISTS]
-        again = validation[drawn[best], generator.integers(NUM_SEEDS, size=NUM_FINALISTS)]
-        chosen.append(int(drawn[best[choose(search[best], again)]]))
-    return chosen
-
-
-def _known(validation: np.ndarray, generator: np.random.Generator) -> list[int]:
-    return [int(generator.integers(NUM_RATES))] * 5
-
-
-TUNINGS: dict[str, Tuning] = {
-    "rate known": _known,
-    "same draws, by the re-runs": partial(_tuned, _same_draws, by_reruns),
-    "same draws, by all scores": partial(_tuned, _same_draws, by_all_scores),
-    "own draws, by the re-runs": partial(_tuned, _own_draws, by_reruns),
-    "own draws, by all scores": partial(_tuned, _own_draws, by_all_scores),
-}
-
-
-def _wrong_rate(tuning: Tuning, path: Path, num_studies: int, looks: tuple[int, ...]) -> float:
-    """Share of studies with any wrong word."""
-    pool = dict(np.load(path))
-    design, generator = Design(looks), np.random.default_rng(1)
-    names = [variant.name for variant in design.plan.variants]
+def wrong_rate(design: Design, draws: Draws, pool: Pool, num_studies: int) -> float:
+    """Share of simulated studies with any wrong word."""
+    generator = np.random.default_rng(1)
     num_wrong = 0
-    for _ in range(num_studies):
-        chosen = tuning(pool["validation"], generator)
-        outcomes = {
-            name: _outcomes(pool, rate, generator.integers(NUM_SEEDS, size=len(design.plan.seeds)))
-            for name, rate in zip(names, chosen, strict=True)
-        }
+    for number in range(num_studies):
+        chosen = chosen_rates(design.plan, draws, number, pool, generator)
+        outcomes = {name: _outcomes(design.plan, pool, rates, generator) for name, rates in chosen.items()}
         words, _ = design.follow(outcomes)
         num_wrong += any(verdict in _DIFFERENT for verdict in words.values())
     return num_wrong / num_studies
 
 
-def _outcomes(pool: dict[str, np.ndarray], rate: int, drawn: np.ndarray) -> Outcomes:
-    seeds = frozenset(range(len(drawn)))
+def _outcomes(plan: Plan, pool: Pool, rates: Sequence[int], generator: np.random.Generator) -> Outcomes:
+    places = [(rates[plan.search_of(seed)], int(generator.integers(NUM_SEEDS))) for seed in plan.seeds]
+    seeds = frozenset(plan.seeds)
     return Outcomes(
-        accuracy_percent={seed: float(pool["test"][rate, each]) for seed, each in enumerate(drawn)},
+        accuracy_percent={seed: float(pool.test[place]) for seed, place in zip(plan.seeds, places, strict=True)},
         learned=seeds,
         ran=seeds,
-        right={seed: pool["right"][rate, each] for seed, each in enumerate(drawn)},
+        right={seed: pool.right[place] for seed, place in zip(plan.seeds, places, strict=True)},
     )
 
 

@@ -141,7 +141,7 @@ def _drive(arguments: argparse.Namespace) -> dict[str, float | None]:
         started, started_processor = time.perf_counter(), time.process_time()
         outcome = Runner(
             plan,
-            tuner=lambda plan, variant: _Timed(VariantTuner(plan, variant), seconds, "tuner"),
+            tuner=lambda plan, variant, search: _Timed(VariantTuner(plan, variant, search), seconds, "tuner"),
             confirmations=Looking(plan, store, _Nothing(), futility=True),
             executor=SimulatedExecutor(arguments.devices),
             store=_Timed(store, seconds, "recorder"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
 
 from ablations.analysis.learning import guess_percent, recorded_labels
 from ablations.analysis.looks import TakenLook, look_budgets, pooling, searches_of
-from ablations.analysis.samples import in_searches, outcomes_of, right_images, sample
+from ablations.analysis.samples import in_searches, outcomes_of, right_images, sample, worst_bad_run
 from ablations.analysis.standing import Standing
 from ablations.analysis.summary import ClassDifference, Contrast, Course, Detectable, LookPoint, VariantSummary
 from ablations.datasets import DATASETS
@@ -91,6 +91,7 @@ def judged_contrasts(
                 disagreement_percent=_disagreement(samples[name].differences, trials[name], trials[reference.name]),
                 class_differences=classes.get(name, ()),
                 p_failures=p_failures(variant, reference, look.seeds),
+                p_bad=p_bad(variant, reference, samples[name].differences),
                 judgement=judgement,
                 without_unit=without_unit.get(name, {}),
                 detectable=detectable(judgement, look.budget),
@@ -111,7 +112,10 @@ def _first_look(
     bar = learned_percent(guess_percent(plan, chain.from_iterable(trials.values())))
     found = {name: outcomes_of(each, bar) for name, each in trials.items()}
     searches = searches_of(plan)
-    samples = {name: sample(found[name], found[plan[name].versus], seeds, searches) for name in names}
+    bad_points = worst_bad_run(found.values(), seeds)
+    samples = {
+        name: sample(found[name], found[plan[name].versus], seeds, searches, bad_points=bad_points) for name in names
+    }
     judgements = judge(samples, budget, unplanned=standing.unplanned, pooling=pooling(plan))
     return TakenLook(number, seeds, budget, samples, judgements, {}, {})
 
@@ -214,6 +218,12 @@ def p_failures(variant: VariantSummary, reference: VariantSummary, seeds: Sequen
     both = variant.ran_seeds & reference.ran_seeds & set(seeds)
     failed, failed_reference = (both & set(each.failed_seeds) for each in (variant, reference))
     return mcnemar_exact(len(failed - failed_reference), len(failed_reference - failed)) if both else None
+
+
+def p_bad(variant: VariantSummary, reference: VariantSummary, pairs: Collection[int]) -> float | None:
+    """Exact McNemar p-value of equal rates of bad runs over pairs that learned; None without pairs."""
+    bad, bad_reference = (set(pairs) & set(each.bad_seeds) for each in (variant, reference))
+    return mcnemar_exact(len(bad - bad_reference), len(bad_reference - bad)) if pairs else None
 
 
 def _disagreement(

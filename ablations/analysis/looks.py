@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from ablations.analysis.samples import Outcomes, outcomes_of, sample, tuned_values
+from ablations.analysis.samples import Outcomes, outcomes_of, sample, tuned_values, worst_bad_run
 from ablations.analysis.standing import Standing, standing_of
 from ablations.planning.frozen import Closing, Finding, Ledger, Look
 from ablations.planning.plan import Plan
@@ -54,8 +54,8 @@ class TakenLook:
 def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing) -> tuple[TakenLook, ...]:
     """Take all looks that the outcomes allow.
 
-    A contrast with a word keeps it, and is never judged again. A contrast that is futile is judged again if it got its seeds
-    all the same. One whose trials lack an outcome waits.
+    A contrast with a word keeps it, and is never judged again. A contrast that is futile, or that may have no word, is judged again
+    if it got its seeds all the same. One whose trials lack an outcome waits.
 
     Args:
         plan: of the study.
@@ -68,7 +68,11 @@ def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing)
     remaining = list(plan.contrast_names)
     for number, budget in budgets.items():
         seeds = plan.seeds[: plan.looks[number - 1]]
-        samples = {name: sample(outcomes[name], outcomes[plan[name].versus], seeds, searches) for name in remaining}
+        bad_points = worst_bad_run(outcomes.values(), seeds)
+        samples = {
+            name: sample(outcomes[name], outcomes[plan[name].versus], seeds, searches, bad_points=bad_points)
+            for name in remaining
+        }
         samples = {name: each for name, each in samples.items() if not each.num_missing}
         if not samples:
             break
@@ -84,7 +88,7 @@ def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing)
             if why == "futile" and judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS:
                 judgements[name] = replace(judgement, verdict=Verdict.UNDECIDED_FUTILE)
         taken.append(TakenLook(number, seeds, budget, samples, judgements, closed, chances))
-        remaining = [name for name in samples if closed.get(name) in {None, "futile"}]
+        remaining = [name for name in samples if closed.get(name) in {None, "futile", "not planned"}]
     return tuple(taken)
 
 

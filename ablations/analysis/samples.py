@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +13,11 @@ import numpy as np
 from ablations.analysis.learning import learned
 from ablations.planning.plan import Plan
 from ablations.stats.judgement import PairedSample
+from ablations.stats.rare import BadRuns
 from ablations.trial import RecordedTrial
+
+DEGRADED_POINTS = 5.0
+"""A run this far below the median of its variant is a bad one; it is flagged and kept."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,22 @@ class Outcomes:
     """Seeds with an outcome."""
     right: Mapping[int, np.ndarray] = field(repr=False, compare=False)
     """Right (1) or wrong (0), shape (num_test_images,); unrecorded ones are left out."""
+    dead: frozenset[int] = frozenset()
+    """Seeds that learned, but not every class."""
+
+    def bad(self, seeds: Iterable[int]) -> dict[int, float]:
+        """The bad runs among those of `seeds` that learned: how far each is below their median, points.
+
+        Bad are runs with a class that they never predict right, and runs more than `DEGRADED_POINTS` under the median.
+        """
+        accuracy = {
+            seed: self.accuracy_percent[seed] for seed in seeds if seed in self.learned & self.accuracy_percent.keys()
+        }
+        if not accuracy:
+            return {}
+        middle = median(accuracy.values())
+        below = {seed: middle - percent for seed, percent in accuracy.items()}
+        return {seed: max(0.0, by) for seed, by in below.items() if seed in self.dead or by > DEGRADED_POINTS}
 
     def failed(self, seeds: Iterable[int]) -> list[int]:
         """The seeds that ran without learning, of `seeds`."""
@@ -50,11 +71,22 @@ def outcomes_of(trials: Iterable[RecordedTrial], learned_percent: float) -> Outc
         learned=frozenset(seed for seed, t in confirmed.items() if learned(t.result, learned_percent)),
         ran=frozenset(confirmed),
         right=right_images(confirmed.values()),
+        dead=frozenset(seed for seed, t in confirmed.items() if t.result.last and t.result.last.num_dead_classes),
     )
 
 
+def worst_bad_run(outcomes: Iterable[Outcomes], seeds: Sequence[int]) -> float:
+    """How far the worst bad run of a study is below its variant's median, points; 0 if there is none."""
+    return max((by for each in outcomes for by in each.bad(seeds).values()), default=0.0)
+
+
 def sample(
-    variant: Outcomes, reference: Outcomes, seeds: Sequence[int], searches: Mapping[int, int] = MappingProxyType({})
+    variant: Outcomes,
+    reference: Outcomes,
+    seeds: Sequence[int],
+    searches: Mapping[int, int] = MappingProxyType({}),
+    *,
+    bad_points: float = 0.0,
 ) -> PairedSample:
     """One contrast at one look.
 
@@ -63,6 +95,7 @@ def sample(
         reference: outcomes of the variant it is compared with.
         seeds: of the look.
         searches: number of the search of each seed, if the search is the unit of the test.
+        bad_points: how far the worst bad run of the study is below its variant's median, points; 0 if there is none.
     """
     sides = (variant, reference)
     pairs = [seed for seed in seeds if all(seed in s.learned and seed in s.accuracy_percent for s in sides)]
@@ -81,6 +114,13 @@ def sample(
         num_ran=sum(seed in variant.ran for seed in seeds),
         num_ran_reference=sum(seed in reference.ran for seed in seeds),
         correct=correct,
+        bad=BadRuns(
+            len(variant.bad(seeds)),
+            len(variant.learned.intersection(seeds)),
+            len(reference.bad(seeds)),
+            len(reference.learned.intersection(seeds)),
+            bad_points,
+        ),
         searches={seed: searches[seed] for seed in seeds} if searches else {},
     )
 

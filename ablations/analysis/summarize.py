@@ -14,6 +14,7 @@ from ablations.analysis.history import history
 from ablations.analysis.learning import guess_percent, learned
 from ablations.analysis.looks import look_record, looks_now, searches_of
 from ablations.analysis.samples import in_searches
+from ablations.analysis.shared import shared_studies
 from ablations.analysis.standing import fresh_seed
 from ablations.analysis.summary import AACheck, StudySummary, VariantSummary
 from ablations.analysis.variants import has_independent_draws, variant_summary
@@ -95,6 +96,7 @@ def summarize(
         looks=plan.looks,
         shares=standing.shares,
         history=tuple(history(plan, standing.contrasts, contrasts, ledgers)),
+        shared=tuple(shared_studies(plan, standing.contrasts, ledgers)),
         taken=tuple(look_record(plan, look, standing) for look in now.taken),
         num_planned=standing.num_comparisons,
         unplanned=standing.reason,

@@ -90,6 +90,8 @@ class VariantSummary:
     """By seed: every confirmation trial trained to its last epoch, even if it did not learn."""
     failed_seeds: tuple[int, ...]
     """Seeds that ran without learning: diverged, or a last validation accuracy under the study's `learned_percent`."""
+    bad_seeds: tuple[int, ...]
+    """Seeds that learned, but never predict some class right, or ended far below the variant's median."""
     missing_seeds: tuple[int, ...]
     """Seeds of its current look without an outcome: not run yet, or failed."""
     mean_accuracy_percent: float | None
@@ -126,6 +128,12 @@ class VariantSummary:
     def ran_seeds(self) -> frozenset[int]:
         """Seeds with an outcome, including seeds that did not learn."""
         return frozenset(self.accuracy_percent) | frozenset(self.failed_seeds)
+
+    @property
+    def bad_rate(self) -> Interval | None:
+        """95 % interval for the chance that a run that learns is a bad one, in [0, 1]; None if none learned."""
+        num_learned = len(self.accuracy_percent.keys() - set(self.failed_seeds))
+        return clopper_pearson(len(self.bad_seeds), num_learned) if num_learned else None
 
     @property
     def failure_rate(self) -> Interval | None:
@@ -236,6 +244,8 @@ class Contrast:
     """In the order of the labels, over pairs with both sides learned. Empty if the right images or labels are unknown, or under three pairs."""
     p_failures: float | None
     """Of equal failure rates, from seeds with only one side learned; None if no seed ran on both sides."""
+    p_bad: float | None
+    """Of equal rates of bad runs, from pairs with only one of them bad; None if no seed learned on both sides."""
     judgement: Judgement
     without_unit: dict[int, Judgement]
     """Leave-one-out, by seed or search: the judgement without it. A check and not a verdict; empty without a verdict to check."""
@@ -272,6 +282,16 @@ class Trouble:
     rate: Interval
     """95 %, of the share of all ended trials, in [0, 1]."""
     sentence: str
+
+
+@dataclass(frozen=True)
+class SharedStudy:
+    """Another study of the store that was judged on the same test images."""
+
+    study: str
+    profile: str
+    num_runs: int
+    """Confirmation runs that it has in common with this study."""
 
 
 @dataclass(frozen=True)
@@ -313,6 +333,7 @@ class StudySummary:
     """Part of alpha that each look may spend."""
     history: tuple[str, ...]
     """Sentences on the same comparisons on other seeds, or in other studies of the store."""
+    shared: tuple[SharedStudy, ...]
     taken: tuple[Look, ...]
     """Records of the looks in this summary."""
     num_planned: int

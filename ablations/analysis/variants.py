@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ablations.analysis.learning import learned
-from ablations.analysis.samples import in_searches, right_images, tuned_values
+from ablations.analysis.samples import in_searches, outcomes_of, right_images, tuned_values
 from ablations.analysis.summary import Curve, TuningPoint, VariantSummary
 from ablations.costs import Measurement
 from ablations.planning.plan import Plan, PlannedVariant, is_rerun, search_of_tuning
@@ -85,6 +85,7 @@ def variant_summary(
         noise=noise([in_searches(plan, by_seed)]),
         accuracy_percent=accuracy,
         failed_seeds=tuple(sorted(set(confirmed) - good)),
+        bad_seeds=tuple(sorted(outcomes_of(confirmed.values(), bar).bad(confirmed))),
         missing_seeds=tuple(seed for seed in seeds if seed not in confirmed),
         mean_accuracy_percent=mean(values) if values else None,
         sd_accuracy_percent=stdev(values) if len(values) > 1 else None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from statistics import median
 from typing import Any
 
 from ablations.analysis.learning import learned, recorded_labels
+from ablations.analysis.samples import DEGRADED_POINTS
 from ablations.analysis.standing import Standing
 from ablations.analysis.summary import Contrast, Trouble, VariantSummary
 from ablations.datasets import DATASETS
@@ -15,9 +15,6 @@ from ablations.planning.plan import Plan
 from ablations.stats.intervals import clopper_pearson
 from ablations.text import plural
 from ablations.trial import RecordedTrial
-
-DEGRADED_POINTS = 5.0
-"""A run this far below the median of its variant is flagged and kept."""
 
 
 def changed_expectations(plan: Plan, standing: Standing) -> Iterable[str]:
@@ -156,10 +153,7 @@ def variant_warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable
             at_edge = [value for value in chosen if space.at_edge(value)]
             times = f" in {len(at_edge)} of {plan.num_searches} searches" if plan.is_by_search else ""
             yield f"{v.name}: tuning chose {key} = {at_edge[0]:.4g}{times}, at the edge of its search space: widen it."
-        dead = {seed: n for seed, n in v.dead_classes.items() if n}
-        if dead:
-            yield f"{v.name}: in {len(dead)} of {len(v.dead_classes)} confirmation trials at least one class is never predicted right."
-        yield from _degraded(v)
+        yield from _bad_runs(v)
         states = Counter(point.status for point in v.tuning)
         if states["diverged"] or states["failed"]:
             yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
@@ -179,9 +173,13 @@ def _no_room_above(plan: Plan, reference: VariantSummary) -> Iterable[str]:
         )
 
 
-def _degraded(variant: VariantSummary) -> Iterable[str]:
-    good = [a for seed, a in variant.accuracy_percent.items() if seed not in variant.failed_seeds]
-    low = [a for a in good if a < median(good) - DEGRADED_POINTS]
-    if low:
-        lie = "1 run lies" if len(low) == 1 else f"{len(low)} runs lie"
-        yield f"{variant.name}: {lie} more than {DEGRADED_POINTS:g} points under the variant's median; kept, like every run that learned."
+def _bad_runs(variant: VariantSummary) -> Iterable[str]:
+    if variant.bad_seeds and variant.bad_rate:
+        rate = variant.bad_rate
+        seeds = ", ".join(map(str, variant.bad_seeds))
+        num_learned = len(variant.accuracy_percent.keys() - set(variant.failed_seeds))
+        yield (
+            f"{variant.name}: {len(variant.bad_seeds)} of {plural(num_learned, 'run')} that learned {'is' if len(variant.bad_seeds) == 1 else 'are'} bad (seed "
+            f"{seeds}): a class is never predicted right, or accuracy is more than {DEGRADED_POINTS:g} points under the variant's median. "
+            f"They are kept. 95 % interval of their rate: {100 * rate.lower:.0f} to {100 * rate.upper:.0f} %."
+        )

@@ -119,7 +119,7 @@ def in_sentences(found: Resolution) -> Iterator[str]:
     if found.earlier:
         looks = "; ".join(f"{_with_slashes(each.values(), '.2f')} at {seeds}" for seeds, each in found.earlier.items())
         yield f"the looks before find larger differences: {looks} {several}"
-    confirm = "" if found.sign_flip_can_confirm else ": too few {several} for it to confirm a word by itself"
+    confirm = "" if found.sign_flip_can_confirm else f": too few {several} for it to confirm a word by itself"
     yield f"the sign-flip check cannot go below p = {found.smallest_sign_flip_p:.3g}{confirm}"
     for accuracy, margin in found.provable_margin.items():
         can = "can" if margin <= found.margin else "cannot"

@@ -49,6 +49,7 @@ CONTRAST_COLUMNS = (
     "probability_of_improvement_lower",
     "probability_of_improvement_upper",
     "p_failures",
+    "p_bad",
     "verdict",
     "sentence",
 )
@@ -90,6 +91,9 @@ def _variant(variant: VariantSummary) -> Row:
         "num_failed": len(variant.failed_seeds),
         "failure_rate_lower": None if variant.failure_rate is None else variant.failure_rate.lower,
         "failure_rate_upper": None if variant.failure_rate is None else variant.failure_rate.upper,
+        "num_bad": len(variant.bad_seeds),
+        "bad_rate_lower": None if variant.bad_rate is None else variant.bad_rate.lower,
+        "bad_rate_upper": None if variant.bad_rate is None else variant.bad_rate.upper,
         "num_missing": len(variant.missing_seeds),
         "num_tune_done": variant.num_tune_done,
         "num_tune_planned": variant.num_tune_planned,
@@ -132,6 +136,7 @@ def _contrast(contrast: Contrast) -> Row:
         "ties": judgement.ties,
         **_ends("probability_of_improvement_", judgement.probability_of_improvement),
         "p_failures": contrast.p_failures,
+        "p_bad": contrast.p_bad,
         "verdict": judgement.verdict.value,
         "sentence": contrast.sentence,
     }

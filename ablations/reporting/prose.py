@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from ablations.analysis.summary import AACheck, Contrast, StudySummary
-from ablations.reporting import looks, words
+from ablations.analysis.summary import Contrast, StudySummary
+from ablations.reporting import words
 from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
 from ablations.stats.judgement import Unit, Verdict
-from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
-from ablations.text import percent
 
 
 def answer(summary: StudySummary) -> str:
@@ -205,12 +203,13 @@ WORDS_AND_INTERVALS = (
 def conditions(summary: StudySummary) -> str:
     """The conditions of the verdicts, for tables outside of the report."""
     return (
-        f"Differences are in percentage points, the margin is ±{summary.decision.margin:g}. {_risk(summary)} Every "
+        f"Differences are in percentage points, the margin is ±{summary.decision.margin:g}. {risk(summary)} Every "
         f"conclusion holds {summary.scope}."
     )
 
 
-def _risk(summary: StudySummary) -> str:
+def risk(summary: StudySummary) -> str:
+    """The chance of a wrong word, in a sentence."""
     if summary.unplanned is not None:
         return f"No verdict is given: {summary.unplanned}."
     return (
@@ -250,134 +249,4 @@ def costs_note(summary: StudySummary) -> str:
         "whole training steps; latency is of a whole prediction of 1 or of 128 images, median and interquartile range "
         "after warm-ups; images are on the device already. Medians and their ratios have no confidence interval: all calls "
         "are of one sitting and share the state that the machine was in, so the range between them is no guide to another one."
-    )
-
-
-def method(summary: StudySummary) -> Iterator[tuple[str, str]]:
-    """The method of the study, as pairs of a heading and its sentences."""
-    margin = summary.decision.margin
-    yield (
-        "Data",
-        f"{summary.dataset}; the best constant guess is right on {percent(summary.guess_percent)} of the validation images.",
-    )
-    first, last = summary.seeds[0], summary.seeds[-1]
-    fewest = (
-        "" if len(summary.looks) == 1 else f", of which each comparison uses the first {words.listed_or(summary.looks)}"
-    )
-    yield (
-        "Seeds",
-        f"{first} to {last}, the same for every variant{fewest}. All that is random in a trial comes from its seed and never from "
-        "the variant, so differences are taken seed by seed.",
-    )
-    yield (
-        "Accuracy",
-        "Of the test split, which each confirmation trial reads once, after its last epoch. Mean ± sd is the standard "
-        "deviation over seeds. New seeds mean new first weights, orders of images and draws of the training and validation "
-        "images. The test images are the same at every seed.",
-    )
-    yield "Tuning", _tuning(summary)
-    yield (
-        "Failed runs",
-        f"A run learned if it is right on at least {percent(summary.learned_percent)} of the validation images after its last "
-        f"epoch: a ninth of the way from the best constant guess ({percent(summary.guess_percent)}) to 100 %. One that diverged "
-        f"or ended below did not learn: it is counted, and left out of means and differences.{_failures(summary)}",
-    )
-    yield (
-        "Margin",
-        f"±{words.plural(margin, 'percentage point')}, as the study file has it: a smaller difference does not matter. One that is "
-        "changed after the results were looked at takes the verdicts away.",
-    )
-    if summary.contrasts:
-        yield (
-            "Verdicts",
-            "Intervals and p-values are Student's t over the paired differences of the seeds or, where that claims less, over "
-            "seeds and images (Satterthwaite's degrees of freedom). One step-down goes over all tests of "
-            f"difference and of equivalence. {WORDS_AND_INTERVALS} {_risk(summary)}{looks.planned(summary)}",
-        )
-    yield from _resolution(summary)
-    if summary.aa is not None:
-        yield "A/A arm", _aa(summary.baseline, summary.aa)
-    yield "Scope", f"Every conclusion holds {summary.scope}."
-
-
-def _aa(baseline: str, aa: AACheck) -> str:
-    interval = aa.interval
-    apart = not interval.lower <= 0 <= interval.upper
-    return (
-        f"{baseline} was confirmed once more, on seeds that nothing else used: {words.points(aa.mean, signed=True)} "
-        f"points against itself (95 % CI {words.span(interval, 0.0)}, {aa.num_pairs} pairs of {aa.num_planned} planned, sd "
-        f"{words.points(aa.sd)}, {words.plural(aa.num_failed, 'run')} that did not learn). "
-        + (
-            "This interval leaves out 0, as one in twenty does by chance; if it happens again, something besides the seed "
-            "differs between trials."
-            if apart
-            else "That is how far apart two groups of seeds of one and the same network lie here."
-        )
-    )
-
-
-def _tuning(summary: StudySummary) -> str:
-    if not summary.search_space:
-        return "None: all hyperparameters are fixed."
-    spaces = "; ".join(
-        f"{name} {_range(space)}{where_clause(space.when)}" for name, space in summary.search_space.items()
-    )
-    draws = "" if summary.independent_draws else " Later draws depend on earlier results."
-    return f"Each variant by itself, on validation images only. Searched: {spaces}.{draws} {_effort(summary)}{_choices(summary)}"
-
-
-def _range(distribution: Distribution) -> str:
-    if isinstance(distribution, CategoricalDistribution):
-        return f"among {words.listed(words.setting(choice) for choice in distribution.choices)}"
-    return f"from {distribution.low:g} to {distribution.high:g}" + (" (log scale)" if distribution.log else "")
-
-
-def _effort(summary: StudySummary) -> str:
-    counts = {
-        v.name: f"{v.num_tune_done} of {words.plural(v.num_tune_planned, 'trial')} in "
-        f"{words.plural(v.num_tune_epochs, 'epoch')}"
-        for v in summary.variants
-    }
-    if len(set(counts.values())) == 1:
-        return f"Done for each variant, re-runs included: {counts[summary.baseline]}."
-    each = "; ".join(f"{name} {count}" for name, count in counts.items())
-    return f"Done, re-runs included: {each}."
-
-
-def _choices(summary: StudySummary) -> str:
-    """How sure the searches were; empty if that is unknown."""
-    if not summary.choices:
-        return ""
-    noise = next(iter(summary.choices.values())).noise_points
-    shares = ", ".join(f"{name} {100 * choice.other_share:.0f} %" for name, choice in summary.choices.items())
-    return (
-        f" Between trainings of the same values a validation accuracy has a standard deviation of {words.points(noise)} points. Simulated with "
-        f"it, a repeated search would choose other values in at least: {shares}. No interval holds that luck: every word is for these tuned "
-        "values."
-    )
-
-
-def _failures(summary: StudySummary) -> str:
-    """Failed runs with the interval of their rate; variants with the same numbers are grouped."""
-    groups: dict[str, list[str]] = {}
-    for variant in summary.variants:
-        if variant.ran_seeds:
-            groups.setdefault(words.failures(variant), []).append(variant.name)
-    parts = (f"{words.listed(names)}: {failures}" for failures, names in groups.items())
-    return f" Counted of each, with the 95 % interval of the rate: {'; '.join(parts)}." if groups else ""
-
-
-def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:
-    """The influence of the test images, if the correct ones of each trial are known."""
-    found = {contrast.variant: contrast.judgement.evidence for contrast in summary.contrasts}
-    floors = [evidence.image_floor for evidence in found.values() if evidence and evidence.image_floor is not None]
-    wider = [name for name, evidence in found.items() if evidence and evidence.basis.endswith("images")]
-    if not floors:
-        return
-    new = "new searches with their seeds" if summary.searches else "new seeds"
-    covers = f" and new test images where that is the wider one: {words.listed(wider)}" if wider else ""
-    yield (
-        "Resolution",
-        f"Intervals hold for {new}{covers}. The test set alone limits what can be told apart to about "
-        f"±{words.points(1.96 * max(floors))} points, however many {'searches' if summary.searches else 'seeds'} there are.",
     )

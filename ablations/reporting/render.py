@@ -14,11 +14,12 @@ from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from ablations.analysis.summary import StudySummary
-from ablations.reporting import looks, prose, words
+from ablations.reporting import looks, luck, prose, words
 from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.latex import latex_tables
+from ablations.reporting.method import method
 from ablations.reporting.pages import escaped_markdown, html_page, markdown_page, replace_file
 from ablations.reporting.summary_json import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
@@ -141,7 +142,7 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "figures": [figure.spec for figure in drawn],
         "expectation": prose.expectation,
         "rests_on": prose.rests_on,
-        "method": list(prose.method(summary)),
+        "method": list(method(summary)),
         "provenance": list(_flat(summary.provenance)),
         "interval_name": words.interval_name(summary),
         "details": contrast_details(summary),
@@ -151,6 +152,7 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "tables": list(csv_tables(summary)),
         "latex_tables": list(latex_tables(summary)),
         "main_table_note": prose.main_table_note(summary),
+        "left_out": luck.left_out(summary),
         "at_look": looks.at_look,
         "short_look": looks.short_look,
         "details_note": prose.DETAILS_NOTE,

@@ -190,6 +190,8 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
             ),
             "Did not learn": words.failures(summary[contrast.variant]),
             "p, failures": words.p_value(contrast.p_failures),
+            "Bad runs": words.bad_runs(summary[contrast.variant]),
+            "p, bad runs": words.p_value(contrast.p_bad),
         },
         notes="; ".join(judgement.notes),
     )

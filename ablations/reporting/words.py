@@ -164,6 +164,13 @@ def failures(variant: VariantSummary) -> str:
     return f"{len(variant.failed_seeds)} of {len(variant.ran_seeds)} ({rate(variant.failure_rate)})"
 
 
+def bad_runs(variant: VariantSummary) -> str:
+    """Seeds that learned and ended badly, with the interval of their rate: `0 of 10 (up to 31 %)`."""
+    if variant.bad_rate is None:
+        return DASH
+    return f"{len(variant.bad_seeds)} of {num_learned(variant)} ({rate(variant.bad_rate)})"
+
+
 def p_value(value: float | None) -> str:
     """A p-value in two significant digits, never 0: `0.013`, `< 0.0001`."""
     if value is None:

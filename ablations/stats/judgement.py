@@ -11,6 +11,7 @@ import numpy as np
 
 from ablations.stats.intervals import Array, CrossedVariance, Estimate, Interval, WiderEstimate
 from ablations.stats.power import SeedsNeeded
+from ablations.stats.rare import BadRuns
 
 Unit = Literal["seed", "search"]
 """The unit of a test: independent repetitions of what its words are about."""
@@ -89,6 +90,7 @@ class PairedSample:
     num_ran_reference: int
     correct: Array | None = field(default=None, compare=False, repr=False)
     """Right (1) or wrong (0), variant minus reference: -1, 0 or 1; shape (num_pairs, num_images), by sorted seeds."""
+    bad: BadRuns = field(default_factory=BadRuns)
     searches: Mapping[int, int] = field(default_factory=dict)
     """Seed -> number of the search behind its pair, if the search is the unit of the test; empty if the seed is."""
 
@@ -186,7 +188,8 @@ class Evidence:
     p_difference: float
     """Of a true difference of 0."""
     p_equivalence: float
-    """Of a true difference of the margin or more, on either side: by t, or by the number of changed images if that is larger."""
+    """Of a true difference of the margin or more, on either side: by t, or by the number of changed images if that is larger. It is
+    1 if bad runs may be frequent enough to hide such a difference."""
     p_equivalence_floor: float | None
     """About its value with many seeds and no difference in all. None if the right images are unknown."""
     p_sign_flip: float

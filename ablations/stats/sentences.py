@@ -19,7 +19,7 @@ def sentence(
         budget: as given to `judge`.
         variant: its name.
         reference: name of the variant it is compared with.
-        scope: condition of the claim, such as "for the tuned configurations, on CIFAR-10".
+        scope: condition of the claim, such as "for these tuned values, on CIFAR-10".
         outlook: what happens next to an undecided contrast; empty: nothing.
 
     Raises:

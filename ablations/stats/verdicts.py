@@ -33,6 +33,7 @@ from ablations.stats.p_values import (
 )
 from ablations.stats.pooling import pooled_estimates
 from ablations.stats.power import MAX_PAIRS, seeds_needed, smallest_provable_margin
+from ablations.stats.rare import BadRuns, pairs_without_bad_runs
 from ablations.text import plural, points
 
 MIN_PAIRS_FOR_VERDICT = 5
@@ -108,7 +109,11 @@ def judge(
         verdict = _verdict(evidence.estimate, p_difference, p_equivalence, budget)
         judgement = replace(judgements[name], evidence=evidence, verdict=verdict)
         is_open = verdict is Verdict.UNDECIDED_MORE_SEEDS
-        judgements[name] = _with_outlook(judgement, evidence, budget) if is_open else judgement
+        if verdict in {Verdict.EQUIVALENT, Verdict.BETTER_BY_LESS, Verdict.WORSE_BY_LESS}:
+            judgement = _without_bad_runs(judgement, samples[name].bad)
+        if is_open:
+            judgement = _with_outlook(_with_bad_runs(judgement, samples[name].bad, budget), evidence, budget)
+        judgements[name] = judgement
     return judgements
 
 
@@ -253,7 +258,9 @@ def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool, pooled:
         variance=variance,
         image_floor=None if variance is None else variance.image_floor,
         p_difference=difference_p(estimate),
-        p_equivalence=max(tost_p(estimate, margin=budget.margin), changed(over_seeds.mean)),
+        p_equivalence=1.0
+        if sample.bad.may_hide(budget.margin)
+        else max(tost_p(estimate, margin=budget.margin), changed(over_seeds.mean)),
         p_equivalence_floor=None if variance is None else changed(0.0),
         p_sign_flip=p_sign_flip,
         p_sign_flip_floor=floor_p,
@@ -294,6 +301,27 @@ def _verdict(estimate: Estimate | WiderEstimate, p_difference: float, p_equivale
     if p_equivalence <= alpha:
         return Verdict.EQUIVALENT
     return Verdict.UNDECIDED_MORE_SEEDS
+
+
+def _without_bad_runs(judgement: Judgement, bad: BadRuns) -> Judgement:
+    """A judgement that claims a small difference, with the rate of bad runs that it leaves open."""
+    if not bad.num_learned or not bad.num_learned_reference:
+        return judgement
+    seen = f"{bad.num} of {bad.num_learned} runs, against {bad.num_reference} of {bad.num_learned_reference}"
+    note = f"bad runs aside ({seen}; up to {100 * bad.highest_rate:.0f} % of runs may be)"
+    return replace(judgement, notes=(*judgement.notes, note))
+
+
+def _with_bad_runs(judgement: Judgement, bad: BadRuns, budget: Budget) -> Judgement:
+    """An undecided judgement, with a note if bad runs forbid "equivalent"."""
+    if not bad.may_hide(budget.margin):
+        return judgement
+    enough = pairs_without_bad_runs(bad.size, budget.margin)
+    note = (
+        f"not equivalent, since a run of this study ended {points(bad.size)} points low and up to {100 * bad.highest_rate:.0f} % of runs may "
+        f"(equivalence takes {plural(enough, 'pair')} without one)"
+    )
+    return replace(judgement, notes=(*judgement.notes, note))
 
 
 def _with_outlook(judgement: Judgement, evidence: Evidence, budget: Budget) -> Judgement:

@@ -116,6 +116,9 @@ class MemoryStore:
     def keep(self, ledger: Ledger) -> None:
         self.ledgers = [*self.ledgers, ledger] if not self.ledgers else [self.ledgers[0].with_records_of(ledger)]
 
+    def known(self, spec: TrialSpec) -> TrialResult | None:
+        return self.results.get(spec.id)
+
     def claim(self, spec: TrialSpec) -> TrialResult | None:
         return self.results.get(spec.id)
 

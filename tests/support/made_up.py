@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import tiny
 
-from ablations.analysis.contrasts import curve_differences, detectable, p_failures
+from ablations.analysis.contrasts import curve_differences, detectable, p_bad, p_failures
 from ablations.analysis.summary import (
     AACheck,
     ClassDifference,
@@ -26,10 +26,11 @@ from ablations.analysis.summary import (
 from ablations.analysis.variants import best_of_n
 from ablations.costs import Workload
 from ablations.stats.budget import Budget
+from ablations.stats.components import noise
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Judgement, PairedSample
 from ablations.stats.sentences import sentence
-from ablations.stats.verdicts import judge, judge_without_each_seed
+from ablations.stats.verdicts import judge, judge_without_each_unit
 from ablations.studyfile.distributions import (
     CategoricalDistribution,
     FloatDistribution,
@@ -49,7 +50,7 @@ WORKLOAD = Workload(
     optimizer="sgd_momentum",
     device="cpu",
 )
-SCOPE = "for the tuned configurations, on scikit-learn's handwritten digits"
+SCOPE = "for these tuned values, on scikit-learn's handwritten digits"
 LEARNING_RATE: SearchSpace = {"train.lr": FloatDistribution(type="float", low=0.01, high=0.3, log=True)}
 
 
@@ -93,9 +94,12 @@ def variant(
         memory=WORKLOAD.memory,
         measured=tiny.measurement(latency_1_seconds=params * 4e-9) if ran and measured else None,
         tuned=tuned,
+        tuned_by_search={0: tuned} if tuned else {},
         at_edge=(),
+        noise=noise([[learned]]),
         accuracy_percent=end,
         failed_seeds=tuple(sorted(failed)),
+        bad_seeds=(),
         missing_seeds=tuple(sorted(missing)),
         mean_accuracy_percent=float(np.mean(learned)) if learned else None,
         sd_accuracy_percent=float(np.std(learned, ddof=1)) if len(learned) > 1 else None,
@@ -137,7 +141,7 @@ def study(
     # A baseline alone has no contrast; a budget has at least one.
     budget = Budget(alpha=decision.alpha, margin=decision.margin, num_comparisons=max(1, len(others)))
     judgements = judge(samples, budget)
-    without_seed = judge_without_each_seed(samples, judgements, budget)
+    without_unit = judge_without_each_unit(samples, judgements, budget)
     return StudySummary(
         study=name,
         question="How many 1x1 convolutions should follow each spatial convolution of a NiN block?",
@@ -159,6 +163,7 @@ def study(
                 num_seeds=len(seeds),
                 course=_course(judgements[each.name], len(seeds)),
                 differences=dict(samples[each.name].differences),
+                noise=noise([[list(samples[each.name].differences.values())]]),
                 curve_differences=curve_differences(each, reference, seeds),
                 # The difference in errors, and a share of the errors of the reference.
                 disagreement_percent={
@@ -167,8 +172,9 @@ def study(
                 },
                 class_differences=_classes(samples[each.name]),
                 p_failures=p_failures(each, reference, seeds),
+                p_bad=p_bad(each, reference, samples[each.name].differences),
                 judgement=judgements[each.name],
-                without_seed=without_seed.get(each.name, {}),
+                without_unit=without_unit.get(each.name, {}),
                 detectable=detectable(judgements[each.name], budget),
                 sentence=sentence(
                     judgements[each.name], budget, variant=each.name, reference=reference.name, scope=SCOPE
@@ -178,11 +184,15 @@ def study(
         ),
         decision=decision,
         scope=SCOPE,
+        num_searches=1,
+        searches={},
+        noise=noise([[list(v.accuracy_percent.values())] for v in variants]),
         search_space=search_space,
         independent_draws=True,
         looks=(len(seeds),),
         shares=(1.0,),
         history=(),
+        shared=(),
         taken=(),
         num_planned=len(others),
         unplanned=None,
@@ -346,7 +356,7 @@ def _tuning(
         score = accuracy - 3 * abs(np.log(values["train.lr"] / tuned["train.lr"])) + float(rng.normal(0, 0.3))
         diverged = values["train.lr"] > 0.27
         return TuningPoint(
-            number, seed, role, values, "diverged" if diverged else "finished", None if diverged else score
+            number, 0, seed, role, values, "diverged" if diverged else "finished", None if diverged else score
         )
 
     start = {**_draw(search_space, rng), "train.lr": 0.05}

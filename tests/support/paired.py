@@ -13,7 +13,7 @@ from ablations.stats.judgement import Evidence, Judgement, PairedSample, Verdict
 from ablations.stats.sentences import sentence
 from ablations.stats.verdicts import judge
 
-SCOPE = "for the tuned configurations, on this data set"
+SCOPE = "for these tuned values, on this data set"
 BANNED = ("significan", "no effect", "no difference", "trend", "nan", "None")
 """Never in a sentence."""
 CARRIES_A_WORD = set(Verdict) - {Verdict.NO_VERDICT, Verdict.EXPLORATORY}

@@ -13,6 +13,7 @@ from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.figures.looks import path_over_looks
+from ablations.reporting.figures.luck import two_kinds_of_luck
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
@@ -21,6 +22,7 @@ FIGURES = (
     paired_differences,
     path_over_looks,
     accuracy_by_seed,
+    two_kinds_of_luck,
     seeds_needed,
     disagreement,
     class_differences,

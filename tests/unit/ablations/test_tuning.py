@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ablations.errors import SpecError
-from ablations.planning.plan import SEARCH_SEED, Plan
+from ablations.planning.plan import Plan, is_rerun
 from ablations.studyfile.distributions import active
 from ablations.trial import TrialResult, TrialSpec
 from ablations.tuning import VariantTuner
@@ -58,7 +58,7 @@ def scored(objective: Objective) -> Callable[[TrialSpec], TrialResult]:
 
 
 def rates(specs: list[TrialSpec]) -> list[float]:
-    return [spec.hyperparameters["train.lr"] for spec in specs if spec.seed == SEARCH_SEED]
+    return [spec.hyperparameters["train.lr"] for spec in specs if not is_rerun(spec.seed)]
 
 
 # The same effort for every variant
@@ -201,7 +201,7 @@ def test_the_best_are_run_again_on_fresh_seeds_seed_by_seed() -> None:
 
 def test_the_best_mean_of_the_re_runs_wins_not_the_best_search_trial() -> None:
     def lucky(spec: TrialSpec) -> float:
-        if spec.seed == SEARCH_SEED:
+        if not is_rerun(spec.seed):
             return {2: 99.0, 5: 98.0}.get(spec.number or 0, 50.0)
         return {2: [80.0, 90.0], 5: [89.0, 88.0]}[spec.number or 0][spec.seed - 1]
 
@@ -213,7 +213,7 @@ def test_the_best_mean_of_the_re_runs_wins_not_the_best_search_trial() -> None:
 
 def test_a_tie_goes_to_the_better_search_trial_then_to_the_earlier() -> None:
     tuner = VariantTuner(tuning_plan(), "two")
-    asked = drive(tuner, scored(lambda spec: 60.0 if spec.seed == SEARCH_SEED and spec.number == 6 else 50.0))
+    asked = drive(tuner, scored(lambda spec: 60.0 if not is_rerun(spec.seed) and spec.number == 6 else 50.0))
     assert tuner.winner == asked[6].hyperparameters
     tuner = VariantTuner(tuning_plan(), "two")
     asked = drive(tuner, scored(lambda spec: 50.0))
@@ -266,7 +266,7 @@ def test_draws_that_coincide_share_one_training(sampler: str) -> None:
     space = {"train.batch_size": {"type": "categorical", "choices": [16, 32]}}
     tuner = VariantTuner(tuning_plan(sampler=sampler, search_space=space, rerun_seeds=1), "two")
     asked = drive(tuner, scored(lambda spec: float(spec.hyperparameters["train.batch_size"])))
-    search = [spec for spec in asked if spec.seed == SEARCH_SEED]
+    search = [spec for spec in asked if not is_rerun(spec.seed)]
     assert sorted(spec.hyperparameters["train.batch_size"] for spec in search) == [16, 32]
     assert len({spec.id for spec in asked}) == len(asked) == 4
     assert tuner.winner == {"train.batch_size": 32}
@@ -302,7 +302,7 @@ def conditional_plan(**changes: Any) -> Plan:
 
 
 def draws(plan: Plan, evaluate: Callable[[TrialSpec], TrialResult] = tiny.result) -> list[dict[str, Any]]:
-    return [spec.hyperparameters for spec in drive(VariantTuner(plan, "two"), evaluate) if spec.seed == SEARCH_SEED]
+    return [spec.hyperparameters for spec in drive(VariantTuner(plan, "two"), evaluate) if not is_rerun(spec.seed)]
 
 
 @given(st.data(), st.sampled_from(SAMPLERS))
@@ -393,7 +393,7 @@ def test_draws_that_differ_in_what_is_not_searched_share_one_training(sampler: s
     tuner = VariantTuner(conditional_plan(sampler=sampler, search_space=space, rerun_best=1), "two")
     asked = drive(tuner, scored(lambda spec: 80.0 if spec.config.train.optimizer == "adamw" else 50.0))
     assert len({spec.id for spec in asked}) == len(asked)
-    search = [spec.hyperparameters for spec in asked if spec.seed == SEARCH_SEED]
+    search = [spec.hyperparameters for spec in asked if not is_rerun(spec.seed)]
     assert search.count({"train.optimizer": "adamw"}) == 1
     assert len(search) > 2
     assert tuner.winner == {"train.optimizer": "adamw"}

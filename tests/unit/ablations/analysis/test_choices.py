@@ -12,7 +12,7 @@ from made_up import STUDIES
 
 from ablations.analysis.choices import choices, far_apart
 from ablations.analysis.summary import TuningPoint, VariantSummary
-from ablations.planning.plan import SEARCH_SEED, Plan
+from ablations.planning.plan import Plan
 
 VARIANT = STUDIES["ordinary"]().variants[0]
 
@@ -21,9 +21,9 @@ def searched(search: dict[float, float], again: dict[float, list[float]], tuned:
     """A variant with a search over learning rates: accuracies in the search, and in the re-runs."""
 
     def point(rate: float, seed: int, accuracy: float) -> TuningPoint:
-        return TuningPoint(None, seed, "draw", {"train.lr": rate}, "finished", accuracy)
+        return TuningPoint(None, 0, seed, "re-run" if seed else "draw", {"train.lr": rate}, "finished", accuracy)
 
-    points = [point(rate, SEARCH_SEED, accuracy) for rate, accuracy in search.items()]
+    points = [point(rate, 0, accuracy) for rate, accuracy in search.items()]
     points += [point(rate, seed, each) for rate, runs in again.items() for seed, each in enumerate(runs, start=1)]
     done = {"num_tune_planned": len(points), "num_tune_done": len(points)}
     return replace(VARIANT, name="two", tuned={"train.lr": tuned}, tuning=tuple(points), **done)

@@ -218,6 +218,6 @@ def test_p_values_of_classes_are_adjusted_over_all_of_them() -> None:
 def test_a_verdict_is_held_against_leaving_each_seed_out() -> None:
     p = plan()
     clear = contrast(p, confirmed(p))
-    assert [each.verdict for each in clear.without_seed.values()] == [Verdict.WORSE_BY_MORE] * SEEDS
-    assert list(clear.without_seed) == list(range(SEEDS))
-    assert contrast(p, confirmed(p)[:-1]).without_seed == {}
+    assert [each.verdict for each in clear.without_unit.values()] == [Verdict.WORSE_BY_MORE] * SEEDS
+    assert list(clear.without_unit) == list(range(SEEDS))
+    assert contrast(p, confirmed(p)[:-1]).without_unit == {}

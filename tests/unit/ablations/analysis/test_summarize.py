@@ -51,7 +51,7 @@ def test_one_variant_alone_has_no_contrast() -> None:
 
 
 def test_what_is_conditional_is_said() -> None:
-    assert summary(plan(), []).scope == "for the tuned configurations, on synthetic bars"
+    assert summary(plan(), []).scope == "for these tuned values, on synthetic bars"
     assert summary(plan(search_space={}), []).scope == "for these fixed configurations, on synthetic bars"
     assert summary(plan(), []).independent_draws
     assert not summary(plan(tuning={"sampler": "tpe"}), []).independent_draws

@@ -81,8 +81,8 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
     trials[5] = confirm(p, "one", 0, 50.0, epochs=dead)
     trials += [tune(p, "one", 0, status="diverged"), tune(p, "one", 1, status="failed")]
     assert summary(p, trials).warnings == (
-        "one: in 1 of 5 confirmation trials at least one class is never predicted right.",
-        "one: 1 run lies more than 5 points under the variant's median; kept, like every run that learned.",
+        "one: 1 of 5 runs that learned is bad (seed 0): a class is never predicted right, or accuracy is more than 5 points under the "
+        "variant's median. They are kept. 95 % interval of their rate: 1 to 72 %.",
         "one: of 2 tuning trials 1 diverged and 1 failed.",
         "tuning effort is unequal: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
         "1 of 12 trials diverged (95 % interval of the rate 0.2 to 38.5 %): an outcome, not tried again.",

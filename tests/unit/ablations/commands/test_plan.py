@@ -80,17 +80,17 @@ def test_plan_shows_people_what_it_will_do(command: Command) -> None:
 
 
 def test_looks_are_said_with_what_they_may_cost_and_what_each_can_decide(command: Command) -> None:
-    out = command("plan", "one_by_one", "--profile", "laptop")[1]
-    assert "40 tuning and at most 200 confirmation trainings" in out
+    out = command("plan", "three_by_three", "--profile", "laptop")[1]
+    assert "32 tuning and at most 160 confirmation trainings" in out
     told = re.search(
-        r"trainings: at most 240; (\d+) / (\d+) / (\d+) expected .*: roughly .*, at most .*, by counted costs", out
+        r"trainings: at most 192; (\d+) / (\d+) / (\d+) expected .*: roughly .*, at most .*, by counted costs", out
     )
     assert told is not None
-    assert 40 + 25 <= int(told[1]) < int(told[2]) < int(told[3]) < 240
+    assert 32 + 20 <= int(told[1]) < int(told[2]) < int(told[3]) < 192
     assert "the looks before find larger differences: 1.06 / 2.13 / 4.26 at 5; " in out
-    values = json.loads(command("plan", "one_by_one", "--profile", "laptop", "--json")[1])
+    values = json.loads(command("plan", "three_by_three", "--profile", "laptop", "--json")[1])
     assert [round(each) for each in values["expected_trials"].values()] == [int(told[number]) for number in (1, 2, 3)]
-    assert command("check", "one_by_one")[1].endswith("laptop at most 240 trainings, book at most 270 trainings\n")
+    assert command("check", "three_by_three")[1].endswith("laptop at most 192 trainings, book at most 216 trainings\n")
 
 
 def test_plan_of_the_book_has_the_books_numbers(command: Command) -> None:

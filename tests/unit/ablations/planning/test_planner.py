@@ -26,7 +26,9 @@ from ablations.studyfile.spec import StudySpec
     [
         (("seeds: 2", "seeds: 999999999"), "s.yaml:20:3: profiles.starter: first_seed plus the seeds of a look must be at most 1,000; given 0 and 999,999,999."),
         (("{trials: 2", "{trials: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,000 tuning trials + 2 seeds) are"),
-        (("rerun_seeds: 1", "rerun_seeds: 999999999"), "s.yaml:20:3: profiles.starter: 3 variants x (1,000,000,001 tuning trials + 2 seeds) are"),
+        (("rerun_seeds: 1", "rerun_seeds: 999999999"), "s.yaml:9:49: tuning.rerun_seeds: must be below 100; given 999999999."),
+        (("rerun_seeds: 1}", "rerun_seeds: 1, searches: 2}"), "s.yaml:9:62: tuning.searches: searches must be 1, or at least 3: 2 say too little of how far searches scatter"),
+        (("rerun_seeds: 1}", "rerun_seeds: 1, searches: 3}"), "s.yaml:20:3: profiles.starter: the 2 seeds must divide into the 3 searches of tuning.searches; use 3 seeds, or another number of searches."),
         (("{model.mixers: 1}", "{model.mixers: 2}"), "s.yaml:14:3: variants.one: has the same configuration as 'two'; every variant must differ from the others."),
         (("{model.mixers: 1}", "{}"), "s.yaml:14:3: variants.one: has the same configuration as 'two'; every variant must differ from the others."),
     ],

@@ -76,13 +76,15 @@ def test_a_report_of_an_earlier_version_keeps_its_row_and_its_link(index: Path) 
     path.write_text(json.dumps(summary), encoding="utf-8")
     text = write_index(index.parent, [], "now").with_name("index.md").read_text(encoding="utf-8")
     (row,) = [line for line in text.splitlines() if "](one_by_one/starter/report.md)" in line]
-    assert row.endswith("| See the report; an earlier version of the suite wrote it. | 5 of 5 | 0 | 0 | 0 |")
+    assert row.endswith(
+        "| See the report; an earlier version of the suite wrote it. | the same words | 5 of 5 | 0 | 0 | 0 |"
+    )
 
 
 def test_a_study_that_could_not_be_read_is_named_with_its_reason(index: Path) -> None:
     page, text = index.read_text(encoding="utf-8"), index.with_name("index.md").read_text(encoding="utf-8")
     assert "Not reported: &lt;script&gt;alert(3)&lt;/script&gt; | [a](javascript:b)" in page
-    assert f"| old | laptop | — | Not reported: {escaped_markdown(BAD)} | — | — | — | — |" in text
+    assert f"| old | laptop | — | Not reported: {escaped_markdown(BAD)} | — | — | — | — | — |" in text
 
 
 def test_texts_from_outside_are_only_text(index: Path) -> None:

@@ -134,7 +134,7 @@ def test_the_conditions_of_the_words_stand_under_them(make_study: MakeStudy) -> 
         note = tables[name].partition(r"\end{tabular}" + "\n\\par")[2]
         assert r"the margin is $\pm$0.5" in note
         assert r"any wrong word among 4 planned contrasts is held at 5 \%" in note
-        assert "for the tuned configurations, on scikit-learn's handwritten digits" in note
+        assert "for these tuned values, on scikit-learn's handwritten digits" in note
 
 
 def test_the_report_has_them_and_links_to_them(report: Report, make_study: MakeStudy) -> None:

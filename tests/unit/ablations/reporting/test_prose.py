@@ -12,6 +12,7 @@ from paired import with_evidence
 from ablations.analysis.summary import AACheck, Contrast
 from ablations.reporting import looks, prose, words
 from ablations.reporting.figures.differences import paired_differences
+from ablations.reporting.method import method
 from ablations.reporting.render import html, markdown
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Verdict
@@ -124,28 +125,28 @@ def test_answer_where_there_is_none(make_study: MakeStudy) -> None:
 
 
 def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> None:
-    method = dict(prose.method(make_study("searched_widely")))
-    assert "train.lr from 0.01 to 0.3 (log scale)" in method["Tuning"]
-    assert "train.optimizer among sgd and adamw;" in method["Tuning"]
-    assert "train.momentum from 0 to 0.95 where train.optimizer is sgd." in method["Tuning"]
-    assert "20 of 20 trials in 240 epochs" in method["Tuning"]
-    assert "not_run_yet 0 of 20 trials" in dict(prose.method(make_study("troubled")))["Tuning"]
-    assert dict(prose.method(make_study("alone")))["Tuning"].startswith("None")
+    told = dict(method(make_study("searched_widely")))
+    assert "train.lr from 0.01 to 0.3 (log scale)" in told["Tuning"]
+    assert "train.optimizer among sgd and adamw;" in told["Tuning"]
+    assert "train.momentum from 0 to 0.95 where train.optimizer is sgd." in told["Tuning"]
+    assert "20 of 20 trials in 240 epochs" in told["Tuning"]
+    assert "not_run_yet 0 of 20 trials" in dict(method(make_study("troubled")))["Tuning"]
+    assert dict(method(make_study("alone")))["Tuning"].startswith("None")
 
 
 def test_method_tells_the_resolution_of_the_test_set_where_it_is_known(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
-    assert "Resolution" not in dict(prose.method(summary))
+    assert "Resolution" not in dict(method(summary))
     first, *others = summary.contrasts
     known = replace(first, judgement=with_evidence(first.judgement, image_floor=0.1, basis="seeds and images"))
-    told = dict(prose.method(replace(summary, contrasts=(known, *others))))["Resolution"]
+    told = dict(method(replace(summary, contrasts=(known, *others))))["Resolution"]
     assert "new test images" in told
     assert "±0.20 points" in told
 
 
 def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
     summary = make_study(study_name)
-    told = " ".join([prose.answer(summary), *(text for _, text in prose.method(summary))]).lower()
+    told = " ".join([prose.answer(summary), *(text for _, text in method(summary))]).lower()
     assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
 
 
@@ -153,7 +154,7 @@ def test_words_that_seem_at_odds_with_their_intervals_are_explained(make_study: 
     summary = make_study("ordinary")
     spec = paired_differences(summary)
     assert spec is not None
-    for told in (dict(prose.method(summary))["Verdicts"], spec.caption):
+    for told in (dict(method(summary))["Verdicts"], spec.caption):
         assert "may reach beyond the margin under “equivalent” or “by less”" in told
         assert "may hold 0 under “better” or “worse”" in told
 
@@ -165,14 +166,14 @@ def test_it_is_told_which_p_values_are_corrected(make_study: MakeStudy) -> None:
 
 
 def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStudy) -> None:
-    told = dict(prose.method(make_study("troubled")))["Failed runs"]
+    told = dict(method(make_study("troubled")))["Failed runs"]
     assert "right on at least 20 % of the validation images" in told
     assert "a ninth of the way from the best constant guess (10 %) to 100 %" in told
     assert "book_network_as_it_is_printed: 1 of 10 (0 to 45 %); every_block" in told
     assert "half_done: 0 of 1 (up to 98 %); mixers_of_kind_0, mixers_of_kind_1" in told
     assert told.endswith("and mixers_of_kind_6: 0 of 10 (up to 31 %).")
     assert "not_run_yet" not in told
-    assert dict(prose.method(make_study("unstarted")))["Failed runs"].endswith("differences.")
+    assert dict(method(make_study("unstarted")))["Failed runs"].endswith("do not hold for all seeds.")
 
 
 def test_a_verdict_that_rests_on_single_seeds_says_so_and_another_one_does_not(make_study: MakeStudy) -> None:
@@ -184,10 +185,10 @@ def test_a_verdict_that_rests_on_single_seeds_says_so_and_another_one_does_not(m
         others = {int(seed[1:]): replace(contrast.judgement, verdict=verdict) for seed, verdict in changed.items()}
         judgement = replace(contrast.judgement, verdict=Verdict.WORSE)
         kept = {seed: replace(each, verdict=Verdict.WORSE) for seed, each in same.items()}
-        return replace(contrast, judgement=judgement, without_seed={**kept, **others})
+        return replace(contrast, judgement=judgement, without_unit={**kept, **others})
 
     assert prose.rests_on(without()) == ""
-    assert prose.rests_on(replace(without(), without_seed={})) == ""
+    assert prose.rests_on(replace(without(), without_unit={})) == ""
     two_words = without(
         _3=Verdict.UNDECIDED_MORE_SEEDS, _0=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, _2=Verdict.WORSE_BY_LESS
     )
@@ -221,7 +222,7 @@ def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
 
     def told(looks: tuple[int, ...]) -> str:
-        return dict(prose.method(replace(summary, looks=looks)))["Verdicts"]
+        return dict(method(replace(summary, looks=looks)))["Verdicts"]
 
     n = len(summary.seeds)
     assert (
@@ -257,16 +258,16 @@ def test_a_verdict_comes_with_its_look(make_study: MakeStudy, closed: Any, told:
 
 def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
-    assert "A/A arm" not in dict(prose.method(summary))
+    assert "A/A arm" not in dict(method(summary))
     still = AACheck(5, 5, 0.02, 0.3, Interval(-0.35, 0.39, 0.95), 1)
-    told = dict(prose.method(replace(summary, aa=still)))["A/A arm"]
+    told = dict(method(replace(summary, aa=still)))["A/A arm"]
     assert (
         "+0.02 points against itself (95 % CI −0.35 to +0.39, 5 pairs of 5 planned, sd 0.30, 1 run that did not learn)"
         in told
     )
     assert "two groups of seeds of one and the same network" in told
     apart = replace(still, interval=Interval(0.01, 0.39, 0.95))
-    assert "leaves out 0" in dict(prose.method(replace(summary, aa=apart)))["A/A arm"]
+    assert "leaves out 0" in dict(method(replace(summary, aa=apart)))["A/A arm"]
 
 
 def test_the_answer_names_what_each_variant_is_compared_with(make_study: MakeStudy) -> None:
@@ -287,7 +288,7 @@ def test_runs_that_did_not_learn_are_told_with_their_variant(make_study: MakeStu
 
 def test_where_no_verdict_can_be_given_no_risk_is_claimed_either(make_study: MakeStudy) -> None:
     summary = replace(make_study("ordinary"), unplanned="the margin was 5 points when the results were first looked at")
-    told = dict(prose.method(summary))["Verdicts"]
+    told = dict(method(summary))["Verdicts"]
     assert "No verdict is given: the margin was 5 points when the results were first looked at." in told
     assert "is held at" not in told + prose.conditions(summary)
     assert "look" not in told.partition("first looked at.")[2]
@@ -296,4 +297,4 @@ def test_where_no_verdict_can_be_given_no_risk_is_claimed_either(make_study: Mak
 def test_contrasts_that_share_the_budget_are_those_that_were_planned(make_study: MakeStudy) -> None:
     summary = replace(make_study("ordinary"), num_planned=7)
     assert "any wrong word among 7 planned contrasts is held at 5 %" in prose.conditions(summary)
-    assert "any wrong word among 7 planned contrasts is held at 5 %" in dict(prose.method(summary))["Verdicts"]
+    assert "any wrong word among 7 planned contrasts is held at 5 %" in dict(method(summary))["Verdicts"]

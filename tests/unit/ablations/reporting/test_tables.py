@@ -67,12 +67,12 @@ def test_the_difference_without_one_seed_stands_in_the_details_and_as_a_table(ma
     }
     low, high = (words.points(end(left.values()), signed=True) for end in (min, max))
     assert contrast_details(summary)[0].cells["Without one seed"] == f"{low} to {high}"
-    rows = csv_tables(summary)["without_one_seed.csv"].splitlines()
-    assert rows[0] == "variant,versus,seed,difference,lower,upper,verdict"
-    assert [row.split(",")[:3] for row in rows[1:6]] == [["none", "two", str(seed)] for seed in range(5)]
-    assert [float(row.split(",")[3]) for row in rows[1:6]] == pytest.approx(list(left.values()))
+    rows = csv_tables(summary)["without_one.csv"].splitlines()
+    assert rows[0] == "variant,versus,unit,number,difference,lower,upper,verdict"
+    assert [row.split(",")[:4] for row in rows[1:6]] == [["none", "two", "seed", str(seed)] for seed in range(5)]
+    assert [float(row.split(",")[4]) for row in rows[1:6]] == pytest.approx(list(left.values()))
     assert {row.cells["Without one seed"] for row in contrast_details(make_study("searched_widely"))} == {words.DASH}
-    document = summary_json(summary, "now")["contrasts"]["none"]["without_seed"]
+    document = summary_json(summary, "now")["contrasts"]["none"]["without_unit"]
     assert {int(seed): each["difference"] for seed, each in document.items()} == pytest.approx(left)
     assert all(each["interval"][0] < each["difference"] < each["interval"][1] for each in document.values())
 

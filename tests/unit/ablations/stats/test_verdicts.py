@@ -30,7 +30,7 @@ from ablations.stats import verdicts
 from ablations.stats.intervals import Interval, paired_interval
 from ablations.stats.judgement import Judgement, PairedSample, Verdict
 from ablations.stats.power import seeds_needed
-from ablations.stats.verdicts import judge, judge_without_each_seed
+from ablations.stats.verdicts import judge, judge_without_each_unit
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -375,7 +375,7 @@ def test_images_balanced_to_the_last_flip_fall_back_on_seeds() -> None:
 
 
 def without_each_seed(samples: dict[str, PairedSample], *, num_planned: int) -> dict[str, dict[int, Judgement]]:
-    return judge_without_each_seed(samples, judge(samples, budget(num_planned)), budget(num_planned))
+    return judge_without_each_unit(samples, judge(samples, budget(num_planned)), budget(num_planned))
 
 
 def test_without_a_seed_the_study_is_judged_as_if_it_had_not_been_there() -> None:

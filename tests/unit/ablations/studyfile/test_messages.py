@@ -25,7 +25,7 @@ from builders import edited, refusal
         ),
         (
             ("decision: {margin: 5.0}", "decision: {margin: 5.0, zzz: 1}"),
-            "s.yaml:18:25: decision.zzz: unknown key 'zzz'; known here: alpha, margin.",
+            "s.yaml:18:25: decision.zzz: unknown key 'zzz'; known here: alpha, margin, pooled.",
         ),
         (
             ("question:", "qu\u0435stion:"),  # a Cyrillic e

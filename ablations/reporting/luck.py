@@ -1,0 +1,73 @@
+"""Sentences on the two kinds of luck: that of a seed, and that of a search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ablations.analysis.summary import Contrast, StudySummary
+from ablations.reporting import words
+from ablations.stats.components import Spread
+
+
+def simulated_retune_sd(summary: StudySummary, contrast: Contrast) -> float | None:
+    """How far repeated searches would move a difference, simulated from the only search of each side: sd in points.
+
+    None if a side has no simulation.
+    """
+    sides = [summary.choices.get(name) for name in (contrast.variant, contrast.versus)]
+    if None in sides:
+        return None
+    return float(sum(each.retune_sd_points**2 for each in sides if each) ** 0.5)
+
+
+def left_out(summary: StudySummary) -> str:
+    """What the verdicts of a study with one search leave out, with its size; empty if there is nothing."""
+    if not summary.search_space or summary.searches or not summary.contrasts:
+        return ""
+    moved = [simulated_retune_sd(summary, contrast) for contrast in summary.contrasts]
+    known = sorted(each for each in moved if each is not None)
+    if not known:
+        size = ""
+    elif words.points(known[0]) == words.points(known[-1]):
+        size = f" Simulated from the recorded searches, it moves a difference by about {words.points(known[0])} points (sd)."
+    else:
+        size = (
+            f" Simulated from the recorded searches, it moves a difference by about {words.points(known[0])} to "
+            f"{words.points(known[-1])} points (sd)."
+        )
+    return (
+        "The verdicts hold for these tuned values. They leave out the luck of tuning: another search would choose other values."
+        f"{size} With tuning.searches they hold for the variants."
+    )
+
+
+def spread(summary: StudySummary) -> Iterator[str]:
+    """The measured spread from seed to seed and from search to search, pooled over the variants."""
+    noise = summary.noise
+    if noise.reseed is not None:
+        yield f"From seed to seed accuracies scatter by {_with_interval(noise.reseed)} points (sd, pooled over the variants)."
+    if noise.retune is not None:
+        yield f"From search to search they scatter by {_with_interval(noise.retune)} points beyond that."
+    elif summary.searches:
+        yield "Each search has one seed, so the luck of the search cannot be told from that of the seed."
+
+
+def searches(summary: StudySummary) -> str:
+    """How the seeds are split between searches; empty if there is one search."""
+    if not summary.searches:
+        return ""
+    each = len(summary.searches) // summary.num_searches
+    pooled = (
+        " Their spread is pooled over the variants, which assumes that the searches and seeds of all variants scatter equally."
+        if summary.decision.pooled
+        else ""
+    )
+    return (
+        f" Each variant has {summary.num_searches} planned searches, with draws and training seeds of their own that are the same for every "
+        f"variant, and {words.plural(each, 'confirm seed')} for each. The unit of every test is the search: the mean difference over its "
+        f"seeds.{pooled}"
+    )
+
+
+def _with_interval(one: Spread) -> str:
+    return f"{words.points(one.sd)} [{words.points(one.interval.lower)}, {words.points(one.interval.upper)}]"
