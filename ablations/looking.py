@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from ablations.analysis.learning import guess_percent
 from ablations.analysis.looks import LooksNow, TakenLook, look_record, looks_now
+from ablations.analysis.standing import standing_of
 from ablations.planning.frozen import Ledger
 from ablations.planning.plan import Plan
 from ablations.ports import Searched, Step
@@ -34,8 +36,8 @@ class Watcher(Protocol):
     def warn(self, text: str) -> None:
         """The plan takes verdicts away."""
 
-    def needs(self, num_seeds: Mapping[str, int]) -> None:
-        """Number of seeds of each variant that are needed now."""
+    def needs(self, num_seeds: Mapping[str, int], num_examinations: Mapping[str, int]) -> None:
+        """Number of seeds of each variant that are needed now, and of its trials in the cross-examination."""
 
     def looked(self, look: TakenLook) -> None:
         """A look was taken."""
@@ -44,7 +46,7 @@ class Watcher(Protocol):
 class Looking:
     """The confirmations of one run of a study."""
 
-    def __init__(self, plan: Plan, book: Book, watcher: Watcher, *, futility: bool) -> None:
+    def __init__(self, plan: Plan, book: Book, watcher: Watcher, *, futility: bool, is_warned: bool = False) -> None:
         """Look at nothing yet.
 
         Args:
@@ -52,11 +54,13 @@ class Looking:
             book: keeps the rules of the verdicts, and the looks.
             watcher: hears of them.
             futility: whether a contrast that is unlikely to get a word gets no more seeds.
+            is_warned: whether somebody has warned already of all that is known before tuning.
         """
         self._plan = plan
         self._book = book
         self._watcher = watcher
         self._futility = futility
+        self._is_warned = is_warned
         self._tuned: dict[Searched, Mapping[str, Any]] = {}
         """Chosen values of each search that is done."""
         self._specs: dict[tuple[str, int], TrialSpec] = {}
@@ -79,12 +83,21 @@ class Looking:
         if not self._has_begun:
             self._has_begun = True
             self._fix_rules()
-        return [spec.id for spec in self._specs.values()]
+        return [spec.id for spec in (*self._specs.values(), *self._examinations())]
+
+    def _examinations(self) -> list[TrialSpec]:
+        return self._plan.examinations(self._first_tuned)
+
+    @property
+    def _first_tuned(self) -> dict[str, Mapping[str, Any]]:
+        """Values that each variant's first search chose."""
+        return {name: values for (name, search), values in self._tuned.items() if search == 0}
 
     def _fix_rules(self) -> None:
         """Record the rules of the verdicts before the first confirmation."""
         plan, standing = self._plan, self._now({}).standing
-        for text in dict.fromkeys(standing.unplanned.values()):
+        told = standing_of(plan, plan.contrasts(), self._book.ledgers).unplanned.values() if self._is_warned else ()
+        for text in dict.fromkeys(why for why in standing.unplanned.values() if why not in told):
             names = [name for name, why in standing.unplanned.items() if why == text]
             self._watcher.warn(f"no verdict on {', '.join(names)}: {text}")
         if not standing.is_frozen and standing.contrasts and not standing.reason:
@@ -104,7 +117,7 @@ class Looking:
             known = {spec.id: known for spec in self._specs.values() if (known := self._book.known(spec)) is not None}
             now = self._now({**known, **results})
             needed = self._with_recorded(now.needed)
-        self._watcher.needs(needed)
+        self._watcher.needs(needed, Counter(spec.variant for spec in self._examinations()))
         # The only look of a run is its report.
         for look in now.taken if len(self._plan.looks) > 1 else ():
             key = look.number, tuple(look.judgements)
@@ -115,7 +128,8 @@ class Looking:
                 self._book.keep(Ledger(self._plan.study, self._plan.profile, looks=(record,)))
         if searches := self._untuned(needed):
             return Step(searches=searches)
-        return Step(trials=tuple(self._missing(needed, results)))
+        trials = self._missing(needed, results) or [spec for spec in self._examinations() if spec.id not in results]
+        return Step(trials=tuple(trials))
 
     def _missing(self, num_seeds: Mapping[str, int], results: Mapping[str, TrialResult]) -> list[TrialSpec]:
         """Trials of searches that are done without a result, seed by seed: if the budget runs out, all variants are about equally far."""
@@ -154,8 +168,7 @@ class Looking:
             if spec.id in results:
                 trials[spec.variant].append(_recorded(plan, spec, results[spec.id]))
         bar = learned_percent(guess_percent(plan, [trial for each in trials.values() for trial in each]))
-        tuned = {name: values for (name, search), values in self._tuned.items() if search == 0}
-        return looks_now(plan, trials, bar, self._book.ledgers, tuned=tuned, futility=self._futility)
+        return looks_now(plan, trials, bar, self._book.ledgers, tuned=self._first_tuned, futility=self._futility)
 
 
 def _recorded(plan: Plan, spec: TrialSpec, result: TrialResult) -> RecordedTrial:

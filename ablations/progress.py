@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from statistics import mean
@@ -16,6 +17,8 @@ Mark = Literal["waiting", "running", "paused", "finished", "pruned", "diverged",
 """The state of a trial."""
 
 _DONE: tuple[Mark, ...] = ("finished", "pruned", "diverged", "failed")
+
+PHASES: tuple[Phase, ...] = ("tune", "confirm", "examine")
 
 MIN_TRIALS_A_WORKER = 2
 """Trials per worker that must end before a time left is given: the first ones include the start of the worker."""
@@ -70,10 +73,11 @@ class Progress:
         self._num_workers = num_workers
         self._clock = clock
         seeds: dict[tuple[str, Phase], list[int]] = {
-            (variant.name, phase): [] for variant in plan.variants for phase in ("tune", "confirm")
+            (variant.name, phase): [] for variant in plan.variants for phase in PHASES
         }
         self._seeds = seeds
         self._marks: dict[tuple[str, Phase], list[Mark]] = {key: [] for key in seeds}
+        self._num_examined: Counter[str] = Counter()
         self._num_searches = dict.fromkeys((variant.name for variant in plan.variants), 0)
         self._places: dict[tuple[str, str], int] = {}
         """Index of a trial among its variant's trials of its phase, by variant and id."""
@@ -101,6 +105,12 @@ class Progress:
             arm = self.plan.aa_seeds[:count] if name == self.plan.baseline else ()
             seeds = [*self.plan.seeds[:count], *arm]
             self._seeds[key], self._marks[key] = seeds, [before.get(seed, "waiting") for seed in seeds]
+
+    def examines(self, num_examinations: Mapping[str, int]) -> None:
+        """Set the number of trials of each variant in the cross-examination: it follows from the tuned values."""
+        for name, count in num_examinations.items():
+            marks = self._marks[name, "examine"]
+            marks += ["waiting"] * (count - len(marks))
 
     def recall(self, looks: Iterable[Look], num_recorded: Mapping[str, int]) -> None:
         """Take over the looks of earlier runs.
@@ -140,7 +150,7 @@ class Progress:
             return
         if trial.phase == "tune":
             self._accuracies[trial.variant, "tune"].append(last.validation_accuracy_percent)
-        elif trial.seed in self.plan.seeds and result.test_accuracy_percent is not None:
+        elif trial.phase == "confirm" and trial.seed in self.plan.seeds and result.test_accuracy_percent is not None:
             self._accuracies[trial.variant, "confirm"].append(result.test_accuracy_percent)
 
     def ended(self, trial: Trial, result: TrialResult) -> None:
@@ -246,6 +256,10 @@ class Progress:
                 marks[self._seeds[key].index(trial.seed)] = mark
             return
         place = self._places.get((trial.variant, trial.id))
+        if trial.phase == "examine" and place is None:
+            place = self._places[trial.variant, trial.id] = self._num_examined[trial.variant]
+            self._num_examined[trial.variant] += 1
+            self.examines(self._num_examined)
         if place is None:
             free = (
                 index

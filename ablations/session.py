@@ -42,8 +42,8 @@ class Watched(Display, Protocol):
     def say(self, text: str) -> None:
         """Print a finding that changes only how long the study takes."""
 
-    def needs(self, num_seeds: Mapping[str, int]) -> None:
-        """Number of seeds of each variant that are needed now."""
+    def needs(self, num_seeds: Mapping[str, int], num_examinations: Mapping[str, int]) -> None:
+        """Number of seeds of each variant that are needed now, and of its trials in the cross-examination."""
 
     def looked(self, look: TakenLook) -> None:
         """A look was taken."""
@@ -72,6 +72,8 @@ class RunRequest:
     """Folder in which the executor leaves weights, to be recorded as models; None records none."""
     futility: bool = True
     """Whether a contrast that is unlikely to get a word gets no more seeds."""
+    is_warned: bool = False
+    """Whether the user has been warned of verdicts that the plan cannot have, as far as that is known before tuning."""
     retry: bool = False
     """Whether given-up trials get as many attempts again."""
     elsewhere: Mapping[str, Any] = field(default_factory=dict)
@@ -142,7 +144,7 @@ def _run(request: RunRequest, executor: Executor, display: Watched) -> Ran:
             outcome = Runner(
                 request.plan,
                 tuner=VariantTuner,
-                confirmations=Looking(plan, recorder, display, futility=request.futility),
+                confirmations=Looking(plan, recorder, display, futility=request.futility, is_warned=request.is_warned),
                 executor=executor,
                 store=recorder,
                 display=display,

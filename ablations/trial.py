@@ -21,7 +21,8 @@ from ablations.networks import Model, RegisteredModel, dials, with_dial
 TRAINING_VERSION = 1
 """Raised with every change of results by the trainer or the data pipeline; older results then no longer match."""
 
-Phase = Literal["tune", "confirm"]
+Phase = Literal["tune", "confirm", "examine"]
+"""Of a search; on test images with the chosen values; or on test images with the values that another variant chose."""
 Status = Literal["finished", "diverged", "pruned", "failed"]
 Reason = Literal["crashed", "hung", "out_of_memory", "error"]
 """Why a trial failed: its process died, its process went silent, it ran out of memory, or it raised an error."""
@@ -145,6 +146,11 @@ class TrialSpec:
     """Values of the searched keys in `config`."""
     accumulated_parts: int = 1
     """Parts of each batch in gradient accumulation, after a lack of memory: the same step up to rounding."""
+
+    @property
+    def draws(self) -> Literal["tune", "confirm"]:
+        """The phase whose random draws it has: an examination is paired with the confirmations of its seed."""
+        return "tune" if self.phase == "tune" else "confirm"
 
     @cached_property
     def id(self) -> str:

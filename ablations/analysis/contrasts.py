@@ -7,6 +7,7 @@ from itertools import chain
 
 import numpy as np
 
+from ablations.analysis.examination import examination
 from ablations.analysis.learning import guess_percent, recorded_labels
 from ablations.analysis.looks import TakenLook, look_budgets, pooling, searches_of
 from ablations.analysis.samples import in_searches, outcomes_of, right_images, sample, worst_bad_run
@@ -66,6 +67,7 @@ def judged_contrasts(
     }
     labels = recorded_labels(plan, chain.from_iterable(trials.values()))
     classes = _class_differences(plan, samples, labels)
+    bar = learned_percent(guess_percent(plan, chain.from_iterable(trials.values())))
     contrasts = []
     for name, (variant, reference) in sides.items():
         look, expect = last[name], standing.expected.get(name, variant.expect)
@@ -94,6 +96,7 @@ def judged_contrasts(
                 p_bad=p_bad(variant, reference, samples[name].differences),
                 judgement=judgement,
                 without_unit=without_unit.get(name, {}),
+                examination=examination(plan, name, trials, bar),
                 detectable=detectable(judgement, look.budget),
                 sentence=sentence(
                     judgement, look.budget, variant=name, reference=reference.name, scope=scope, outlook=course.outlook

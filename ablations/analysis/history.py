@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ablations.analysis.standing import Standing
 from ablations.analysis.summary import Contrast
 from ablations.planning.frozen import Finding, Ledger, Look, PlannedContrast
 from ablations.planning.plan import Plan
 
 
-def history(
-    plan: Plan, planned: Sequence[PlannedContrast], contrasts: Sequence[Contrast], ledgers: Sequence[Ledger]
-) -> Iterator[str]:
+def history(plan: Plan, standing: Standing, contrasts: Sequence[Contrast], ledgers: Sequence[Ledger]) -> Iterator[str]:
     """A sentence for each comparison that was looked at before, with the estimate over all of its seeds.
 
     Fresh seeds and other settings have an error budget of their own. Whoever moves to others until a word appears is wrong more
@@ -20,12 +19,18 @@ def history(
 
     Args:
         plan: of this report.
-        planned: its contrasts, with ids.
+        standing: of the plan, with the ids of its contrasts.
         contrasts: as they are judged now.
         ledgers: of the studies in the store, this one among them.
     """
+    if standing.raised_by is not None:
+        study, profile = standing.raised_by
+        yield (
+            f"Study {study}, profile {profile}, planned {standing.num_comparisons} comparisons for these trials, more than this study: verdicts "
+            "here are corrected for as many."
+        )
     now = {contrast.variant: contrast for contrast in contrasts}
-    for each in planned:
+    for each in standing.contrasts:
         earlier = list(_earlier(plan, each, ledgers))
         if not earlier:
             continue

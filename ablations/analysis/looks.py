@@ -50,6 +50,12 @@ class TakenLook:
         """Planned pairs of each contrast."""
         return len(self.seeds)
 
+    @property
+    def spent_alpha(self) -> float:
+        """Error budget that the look spends: without a verdict none."""
+        spends = any(not judgement.verdict.is_withheld for judgement in self.judgements.values())
+        return self.budget.look_alpha if spends else 0.0
+
 
 def take_looks(plan: Plan, outcomes: Mapping[str, Outcomes], standing: Standing) -> tuple[TakenLook, ...]:
     """Take all looks that the outcomes allow.
@@ -179,11 +185,10 @@ def findings(look: TakenLook) -> tuple[Finding, ...]:
 
 
 def look_record(plan: Plan, look: TakenLook, standing: Standing) -> Look:
-    """The record of a look. Without a verdict it spends nothing."""
-    spends = any(not judgement.verdict.is_withheld for judgement in look.judgements.values())
+    """The record of a look."""
     return Look(
         seeds=look.seeds,
-        alpha=look.budget.look_alpha if spends else 0.0,
+        alpha=look.spent_alpha,
         margin=plan.decision.margin,
         # A contrast that was added later is exploratory, and takes nothing from the others.
         contrasts=tuple(each for each in standing.contrasts if each.variant not in standing.unplanned),

@@ -38,6 +38,10 @@ class Standing:
     """Whether the study has recorded its rules for these trials."""
     expected: Mapping[str, Expectation | None] = field(default_factory=dict)
     """By variant: its expectation when the rules were recorded."""
+    raised_by: tuple[str, str] | None = None
+    """Study and profile that planned more contrasts for these trials, and so raised `num_comparisons`."""
+    raises: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """Study and profile whose correction this plan raises -> the number of contrasts that it had."""
 
 
 def standing_of(plan: Plan, contrasts: Sequence[PlannedContrast], ledgers: Sequence[Ledger] = ()) -> Standing:
@@ -75,14 +79,33 @@ def standing_of(plan: Plan, contrasts: Sequence[PlannedContrast], ledgers: Seque
     reasons = (_conflict(plan, ledger, record) for ledger, record in related)
     reason = next(filter(None, (*reasons, _unplanned_look(plan, spent))), None)
     num_own = len(contrasts) if own is None else len(own.contrasts)
+    others: dict[tuple[str, str], int] = {}
+    for ledger, record in related:
+        if not _is_own(plan, ledger):
+            key = ledger.study, ledger.profile
+            others[key] = max(len(record.contrasts), others.get(key, 0))
+    most = max(others, key=others.__getitem__, default=None)
     return Standing(
         contrasts=tuple(contrasts),
         num_comparisons=max([num_own, *(len(record.contrasts) for _, record in related)]),
+        raised_by=most if most and others[most] > num_own else None,
+        raises={key: count for key, count in others.items() if count < num_own},
         shares=shares(plan.looks) if reason else _shares(plan, spent),
         reason=reason,
         unplanned={contrast.variant: reason for contrast in contrasts} if reason else unplanned,
         expected=expected,
         is_frozen=any(isinstance(record, FrozenPlan) for ledger, record in related if _is_own(plan, ledger)),
+    )
+
+
+def raised_correction(plan: Plan, standing: Standing) -> str | None:
+    """Which studies' verdicts are corrected for more comparisons because of this plan; None if there are none."""
+    if not standing.raises:
+        return None
+    names = "; ".join(f"{study}, profile {profile} ({count})" for (study, profile), count in standing.raises.items())
+    return (
+        f"{plan.study}, profile {plan.profile}: it plans {standing.num_comparisons} comparisons for trials that other studies were judged on with "
+        f"fewer: {names}. From now on their reports correct for as many, and may lose verdicts. Fresh seeds (first_seed) leave them as they are"
     )
 
 

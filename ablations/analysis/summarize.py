@@ -95,7 +95,7 @@ def summarize(
         seeds=plan.seeds,
         looks=plan.looks,
         shares=standing.shares,
-        history=tuple(history(plan, standing.contrasts, contrasts, ledgers)),
+        history=tuple(history(plan, standing, contrasts, ledgers)),
         shared=tuple(shared_studies(plan, standing.contrasts, ledgers)),
         taken=tuple(look_record(plan, look, standing) for look in now.taken),
         num_planned=standing.num_comparisons,

@@ -218,6 +218,26 @@ class Course:
 
 
 @dataclass(frozen=True)
+class AtValues:
+    """A difference with both sides at the same values, points. It is for exploration."""
+
+    values: dict[str, Any]
+    num_pairs: int
+    mean: float
+    interval: Interval | None
+    """95 %, Student's t; None under three pairs, or if the differences do not vary."""
+
+
+@dataclass(frozen=True)
+class Examination:
+    """A contrast with both sides at the tuned values of both."""
+
+    at_variant: AtValues
+    """At the values that were tuned for the variant."""
+    at_reference: AtValues
+
+
+@dataclass(frozen=True)
 class Contrast:
     """A variant minus its reference, paired by seed, in percentage points of accuracy."""
 
@@ -249,6 +269,8 @@ class Contrast:
     judgement: Judgement
     without_unit: dict[int, Judgement]
     """Leave-one-out, by seed or search: the judgement without it. A check and not a verdict; empty without a verdict to check."""
+    examination: Examination | None
+    """None without a cross-examination, or if both sides have the same tuned values."""
     detectable: Detectable | None
     """None if the differences do not vary, or there are too few pairs."""
     sentence: str

@@ -55,6 +55,7 @@ def plan_json(planned: Plan, measurements: Mapping[str, Measurement], ledgers: S
     from ablations.datasets import DATASETS
     from ablations.planning.expectation import expectation
     from ablations.planning.resolution import resolution
+    from ablations.planning.stronger import num_trials_by_search
     from ablations.stats.guessing import learned_percent
 
     found = resolution(planned)
@@ -75,6 +76,7 @@ def plan_json(planned: Plan, measurements: Mapping[str, Measurement], ledgers: S
         "expected_trials": {
             sd: round(sum(each.values()), 1) for sd, each in expectation(planned, ledgers).by_spread.items()
         },
+        "num_trials_by_search": num_trials_by_search(planned) if planned.tuned and not planned.is_by_search else None,
         "guess_percent": guess,
         "learned_percent": learned_percent(guess),
         "resolution": None if found is None else asdict(found),

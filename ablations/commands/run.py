@@ -207,6 +207,7 @@ def _train(prepared: _Prepared, started: float) -> Ran:
         deadline=None if options.max_minutes is None else started + 60 * options.max_minutes,
         weights_dir=weights_dir,
         futility=options.futility,
+        is_warned=not options.dry_run,
         retry=options.retry,
         elsewhere={"processor": ", ".join(nodes.processors)} if nodes else {},
     )

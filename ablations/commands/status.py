@@ -125,4 +125,12 @@ def _continue_command(study: str, stored: StoredProgress, address: Address) -> s
                     del words[at : at + 2]
                 # Joined again, so that it is one command whatever the store holds.
                 return f"{printable(shlex.join(words))}{address.store.option}"
-    return f"python -m ablations run {shlex.quote(study)} --profile {address.profile}{address.store.option}"
+    flag = " --no-futility" if _had_no_futility(stored) else ""
+    return f"python -m ablations run {shlex.quote(study)} --profile {address.profile}{address.store.option}{flag}"
+
+
+def _had_no_futility(stored: StoredProgress) -> bool:
+    """Whether the run that trained last was told to give seeds to futile comparisons, too."""
+    with suppress(ValueError):
+        return "--no-futility" in shlex.split(stored.command or "")
+    return False

@@ -63,11 +63,11 @@ def warn_of_lost_words(plans: Iterable[Plan], ledgers: Sequence[Ledger]) -> None
     """
     if not ledgers:
         return
-    from ablations.analysis.standing import lost_words, standing_of  # loads SciPy
+    from ablations.analysis.standing import lost_words, raised_correction, standing_of  # loads SciPy
 
     for plan in plans:
-        lost = lost_words(plan, standing_of(plan, plan.contrasts(), ledgers), ledgers)
-        if lost is not None:
+        standing = standing_of(plan, plan.contrasts(), ledgers)
+        for lost in filter(None, (lost_words(plan, standing, ledgers), raised_correction(plan, standing))):
             warn(lost)
 
 

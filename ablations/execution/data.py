@@ -54,18 +54,18 @@ class DataSource:
         """
         data = spec.config.data
         whole = self._load(data, train=True)
-        order = stratified_order(whole.labels.numpy(), derive(spec.phase, spec.seed, "split"))
+        order = stratified_order(whole.labels.numpy(), derive(spec.draws, spec.seed, "split"))
         validation, rest = order[: data.validation], order[data.validation :]
         return TrainingData(train=whole.take(rest[: data.train_size]), validation=whole.take(validation))
 
     def test(self, spec: TrialSpec) -> Split:
-        """The test split, for a confirmation trial.
+        """The test split, for a confirmation or an examination.
 
         Raises:
             PermissionError: the trial belongs to the tuning phase, which must not see it.
             DataError: the data is missing or altered.
         """
-        if spec.phase != "confirm":
+        if spec.phase == "tune":
             raise PermissionError(f"a {spec.phase} trial must not read the test split")
         return self._load(spec.config.data, train=False)
 

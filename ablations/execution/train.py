@@ -97,10 +97,10 @@ def run_trial(
         if order == "pause":
             return None
 
-    if spec.phase != "confirm":
+    if spec.phase == "tune":
         return TrialResult(spec.id, "finished", tuple(state.epochs), accumulated_parts=parts)
     result = _tested(state, validation, _to_device(source.test(spec), device), spec)
-    if weights is not None:
+    if weights is not None and spec.phase == "confirm":
         save_weights(state.model, weights, spec)
     return result
 
@@ -117,7 +117,7 @@ def _restored_state(spec: TrialSpec, checkpoint: Path | None, device: torch.devi
 def _first_state(spec: TrialSpec, device: torch.device) -> TrialState:
     """The state of a trial before its first epoch."""
     train = spec.config.train
-    weights_seed = derive(spec.phase, spec.seed, "weights")
+    weights_seed = derive(spec.draws, spec.seed, "weights")
     # For layers of a registered network unknown to `initialize`, which leaves them as they were drawn.
     _seed_generators(weights_seed)
     model = build(spec.config.model, images_of(spec.config.data))
@@ -137,7 +137,7 @@ def _tested(state: TrialState, validation: Split, test: Split, spec: TrialSpec) 
     """The result of a finished confirmation; only here does a network see test images."""
     size = images_of(spec.config.data).size
     # A trial whose last checkpoint has all epochs comes here without having trained.
-    _seed_generators(derive(spec.phase, spec.seed, "test"))
+    _seed_generators(derive(spec.draws, spec.seed, "test"))
     _, correct = evaluate(state.model, test, size, spec.config.train, state.accumulated_parts)
     return TrialResult(
         spec.id,
@@ -194,10 +194,10 @@ def _train_epoch(
     """
     train = spec.config.train
     device = split.labels.device
-    generator = np.random.default_rng(derive(spec.phase, spec.seed, "order", epoch))
+    generator = np.random.default_rng(derive(spec.draws, spec.seed, "order", epoch))
     order = _sent(torch.from_numpy(generator.permutation(len(split))), device)
     # With a seed per epoch a resumed trial draws the same numbers.
-    _seed_generators(derive(spec.phase, spec.seed, "dropout", epoch))
+    _seed_generators(derive(spec.draws, spec.seed, "dropout", epoch))
     losses = torch.empty(num_batches, device=device)
     correct = torch.zeros((), dtype=torch.int64, device=device)
     seen = 0

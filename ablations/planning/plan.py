@@ -93,6 +93,8 @@ class Plan:
     device: Device
     caveats: tuple[str, ...]
     """Settings that the profile forces on the base: every conclusion depends on them."""
+    cross_examine: bool = False
+    """Whether both sides of a comparison are confirmed at the tuned values of both. Plans of older versions have no such key."""
 
     def __getitem__(self, name: str) -> PlannedVariant:
         """The variant of a name.
@@ -234,6 +236,26 @@ class Plan:
             yield from (Cell("confirm", v.name, seed) for v in self.variants if index < num_seeds[v.name])
             if index < num_seeds[self.baseline]:
                 yield from (Cell("confirm", self.baseline, again) for again in self.aa_seeds[index : index + 1])
+
+    @property
+    def examined_seeds(self) -> tuple[int, ...]:
+        """Seeds of the cross-examination: those of the first look."""
+        return self.seeds[: self.looks[0]] if self.cross_examine and self.tuned and not self.is_by_search else ()
+
+    def examinations(self, tuned: Mapping[str, Mapping[str, Any]]) -> list[TrialSpec]:
+        """The trials of the cross-examination, seed by seed; none for a comparison whose sides have the same tuned values.
+
+        Args:
+            tuned: chosen values by variant.
+        """
+        specs = [
+            self.trial(side, "examine", seed, values)
+            for seed in self.examined_seeds
+            for name in self.contrast_names
+            for side, values in ((name, tuned[self[name].versus]), (self[name].versus, tuned[name]))
+            if tuned[name] != tuned[self[name].versus]
+        ]
+        return list({spec.id: spec for spec in specs}.values())
 
     def rerun_seeds(self, search: int) -> tuple[int, ...]:
         """Seeds of the re-runs of a search, by its number from 0."""

@@ -90,6 +90,7 @@ def make_plan(spec: StudySpec, profile: str, machine: Machine) -> Plan:
         data_checksum=settings.dataset.checksum,
         num_test=settings.dataset.num_test,
         device=machine.device,
+        cross_examine=spec.cross_examine,
         caveats=settings.caveats,
     )
 

@@ -20,6 +20,19 @@ def simulated_retune_sd(summary: StudySummary, contrast: Contrast) -> float | No
     return float(sum(each.retune_sd_points**2 for each in sides if each) ** 0.5)
 
 
+def examined(contrast: Contrast) -> str:
+    """The cross-examination of a contrast in a sentence; empty without one."""
+    if contrast.examination is None:
+        return ""
+    each = contrast.examination.at_variant, contrast.examination.at_reference
+    parts = [
+        f"{words.points(at.mean, signed=True)}{'' if at.interval is None else f' [{words.points(at.interval.lower, signed=True)}, {words.points(at.interval.upper, signed=True)}]'} "
+        f"with both at {words.settings(at.values, digits=3)} ({words.plural(at.num_pairs, 'pair')})"
+        for at in each
+    ]
+    return f"Cross-examined, for exploration: {' and '.join(parts)}."
+
+
 def left_out(summary: StudySummary) -> str:
     """What the verdicts of a study with one search leave out, with its size; empty if there is nothing."""
     if not summary.search_space or summary.searches or not summary.contrasts:

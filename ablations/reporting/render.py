@@ -152,6 +152,7 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "tables": list(csv_tables(summary)),
         "latex_tables": list(latex_tables(summary)),
         "main_table_note": prose.main_table_note(summary),
+        "examined": luck.examined,
         "left_out": luck.left_out(summary),
         "at_look": looks.at_look,
         "short_look": looks.short_look,

@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 from math import isfinite
 from typing import Any
 
-from ablations.analysis.summary import Choice, Contrast, LookPoint, StudySummary, Trouble, VariantSummary
+from ablations.analysis.summary import Choice, Contrast, Examination, LookPoint, StudySummary, Trouble, VariantSummary
 from ablations.reporting import prose, words
 from ablations.stats.components import Noise
 from ablations.stats.intervals import Interval
@@ -168,6 +168,7 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
             for unit, each in contrast.without_unit.items()
         },
         "verdict_words": words.verdict_and_failures(summary, contrast),
+        "examination": None if contrast.examination is None else _examination(contrast.examination),
         "detectable_difference": None if contrast.detectable is None else contrast.detectable.now,
         "detectable_difference_limit": None if contrast.detectable is None else contrast.detectable.limit,
         "seeds_needed": None if judgement.seeds_needed is None else asdict(judgement.seeds_needed),
@@ -175,6 +176,13 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "sentence": contrast.sentence,
         "expect": contrast.expect,
         "expectation": contrast.expectation,
+    }
+
+
+def _examination(examination: Examination) -> dict[str, Any]:
+    return {
+        side: {"values": at.values, "num_pairs": at.num_pairs, "difference": at.mean, "interval": _ends(at.interval)}
+        for side, at in (("at_variant", examination.at_variant), ("at_reference", examination.at_reference))
     }
 
 

@@ -249,6 +249,9 @@ class StudySpec(Section):
     """First of the confirm seeds. A variant added after the first look at results gets a verdict only from fresh seeds."""
     aa_arm: bool = False
     """Whether to confirm the baseline once more, on separate seeds; it shows how far seeds alone move the result."""
+    cross_examine: bool = False
+    """Whether to confirm both sides of a comparison at the tuned values of both, if they differ: on the seeds of the first look, for
+    exploration. With several searches it does nothing."""
     baseline: str
     """The variant to compare the others with."""
     variants: Annotated[dict[Name, Variant], Field(min_length=1)]

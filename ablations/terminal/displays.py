@@ -74,9 +74,10 @@ class QuietProgress:
     def say(self, text: str) -> None:
         """Report a finding; it affects only how long the study takes."""
 
-    def needs(self, num_seeds: Mapping[str, int]) -> None:
-        """Number of seeds of each variant that are needed now."""
+    def needs(self, num_seeds: Mapping[str, int], num_examinations: Mapping[str, int]) -> None:
+        """Number of seeds of each variant that are needed now, and of its trials in the cross-examination."""
         self._progress.needs(num_seeds)
+        self._progress.examines(num_examinations)
 
     def looked(self, look: TakenLook) -> None:
         """A look was taken."""
@@ -216,7 +217,7 @@ class JsonProgress(QuietProgress):
             "look",
             number=look.number,
             num_seeds=look.num_seeds,
-            alpha=look.budget.look_alpha,
+            alpha=look.spent_alpha,
             contrasts={
                 name: {
                     "versus": plan[name].versus,

@@ -34,6 +34,8 @@ _URGENT: Sequence[Mark] = ("running", "failed", "diverged", "paused")
 SILENCE_SECONDS, SILENCE_EPOCHS = 120.0, 10
 """A run silent for longer than both together has probably died: a live one records its epochs within ten seconds."""
 
+MIN_WORDS_WIDTH = 22
+"""Least width of the column of verdicts, in columns, with the two blanks before it."""
 MIN_WIDTH = 50
 """Least width of a terminal, in columns, for accuracies in the grid."""
 
@@ -58,7 +60,9 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
     accuracy_width = 2 + len("mean %") if console.width >= MIN_WIDTH else 0
     lengths = {phase: max(len(progress.marks(each.name, phase)) for each in plan.variants) for phase in phases}
     words_width = 2 + max(map(len, ("verdict", *progress.words.values()))) if progress.words else 0
-    if console.width < MIN_WIDTH + words_width:
+    # A long verdict is broken into lines, so that the column fits.
+    words_width = min(words_width, max(MIN_WORDS_WIDTH, console.width - MIN_WIDTH))
+    if console.width < MIN_WIDTH + MIN_WORDS_WIDTH:
         words_width = 0
     beside = len(phases) * (2 + accuracy_width) + words_width
     all_signs = sum(max(len(phase), length) for phase, length in lengths.items())
@@ -74,7 +78,7 @@ def grid(progress: Progress, console: Console, max_rows: int | None = None) -> G
         if accuracy_width:
             table.add_column("best %" if phase == "tune" else "mean %", justify="right", no_wrap=True)
     if words_width:
-        table.add_column("verdict", no_wrap=True)
+        table.add_column("verdict", width=words_width - 2)
     seen: set[Sign] = set()
     for name in shown:
         cells: list[Text | str] = [name if len(name) <= name_width else f"{name[: name_width - 2]}.."]

@@ -69,6 +69,7 @@ def print_plan(
         console: to print to.
         ledgers: of studies in the store.
     """
+    from ablations.planning import stronger
     from ablations.planning.resolution import in_sentences, resolution
     from ablations.stats.budget import shares
     from ablations.stats.guessing import learned_percent
@@ -103,6 +104,8 @@ def print_plan(
         f"{plural(plan.decision.margin, 'percentage point')}, on {plan.num_test:,} test images",
         console,
     )
+    if about := stronger.in_sentences(plan):
+        print_prose(about, console)
     guess = DATASETS[plan.data.name].guess_percent
     print_prose(
         f"a run learned if it is right on at least {percent(learned_percent(guess))} of the validation images: a ninth of the way from "

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
 from typing import Any
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
 
 from ablations.tracking import own_settings
 
@@ -32,11 +36,43 @@ __all__ = [
 ]
 
 
+_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+"""Default ports of the database servers that MLflow knows."""
+CONNECT_SECONDS = 5.0
+
+
+def _require_listener(uri: str) -> None:
+    scheme = uri.partition(":")[0].partition("+")[0]
+    if scheme not in _PORTS:
+        return
+    try:
+        address = make_url(uri)
+        dialect = address.get_dialect()
+    # MLflow says why it cannot be read.
+    except (ArgumentError, ValueError):
+        return
+    # A driver that is not installed is told first.
+    dialect.import_dbapi()
+    # Without a host it is a socket in the file system, or several hosts.
+    if address.host:
+        socket.create_connection((address.host, address.port or _PORTS[scheme]), CONNECT_SECONDS).close()
+
+
 class Client(MlflowClient):
     """MLflow's client of one store. A write is done when its call returns, also if the user has asked for other writes.
 
     If a store refuses an asynchronous write, MLflow loses it without a word.
     """
+
+    def __init__(self, tracking_uri: str) -> None:
+        """Connect to a store.
+
+        Raises:
+            OSError: nobody listens at the address of a database server. MLflow would try again for more than a minute.
+            ImportError: its driver is not installed.
+        """
+        _require_listener(tracking_uri)
+        super().__init__(tracking_uri)
 
     def log_batch(
         self,

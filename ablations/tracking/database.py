@@ -67,7 +67,7 @@ def _for_people(store: Store, error: Exception) -> TrackingError:
         )
     if store.file is None and code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE"}:
         # The end of the chain of causes: "[Errno 111] Connection refused", "Read timed out."
-        reason = text.rsplit(": ", 1)[-1].strip("\"'()")[:100]
+        reason = (getattr(error, "strerror", None) or text.rsplit(": ", 1)[-1].strip("\"'()"))[:100]
         reason += ")" * (reason.count("(") - reason.count(")"))
         return StoreAwayError(f"the MLflow server at {store} does not answer ({reason})")
     why = shorten(text.rstrip("."), 300, placeholder=" …")

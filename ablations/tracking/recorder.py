@@ -106,7 +106,11 @@ class Recorder:
         self._is_session_described = False
         self._running: dict[str, _Running] = {}
         # A pruner compares epoch by epoch, and each look but the last one is taken during the run, on the right images.
-        needs: dict[Phase, bool] = {"tune": plan.tuning.pruner != "none", "confirm": len(plan.looks) > 1}
+        needs: dict[Phase, bool] = {
+            "tune": plan.tuning.pruner != "none",
+            "confirm": len(plan.looks) > 1,
+            "examine": False,
+        }
         self._whole = frozenset(phase for phase, is_needed in needs.items() if is_needed)
         self._ledger = Ledger(plan.study, plan.profile)
         self._spool = Spool(self._address.spool)

@@ -175,6 +175,7 @@ def study(
                 p_bad=p_bad(each, reference, samples[each.name].differences),
                 judgement=judgements[each.name],
                 without_unit=without_unit.get(each.name, {}),
+                examination=None,
                 detectable=detectable(judgements[each.name], budget),
                 sentence=sentence(
                     judgements[each.name], budget, variant=each.name, reference=reference.name, scope=SCOPE

@@ -10,7 +10,9 @@ import pytest
 import tiny
 from fakes import Bench, NoDisplay
 
+from ablations.analysis.examination import examination
 from ablations.analysis.looks import TakenLook
+from ablations.looking import _recorded
 from ablations.planning.plan import Plan, is_rerun, search_of_tuning
 from ablations.trial import TrialSpec, derive
 from ablations.tuning import VariantTuner
@@ -210,3 +212,65 @@ def test_a_plain_run_judges_what_an_interrupted_run_without_futility_recorded() 
     again = Told()
     bench.run(plan, display=again)
     assert [look.num_seeds for look in again.looks] == [5, 7]
+
+
+def examined_plan(**changes: Any) -> Plan:
+    variants = {"two": {}, "one": {"set": {"model.mixers": 1}}, "none": {"set": {"model.mixers": 0}}}
+    return tiny.plan(variants=variants, looks=[5, 8], cross_examine=True, decision={"margin": 0.5}, **changes)
+
+
+class Examined(Watching):
+    """The variant "one" is best at another rate than the others, and no better with both at the same rate."""
+
+    def __init__(self) -> None:
+        super().__init__()
+
+        def percent(spec: TrialSpec) -> float:
+            rate = spec.hyperparameters["train.lr"]
+            noise = np.random.default_rng(derive(spec.configuration_id, str(spec.seed))).normal(0, 0.05)
+            return float((92.0 if (rate == 0.05) == (spec.variant != "one") else 90.0) + noise)
+
+        self.training.accuracy = percent
+
+
+def test_a_cross_examination_trains_both_sides_at_both_values_last() -> None:
+    bench, plan = Examined(), examined_plan()
+    bench.run(plan)
+    examined = [spec for spec in bench.every if spec.phase == "examine"]
+    assert bench.every[-len(examined) :] == examined
+    other = next(spec.hyperparameters for spec in bench.every if (spec.phase, spec.variant) == ("confirm", "one"))
+    assert other["train.lr"] != 0.05
+    assert {(spec.variant, spec.hyperparameters["train.lr"]) for spec in examined} == {
+        ("one", 0.05),
+        ("two", other["train.lr"]),
+    }, "none and two have the same values"
+    assert sorted({spec.seed for spec in examined}) == list(plan.seeds[:5])
+    assert {spec.id for spec in examined} <= bench.store.settled_ids
+    assert {spec.draws for spec in examined} == {"confirm"}
+    assert not {spec.id for spec in examined} & {spec.id for spec in bench.every if spec.phase == "confirm"}
+    assert bench.run(plan).num_trained == 0
+
+
+def test_a_cross_examination_shows_what_comes_with_the_values() -> None:
+    bench, plan = Examined(), examined_plan()
+    bench.run(plan)
+    trials = {
+        variant.name: [
+            _recorded(plan, spec, bench.store.results[spec.id]) for spec in bench.every if spec.variant == variant.name
+        ]
+        for variant in plan.variants
+    }
+    found = examination(plan, "one", trials, 20.0)
+    assert found is not None
+    assert (found.at_variant.num_pairs, found.at_reference.num_pairs) == (5, 5)
+    assert found.at_variant.mean == pytest.approx(2.0, abs=0.2)
+    assert found.at_reference.mean == pytest.approx(-2.0, abs=0.2)
+    assert found.at_reference.interval is not None
+    assert found.at_reference.interval.upper < 0
+    assert examination(plan, "none", trials, 20.0) is None
+
+
+@pytest.mark.parametrize("changes", [{"search_space": {}}, {"tuning": {"trials": 2, "searches": 4}}])
+def test_with_nothing_tuned_or_several_searches_nothing_is_examined(changes: dict[str, Any]) -> None:
+    looks = {"profiles": {"starter": {"description": "all", "seeds": 8}}}
+    assert tiny.plan(cross_examine=True, **{**looks, **changes}).examined_seeds == ()

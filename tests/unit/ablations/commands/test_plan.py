@@ -87,7 +87,7 @@ def test_looks_are_said_with_what_they_may_cost_and_what_each_can_decide(command
     )
     assert told is not None
     assert 32 + 20 <= int(told[1]) < int(told[2]) < int(told[3]) < 192
-    assert "the looks before find larger differences: 1.06 / 2.13 / 4.26 at 5; " in out
+    assert "the looks before find larger differences: 0.99 / 1.98 / 3.96 at 5; " in out
     values = json.loads(command("plan", "three_by_three", "--profile", "laptop", "--json")[1])
     assert [round(each) for each in values["expected_trials"].values()] == [int(told[number]) for number in (1, 2, 3)]
     assert command("check", "three_by_three")[1].endswith("laptop at most 192 trainings, book at most 216 trainings\n")
