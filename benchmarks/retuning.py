@@ -152,14 +152,16 @@ def searched(plan: Plan, variant: str, search: int, pool: Pool, generator: np.ra
     while specs := tuner.ask():
         for spec in specs:
             rate = pool.nearest(spec.hyperparameters["train.lr"])
-            tuner.tell(_result(spec.id, float(pool.validation[rate, generator.integers(NUM_SEEDS)])))
+            percent = float(pool.validation[rate, generator.integers(NUM_SEEDS)])
+            tuner.tell(TrialResult(spec.id, "finished", (epoch_record(1, percent),)))
     assert tuner.winner is not None
     return pool.nearest(tuner.winner["train.lr"])
 
 
-def _result(trial_id: str, accuracy_percent: float) -> TrialResult:
-    epoch = EpochRecord(
-        epoch=1,
+def epoch_record(epoch: int, accuracy_percent: float) -> EpochRecord:
+    """An epoch of which only the validation accuracy counts."""
+    return EpochRecord(
+        epoch=epoch,
         step=1,
         train_loss=0.0,
         train_accuracy_percent=accuracy_percent,
@@ -171,7 +173,6 @@ def _result(trial_id: str, accuracy_percent: float) -> TrialResult:
         epoch_seconds=1.0,
         timestamp_ms=0,
     )
-    return TrialResult(trial_id, "finished", (epoch,))
 
 
 def chosen_rates(

@@ -157,7 +157,8 @@ def variant_warnings(plan: Plan, variants: Sequence[VariantSummary]) -> Iterable
         states = Counter(point.status for point in v.tuning)
         if states["diverged"] or states["failed"]:
             yield f"{v.name}: of {len(v.tuning)} tuning trials {states['diverged']} diverged and {states['failed']} failed."
-    if len({(v.num_tune_done, v.num_tune_epochs) for v in variants}) > 1:
+    # A pruner stops more trials of one variant than of another.
+    if len({(v.num_tune_done, 0 if plan.tuning.pruner != "none" else v.num_tune_epochs) for v in variants}) > 1:
         counts = "; ".join(
             f"{v.name} {plural(v.num_tune_done, 'trial')} in {plural(v.num_tune_epochs, 'epoch')}" for v in variants
         )

@@ -82,7 +82,8 @@ class Tuning(Section):
     """Independent searches of each variant, 1 or at least 3. The confirm seeds are split between them. With 1 every verdict holds
     for the tuned values only; with more it holds for the variant, tuned like this."""
     pruner: Literal["none", "median"] = "none"
-    """median stops a search trial below the median of its variant's trials at the same epoch."""
+    """median stops a search trial below the median of its search's trials at the same epoch, from the fifth trial and third epoch on. It
+    saves a sixth of the epochs with 6 to 8 trials and a third with 20, if accuracy rises early; not if a network learns late."""
 
     @property
     def num_rerun(self) -> int:
@@ -108,6 +109,8 @@ class TuningOverride(Section):
     """Replaces the study's `tuning.rerun_seeds`."""
     searches: Searches | None = None
     """Replaces the study's `tuning.searches`."""
+    pruner: Literal["none", "median"] | None = None
+    """Replaces the study's `tuning.pruner`."""
 
 
 class Match(Section):
