@@ -78,10 +78,8 @@ class VariantSummary:
     """In closed form; None for a registered network."""
     measured: Measurement | None
     """Of this architecture, once; None if it has not been measured."""
-    tuned: dict[str, Any]
-    """Values chosen by the first search; empty without a search space, or until tuning is done. Costs are counted at them."""
     tuned_by_search: dict[int, dict[str, Any]]
-    """Values chosen by each search, by its number from 0."""
+    """Values chosen by each search, by its number from 0; empty without a search space, or until tuning is done."""
     at_edge: tuple[str, ...]
     """Searched keys with a value at the edge of the search space that some search chose."""
     noise: Noise
@@ -121,8 +119,13 @@ class VariantSummary:
 
     @property
     def all_tuned(self) -> tuple[dict[str, Any], ...]:
-        """Values chosen by each search, in their order; one entry, perhaps empty, without several searches."""
-        return tuple(self.tuned_by_search.values()) or (self.tuned,)
+        """Values chosen by each search, in their order."""
+        return tuple(self.tuned_by_search.values())
+
+    @property
+    def tuned(self) -> dict[str, Any]:
+        """Values chosen by the first search; costs are counted at them. Empty if there are none."""
+        return next(iter(self.all_tuned), {})
 
     @property
     def ran_seeds(self) -> frozenset[int]:

@@ -79,7 +79,6 @@ def variant_summary(
         workload=workload,
         memory=workload.memory,
         measured=measurements.get(workload.id),
-        tuned=tuned,
         tuned_by_search=by_search if plan.tuned else {},
         at_edge=tuple(dict.fromkeys(key for each in by_search.values() for key in _at_edge(plan.search_space, each))),
         noise=noise([in_searches(plan, by_seed)]),

@@ -54,6 +54,12 @@ def settings(values: Mapping[str, Any], *, digits: int = 4) -> str:
     return ", ".join(f"{key} = {setting(value, digits=digits)}" for key, value in values.items())
 
 
+def units(contrast: Contrast) -> str:
+    """Number of units of a contrast's test: `5 pairs`, `8 searches`."""
+    judgement = contrast.judgement
+    return plural(judgement.num_pairs, "pair" if judgement.unit == "seed" else judgement.unit)
+
+
 def tuned(variant: VariantSummary) -> str:
     """Chosen values in three digits; of several searches all values of each key: `train.lr = 0.05, 0.05, 0.09`."""
     keys = dict.fromkeys(key for each in variant.all_tuned for key in each)

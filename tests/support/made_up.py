@@ -93,7 +93,6 @@ def variant(
         workload=WORKLOAD,
         memory=WORKLOAD.memory,
         measured=tiny.measurement(latency_1_seconds=params * 4e-9) if ran and measured else None,
-        tuned=tuned,
         tuned_by_search={0: tuned} if tuned else {},
         at_edge=(),
         noise=noise([[learned]]),
@@ -294,7 +293,7 @@ def hostile() -> StudySummary:
     plain = study(
         variant("<b>two|$x$</b>", 98, changes={}), variant("</svg><script>alert(2)</script>", 97, changes={bad: bad})
     )
-    variants = tuple(replace(v, description=bad, tuned={bad: bad}) for v in plain.variants)
+    variants = tuple(replace(v, description=bad, tuned_by_search={0: {bad: bad}}) for v in plain.variants)
     return replace(
         plain,
         study="<script>alert(0)</script>",

@@ -28,7 +28,7 @@ def paired_differences(summary: StudySummary) -> FigureSpec | None:
         return None
     margin = summary.decision.margin
     rows = (
-        f"{c.variant} minus {c.versus}: {words.effect(c, margin)} points, {words.plural(c.judgement.num_pairs, 'pair')}, "
+        f"{c.variant} minus {c.versus}: {words.effect(c, margin)} points, {words.units(c)}, "
         f"{words.verdict_and_failures(summary, c)}."
         for c in shown
     )
@@ -87,7 +87,7 @@ def _draw_row(axes: Axes, row: int, contrast: Contrast, limits: Limits, verdict:
         edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.6}
         axes.plot(judgement.mean, row, "D", color=SURFACE, markersize=6.5, zorder=5, **edge)
     beside: dict[str, Any] = {"x": 1.02, "transform": axes.get_yaxis_transform(), "clip_on": False}
-    numbers = f"{effect}, {words.plural(judgement.num_pairs, 'pair')}"
+    numbers = f"{effect}, {words.units(contrast)}"
     axes.text(
         y=row - 0.04,
         s=words.wrapped(verdict, 26, lines=3),

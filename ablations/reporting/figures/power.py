@@ -37,7 +37,7 @@ def seeds_needed(summary: StudySummary) -> FigureSpec | None:
     shown = [(contrast, contrast.detectable) for contrast in summary.contrasts if contrast.detectable]
     if not shown:
         return None
-    margin = summary.decision.margin
+    margin, units = summary.decision.margin, words.plural(2, shown[0][0].judgement.unit_words)[2:]
     without = [contrast.variant for contrast in summary.contrasts if not contrast.detectable]
     has_limit = any(detectable.limit is not None for _, detectable in shown)
     limit = (
@@ -48,9 +48,9 @@ def seeds_needed(summary: StudySummary) -> FigureSpec | None:
     return FigureSpec(
         name="seeds_needed",
         title="Seeds needed",
-        alt_text=f"True difference found with 80 % power against the number of paired seeds, with the margin of {margin:g} "
+        alt_text=f"True difference found with 80 % power against the number of {units}, with the margin of {margin:g} "
         f"points. {' '.join(_alt_text(*each) for each in shown)}",
-        caption="The curve is the true difference that the study finds four times in five, for so many paired seeds, at "
+        caption=f"The curve is the true difference that the study finds four times in five, for so many {units}, at "
         "the spread between seeds that was seen and never at the difference that was seen; the shading reaches to the 80 % "
         "upper limit of that spread. The diamond is where the study is. Where the curve lies over the dashed line, the "
         f"margin, a difference that matters can be missed; proofs of equivalence take some more seeds.{limit}"
@@ -62,7 +62,7 @@ def seeds_needed(summary: StudySummary) -> FigureSpec | None:
 def _alt_text(contrast: Contrast, detectable: Detectable) -> str:
     text = (
         f"{contrast.variant} minus {contrast.versus}: {words.points(detectable.now)} points with "
-        f"{words.plural(contrast.judgement.num_pairs, 'pair')}, {words.points(detectable.difference[-1])} with "
+        f"{words.units(contrast)}, {words.points(detectable.difference[-1])} with "
         f"{detectable.num_seeds[-1]}"
     )
     return text + ("." if detectable.limit is None else f", never under {words.points(detectable.limit)}.")
@@ -88,7 +88,7 @@ def _draw(shown: _Shown, margin: float) -> Figure:
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axes.set_title(panel_title(contrast.variant, columns), pad=17)
-        pairs = words.plural(contrast.judgement.num_pairs, "pair")
+        pairs = words.units(contrast)
         text = f"{words.points(detectable.now)} points with {pairs}"
         axes.text(0, 1.03, text, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
         tidy(axes)
@@ -97,7 +97,7 @@ def _draw(shown: _Shown, margin: float) -> Figure:
         else:
             axes.set_ylabel("true difference found\n(points, log scale)")
         if index >= len(shown) - columns:
-            axes.set_xlabel("paired seeds (log scale)")
+            axes.set_xlabel(f"{words.plural(2, contrast.judgement.unit_words)[2:]} (log scale)")
     keys = [
         Line2D([], [], color=BLUE, linewidth=2, label="found with 80 % power"),
         Patch(color=BLUE, alpha=0.15, linewidth=0, label="if the spread is larger"),

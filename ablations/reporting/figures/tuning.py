@@ -34,7 +34,7 @@ from ablations.reporting.figures.frame import (
 )
 from ablations.reporting.theme import BLUE, FAINT, GRID, INK, MUTED, ORANGE
 from ablations.stats.bands import Band
-from ablations.studyfile.distributions import CategoricalDistribution, Distribution, where_clause
+from ablations.studyfile.distributions import CategoricalDistribution, Distribution, Scalar, where_clause
 from ablations.text import percent
 
 _SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
@@ -88,7 +88,7 @@ def _conditions(summary: StudySummary) -> str:
 def _alt_text(summary: StudySummary, variant: VariantSummary) -> str:
     scores = _scores(summary, variant)
     seen = f"{words.points(min(scores))} to {words.points(max(scores))} %" if scores else "none that learned"
-    chosen = f"chosen {words.settings(variant.tuned, digits=3)}" if variant.tuned else "nothing chosen yet"
+    chosen = f"chosen {words.tuned(variant)}" if variant.tuned else "nothing chosen yet"
     return f"{variant.name}: {words.plural(len(variant.tuning), 'trial')}, {seen}, {chosen}."
 
 
@@ -166,12 +166,20 @@ def _head(
     """Write the variant's name over a panel, and below it the chosen value; draw this value, too."""
     title = panel_title(variant.name, columns)
     axes.set_title(title if with_name else "", pad=17)
-    chosen = place(variant.tuned.get(name))
+    values = [each[name] for each in variant.all_tuned if name in each]
     text = "chosen: without it" if variant.tuned else "nothing chosen yet"
-    if chosen is not None:
-        text = f"chosen: {words.setting(variant.tuned[name], digits=3)}"
-        axes.axvline(chosen, **_CHOSEN)
+    if values:
+        shown = dict.fromkeys(words.setting(value, digits=3) for value in sorted(values, key=_order))
+        text = f"chosen: {next(iter(shown))}" if len(shown) == 1 else f"chosen: {[*shown][0]} to {[*shown][-1]}"
+    for chosen in map(place, values):
+        if chosen is not None:
+            axes.axvline(chosen, **_CHOSEN)
     axes.text(0, 1.03, text, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+
+
+def _order(value: Scalar) -> tuple[bool, Scalar]:
+    """Numbers before words."""
+    return isinstance(value, str), value
 
 
 def _search_axis(axes: Axes, distribution: Distribution) -> Callable[[Any], float | None]:

@@ -26,7 +26,7 @@ def searched(search: dict[float, float], again: dict[float, list[float]], tuned:
     points = [point(rate, 0, accuracy) for rate, accuracy in search.items()]
     points += [point(rate, seed, each) for rate, runs in again.items() for seed, each in enumerate(runs, start=1)]
     done = {"num_tune_planned": len(points), "num_tune_done": len(points)}
-    return replace(VARIANT, name="two", tuned={"train.lr": tuned}, tuning=tuple(points), **done)
+    return replace(VARIANT, name="two", tuned_by_search={0: {"train.lr": tuned}}, tuning=tuple(points), **done)
 
 
 def plan(rerun_best: int = 2, rerun_seeds: int = 2, **changes: Any) -> Plan:
@@ -79,7 +79,7 @@ def test_the_noise_is_that_of_the_trainings_whatever_selection_adds(rerun_seeds:
         searched({0.1: 90.0, 0.2: 89.0}, {}, 0.1),
         replace(searched({0.1: 90.0, 0.2: 80.0}, {0.1: [90.0, 91.0], 0.2: [80.0, 81.0]}, 0.1), num_tune_done=3),
         searched({0.1: 90.0, 0.2: 80.0}, {0.1: [90.0, 91.0], 0.2: [80.0, 81.0]}, 0.7),
-        replace(VARIANT, name="two", tuned={}, tuning=()),
+        replace(VARIANT, name="two", tuned_by_search={}, tuning=()),
     ],
     ids=["no alternative", "nothing was repeated", "not done", "chosen elsewhere", "not tuned"],
 )
@@ -89,12 +89,13 @@ def test_what_cannot_be_told_is_left_out(variant: VariantSummary) -> None:
 
 def test_tuned_values_far_apart_are_warned_of() -> None:
     variants = {
-        name: replace(VARIANT, name=name, tuned={"train.lr": rate}) for name, rate in {"two": 0.1, "one": 0.03}.items()
+        name: replace(VARIANT, name=name, tuned_by_search={0: {"train.lr": rate}})
+        for name, rate in {"two": 0.1, "one": 0.03}.items()
     }
     assert list(far_apart(plan(), variants)) == [
         "one against two: train.lr was tuned to 0.03 and 0.1, 3.3 times apart. The comparison is of both changes together."
     ]
-    near = {**variants, "one": replace(VARIANT, tuned={"train.lr": 0.06})}
+    near = {**variants, "one": replace(VARIANT, tuned_by_search={0: {"train.lr": 0.06}})}
     assert list(far_apart(plan(), near)) == []
     assert list(far_apart(plan(search_space={}), variants)) == []
-    assert list(far_apart(plan(), {**variants, "one": replace(VARIANT, tuned={})})) == []
+    assert list(far_apart(plan(), {**variants, "one": replace(VARIANT, tuned_by_search={})})) == []

@@ -14,7 +14,9 @@ from ablations.reporting.theme import drawing
 
 def test_a_landscape_leaves_out_trials_in_which_a_key_was_not_searched(make_study: MakeStudy) -> None:
     summary = make_study("searched_widely")
-    without = replace(summary.variants[0], tuned={"train.lr": 0.1, "train.batch_size": 32, "train.optimizer": "adamw"})
+    without = replace(
+        summary.variants[0], tuned_by_search={0: {"train.lr": 0.1, "train.batch_size": 32, "train.optimizer": "adamw"}}
+    )
     spec = tuning_landscape(replace(summary, variants=(without, *summary.variants[1:])))
     assert spec is not None
     assert "trials that diverged, failed or ended under 20 %." in spec.caption
