@@ -59,13 +59,14 @@ def choices(plan: Plan, variants: Sequence[VariantSummary]) -> dict[str, Choice]
     return found
 
 
-def far_apart(plan: Plan, variants: Mapping[str, VariantSummary]) -> Iterator[str]:
+def far_apart(plan: Plan, variants: Sequence[VariantSummary]) -> Iterator[str]:
     """A warning for each comparison whose sides were tuned to values of different size."""
     if plan.is_by_search:
         return
     scaled = [key for key, space in plan.search_space.items() if isinstance(space, FloatDistribution) and space.log]
+    tuned = {variant.name: variant.tuned for variant in variants}
     for name in plan.contrast_names:
-        sides = variants[name].tuned, variants[plan[name].versus].tuned
+        sides = tuned[name], tuned[plan[name].versus]
         for key in scaled:
             if any(key not in side for side in sides):
                 continue

@@ -86,10 +86,7 @@ def summarize(
         scope=scope,
         num_searches=plan.num_searches,
         searches=searches_of(plan),
-        noise=noise(
-            in_searches(plan, {s: a for s, a in v.accuracy_percent.items() if s not in v.failed_seeds})
-            for v in variants
-        ),
+        noise=noise(in_searches(plan, variant.learned_percent_by_seed) for variant in variants),
         search_space=plan.search_space,
         independent_draws=has_independent_draws(plan),
         seeds=plan.seeds,
@@ -109,7 +106,7 @@ def summarize(
             *mixed_provenance(provenance),
             *mixed_code(plan, provenance),
             *variant_warnings(plan, variants),
-            *far_apart(plan, {variant.name: variant for variant in variants}),
+            *far_apart(plan, variants),
             *(trouble.sentence for trouble in troubles),
             *in_parts(ended),
         ),

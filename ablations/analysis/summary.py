@@ -128,6 +128,11 @@ class VariantSummary:
         return next(iter(self.all_tuned), {})
 
     @property
+    def learned_percent_by_seed(self) -> dict[int, float]:
+        """Test accuracy of each seed that learned."""
+        return {seed: a for seed, a in self.accuracy_percent.items() if seed not in self.failed_seeds}
+
+    @property
     def ran_seeds(self) -> frozenset[int]:
         """Seeds with an outcome, including seeds that did not learn."""
         return frozenset(self.accuracy_percent) | frozenset(self.failed_seeds)
@@ -135,7 +140,7 @@ class VariantSummary:
     @property
     def bad_rate(self) -> Interval | None:
         """95 % interval for the chance that a run that learns is a bad one, in [0, 1]; None if none learned."""
-        num_learned = len(self.accuracy_percent.keys() - set(self.failed_seeds))
+        num_learned = len(self.learned_percent_by_seed)
         return clopper_pearson(len(self.bad_seeds), num_learned) if num_learned else None
 
     @property

@@ -13,7 +13,7 @@ from ablations.analysis.summary import ClassDifference, Contrast, StudySummary, 
 from ablations.costs import Measurement
 from ablations.reporting import words
 from ablations.reporting.summary_json import WORKLOAD_KEYS
-from ablations.stats.intervals import Interval
+from ablations.stats.intervals import CrossedVariance, Interval
 from ablations.stats.judgement import Evidence
 from nin.memory import Memory
 
@@ -28,16 +28,26 @@ CONTRAST_COLUMNS = (
     "versus",
     "expect",
     "expectation",
+    "margin",
+    "num_comparisons",
+    "look",
+    "look_alpha",
     "unit",
     "num_pairs",
     "difference",
     "sd",
+    "reseed_sd",
+    "retune_sd",
     "lower",
     "upper",
     "level",
     "simultaneous_lower",
     "simultaneous_upper",
     "basis",
+    "variance_images",
+    "variance_units",
+    "variance_flips",
+    "num_images",
     "p_difference",
     "p_difference_adjusted",
     "p_equivalence",
@@ -60,7 +70,7 @@ def csv_tables(summary: StudySummary) -> dict[str, str]:
     return {
         "variants.csv": _csv([_variant(variant) for variant in summary.variants]),
         "costs.csv": _csv([_cost_numbers(variant) for variant in summary.variants]),
-        "contrasts.csv": _csv([_contrast(contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
+        "contrasts.csv": _csv([_contrast(summary, contrast) for contrast in summary.contrasts], CONTRAST_COLUMNS),
         "classes.csv": _csv(
             [_class(contrast, each) for contrast in summary.contrasts for each in contrast.class_differences],
             CLASS_COLUMNS,
@@ -119,9 +129,15 @@ def _cost_numbers(variant: VariantSummary) -> Row:
     }
 
 
-def _contrast(contrast: Contrast) -> Row:
+def _contrast(summary: StudySummary, contrast: Contrast) -> Row:
     judgement = contrast.judgement
     return {
+        "margin": summary.decision.margin,
+        "num_comparisons": summary.num_planned,
+        "look": contrast.look,
+        "look_alpha": summary.decision.alpha * summary.shares[contrast.look - 1],
+        "retune_sd": None if contrast.noise.retune is None else contrast.noise.retune.sd,
+        "reseed_sd": None if contrast.noise.reseed is None else contrast.noise.reseed.sd,
         "variant": contrast.variant,
         "versus": contrast.versus,
         "expect": contrast.expect,
@@ -150,11 +166,23 @@ def _evidence(evidence: Evidence | None) -> Row:
         **_ends("", evidence.interval),
         **_ends("simultaneous_", evidence.simultaneous_interval),
         "basis": evidence.basis,
+        **_parts(evidence.variance),
         "p_difference": evidence.p_difference,
         "p_difference_adjusted": evidence.p_difference_adjusted,
         "p_equivalence": evidence.p_equivalence,
         "p_equivalence_adjusted": evidence.p_equivalence_adjusted,
         "p_sign_flip": evidence.p_sign_flip,
+    }
+
+
+def _parts(variance: CrossedVariance | None) -> Row:
+    if variance is None:
+        return {}
+    return {
+        "variance_images": variance.images,
+        "variance_units": variance.seeds,
+        "variance_flips": variance.flips,
+        "num_images": variance.num_images,
     }
 
 

@@ -88,14 +88,14 @@ def test_what_cannot_be_told_is_left_out(variant: VariantSummary) -> None:
 
 
 def test_tuned_values_far_apart_are_warned_of() -> None:
-    variants = {
-        name: replace(VARIANT, name=name, tuned_by_search={0: {"train.lr": rate}})
-        for name, rate in {"two": 0.1, "one": 0.03}.items()
-    }
-    assert list(far_apart(plan(), variants)) == [
+    def apart(one: dict[str, Any], made: Plan | None = None) -> list[str]:
+        tuned = {"two": {"train.lr": 0.1}, "one": one}
+        variants = [replace(VARIANT, name=name, tuned_by_search={0: values}) for name, values in tuned.items()]
+        return list(far_apart(made or plan(), variants))
+
+    assert apart({"train.lr": 0.03}) == [
         "one against two: train.lr was tuned to 0.03 and 0.1, 3.3 times apart. The comparison is of both changes together."
     ]
-    near = {**variants, "one": replace(VARIANT, tuned_by_search={0: {"train.lr": 0.06}})}
-    assert list(far_apart(plan(), near)) == []
-    assert list(far_apart(plan(search_space={}), variants)) == []
-    assert list(far_apart(plan(), {**variants, "one": replace(VARIANT, tuned_by_search={})})) == []
+    assert apart({"train.lr": 0.06}) == []
+    assert apart({}) == []
+    assert apart({"train.lr": 0.03}, plan(search_space={})) == []
