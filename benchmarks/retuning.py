@@ -43,7 +43,6 @@ DESIGNS: dict[str, Any] = {
     "5 searches of 2 seeds": {"looks": (10,), "searches": 5},
     "5 searches of 2 seeds, pooled": {"looks": (10,), "searches": 5, "pooled": True},
     "8 searches of 2 seeds, looks at 5 and 8": {"looks": (10, 16), "searches": 8},
-    "20 searches of 2 seeds, looks at 5, 8, 13, 20": {"looks": (10, 16, 26, 40), "searches": 20},
 }
 _DIFFERENT = {
     *(Verdict.BETTER, Verdict.BETTER_BY_LESS, Verdict.BETTER_BY_MORE),

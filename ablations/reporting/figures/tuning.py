@@ -169,8 +169,8 @@ def _head(
     values = [each[name] for each in variant.all_tuned if name in each]
     text = "chosen: without it" if variant.tuned else "nothing chosen yet"
     if values:
-        shown = dict.fromkeys(words.setting(value, digits=3) for value in sorted(values, key=_order))
-        text = f"chosen: {next(iter(shown))}" if len(shown) == 1 else f"chosen: {[*shown][0]} to {[*shown][-1]}"
+        first, *others = dict.fromkeys(words.setting(value, digits=3) for value in sorted(values, key=_order))
+        text = f"chosen: {first} to {others[-1]}" if others else f"chosen: {first}"
     for chosen in map(place, values):
         if chosen is not None:
             axes.axvline(chosen, **_CHOSEN)
