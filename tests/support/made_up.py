@@ -13,12 +13,15 @@ import tiny
 from ablations.analysis.contrasts import curve_differences, detectable, p_bad, p_failures
 from ablations.analysis.summary import (
     AACheck,
+    AtValues,
     ClassDifference,
     Contrast,
     Course,
     Curve,
+    Examination,
     LookPoint,
     Role,
+    SharedStudy,
     StudySummary,
     TuningPoint,
     VariantSummary,
@@ -130,13 +133,17 @@ def _course(judgement: Judgement, num_seeds: int) -> Course:
 
 
 def study(
-    *variants: VariantSummary, name: str = "one_by_one", search_space: SearchSpace = LEARNING_RATE
+    *variants: VariantSummary,
+    name: str = "one_by_one",
+    search_space: SearchSpace = LEARNING_RATE,
+    num_searches: int = 1,
 ) -> StudySummary:
     """A study of these variants, judged like a real one; the first variant is the baseline."""
     reference, *others = variants
     decision = Decision(alpha=0.05, margin=0.5)
     seeds = tuple(sorted({*reference.accuracy_percent, *reference.missing_seeds, *reference.failed_seeds}))
-    samples = {each.name: _sample(each, reference, len(seeds)) for each in others}
+    searches = {seed: seed * num_searches // len(seeds) for seed in seeds} if num_searches > 1 else {}
+    samples = {each.name: replace(_sample(each, reference, len(seeds)), searches=searches) for each in others}
     # A baseline alone has no contrast; a budget has at least one.
     budget = Budget(alpha=decision.alpha, margin=decision.margin, num_comparisons=max(1, len(others)))
     judgements = judge(samples, budget)
@@ -162,7 +169,7 @@ def study(
                 num_seeds=len(seeds),
                 course=_course(judgements[each.name], len(seeds)),
                 differences=dict(samples[each.name].differences),
-                noise=noise([[list(samples[each.name].differences.values())]]),
+                noise=noise([_in_searches(samples[each.name].differences, searches)]),
                 curve_differences=curve_differences(each, reference, seeds),
                 # The difference in errors, and a share of the errors of the reference.
                 disagreement_percent={
@@ -183,10 +190,10 @@ def study(
             for each in others
         ),
         decision=decision,
-        scope=SCOPE,
-        num_searches=1,
-        searches={},
-        noise=noise([[list(v.accuracy_percent.values())] for v in variants]),
+        scope=SCOPE if num_searches == 1 else SCOPE.replace("these tuned values", "the variants, tuned like this"),
+        num_searches=num_searches,
+        searches=searches,
+        noise=noise([_in_searches(v.accuracy_percent, searches) for v in variants]),
         search_space=search_space,
         independent_draws=True,
         looks=(len(seeds),),
@@ -210,6 +217,13 @@ def study(
             "device": "cpu, 2 cores",
         },
     )
+
+
+def _in_searches(by_seed: Mapping[int, float], searches: Mapping[int, int]) -> list[list[float]]:
+    found: dict[int, list[float]] = {}
+    for seed, value in by_seed.items():
+        found.setdefault(searches.get(seed, 0), []).append(value)
+    return list(found.values())
 
 
 def _classes(sample: PairedSample) -> tuple[ClassDifference, ...]:
@@ -274,6 +288,28 @@ def searched_widely() -> StudySummary:
     return replace(made, aa=AACheck(2, 2, 0.1, 0.2, Interval(-1.7, 1.9, 0.95), num_failed=0))
 
 
+def several_searches() -> StudySummary:
+    """Four variants, five searches of two seeds each; one variant has a bad run, and one was examined."""
+    plain = study(
+        variant("two", 98.1, seeds=10, changes={}),
+        variant("none", 95.9, seeds=10, expect="worse"),
+        variant("one", 98.0, seeds=10, expect="equivalent"),
+        variant("three", 98.4, seeds=10, failed=(3,)),
+        num_searches=5,
+    )
+    rates = {search: {"train.lr": 0.05 * 1.3**search} for search in range(5)}
+    variants = tuple(
+        replace(each, tuned_by_search=rates, bad_seeds=(4,) if each.name == "one" else ()) for each in plain.variants
+    )
+    first, *rest = plain.contrasts
+    at = AtValues({"train.lr": 0.05}, 5, -2.1, Interval(-2.6, -1.6, 0.95))
+    examined = replace(
+        first, examination=Examination(at, replace(at, values={"train.lr": 0.2}, num_pairs=1, interval=None))
+    )
+    shared = (SharedStudy("head", "starter", 10), SharedStudy("depth", "starter", 0))
+    return replace(plain, variants=variants, contrasts=(examined, *rest), shared=shared)
+
+
 def unstarted() -> StudySummary:
     """Three variants, no trial run."""
     return study(variant("two", None), variant("none", None, expect="worse"), variant("one", None))
@@ -310,7 +346,9 @@ def hostile() -> StudySummary:
     )
 
 
-STUDIES = {make.__name__: make for make in (ordinary, troubled, searched_widely, unstarted, alone, hostile)}
+STUDIES = {
+    make.__name__: make for make in (ordinary, troubled, searched_widely, several_searches, unstarted, alone, hostile)
+}
 MakeStudy = Callable[[str], StudySummary]
 """The fixture `make_study`: a study of `STUDIES` by its name."""
 Report = Callable[[str], Path]

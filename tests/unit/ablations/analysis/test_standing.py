@@ -10,7 +10,7 @@ from looked import ledger_of, look_of
 from paired import evidence_of
 from trials import confirmed, plan, summary
 
-from ablations.analysis.standing import Standing, fresh_seed, standing_of
+from ablations.analysis.standing import Standing, fresh_seed, raised_correction, standing_of
 from ablations.analysis.summarize import summarize
 from ablations.analysis.summary import Contrast, StudySummary
 from ablations.planning.frozen import FrozenPlan, Ledger, Look, PlannedContrast
@@ -242,6 +242,24 @@ def test_dropped_variants_keep_their_part_of_the_budget_in_every_study() -> None
     wide = plan(variants={**tiny.STUDY["variants"], "late": {"set": {"model.dropout": 0.25}}})
     for name in (wide.study, "renamed"):
         assert held(plan(), Ledger(name, wide.profile, (frozen(wide),))).num_comparisons == 2
+
+
+def test_a_correction_that_another_study_raises_is_told_in_both() -> None:
+    wide = plan(variants={**tiny.STUDY["variants"], "late": {"set": {"model.dropout": 0.25}}})
+    other = Ledger("wide", "starter", (frozen(wide),))
+    raised = held(plan(), other)
+    assert (raised.raised_by, raised.raises) == (("wide", "starter"), {})
+    (told,) = summarize(plan(), confirmed(plan()), {}, {}, [ledger_of(plan()), other]).history
+    assert told.startswith("Study wide, profile starter, planned 2 comparisons for these trials, more than this study")
+    raising = held(wide, Ledger("first", "laptop", (frozen(plan()),)))
+    assert (raising.raised_by, raising.raises) == (None, {("first", "laptop"): 1})
+    warning = raised_correction(wide, raising)
+    assert warning is not None
+    assert (
+        "it plans 2 comparisons for trials that other studies were judged on with fewer: first, profile laptop (1)"
+        in warning
+    )
+    assert raised_correction(plan(), held(plan())) is None
 
 
 def test_a_study_that_shares_only_its_baseline_is_not_concerned() -> None:

@@ -109,3 +109,43 @@ def test_the_same_studies_give_the_same_bytes(index: Path, make_study: MakeStudy
         first, second = (path.with_name(name).read_text(encoding="utf-8") for path in (index, again))
         assert first.replace("Made now", "Made another day") == second
     assert {path.name for path in again.parent.iterdir() if path.is_file()} == {"index.html", "index.md"}
+
+
+def _with_p(path: Path, study: str, p_values: dict[str, float], share: float = 1.0) -> None:
+    """Write the part of a summary that the index needs."""
+    contrasts = {
+        name: {"verdict": "better", "look": 1, "p_difference": p, "p_equivalence": 1.0} for name, p in p_values.items()
+    }
+    summary = {
+        "question": "?",
+        "seeds": [0],
+        "variants": {},
+        "warnings": [],
+        "contrasts": contrasts,
+        "decision": {"alpha": 0.05},
+        "shares": [share],
+        "num_comparisons": len(contrasts),
+    }
+    folder = path / study / "starter"
+    folder.mkdir(parents=True)
+    (folder / "summary.json").write_text(json.dumps(summary), encoding="utf-8")
+
+
+def test_the_index_says_which_words_are_left_over_all_of_its_contrasts(tmp_path: Path) -> None:
+    _with_p(tmp_path, "a", {"x": 0.001, "y": 0.02})
+    _with_p(tmp_path, "b", {"z": 0.011})
+    text = write_index(tmp_path, [], "now").with_name("index.md").read_text(encoding="utf-8")
+    assert "Corrected over all 3 contrasts" in text
+    rows = {line.split("](")[0].strip("| ["): line for line in text.splitlines() if "](" in line}
+    # Smallest first: .001 x 3, .011 x 3, .02 x 3 (Shaffer: three nulls may be true each time).
+    assert "no word on y" in rows["a"]
+    assert "the same words" in rows["b"]
+
+
+def test_a_p_value_of_an_early_look_counts_by_the_looks_share_of_alpha(tmp_path: Path) -> None:
+    _with_p(tmp_path, "a", {"x": 0.004}, share=0.25)
+    _with_p(tmp_path, "b", {"z": 0.011, "u": 0.011, "v": 0.011, "w": 0.0001})
+    text = write_index(tmp_path, [], "now").with_name("index.md").read_text(encoding="utf-8")
+    rows = {line.split("](")[0].strip("| ["): line for line in text.splitlines() if "](" in line}
+    assert "no word on x" in rows["a"]
+    assert "no word on z, u and v" in rows["b"]
