@@ -17,8 +17,8 @@ from ablations.execution import environment
 from ablations.trial import Machine
 
 WEEKS = (
-    "warning: profile book (the book's network, images and recipe, learning rate tuned; needs a CUDA device) takes at most 270 "
-    "trainings, roughly 95 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes at most roughly 3 min: "
+    "warning: profile book (the book's network, images and recipe, learning rate tuned; needs a CUDA device) takes at most 400 "
+    "trainings, roughly 140 days on 2 CPU cores, by counted costs. Use a GPU, or start profile starter, which takes at most roughly 3 min: "
     "python -m ablations run one_by_one --profile starter\n"
 )
 
@@ -80,17 +80,17 @@ def test_plan_shows_people_what_it_will_do(command: Command) -> None:
 
 
 def test_looks_are_said_with_what_they_may_cost_and_what_each_can_decide(command: Command) -> None:
-    out = command("plan", "three_by_three", "--profile", "laptop")[1]
-    assert "32 tuning and at most 160 confirmation trainings" in out
+    out = command("plan", "convergence", "--profile", "laptop")[1]
+    assert "0 tuning and at most 360 confirmation trainings" in out
     told = re.search(
-        r"trainings: at most 192; (\d+) / (\d+) / (\d+) expected .*: roughly .*, at most .*, by counted costs", out
+        r"trainings: at most 360; (\d+) / (\d+) / (\d+) expected .*: roughly .*, at most .*, by counted costs", out
     )
     assert told is not None
-    assert 32 + 20 <= int(told[1]) < int(told[2]) < int(told[3]) < 192
-    assert "the looks before find larger differences: 0.99 / 1.98 / 3.96 at 5; " in out
-    values = json.loads(command("plan", "three_by_three", "--profile", "laptop", "--json")[1])
+    assert 45 <= int(told[1]) < int(told[2]) < int(told[3]) < 360
+    assert "the looks before find larger differences: 1.27 / 2.54 / 5.08 at 5; " in out
+    values = json.loads(command("plan", "convergence", "--profile", "laptop", "--json")[1])
     assert [round(each) for each in values["expected_trials"].values()] == [int(told[number]) for number in (1, 2, 3)]
-    assert command("check", "three_by_three")[1].endswith("laptop at most 192 trainings, book at most 216 trainings\n")
+    assert command("check", "convergence")[1].endswith("laptop at most 360 trainings, book at most 360 trainings\n")
 
 
 def test_plan_of_the_book_has_the_books_numbers(command: Command) -> None:
@@ -133,3 +133,21 @@ def test_what_a_study_says_is_text_and_no_markup(command: Command) -> None:
     code, out, _ = command("plan", "s.yaml")
     assert code == 0
     assert out.count(words) == 2
+
+
+def test_a_plan_says_what_its_verdicts_are_about_and_the_price_of_more(command: Command) -> None:
+    one = command("plan", "one_by_one", "--profile", "starter")[1]
+    assert "verdicts hold for the tuned values of one search for each variant" in one
+    assert "with tuning.searches: 5 and seeds: 10 (instead of looks) 200 trainings" in one
+    several = command("plan", "one_by_one", "--profile", "laptop")[1]
+    assert "verdicts hold for the variants, tuned like this: each has 8 searches of 2 seeds" in several
+    assert "5 searches can find" not in several
+    assert "8 searches can find a true difference of" in several
+    assert " at 5 searches" in several
+    untuned = command("plan", "convergence", "--profile", "starter")[1]
+    assert "verdicts hold" not in untuned
+    starter, laptop = (
+        json.loads(command("plan", "one_by_one", "--profile", profile, "--json")[1])["num_trials_by_search"]
+        for profile in ("starter", "laptop")
+    )
+    assert (starter, laptop) == (200, None)
