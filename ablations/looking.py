@@ -91,7 +91,7 @@ class Looking:
     @property
     def _first_tuned(self) -> dict[str, Mapping[str, Any]]:
         """Values that each variant's first search chose."""
-        return {name: values for (name, search), values in self._tuned.items() if search == 0}
+        return {name: values for (name, search), values in self._tuned.items() if search == self._plan.first_search}
 
     def _fix_rules(self) -> None:
         """Record the rules of the verdicts before the first confirmation."""
@@ -153,12 +153,12 @@ class Looking:
 
     def _untuned(self, num_seeds: Mapping[str, int]) -> tuple[Searched, ...]:
         """Searches of these numbers of seeds that are not done; those of one number side by side."""
-        needed = {name: self._plan.searches_for(count) for name, count in num_seeds.items()}
+        needed = {name: self._plan.searches_between(0, count) for name, count in num_seeds.items()}
         return tuple(
             (name, search)
-            for search in range(max(needed.values()))
-            for name, count in needed.items()
-            if search < count and (name, search) not in self._tuned
+            for search in self._plan.searches_between(0, max(num_seeds.values()))
+            for name, searches in needed.items()
+            if search in searches and (name, search) not in self._tuned
         )
 
     def _now(self, results: Mapping[str, TrialResult]) -> LooksNow:

@@ -91,7 +91,7 @@ class Tuner(Protocol):
 
 
 Searched = tuple[str, int]
-"""A search: its variant, and its number from 0."""
+"""A search: its variant, and its number."""
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ class Progress:
         self._seeds = seeds
         self._marks: dict[tuple[str, Phase], list[Mark]] = {key: [] for key in seeds}
         self._num_examined: Counter[str] = Counter()
-        self._num_searches = dict.fromkeys((variant.name for variant in plan.variants), 0)
+        self._num_seeds: dict[str, int] = {}
+        """Of each variant, the most that were needed so far: so far go its searches."""
         self._places: dict[tuple[str, str], int] = {}
         """Index of a trial among its variant's trials of its phase, by variant and id."""
         self._accuracies: dict[tuple[str, Phase], list[float]] = {key: [] for key in seeds}
@@ -94,17 +95,17 @@ class Progress:
     def needs(self, num_seeds: Mapping[str, int]) -> None:
         """Set the number of confirmation seeds that each variant needs now; trials of other seeds or searches are not counted."""
         for name, count in num_seeds.items():
-            needed = self.plan.searches_for(count)
-            for search in range(self._num_searches[name], needed):
+            before = self._num_seeds.get(name, 0)
+            for search in self.plan.searches_between(before, count):
                 cells = [cell for cell in self.plan.tuning_of(search) if cell.variant == name]
                 self._seeds[name, "tune"] += [cell.seed for cell in cells]
                 self._marks[name, "tune"] += ["waiting"] * len(cells)
-            self._num_searches[name] = max(needed, self._num_searches[name])
+            self._num_seeds[name] = max(count, before)
             key: tuple[str, Phase] = (name, "confirm")
-            before = dict(zip(self._seeds[key], self._marks[key], strict=True))
+            marks = dict(zip(self._seeds[key], self._marks[key], strict=True))
             arm = self.plan.aa_seeds[:count] if name == self.plan.baseline else ()
             seeds = [*self.plan.seeds[:count], *arm]
-            self._seeds[key], self._marks[key] = seeds, [before.get(seed, "waiting") for seed in seeds]
+            self._seeds[key], self._marks[key] = seeds, [marks.get(seed, "waiting") for seed in seeds]
 
     def examines(self, num_examinations: Mapping[str, int]) -> None:
         """Set the number of trials of each variant in the cross-examination: it follows from the tuned values."""

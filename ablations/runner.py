@@ -161,7 +161,8 @@ class Runner:
 
         If one is new, all are measured again: a report compares measurements taken side by side.
         """
-        tuned = {name: self._plan.workload(name, values) for (name, search), values in winners.items() if not search}
+        first = self._plan.first_search
+        tuned = {name: self._plan.workload(name, each) for (name, search), each in winners.items() if search == first}
         workloads = {workload.id: workload for workload in tuned.values()}
         if all(key in self._store.measurements for key in workloads):
             return True

@@ -51,7 +51,7 @@ class VariantTuner:
         Args:
             plan: of the study.
             variant: name of one of its variants.
-            search: number of the search, from 0.
+            search: its number.
         """
         self._plan = plan
         self._variant = variant
@@ -209,7 +209,7 @@ def _write_studies(plan: Plan, trials: Iterable[RecordedTrial], database: Path) 
     distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
     with _quiet():
         studies: dict[tuple[str, int], optuna.Study] = {}
-        for variant, search in product(plan.variants, range(plan.num_searches)):
+        for variant, search in product(plan.variants, plan.searches_between(0, len(plan.seeds))):
             name = f"{plan.study}/{plan.profile}/{variant.name}" + (f"/search {search}" if search else "")
             studies[variant.name, search] = optuna.create_study(storage=storage, study_name=name, direction="maximize")
     for trial in trials:

@@ -225,7 +225,8 @@ def looks_now(
         futility: whether a futile contrast gets no more seeds.
     """
     if tuned is None:
-        tuned = {name: values[0] for name, each in trials.items() if 0 in (values := tuned_values(plan, each))}
+        first = plan.first_search
+        tuned = {name: values[first] for name, each in trials.items() if first in (values := tuned_values(plan, each))}
     standing = standing_of(plan, plan.contrasts(tuned), ledgers)
     taken = take_looks(plan, {name: outcomes_of(each, learned_percent) for name, each in trials.items()}, standing)
     return LooksNow(standing, taken, needed_seeds(plan, taken, standing, futility=futility))

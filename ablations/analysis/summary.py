@@ -26,7 +26,7 @@ class TuningPoint:
 
     number: int | None
     search: int
-    """Number of its search, from 0."""
+    """Number of its search."""
     seed: int
     role: Role
     hyperparameters: dict[str, Any]
@@ -79,7 +79,7 @@ class VariantSummary:
     measured: Measurement | None
     """Of this architecture, once; None if it has not been measured."""
     tuned_by_search: dict[int, dict[str, Any]]
-    """Values chosen by each search, by its number from 0; empty without a search space, or until tuning is done."""
+    """Values chosen by each search, by its number; empty without a search space, or until tuning is done."""
     at_edge: tuple[str, ...]
     """Searched keys with a value at the edge of the search space that some search chose."""
     noise: Noise

@@ -22,7 +22,7 @@ from nin.complexity import Costs
 
 
 def search_of_tuning(seed: int) -> int:
-    """Number of the search, from 0, that a tuning trial of this seed belongs to."""
+    """Number of the search that a tuning trial of this seed belongs to."""
     return seed // SEARCH_STRIDE
 
 
@@ -132,14 +132,23 @@ class Plan:
         """Confirm seeds of each search."""
         return len(self.seeds) // self.num_searches
 
+    @property
+    def first_search(self) -> int:
+        """Number of the first search: fresh seeds have fresh searches. With one search it is always 0."""
+        return self.seeds[0] // self.seeds_per_search if self.is_by_search else 0
+
     def search_of(self, seed: int) -> int:
-        """Number of the search, from 0, that a confirm seed belongs to; the A/A arm's seeds belong to the same ones.
+        """Number of the search that a confirm seed belongs to; the A/A arm's seeds belong to the same ones.
 
         Raises:
             ValueError: the plan has no such seed.
         """
         seeds = self.aa_seeds if seed in self.aa_seeds else self.seeds
-        return seeds.index(seed) // self.seeds_per_search
+        return self.first_search + seeds.index(seed) // self.seeds_per_search
+
+    def searches_between(self, before: int, after: int) -> range:
+        """Numbers of the searches of the first `after` confirm seeds, without those of the first `before`."""
+        return range(self.first_search + self.searches_for(before), self.first_search + self.searches_for(after))
 
     def searches_for(self, num_seeds: int) -> int:
         """Number of searches that the first so many confirm seeds belong to."""
@@ -206,7 +215,7 @@ class Plan:
         names = [variant.name for variant in self.variants]
         confirmations = list(self.confirmations(dict.fromkeys(names, len(self.seeds))))
         for before, after in pairwise((0, *self.looks)):
-            for search in range(self.searches_for(before), self.searches_for(after)):
+            for search in self.searches_between(before, after):
                 yield from self.tuning_of(search)
             seeds = {*self.seeds[before:after], *self.aa_seeds[before:after]}
             yield from (cell for cell in confirmations if cell.seed in seeds)
@@ -215,7 +224,7 @@ class Plan:
         """The tuning trials of one search of every variant, number by number; none if nothing is tuned.
 
         Args:
-            search: its number, from 0.
+            search: its number.
         """
         names = [variant.name for variant in self.variants]
         if not self.tuned:
@@ -258,7 +267,7 @@ class Plan:
         return list({spec.id: spec for spec in specs}.values())
 
     def rerun_seeds(self, search: int) -> tuple[int, ...]:
-        """Seeds of the re-runs of a search, by its number from 0."""
+        """Seeds of the re-runs of a search, by its number."""
         first = SEARCH_STRIDE * search + 1
         return tuple(range(first, first + self.tuning.rerun_seeds))
 

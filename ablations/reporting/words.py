@@ -124,6 +124,8 @@ def failed_runs(summary: StudySummary, contrast: Contrast) -> str:
 def verdict(summary: StudySummary, contrast: Contrast) -> str:
     """The verdict's words, with `among runs that learned` if the arms differ in their number of failed runs."""
     text = contrast.judgement.verdict.words
+    if contrast.judgement.unit == "search":
+        text = text.replace("too few seeds", "too few searches").replace("more seeds", "more searches")
     if contrast.judgement.verdict is Verdict.NO_VERDICT or not failed_runs(summary, contrast):
         return text
     word, colon, more = text.partition(": ")

@@ -71,7 +71,8 @@ def _needed(judgement: Judgement) -> list[str]:
     """The notes of an undecided contrast; the first one says how it could be decided."""
     needed = judgement.seeds_needed
     if needed is None:
-        return [": ".join(("more seeds will not help", *judgement.notes[:1])), *judgement.notes[1:]]
+        units = "searches" if judgement.unit == "search" else "seeds"
+        return [": ".join((f"more {units} will not help", *judgement.notes[:1])), *judgement.notes[1:]]
     low, num, high = (judgement.num_pairs + each for each in (needed.low, needed.num, needed.high))
     more = " or more" if high >= MAX_PAIRS else ""
     likely = (

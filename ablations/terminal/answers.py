@@ -44,12 +44,15 @@ def next_step(summary: StudySummary) -> str:
     most = max((each for each in needed if each is not None), default=None)
     if most is None:
         return f"undecided: {names}. More seeds would not help; the report says what limits it"
-    first = max(summary.fresh_seed, summary.seeds[-1] + 1)
+    # Whole searches, with numbers of their own.
+    each = len(summary.seeds) // summary.num_searches if summary.searches else 1
+    most, searches = most * each, f"tuning.searches: {most}, " if summary.searches else ""
+    first = -(-max(summary.fresh_seed, summary.seeds[-1] + 1) // each) * each
     if first + most > MAX_SEEDS:
         return f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases, and fewer are left below {MAX_SEEDS:,}"
     return (
         f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases: plan them in a copy of the study "
-        f"with another name, first_seed: {first} and seeds: {most}{' instead of looks' if len(summary.looks) > 1 else ''}"
+        f"with another name, {searches}first_seed: {first} and seeds: {most}{' instead of looks' if len(summary.looks) > 1 else ''}"
     )
 
 

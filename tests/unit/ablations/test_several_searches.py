@@ -12,6 +12,7 @@ from fakes import Bench, NoDisplay
 
 from ablations.analysis.examination import examination
 from ablations.analysis.looks import TakenLook
+from ablations.errors import SpecError
 from ablations.looking import _recorded
 from ablations.planning.plan import Plan, is_rerun, search_of_tuning
 from ablations.trial import TrialSpec, derive
@@ -274,3 +275,21 @@ def test_a_cross_examination_shows_what_comes_with_the_values() -> None:
 def test_with_nothing_tuned_or_several_searches_nothing_is_examined(changes: dict[str, Any]) -> None:
     looks = {"profiles": {"starter": {"description": "all", "seeds": 8}}}
     assert tiny.plan(cross_examine=True, **{**looks, **changes}).examined_seeds == ()
+
+
+def test_fresh_seeds_have_fresh_searches(plan: Plan) -> None:
+    fresh = tiny.plan(
+        variants=VARIANTS,
+        looks=[6, 10, 16],
+        first_seed=16,
+        tuning={"trials": 3, "rerun_best": 2, "rerun_seeds": 1, "searches": 8},
+        decision={"margin": 0.5},
+    )
+    assert [fresh.search_of(seed) for seed in fresh.seeds[:3]] == [8, 8, 9]
+    assert {cell.seed for cell in plan.cells if cell.phase == "tune"}.isdisjoint(
+        cell.seed for cell in fresh.cells if cell.phase == "tune"
+    )
+    bench, _ = undisturbed(fresh)
+    assert min(bench.searches("two")) == 8
+    with pytest.raises(SpecError, match="first seed must be a multiple of the 2 seeds of each search"):
+        tiny.plan(looks=[6, 8], first_seed=3, tuning={"trials": 2, "searches": 4})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -124,3 +125,14 @@ def test_a_look_says_what_becomes_of_each_comparison(verdict: Verdict, closed: C
 def with_interval(judgement: Judgement, interval: Interval) -> Judgement:
     assert judgement.evidence is not None
     return replace(judgement, evidence=replace(judgement.evidence, interval=interval))
+
+
+def test_an_undecided_study_by_searches_is_told_how_many_fresh_searches_to_plan() -> None:
+    summary = STUDIES["several_searches"]()
+    step = next_step(summary)
+    found = re.search(r"tuning.searches: (\d+), first_seed: (\d+) and seeds: (\d+)", step)
+    assert found is not None, step
+    searches, first, seeds = map(int, found.groups())
+    assert (first, seeds) == (10, 2 * searches)
+    undecided = [c.judgement for c in summary.contrasts if c.judgement.seeds_needed]
+    assert searches == max(each.num_pairs + each.seeds_needed.num for each in undecided if each.seeds_needed)
