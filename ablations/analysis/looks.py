@@ -137,7 +137,8 @@ def _chance(plan: Plan, one: PairedSample, judgement: Judgement, later: Mapping[
         )
         for number, budget in later.items()
     ]
-    return chance_of_word(judgement.evidence, judgement.num_pairs, looks)
+    pooled = max(1, len(pooling(plan)))
+    return chance_of_word(judgement.evidence, judgement.num_pairs, looks, pooled=pooled)
 
 
 def _closing(judgement: Judgement, chance: float, *, is_last: bool, is_planned: bool) -> Closing | None:

@@ -32,10 +32,17 @@ def shared_studies(
             (side, seed)
             for record in records
             for side in mine & _configurations(record.contrasts)
-            for seed in set(plan.seeds[:num_seeds]) & set(record.seeds)
+            for seed in set(plan.seeds[:num_seeds]) & set(_first_search(record, ledger))
         }
         if runs or any(each.data_checksum == plan.data_checksum for each in ledger.frozen):
             yield SharedStudy(ledger.study, ledger.profile, len(runs))
+
+
+def _first_search(record: FrozenPlan | Look, ledger: Ledger) -> tuple[int, ...]:
+    """Seeds of a record that its ids are for: those of its first search."""
+    plans = [record] if isinstance(record, FrozenPlan) else [*ledger.frozen]
+    each = min((len(plan.seeds) // plan.num_searches for plan in plans), default=len(record.seeds))
+    return record.seeds[:each]
 
 
 def _configurations(contrasts: Sequence[PlannedContrast]) -> set[str]:

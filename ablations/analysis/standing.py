@@ -150,8 +150,17 @@ def _shares_trials(
         return False
     if is_own:
         sides = frozenset().union(*(each.sides for each in record.contrasts))
-        return any(contrast.sides & sides for contrast in contrasts)
+        return any(contrast.sides & sides for contrast in contrasts) or _moves_searches(plan, contrasts, record)
     return any(_is_seen(contrast, record) for contrast in contrasts)
+
+
+def _moves_searches(plan: Plan, contrasts: Sequence[PlannedContrast], record: FrozenPlan | Look) -> bool:
+    """Whether a study by searches has other first seeds or searches than it recorded: only the first search has a recorded id."""
+    if not isinstance(record, FrozenPlan) or max(plan.num_searches, record.num_searches) == 1:
+        return False
+    moved = (plan.num_searches, plan.seeds[0]) != (record.num_searches, record.seeds[0])
+    names = {name for each in record.contrasts for name in (each.variant, each.versus)}
+    return moved and any({each.variant, each.versus} & names for each in contrasts)
 
 
 def _is_seen(contrast: PlannedContrast, record: FrozenPlan | Look) -> bool:

@@ -134,8 +134,8 @@ class Plan:
 
     @property
     def first_search(self) -> int:
-        """Number of the first search: fresh seeds have fresh searches. With one search it is always 0."""
-        return self.seeds[0] // self.seeds_per_search if self.is_by_search else 0
+        """Number of the first search: the first seed, so that searches of disjoint seeds have other numbers. With one search it is 0."""
+        return self.seeds[0] if self.is_by_search else 0
 
     def search_of(self, seed: int) -> int:
         """Number of the search that a confirm seed belongs to; the A/A arm's seeds belong to the same ones.

@@ -139,15 +139,10 @@ def _check_searches(looks: tuple[int, ...], search: Search, settings: Settings) 
             f"seeds, or another number of searches.",
             at_key=True,
         )
-    if settings.spec.first_seed % each:
-        raise SpecError(
-            ("first_seed",),
-            f"the first seed must be a multiple of the {plural(each, 'seed')} of each search, since a search has its number from it; given "
-            f"{settings.spec.first_seed}.",
-        )
     cut = [look for look in looks if look % each]
     if cut or looks[0] < MIN_SEARCHES * each:
-        example = ", ".join(str(each * number) for number in (5, 8, 12, num_searches) if number <= num_searches)
+        numbers = sorted({*(number for number in (5, 8, 12) if number < num_searches), num_searches})
+        example = ", ".join(str(each * number) for number in numbers)
         raise SpecError(
             settings.profile_path,
             f"{plural(looks[-1], 'seed')} in {num_searches} searches are {each} for each search, so every look must have a multiple of {each} "

@@ -6,12 +6,13 @@ from ablations.planning.plan import Plan
 from ablations.text import plural
 
 ENOUGH_SEARCHES, SEEDS_EACH = 5, 2
-"""Searches and seeds that decide about as much as ten seeds of one search: power .71 against .71 to .90 (docs/statistics.md)."""
+"""A small design by searches; docs/statistics.md has the power of others."""
 
 
 def num_trials_by_search(plan: Plan) -> int:
     """Trainings of a study with `ENOUGH_SEARCHES` searches of `SEEDS_EACH` seeds, if nothing is decided earlier."""
-    return len(plan.variants) * ENOUGH_SEARCHES * (plan.tuning.num_trials + SEEDS_EACH)
+    again = ENOUGH_SEARCHES * SEEDS_EACH if plan.aa_seeds else 0
+    return len(plan.variants) * ENOUGH_SEARCHES * (plan.tuning.num_trials + SEEDS_EACH) + again
 
 
 def in_sentences(plan: Plan) -> str:

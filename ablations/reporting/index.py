@@ -137,21 +137,34 @@ def _lost_words(summaries: Sequence[_Summary], num_contrasts: int) -> list[list[
     Each p-value is taken at the share of alpha of its look, and held against the smallest alpha of the reports.
     """
     tests = [
-        (place, name, p / each.share_of(contrast))
+        (place, name, kind, p / each.share_of(contrast))
         for place, each in enumerate(summaries)
         for name, contrast in each.contrasts.items()
         if contrast.verdict in _WORDS
-        for p in (contrast.p_difference, contrast.p_equivalence)
+        for kind, p in (("difference", contrast.p_difference), ("equivalence", contrast.p_equivalence))
         if p is not None and each.share_of(contrast)
     ]
     p_values = np.array([min(1.0, p) for *_, p in tests])
     adjusted = step_down(p_values, num_comparisons=max(num_contrasts, (len(tests) + 1) // 2)) if tests else p_values
     alpha = min((each.decision.alpha for each in summaries), default=0.05)
-    kept = {(place, name) for (place, name, _), p in zip(tests, adjusted, strict=True) if p <= alpha}
+    kept = {(place, name, kind) for (place, name, kind, _), p in zip(tests, adjusted, strict=True) if p <= alpha}
     return [
-        [name for name, contrast in each.contrasts.items() if contrast.verdict in _WORDS and (place, name) not in kept]
+        [
+            name
+            for name, contrast in each.contrasts.items()
+            if any((place, name, kind) not in kept for kind in _tests_of(contrast.verdict))
+        ]
         for place, each in enumerate(summaries)
     ]
+
+
+def _tests_of(verdict: str) -> tuple[str, ...]:
+    """The tests that a word rests on; of "by more" only the direction is held against the correction."""
+    if verdict not in _WORDS:
+        return ()
+    kinds = {Verdict.EQUIVALENT.value: ("equivalence",)}
+    both = {Verdict.BETTER_BY_LESS.value, Verdict.WORSE_BY_LESS.value}
+    return ("difference", "equivalence") if verdict in both else kinds.get(verdict, ("difference",))
 
 
 def _row(path: Path, summary: _Summary, lost: Sequence[str]) -> Row:

@@ -61,7 +61,7 @@ def spread(summary: StudySummary) -> Iterator[str]:
         yield f"From seed to seed accuracies scatter by {_with_interval(noise.reseed)} points (sd, pooled over the variants)."
     if noise.retune is not None:
         yield f"From search to search they scatter by {_with_interval(noise.retune)} points beyond that."
-    elif summary.searches:
+    elif len(summary.searches) == summary.num_searches > 1:
         yield "Each search has one seed, so the luck of the search cannot be told from that of the seed."
 
 

@@ -130,7 +130,7 @@ def _choices(summary: StudySummary) -> str:
         return ""
     noise = next(iter(summary.choices.values())).noise_points
     shares = ", ".join(
-        f"{name} {100 * choice.other_share:.0f} % (won by {choice.lead_points / noise:.1f} sd)"
+        f"{name} {100 * choice.other_share:.0f} % (won by {words.points(choice.lead_points)} points)"
         for name, choice in summary.choices.items()
     )
     return (

@@ -188,7 +188,7 @@ def main_table_note(summary: StudySummary) -> str:
 
 DETAILS_NOTE = (
     "The p-values of no difference and of no equivalence are corrected for all tests of the study; those of sign flips and of failures "
-    "are of each contrast by itself. Without one seed: the least and the greatest difference that leaving one of them out gives."
+    "are of each contrast by itself. Without one seed or search: the least and the greatest difference that leaving one of them out gives."
 )
 """How to read the table with the statistics of each contrast."""
 

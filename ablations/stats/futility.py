@@ -29,7 +29,7 @@ class LaterLook:
     """Whether the test images suffice to prove equivalence."""
 
 
-def chance_of_word(evidence: Evidence, num_pairs: int, later: Sequence[LaterLook]) -> float:
+def chance_of_word(evidence: Evidence, num_pairs: int, later: Sequence[LaterLook], *, pooled: int = 1) -> float:
     """Chance that a contrast gets a word at one of the looks to come, in [0, 1].
 
     The differences so far are continued many times, each time with a mean and a spread that agree with them. Each later look
@@ -40,16 +40,17 @@ def chance_of_word(evidence: Evidence, num_pairs: int, later: Sequence[LaterLook
         evidence: of the contrast now.
         num_pairs: its pairs now, at least 2.
         later: looks to come, in order, each with more pairs than the one before.
+        pooled: number of contrasts whose spread is pooled: so many degrees of freedom has each pair.
 
     Source:
         Predictive power, Spiegelhalter, Freedman and Blackburn (1986), with flat priors.
     """
     generator = np.random.default_rng(0)
-    df = num_pairs - 1
+    df = pooled * (num_pairs - 1)
     spread = evidence.spread * np.sqrt(df / generator.chisquare(df, NUM_FUTURES))
     true_mean = evidence.estimate.mean + spread / np.sqrt(num_pairs) * generator.standard_normal(NUM_FUTURES)
     seen = _Seen(num_pairs, np.full(NUM_FUTURES, evidence.estimate.mean), np.full(NUM_FUTURES, df * evidence.spread**2))
-    words = _words(seen, true_mean, spread, later, evidence.image_floor or 0.0, generator)
+    words = _words(seen, true_mean, spread, later, evidence.image_floor or 0.0, generator, pooled)
     return float(np.any(list(words), axis=0).mean())
 
 
@@ -89,6 +90,7 @@ def _words(
     later: Sequence[LaterLook],
     image_floor: float,
     generator: np.random.Generator,
+    pooled: int = 1,
 ) -> Iterator[Array]:
     """For each look to come, the contrasts that it would give a word."""
     count, mean, squares = seen.num_pairs, seen.mean, seen.squares
@@ -98,10 +100,14 @@ def _words(
             new = true_mean + spread / np.sqrt(added) * generator.standard_normal(mean.shape)
             within = spread**2 * generator.chisquare(added - 1, mean.shape) if added > 1 else 0.0
             squares = squares + within + (new - mean) ** 2 * count * added / look.num_pairs
+            if pooled > 1:
+                # The other contrasts add theirs.
+                squares = squares + spread**2 * generator.chisquare((pooled - 1) * added, mean.shape)
             mean = mean + (new - mean) * added / look.num_pairs
             count = look.num_pairs
-        error = np.sqrt(image_floor**2 + squares / (count - 1) / count)
-        yield _has_word(mean, error, count - 1, look)
+        df = pooled * (count - 1)
+        error = np.sqrt(image_floor**2 + squares / df / count)
+        yield _has_word(mean, error, df, look)
 
 
 def _has_word(mean: Array, error: Array, df: int, look: LaterLook) -> Array:

@@ -43,11 +43,11 @@ def next_step(summary: StudySummary) -> str:
     names = ", ".join(contrast.variant for contrast in undecided)
     most = max((each for each in needed if each is not None), default=None)
     if most is None:
-        return f"undecided: {names}. More seeds would not help; the report says what limits it"
+        return f"undecided: {names}. More {'searches' if summary.searches else 'seeds'} would not help; the report says what limits it"
     # Whole searches, with numbers of their own.
     each = len(summary.seeds) // summary.num_searches if summary.searches else 1
     most, searches = most * each, f"tuning.searches: {most}, " if summary.searches else ""
-    first = -(-max(summary.fresh_seed, summary.seeds[-1] + 1) // each) * each
+    first = max(summary.fresh_seed, summary.seeds[-1] + 1)
     if first + most > MAX_SEEDS:
         return f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases, and fewer are left below {MAX_SEEDS:,}"
     return (

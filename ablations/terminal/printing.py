@@ -139,8 +139,9 @@ def _expected(plan: Plan, machine: Machine, measured: Mapping[str, Measurement],
     numbers = " / ".join(f"{sum(each.values()):.0f}" for each in expected)
     spreads = " / ".join(f"{sd:.2g}" for sd in found.by_spread)
     origin = " (as looks at this study found)" if found.is_measured else ""
+    unit = "search" if plan.is_by_search else "seed"
     told = (
-        f"trainings: at most {sum(most.values()):,}; {numbers} expected if differences scatter from seed to seed by {spreads} points{origin} "
+        f"trainings: at most {sum(most.values()):,}; {numbers} expected if differences scatter from {unit} to {unit} by {spreads} points{origin} "
         f"and true differences lie between {min(TRUE_MARGINS):g} and {max(TRUE_MARGINS):g} margins"
     )
     times = [_training_seconds(plan, each, measured) for each in (*expected, most)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Sequence
 from typing import Any
@@ -53,8 +54,9 @@ def _require_listener(uri: str) -> None:
         return
     # A driver that is not installed is told first.
     dialect.import_dbapi()
-    # Without a host it is a socket in the file system, or several hosts.
-    if address.host:
+    # Without a host it is a socket in the file system. A DSN, a socket or several hosts are the driver's to find.
+    is_plain = address.host and not address.query and re.fullmatch(r"[\w.-]+|[0-9a-fA-F:]+", address.host)
+    if is_plain and (scheme != "mssql" or address.port):
         socket.create_connection((address.host, address.port or _PORTS[scheme]), CONNECT_SECONDS).close()
 
 

@@ -20,7 +20,7 @@ from ablations.costs import Measurement
 from ablations.datasets import DATASETS
 from ablations.errors import RegistrationError, TrackingError
 from ablations.planning.frozen import Ledger
-from ablations.planning.plan import Plan
+from ablations.planning.plan import Plan, search_of_tuning
 from ablations.progress import Progress
 from ablations.studyfile.spec import NAME
 from ablations.text import plural, readable, shown
@@ -80,6 +80,9 @@ def read_study(address: Address) -> StoredStudy:
                     f"the tags of run {trial.run_id} are not as recorded (its hyperparameters are outside the search space). Delete "
                     f"the run in MLflow, and run the study again."
                 )
+        # Another first seed has other searches of the same variants.
+        searches = plan.searches_between(0, len(plan.seeds))
+        trials = [t for t in trials if t.phase != "tune" or search_of_tuning(t.seed) in searches]
         counts = _settled(found)
         if counts is not None:
             trials = [replace(t, count=counts[t.id]) for t in trials if t.id in counts]
@@ -161,9 +164,10 @@ def read_progress(address: Address) -> StoredProgress:
         ended = []
         labels = {run.info.run_id: runs.label(run) for run in children}
         earlier = set() if counts is None else runs.of_earlier_tuning(labels.values(), counts)
+        searches = plan.searches_between(0, len(plan.seeds))
         for run in sorted(children, key=lambda run: run.info.start_time):
             label = labels[run.info.run_id]
-            if label.id in earlier:
+            if label.id in earlier or (label.phase == "tune" and search_of_tuning(label.seed) not in searches):
                 continue
             trial = None if run.info.status == "RUNNING" else runs.recorded(found.client, run)
             if trial is not None:
@@ -181,6 +185,9 @@ def read_progress(address: Address) -> StoredProgress:
                 progress.epoch(label, last)
             if run.info.status != "RUNNING":
                 progress.left(label)
+        tuned = {t.variant: t.hyperparameters for _, t in ended if t.phase == "confirm" and t.seed in plan.seeds}
+        if plan.examined_seeds and len(tuned) == len(plan.variants):
+            progress.examines(Counter(spec.variant for spec in plan.examinations(tuned)))
         if counts is not None:
             progress.settled()
         newest = max(ended, key=lambda each: each[0])[1].session if ended else None
@@ -211,6 +218,12 @@ def _num_recorded(plan: Plan, children: Sequence[Run]) -> dict[str, int]:
         tags = run.data.tags
         if tags.get(layout.PHASE) == "confirm" and (place := places.get(tags.get(layout.SEED, ""))):
             found[tags[layout.VARIANT]] = max(place, found.get(tags[layout.VARIANT], 0))
+        elif plan.is_by_search and tags.get(layout.PHASE) == "tune" and tags.get(layout.SEED, "").isdigit():
+            # A search that goes on is for seeds that a later look needs.
+            search = search_of_tuning(int(tags[layout.SEED])) - plan.first_search + 1
+            if 0 < search <= plan.num_searches:
+                variant = tags[layout.VARIANT]
+                found[variant] = max(search * plan.seeds_per_search, found.get(variant, 0))
     return found
 
 

@@ -30,7 +30,8 @@ SMALL = [name for name, made_for in INPUTS.items() if made_for.size < 224]
 
 # The most that a measured peak may be beyond the closed form: the workspaces of the convolutions' kernels, which depend on
 # the processor and hardly on the batch. Seen: training 3 % and 8 % (book), prediction 5 % and 37 % (book: its 11x11).
-SMALL_BOUNDS = {"training": 1.10, "prediction": 1.15}
+# 1.24 was measured for 3x3 mixers on an Intel Xeon with AMX: oneDNN's workspace is part of the measured peak.
+SMALL_BOUNDS = {"training": 1.10, "prediction": 1.30}
 BOOK_BOUNDS = {"training": 1.20, "prediction": 1.60}
 
 
