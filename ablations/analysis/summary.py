@@ -194,7 +194,7 @@ class LookPoint:
     verdict: Verdict
     mean: float | None = None
     interval: Interval | None = None
-    """At 1 - alpha of the look, or 95 % if lower: the intervals of all looks together cover with 95 % or more."""
+    """At 1 - alpha of the look if several are planned: the intervals of all looks together cover with 1 - alpha or more."""
     smallest_difference: float | None = None
     """Least difference, of either sign, that would have been called better or worse, at the first step of the step-down."""
     largest_equivalent: float | None = None

@@ -231,8 +231,9 @@ def _failures(sample: PairedSample) -> list[str]:
 
 def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool, pooled: Estimate | None) -> Evidence:
     values, correct, alpha = np.array(list(sample.unit_differences.values())), sample.unit_correct, budget.look_alpha
-    # At a level above 1 - alpha the interval could hold 0 although the verdict says otherwise.
-    level = min(0.95, 1 - alpha)
+    # At a level above 1 - alpha the interval could hold 0 although the verdict says otherwise. With several looks it is 1 - alpha of
+    # the look, so that the intervals of all looks hold together.
+    level = 1 - alpha if budget.share < 1 else min(0.95, 1 - alpha)
     own, sd = seeds_estimate(values), float(values.std(ddof=1))
     variance = None if correct is None else crossed_variance(correct)
     over_seeds = pooled or own

@@ -6,7 +6,7 @@ import math
 from dataclasses import FrozenInstanceError, replace
 
 import pytest
-from paired import budget, judge_one, sample, spread
+from paired import budget, evidence_of, judge_one, sample, spread, with_evidence
 
 from ablations.stats.budget import Budget, shares
 from ablations.stats.power import seeds_needed
@@ -49,7 +49,9 @@ def test_a_look_is_judged_at_its_share() -> None:
     each = sample(spread(0.45, 0.55))
     (shared,) = judge({"one": each}, budget(share=0.5)).values()
     # The seeds needed are those of a study on fresh seeds, which may spend all of its alpha at once.
-    assert replace(shared, seeds_needed=None) == replace(judge_one(each, alpha=0.025), seeds_needed=None)
+    alone = judge_one(each, alpha=0.025)
+    whole = with_evidence(alone, interval=evidence_of(alone).estimate.interval(0.975))
+    assert replace(shared, seeds_needed=None) == replace(whole, seeds_needed=None)
     assert shared.seeds_needed == seeds_needed(0.55, 10, budget())
 
 
