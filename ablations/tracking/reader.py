@@ -159,7 +159,7 @@ def read_progress(address: Address) -> StoredProgress:
         progress = Progress(plan, num_workers=max(1, len(under_way)), clock=time.time)
         progress.began_at = since_ms / 1000
         ledger = stored_ledger(found.client, plan.study, plan.profile, found.studies)
-        progress.recall(ledger.looks, _num_recorded(plan, children))
+        progress.recall(ledger.looks, runs.num_recorded(plan, children))
         heard_ms = [since_ms]
         ended = []
         labels = {run.info.run_id: runs.label(run) for run in children}
@@ -208,23 +208,6 @@ def read_progress(address: Address) -> StoredProgress:
         command if isinstance(command, str) else None,
         trained_code(plan, [trial for _, trial in ended], sessions),
     )
-
-
-def _num_recorded(plan: Plan, children: Sequence[Run]) -> dict[str, int]:
-    """By variant: number of confirmation seeds up to the last one with a run."""
-    places = {str(seed): place for place, seed in enumerate(plan.seeds, start=1)}
-    found: dict[str, int] = {}
-    for run in children:
-        tags = run.data.tags
-        if tags.get(layout.PHASE) == "confirm" and (place := places.get(tags.get(layout.SEED, ""))):
-            found[tags[layout.VARIANT]] = max(place, found.get(tags[layout.VARIANT], 0))
-        elif plan.is_by_search and tags.get(layout.PHASE) == "tune" and tags.get(layout.SEED, "").isdigit():
-            # A search that goes on is for seeds that a later look needs.
-            search = search_of_tuning(int(tags[layout.SEED])) - plan.first_search + 1
-            if 0 < search <= plan.num_searches:
-                variant = tags[layout.VARIANT]
-                found[variant] = max(search * plan.seeds_per_search, found.get(variant, 0))
-    return found
 
 
 def recorded_studies(store: Store) -> list[Address]:

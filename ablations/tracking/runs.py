@@ -15,7 +15,7 @@ from pydantic import TypeAdapter
 
 from ablations.costs import MEASUREMENTS, Measurement
 from ablations.errors import TrackingError
-from ablations.planning.plan import search_of_tuning
+from ablations.planning.plan import Plan, search_of_tuning
 from ablations.tracking import layout
 from ablations.tracking.artifacts import artifact_text, stored_text
 from ablations.tracking.client import Client, Run, ViewType
@@ -107,6 +107,28 @@ def label(run: Run) -> Label:
                 "seed": int(tags[layout.SEED]),
             }
         )
+
+
+def num_recorded(plan: Plan, children: Sequence[Run]) -> dict[str, int]:
+    """By variant: number of confirmation seeds up to the last one with a run, or with a run of its search.
+
+    Args:
+        plan: of the study.
+        children: runs of its trials.
+    """
+    places = {str(seed): place for place, seed in enumerate(plan.seeds, start=1)}
+    found: dict[str, int] = {}
+    for run in children:
+        tags = run.data.tags
+        if tags.get(layout.PHASE) == "confirm" and (place := places.get(tags.get(layout.SEED, ""))):
+            found[tags[layout.VARIANT]] = max(place, found.get(tags[layout.VARIANT], 0))
+        elif plan.is_by_search and tags.get(layout.PHASE) == "tune" and tags.get(layout.SEED, "").isdigit():
+            # A search that goes on is for seeds that a later look needs.
+            search = search_of_tuning(int(tags[layout.SEED])) - plan.first_search + 1
+            if 0 < search <= plan.num_searches:
+                variant = tags[layout.VARIANT]
+                found[variant] = max(search * plan.seeds_per_search, found.get(variant, 0))
+    return found
 
 
 def of_earlier_tuning(labels: Collection[Label], settled: Container[str]) -> set[str]:

@@ -30,8 +30,9 @@ SMALL = [name for name, made_for in INPUTS.items() if made_for.size < 224]
 
 # The most that a measured peak may be beyond the closed form: the workspaces of the convolutions' kernels, which depend on
 # the processor and hardly on the batch. Seen: training 3 % and 8 % (book), prediction 5 % and 37 % (book: its 11x11).
-# 1.24 was measured for 3x3 mixers on an Intel Xeon with AMX: oneDNN's workspace is part of the measured peak.
-SMALL_BOUNDS = {"training": 1.10, "prediction": 1.30}
+SMALL_BOUNDS = {"training": 1.10, "prediction": 1.15}
+# Seen with 3x3 mixers in narrowed networks on an Intel Xeon with AMX: prediction 18, 21, 21 and 24 %.
+MIXERS_3X3_BOUNDS = {"training": 1.10, "prediction": 1.25}
 BOOK_BOUNDS = {"training": 1.20, "prediction": 1.60}
 
 
@@ -126,7 +127,8 @@ def test_closed_form_and_measurement_agree_for_every_variant_of_every_study(name
     model = build(workload.model, workload.images).to(memory_format=torch.channels_last)
     run = Run(model, workload.precision, workload.optimizer)
     assert saved_bytes(run, images) == workload.memory.saved_bytes
-    bounds = BOOK_BOUNDS if workload.size >= 224 else SMALL_BOUNDS
+    small = MIXERS_3X3_BOUNDS if getattr(workload.model, "mixer_kernel", 1) == 3 else SMALL_BOUNDS
+    bounds = BOOK_BOUNDS if workload.size >= 224 else small
     training = peak_training_bytes(run, images, labels) / workload.memory.peak_training_bytes
     prediction = peak_prediction_bytes(run, images) / workload.memory.peak_prediction_bytes
     assert 1 <= training <= bounds["training"]
