@@ -66,6 +66,8 @@ class VariantSummary:
 
     name: str
     description: str
+    called: str
+    """Its wording in a sentence; empty: its name."""
     changes: dict[str, Any]
     expect: Expectation | None
     family: str | None

@@ -70,6 +70,7 @@ def variant_summary(
     return VariantSummary(
         name=variant.name,
         description=variant.description,
+        called=variant.called,
         changes=variant.changes,
         expect=variant.expect,
         family=variant.family,

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablations import session
+from ablations.analysis.next_step import next_step
 from ablations.commands.messages import DONE, INTERRUPTED, STOPPED, fail, warn
 from ablations.commands.studies import choose_profile, open_study, recorded_ledgers, warn_if_long, warn_of_lost_words
 from ablations.doctor import existing_part
@@ -21,7 +22,7 @@ from ablations.errors import FAILED, SetupError, UserError
 from ablations.execution import environment
 from ablations.execution.dry import DryExecutor
 from ablations.planning.checking import plan_study
-from ablations.terminal.answers import answer_lines, next_step
+from ablations.terminal.answers import answer_lines
 from ablations.terminal.consoles import plain_console, print_prose
 from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
 from ablations.terminal.printing import headline
@@ -238,13 +239,13 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
         prepared.say(f"report: {page}")
     prepared.say(f"MLflow: python -m ablations ui {plan.study} --profile {plan.profile}{prepared.store.option}")
     if isinstance(prepared.display, JsonProgress):
-        from ablations.reporting.prose import verdicts
+        from ablations.reporting.answer import answer as answer_of
 
         prepared.display.tell(
             "done",
             exit_code=exit_code,
             **asdict(outcome),
-            answer=None if ran.summary is None else verdicts(ran.summary),
+            answer=None if ran.summary is None else answer_of(ran.summary),
             report=page and str(page),
             waiting=ran.waiting,
             command=prepared.command(),
@@ -256,7 +257,7 @@ def _tell(prepared: _Prepared, ran: Ran, page: Path | None, exit_code: int) -> N
     # Made-up numbers need no seeds.
     is_real = exit_code == DONE and not prepared.options.dry_run
     if is_real and ran.summary is not None and (step := next_step(ran.summary)):
-        prepared.say(step)
+        prepared.say(step.text)
 
 
 def _what_next(prepared: _Prepared, ran: Ran) -> Iterator[str]:

@@ -51,6 +51,8 @@ class PlannedVariant:
     costs: Costs
     key: str
     """Hash of everything behind its tuned configuration; results with another key belong to another plan."""
+    called: str = ""
+    """Its wording in a sentence; empty: its name."""
 
 
 @dataclass(frozen=True)

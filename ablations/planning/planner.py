@@ -215,6 +215,7 @@ def _plan_variants(
                 name=candidate.name,
                 changes=changes,
                 description=candidate.variant.description or _described(changes),
+                called=candidate.variant.called or "",
                 expect=candidate.variant.expect,
                 versus=versus,
                 family=candidate.variant.family,

@@ -40,8 +40,8 @@ def html_page(template: str, context: Mapping[str, Any], *, script: str = "") ->
 
 
 def markdown_page(template: str, context: Mapping[str, Any]) -> str:
-    """Render Markdown for a code host. In the template, `link` marks one of the report's own addresses."""
-    return _markdown().get_template(template).render(context, link=_Link)
+    """Render Markdown for a code host. In the template, `link` marks the report's own addresses and Markdown, `plain` a line of code."""
+    return _markdown().get_template(template).render(context, link=_Link, plain=_in_a_block)
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -75,9 +75,20 @@ def _environment(*, autoescape: bool, finalize: Callable[[Any], Any] | None = No
 
 @cache
 def _html() -> Environment:
-    environment = _environment(autoescape=True)
+    environment = _environment(autoescape=True, finalize=coded)
     environment.filters["breakable"] = breakable
     return environment
+
+
+_CODE = re.compile(r"`([\w.:/=+-](?:[\w.:/=+, -]*[\w.:/=+-])?)`")
+"""A name, key or command in a sentence."""
+
+
+def coded(value: Any) -> Any:
+    """Text as HTML, its names in backticks as code; every other value as it is."""
+    if not isinstance(value, str) or isinstance(value, Markup):
+        return value
+    return Markup(_CODE.sub(r"<code>\1</code>", str(escape(value))))  # noqa: S704
 
 
 def breakable(text: str) -> Markup:
@@ -95,9 +106,14 @@ def _markdown() -> Environment:
 
 
 class _Link(str):
-    """One of the report's own addresses; it needs no escaping."""
+    """One of the report's own addresses, or Markdown that is escaped already."""
 
     __slots__ = ()
+
+
+def _in_a_block(text: str) -> _Link:
+    """A line of a block of code, which it cannot end."""
+    return _Link(" ".join(text.split()).replace("`", ""))
 
 
 _SIGNS = str.maketrans({sign: f"\\{sign}" for sign in "\\`*[]|~$"} | {"&": "&amp;", "<": "&lt;", ">": "&gt;"})
@@ -108,8 +124,17 @@ _BLOCK = re.compile(r"^(\d*)([-+#=.)])(?=[-+#=\s]|$)")
 
 
 def escaped_markdown(value: Any) -> str:
-    """Escape text for Markdown, on one line: no markup, HTML, table cell or mathematics in it takes effect."""
+    """Escape text for Markdown, on one line: no markup, HTML, table cell or mathematics in it takes effect.
+
+    Only names in backticks stay code.
+    """
     if isinstance(value, _Link):
         return value
-    text = " ".join(str(value).split()).translate(_SIGNS)
-    return _BLOCK.sub(r"\1\\\2", _UNDERSCORE.sub(r"\_", text))
+    # Every second part is a name in backticks.
+    parts = _CODE.split(" ".join(str(value).split()))
+    text = "".join(f"`{part}`" if place % 2 else _escaped(part) for place, part in enumerate(parts))
+    return _BLOCK.sub(r"\1\\\2", text)
+
+
+def _escaped(text: str) -> str:
+    return _UNDERSCORE.sub(r"\_", text.translate(_SIGNS))

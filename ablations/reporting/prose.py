@@ -2,76 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from ablations.analysis.summary import Contrast, StudySummary
 from ablations.reporting import words
-from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
-from ablations.stats.judgement import Unit, Verdict
-
-
-def answer(summary: StudySummary) -> str:
-    """The study's verdicts in one paragraph.
-
-    Each verdict comes with its seeds, interval, margin and scope.
-    """
-    if not _has_answer(summary):
-        return verdicts(summary)
-    return " ".join([verdicts(summary), *_expectations(summary), *_gaps(summary)])
-
-
-def verdicts(summary: StudySummary) -> str:
-    """The answer's first sentence: the verdict on each variant.
-
-    Raises:
-        ValueError: a verdict lacks its pairs, mean, interval, margin or scope, as in `sentences.sentence`.
-    """
-    if not _has_answer(summary):
-        if any(variant.missing_seeds for variant in summary.variants):
-            return "There is no answer yet: no confirmation trial has learned."
-        return "There is no answer: all confirmation trials ran, and none of them learned."
-    reference = summary[summary.baseline]
-    over = words.plural(words.num_learned(reference), "seed")
-    statistic = "mean" if reference.sd_accuracy_percent is None else "mean ± sd"
-    level = f"{words.mean_and_sd(reference)} % test accuracy, {statistic} of {over}"
-    if not summary.contrasts:
-        return f"{reference.name} reaches {level}; there is nothing to compare it with."
-    _require_evidence(summary)
-    groups: dict[str, dict[str, list[str]]] = {}
-    for contrast in summary.contrasts:
-        alike = groups.setdefault(contrast.versus, {}).setdefault(words.verdict(summary, contrast), [])
-        evidence = filter(None, (words.effect(contrast, summary.decision.margin), words.failed_runs(summary, contrast)))
-        alike.append(f"{contrast.variant} ({'; '.join(evidence)})")
-    counts = sorted({contrast.judgement.num_pairs for contrast in summary.contrasts})
-    unit = summary.contrasts[0].judgement.unit_words
-    pairs = f"{counts[0]} to {words.plural(counts[-1], unit)}" if len(counts) > 1 else words.plural(counts[0], unit)
-    has_learned = reference.mean_accuracy_percent is not None
-    baseline = f"the baseline {reference.name}" + (f" ({level})" if has_learned else "")
-    clauses = "; ".join(
-        f"against {baseline if versus == reference.name else versus}, "
-        + "; ".join(_clause(verdict, names) for verdict, names in alike.items())
-        for versus, alike in groups.items()
-    )
-    return (
-        f"A{clauses[1:]} (differences in percentage points with {words.interval_name(summary)}, from "
-        f"{pairs}, margin ±{words.plural(summary.decision.margin, 'point')}; {summary.scope})."
-    )
-
-
-def _require_evidence(summary: StudySummary) -> None:
-    require_margin(summary.decision.margin)
-    if not summary.scope.strip():
-        raise ValueError("a verdict needs its scope")
-    for contrast in summary.contrasts:
-        judgement = contrast.judgement
-        has_evidence = None not in (judgement.mean, judgement.evidence) and judgement.num_pairs >= MIN_PAIRS_TO_LOOK
-        if judgement.verdict is not Verdict.NO_VERDICT and not has_evidence:
-            raise ValueError(f"the verdict on {contrast.variant} needs its mean, interval and number of pairs")
-
-
-def _has_answer(summary: StudySummary) -> bool:
-    return any(words.num_learned(variant) for variant in summary.variants)
+from ablations.stats.judgement import Unit
 
 
 def expectation(summary: StudySummary, contrast: Contrast) -> str:
@@ -106,66 +41,9 @@ def _any_one_of(units: Sequence[str], number: int, unit: Unit) -> str:
     return f"any one of its {several}" if len(units) == number else f"any one of {every} {words.listed(units)}"
 
 
-MAX_OPEN_NAMES = 8
-"""Largest number of variants to name that share a verdict without a claim; the answer counts them if there are more.
-
-It names every variant with a claim (better, worse or equivalent).
-"""
-
-
-def _clause(verdict: str, names: Sequence[str]) -> str:
-    word, _, more = verdict.partition(": ")
-    is_claim = word.startswith(("better", "worse", "equivalent"))
-    who = words.listed(names) if is_claim or len(names) <= MAX_OPEN_NAMES else f"{len(names)} variants (each below)"
-    if verdict == Verdict.NO_VERDICT.words:
-        return f"there is no verdict on {who}"
-    return f"{who} {'is' if len(names) == 1 else 'are'} {word}" + (f" ({more})" if more else "")
-
-
-def _expectations(summary: StudySummary) -> Iterator[str]:
-    outcomes = Counter(
-        f"{contrast.expectation}{' so far' if _is_unfinished(summary, contrast) else ''}"
-        for contrast in summary.contrasts
-        if contrast.expect not in {None, "unsure"}
-    )
-    if outcomes:
-        parts = [f"{outcomes[key]} {text}" for key, text in _OUTCOMES.items() if outcomes[key]]
-        among = sum(_is_among_learned(summary, contrast) for contrast in summary.contrasts)
-        yield (
-            f"Of {words.plural(outcomes.total(), 'expectation')} written down beforehand, {words.listed(parts)}"
-            f"{f'; {among} of these among runs that learned only' if among else ''}."
-        )
-
-
 def _is_among_learned(summary: StudySummary, contrast: Contrast) -> bool:
     """Whether an expectation was settled although one arm has more failed runs than the other."""
     return contrast.expectation in {"as expected", "not as expected"} and bool(words.failed_runs(summary, contrast))
-
-
-def _is_unfinished(summary: StudySummary, contrast: Contrast) -> bool:
-    """Whether a planned trial may still settle an open expectation."""
-    missing = (summary[name].missing_seeds for name in (contrast.variant, contrast.versus))
-    return contrast.expectation == "open" and any(missing)
-
-
-_OUTCOMES = {
-    "as expected": "came true",
-    "not as expected": "did not come true",
-    "open": "could not be decided",
-    "open so far": "cannot be judged yet",
-}
-
-
-def _gaps(summary: StudySummary) -> Iterator[str]:
-    failed = sum(len(variant.failed_seeds) for variant in summary.variants)
-    missing = sum(len(variant.missing_seeds) for variant in summary.variants)
-    if failed:
-        whose = words.listed(
-            f"{len(variant.failed_seeds)} of {variant.name}" for variant in summary.variants if variant.failed_seeds
-        )
-        yield f"{words.plural(failed, 'confirmation trial')} ran and did not learn: {whose}."
-    if missing:
-        yield f"{words.plural(missing, 'confirmation trial')} {'has' if missing == 1 else 'have'} no outcome yet."
 
 
 MAIN_TABLE_NOTE = (
@@ -198,6 +76,16 @@ WORDS_AND_INTERVALS = (
     "together may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
 )
 """Why a verdict and the intervals beside it may seem to disagree."""
+
+
+def how_to_read_forest(summary: StudySummary) -> str:
+    """How to read the page's forest plot."""
+    unit = summary.contrasts[0].judgement.unit if summary.contrasts else "seed"
+    return (
+        f"Diamond: mean. Thick bar: {words.interval_name(summary)}. Thin line: interval over all "
+        f"{words.plural(summary.num_planned, 'planned contrast')} together. Dots: one {unit} each. Shaded: the margin of "
+        f"±{words.plural(summary.decision.margin, 'point')}, within which a difference does not matter."
+    )
 
 
 def conditions(summary: StudySummary) -> str:

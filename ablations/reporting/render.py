@@ -13,11 +13,14 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+from ablations.analysis.next_step import next_step
 from ablations.analysis.summary import StudySummary
 from ablations.reporting import looks, luck, prose, words
+from ablations.reporting.answer import answer, predictions, trust
 from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.figures import FIGURES, figures
 from ablations.reporting.figures.frame import FigureSpec
+from ablations.reporting.forest import forest
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.method import method
 from ablations.reporting.pages import escaped_markdown, html_page, markdown_page, replace_file
@@ -83,8 +86,9 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
 
 def html(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
     """The page: one self-contained file."""
-    inline = {each.spec.name: Markup(svg_element(each.svg, prefix=each.spec.name)) for each in drawn}  # noqa: S704
-    return html_page("report.html.j2", {**_context(summary, drawn, created), "inline": inline}, script="table.js")
+    wide = {each.spec.name: Markup(svg_element(each.svg, prefix=each.spec.name)) for each in drawn}  # noqa: S704
+    context = {**_context(summary, drawn, created), "wide": wide, "narrow": dict.fromkeys(wide, "")}
+    return html_page("report.html.j2", context, script="report.js")
 
 
 def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
@@ -100,13 +104,13 @@ def description(summary: StudySummary, *, max_characters: int) -> str:
         max_characters: limit of the text. To keep it, the last contrasts are counted only, and then the answer is left out.
     """
     contrasts = [f"* {escaped_markdown(each.sentence)}" for each in summary.contrasts]
-    for answer in (prose.answer(summary), ""):
+    for told in (answer(summary), ""):
         for num_shown in reversed(range(len(contrasts) + 1)):
             num_left = len(contrasts) - num_shown
             left = [f"* {plural(num_left, 'more contrast')} in the report."] if num_left else []
             paragraphs = [
                 f"**{escaped_markdown(summary.question)}**",
-                escaped_markdown(answer),
+                escaped_markdown(told),
                 "\n".join([*contrasts[:num_shown], *left]),
                 escaped_markdown(f"Profile {summary.profile}: {summary.profile_description}"),
                 _WHERE,
@@ -132,16 +136,53 @@ def _drawn(figure: FigureSpec) -> DrawnFigure:
 
 # Variables of the templates
 
+FIGURE_SECTIONS = (
+    ("costs", "Costs", "parameters, computation, memory, speed", ("accuracy_against_cost",)),
+    ("training", "Training", "learning curves", ("learning_curves", "learning_curves_by_seed", "difference_curves")),
+    (
+        "seeds",
+        "Seeds and looks",
+        "every seed, every look, the luck of seeds and searches, power",
+        ("accuracy_by_seed", "path_over_looks", "two_kinds_of_luck", "seeds_needed"),
+    ),
+    (
+        "images",
+        "Images and classes",
+        "disagreement on single images and classes",
+        ("disagreement", "class_differences"),
+    ),
+    ("tuning", "Tuning", "the search of each variant", ("tuning_landscape", "best_of_n")),
+)
+"""Id, title, content and figures of each section with figures. The page draws the paired differences itself."""
+ON_DEMAND = frozenset({"learning_curves_by_seed"})
+"""Figures folded within their section."""
+
 
 def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> dict[str, Any]:
+    specs = {figure.spec.name: figure.spec for figure in drawn}
+    sections = {section: [specs[name] for name in names if name in specs] for section, _, _, names in FIGURE_SECTIONS}
     return {
         "summary": summary,
         "created": created,
-        "answer": prose.answer(summary),
+        "answer": answer(summary),
+        "predictions": predictions(summary),
+        "trust": trust(summary),
+        "forest": forest(summary),
+        "names": [variant.name for variant in summary.variants],
+        "baseline_level": words.mean_and_sd(summary[summary.baseline]),
+        "how_to_read": prose.how_to_read_forest(summary),
+        "next_step": next_step(summary),
         "rows": main_table(summary),
-        "figures": [figure.spec for figure in drawn],
+        "figures": list(specs.values()),
+        "specs": specs,
+        "sections": sections,
+        "figure_sections": [(section, title, about) for section, title, about, _ in FIGURE_SECTIONS],
+        "on_demand": ON_DEMAND,
+        "not_drawn": (),
+        "contents": _contents(summary, sections),
         "expectation": prose.expectation,
         "rests_on": prose.rests_on,
+        "conditions": [prose.conditions(summary)],
         "method": list(method(summary)),
         "provenance": list(_flat(summary.provenance)),
         "interval_name": words.interval_name(summary),
@@ -149,16 +190,22 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "costs": cost_table(summary),
         "costs_note": prose.costs_note(summary),
         "has_runs": any(variant.run_ids for variant in summary.variants),
-        "tables": list(csv_tables(summary)),
-        "latex_tables": list(latex_tables(summary)),
+        "tables": [f"tables/{name}" for name in csv_tables(summary)],
+        "latex_tables": [f"tables/{name}" for name in latex_tables(summary)],
         "main_table_note": prose.main_table_note(summary),
         "examined": luck.examined,
-        "left_out": luck.left_out(summary),
         "at_look": looks.at_look,
-        "short_look": looks.short_look,
         "details_note": prose.DETAILS_NOTE,
         "words": words,
     }
+
+
+def _contents(summary: StudySummary, sections: Mapping[str, list[FigureSpec]]) -> list[tuple[str, str]]:
+    """Id and title of each section below the first ones."""
+    figures = [(section, title) for section, title, _, _ in FIGURE_SECTIONS if sections[section] or section == "costs"]
+    compared = [("words", "Comparisons in words"), ("statistics", "Statistics")] if summary.contrasts else []
+    caveats = [("caveats", f"Caveats ({len(summary.caveats)})")] if summary.caveats else []
+    return [*compared, *figures, ("method", "How it was done"), *caveats, ("provenance", "Provenance")]
 
 
 def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

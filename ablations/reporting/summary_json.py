@@ -8,12 +8,13 @@ from math import isfinite
 from typing import Any
 
 from ablations.analysis.summary import Choice, Contrast, Examination, LookPoint, StudySummary, Trouble, VariantSummary
-from ablations.reporting import prose, words
+from ablations.reporting import words
+from ablations.reporting.answer import answer
 from ablations.stats.components import Noise
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Evidence
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 """Incremented when a key of `summary.json` changes its meaning or is removed."""
 SCHEMA_FILE = "summary.schema.json"
 """File in this package. Every report has a copy for its `$schema`, so it is found wherever the report is moved."""
@@ -35,7 +36,7 @@ def summary_json(summary: StudySummary, created: str) -> dict[str, Any]:
             "profile": summary.profile,
             "question": summary.question,
             "source": summary.source,
-            "answer": prose.verdicts(summary),
+            "answer": answer(summary),
             "dataset": summary.dataset,
             "guess_percent": summary.guess_percent,
             "learned_percent": summary.learned_percent,

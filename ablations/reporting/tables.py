@@ -95,6 +95,11 @@ class CostRow:
     cells: Mapping[str, tuple[str, str]]
     """By heading: the number, and a note in small print. Every row has the same headings."""
 
+    @property
+    def variant(self) -> str:
+        """Name of the variant."""
+        return self.name
+
 
 def cost_table(summary: StudySummary) -> tuple[CostRow, ...]:
     """The costs of each variant, baseline first; with speeds if any variant was measured."""
@@ -152,6 +157,7 @@ class DetailRow:
     """The statistics of one contrast, in words."""
 
     name: str
+    variant: str
     cells: Mapping[str, str]
     """By heading. Every contrast has the same headings."""
     notes: str
@@ -168,6 +174,7 @@ def _detail(summary: StudySummary, contrast: Contrast) -> DetailRow:
     wide = evidence.simultaneous_interval if evidence else None
     return DetailRow(
         name=f"{contrast.variant} {words.MINUS} {contrast.versus}",
+        variant=contrast.variant,
         cells={
             "Wins, losses, ties": f"{judgement.wins}, {judgement.losses}, {judgement.ties}",
             "Chance of a win": "all tied"

@@ -138,6 +138,13 @@ def verdict_and_failures(summary: StudySummary, contrast: Contrast) -> str:
     return verdict(summary, contrast) + (f" ({failed})" if failed else "")
 
 
+def chip(contrast: Contrast) -> str:
+    """The verdict in a word or two: `worse`, `worse, > margin`, `equivalent`."""
+    word, _, more = contrast.judgement.verdict.word.replace(", but", "").partition(" by ")
+    size = {"more than the margin": ", > margin", "less than the margin": ", < margin"}
+    return word.removesuffix(" within the margin") + size.get(more, "")
+
+
 def effect(contrast: Contrast, margin: float) -> str:
     """Difference, and interval in brackets, if there are any: `−1.92 [−2.41, −1.43]`."""
     judgement = contrast.judgement

@@ -158,6 +158,8 @@ class Variant(Section):
     """Variant to compare it with. Default: the baseline."""
     description: Text | None = None
     """The variant in a few words, for every table."""
+    called: Annotated[str, StringConstraints(min_length=1, max_length=60)] | None = None
+    """Its wording in the report's answer, as in "three 1x1 convolutions scored 0.96 points lower". Default: its name."""
     family: Name | None = None
     """Name for variants that change the same part; a tag of their runs in MLflow."""
 

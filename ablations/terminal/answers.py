@@ -1,14 +1,13 @@
-"""A study's answer in lines: each comparison with its verdict, difference, interval and seeds, and what comes next."""
+"""A study's answer in lines: each comparison with its verdict, difference, interval and seeds."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from ablations.analysis.looks import TakenLook
-from ablations.analysis.summary import Contrast, StudySummary
+from ablations.analysis.summary import StudySummary
 from ablations.planning.frozen import Closing
 from ablations.planning.plan import Plan
-from ablations.planning.planner import MAX_SEEDS
 from ablations.stats.judgement import Judgement
 from ablations.text import plural, points
 
@@ -27,38 +26,6 @@ def answer_lines(summary: StudySummary) -> Iterator[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for row in rows:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def next_step(summary: StudySummary) -> str:
-    """What decides the comparisons that have no word and get no more seeds; empty if there are none.
-
-    It never proposes to add seeds: that would take the verdicts away.
-    """
-    if summary.unplanned is not None:
-        return f"no verdicts: {summary.unplanned}. They come back with the study file as it was, or on fresh seeds (first_seed)"
-    undecided = [c for c in summary.contrasts if c.judgement.verdict.word == "undecided" and c.course.closed]
-    needed = [_fresh_seeds(contrast) for contrast in undecided]
-    if not undecided or not summary.seeds:
-        return ""
-    names = ", ".join(contrast.variant for contrast in undecided)
-    most = max((each for each in needed if each is not None), default=None)
-    if most is None:
-        return f"undecided: {names}. More {'searches' if summary.searches else 'seeds'} would not help; the report says what limits it"
-    # Whole searches, with numbers of their own.
-    each = len(summary.seeds) // summary.num_searches if summary.searches else 1
-    most, searches = most * each, f"tuning.searches: {most}, " if summary.searches else ""
-    first = max(summary.fresh_seed, summary.seeds[-1] + 1)
-    if first + most > MAX_SEEDS:
-        return f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases, and fewer are left below {MAX_SEEDS:,}"
-    return (
-        f"undecided: {names}. About {most} fresh seeds at one look would decide most such cases: plan them in a copy of the study "
-        f"with another name, {searches}first_seed: {first} and seeds: {most}{' instead of looks' if len(summary.looks) > 1 else ''}"
-    )
-
-
-def _fresh_seeds(contrast: Contrast) -> int | None:
-    needed = contrast.judgement.seeds_needed
-    return None if needed is None else contrast.judgement.num_pairs + needed.num
 
 
 def _numbers(judgement: Judgement) -> tuple[str, str, str]:

@@ -87,6 +87,7 @@ def variant(
     return VariantSummary(
         name=name,
         description=", ".join(f"{key} = {value}" for key, value in changes.items()) or "the base as it is",
+        called="",
         changes=changes,
         expect=expect,
         family=None,

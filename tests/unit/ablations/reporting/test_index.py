@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from made_up import MakeStudy
-from markupsafe import escape
 
-from ablations.reporting import prose
+from ablations.reporting.answer import answer
 from ablations.reporting.index import Unreadable, write_index
-from ablations.reporting.pages import escaped_markdown
+from ablations.reporting.pages import coded, escaped_markdown
 from ablations.reporting.summary_json import summary_json
 
 BAD = "<script>alert(3)</script> | [a](javascript:b)"
@@ -47,9 +46,9 @@ def test_each_study_is_a_row_with_its_link_and_counts(index: Path, make_study: M
     assert rows[2].endswith("| 0 to 10 of 10 | 14 | 20 | 3 |")
     for text in ("0 to 10 of 10 seeds", "14 failed", "20 missing", "3 warnings"):
         assert text in page
-    answer = prose.verdicts(make_study("ordinary"))
-    assert escape(answer) in page
-    assert escaped_markdown(answer) in rows[1]
+    told = answer(make_study("ordinary"))
+    assert coded(told) in page
+    assert told in rows[1]
 
 
 @pytest.mark.parametrize("content", ["", "{}", "[1]", '{"question": 3}'])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ablations.reporting.pages import breakable, escaped_markdown
+from ablations.reporting.pages import breakable, coded, escaped_markdown
 
 
 @pytest.mark.parametrize(
@@ -12,7 +12,9 @@ from ablations.reporting.pages import breakable, escaped_markdown
     [
         ("none_wide", "none_wide"),
         ("_x_ and *y*", r"\_x\_ and \*y\*"),
-        ("a|b `c` $d$", r"a\|b \`c\` \$d\$"),
+        ("a|b `c d $d$", r"a\|b \`c d \$d\$"),
+        ("`none_wide` beat `two`.", "`none_wide` beat `two`."),
+        ("`a|b` and `<b>`", r"\`a\|b\` and \`&lt;b&gt;\`"),
         ("<b>&amp;", "&lt;b&gt;&amp;amp;"),
         ("1. one\n# two", r"1\. one # two"),
         ("- item", r"\- item"),
@@ -27,3 +29,10 @@ def test_escaped_markdown(text: str, escaped: str) -> None:
 
 def test_breakable_names() -> None:
     assert breakable("train.lr = 0.05, <a_b>") == "train.<wbr>lr = 0.05, &lt;a_<wbr>b&gt;"
+
+
+def test_names_in_backticks_are_code_and_all_else_is_escaped() -> None:
+    assert coded("`none_wide` < `two`") == "<code>none_wide</code> &lt; <code>two</code>"
+    assert coded("`<b>` `") == "`&lt;b&gt;` `"
+    assert coded(coded("`x`")) == "<code>x</code>"
+    assert coded(3) == 3

@@ -3,96 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import pytest
 from made_up import MakeStudy
 from paired import with_evidence
 
-from ablations.analysis.summary import AACheck, Contrast
-from ablations.reporting import looks, prose, words
+from ablations.analysis.summary import Contrast
+from ablations.reporting import prose
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.method import method
 from ablations.reporting.render import html, markdown
-from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Verdict
-
-
-def test_every_verdict_has_a_colour_and_a_clause(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    contrast = summary.contrasts[0]
-    tones = set()
-    for verdict in Verdict:
-        judged = replace(contrast, judgement=replace(contrast.judgement, verdict=verdict))
-        tones.add(words.tone(judged))
-        told = prose.answer(replace(summary, contrasts=(judged,)))
-        assert f"none ({words.effect(judged, 0.5)})" in told
-        assert verdict.words.partition(":")[0] in told
-    assert tones == {"better", "worse", "equivalent", "open"}
-
-
-def test_answer_says_seeds_interval_margin_and_scope_with_the_verdicts(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    sentence = prose.answer(summary).split(". Of ")[0]
-    for contrast in summary.contrasts:
-        assert words.effect(contrast, 0.5) in sentence
-        assert contrast.judgement.verdict.words in sentence
-    assert "95 % CI, from 5 paired seeds, margin ±0.5 points" in sentence
-    assert summary.scope in sentence
-
-
-@pytest.mark.parametrize("lacking", [{"evidence": None}, {"mean": None}, {"num_pairs": 2}])
-def test_no_verdict_is_told_without_what_it_rests_on(make_study: MakeStudy, lacking: dict[str, Any]) -> None:
-    summary = make_study("ordinary")
-    first, *others = summary.contrasts
-    bare = replace(first, judgement=replace(first.judgement, verdict=Verdict.WORSE, **lacking))
-    with pytest.raises(ValueError, match="none needs its mean, interval and number of pairs"):
-        prose.verdicts(replace(summary, contrasts=(bare, *others)))
-    silent = replace(first, judgement=replace(bare.judgement, verdict=Verdict.NO_VERDICT))
-    assert "there is no verdict on none" in prose.verdicts(replace(summary, contrasts=(silent, *others)))
-
-
-def test_no_verdict_is_told_without_its_scope_and_margin(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    with pytest.raises(ValueError, match="scope"):
-        prose.verdicts(replace(summary, scope=" "))
-    with pytest.raises(ValueError, match="margin"):
-        prose.verdicts(replace(summary, decision=summary.decision.model_copy(update={"margin": 0.0})))
-
-
-def test_answer_counts_expectations_and_gaps(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    outcomes = ("as expected", "not as expected", "as expected", "open")
-    contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
-    told = prose.answer(replace(summary, contrasts=contrasts))
-    assert (
-        "Of 3 expectations written down beforehand, 1 came true, 1 did not come true and 1 could not be decided."
-        in told
-    )
-    one, *others = summary.variants
-    unfinished = replace(
-        summary, contrasts=contrasts, variants=(one, *others[:-1], replace(others[-1], missing_seeds=(9,)))
-    )
-    assert "and 1 cannot be judged yet." in prose.answer(unfinished)
-    told = prose.answer(make_study("troubled"))
-    assert "14 confirmation trials ran and did not learn: " in told
-    assert told.endswith("20 confirmation trials have no outcome yet.")
-
-
-def test_of_many_variants_the_answer_names_those_that_it_claims_something_of(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    first, *_ = summary.contrasts
-
-    def told(verdict: Verdict, number: int) -> str:
-        judged = replace(first, judgement=replace(first.judgement, verdict=verdict))
-        return prose.verdicts(replace(summary, contrasts=(judged,) * number))
-
-    for verdict in (Verdict.UNDECIDED_MORE_SEEDS, Verdict.EXPLORATORY, Verdict.NO_VERDICT):
-        assert told(verdict, 8).count(words.effect(first, 0.5)) == 8
-        assert words.effect(first, 0.5) not in told(verdict, 9)
-        assert "9 variants (each below)" in told(verdict, 9)
-    for verdict in (Verdict.WORSE_BY_LESS, Verdict.EQUIVALENT):
-        assert told(verdict, 9).count(words.effect(first, 0.5)) == 9
 
 
 def test_expectations(make_study: MakeStudy) -> None:
@@ -109,19 +29,9 @@ def test_an_expectation_that_came_true_among_runs_that_learned_says_so(make_stud
     true = replace(first, expectation="as expected")
     failing = replace(summary, variants=(two, replace(none, failed_seeds=(1, 3)), *variants), contrasts=(true, *others))
     assert prose.expectation(failing, true).endswith("Outcome: as expected among runs that learned.")
-    assert "1 came true and 2 could not be decided; 1 of these among runs that learned only." in prose.answer(failing)
     whole = replace(summary, contrasts=(true, *others))
     assert prose.expectation(whole, true).endswith("Outcome: as expected.")
-    assert "among runs that learned" not in prose.answer(whole)
     assert prose.expectation(failing, first).endswith("Outcome: open.")
-
-
-def test_answer_where_there_is_none(make_study: MakeStudy) -> None:
-    assert prose.answer(make_study("unstarted")) == "There is no answer yet: no confirmation trial has learned."
-    failed = replace(make_study("troubled"), variants=(make_study("troubled")["learns_nothing_at_all"],))
-    assert prose.answer(failed) == "There is no answer: all confirmation trials ran, and none of them learned."
-    assert prose.answer(make_study("alone")).endswith("there is nothing to compare it with.")
-    assert "±" not in prose.answer(make_study("alone"))
 
 
 def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> None:
@@ -146,7 +56,7 @@ def test_method_tells_the_resolution_of_the_test_set_where_it_is_known(make_stud
 
 def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
     summary = make_study(study_name)
-    told = " ".join([prose.answer(summary), *(text for _, text in method(summary))]).lower()
+    told = " ".join(text for _, text in method(summary)).lower()
     assert not any(word in told for word in ("significant", "no effect", "no difference", "trend"))
 
 
@@ -234,56 +144,6 @@ def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
         f"Looks at {n} and 40 seeds were planned before the first confirmation, with 12.5 and 87.5 % of the risk."
         in told((n, 40))
     )
-
-
-@pytest.mark.parametrize(
-    ("closed", "told"),
-    [
-        ("word", "Its word is of look 1 of 2, at 5 seeds."),
-        ("futile", "It was stopped at look 1 of 2, at 5 seeds, with a 7 % chance of a word by 40 seeds."),
-        ("last look", "It is of look 1 of 2, at 5 seeds: no look is left."),
-        ("not planned", "It is of look 1 of 2, at 5 seeds, without a verdict."),
-        (None, "It is open after look 1 of 2, at 5 seeds; the next is at 40 seeds, with a 7 % chance of a word by 40 seeds."),
-    ],
-)  # fmt: skip
-def test_a_verdict_comes_with_its_look(make_study: MakeStudy, closed: Any, told: str) -> None:
-    summary = replace(make_study("ordinary"), looks=(5, 40))
-    contrast = summary.contrasts[0]
-    course = replace(contrast.course, closed=closed, chance=0.07, next_seeds=40)
-    assert looks.at_look(summary, replace(contrast, num_seeds=5, course=course)) == told
-    waiting = replace(contrast, num_seeds=5, course=replace(course, points=()))
-    assert looks.at_look(summary, waiting) == "Look 1 of 2, at 5 seeds, is not complete."
-    assert looks.at_look(replace(summary, looks=(5,)), contrast) == ""
-
-
-def test_an_aa_arm_is_told_with_its_interval(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    assert "A/A arm" not in dict(method(summary))
-    still = AACheck(5, 5, 0.02, 0.3, Interval(-0.35, 0.39, 0.95), 1)
-    told = dict(method(replace(summary, aa=still)))["A/A arm"]
-    assert (
-        "+0.02 points against itself (95 % CI −0.35 to +0.39, 5 pairs of 5 planned, sd 0.30, 1 run that did not learn)"
-        in told
-    )
-    assert "two groups of seeds of one and the same network" in told
-    apart = replace(still, interval=Interval(0.01, 0.39, 0.95))
-    assert "leaves out 0" in dict(method(replace(summary, aa=apart)))["A/A arm"]
-
-
-def test_the_answer_names_what_each_variant_is_compared_with(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
-    first, second, *rest = summary.contrasts
-    chained = replace(second, versus=first.variant)
-    told = prose.verdicts(replace(summary, contrasts=(first, chained, *rest)))
-    assert told.startswith(f"Against the baseline {summary.baseline} (")
-    assert f"; against {first.variant}, {second.variant} (" in told
-
-
-def test_runs_that_did_not_learn_are_told_with_their_variant(make_study: MakeStudy) -> None:
-    summary = make_study("troubled")
-    failing = [variant for variant in summary.variants if variant.failed_seeds]
-    told = prose.answer(summary)
-    assert all(f"{len(variant.failed_seeds)} of {variant.name}" in told for variant in failing)
 
 
 def test_where_no_verdict_can_be_given_no_risk_is_claimed_either(make_study: MakeStudy) -> None:

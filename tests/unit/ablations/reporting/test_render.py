@@ -89,7 +89,7 @@ def test_page_is_self_contained(report: Report, study_name: str) -> None:
             assert href == "data:,"
         elif tag == "a":
             assert href is not None
-            assert (path.parent / href).is_file()
+            assert href.startswith("#") or (path.parent / href).is_file()
         elif href is not None:
             assert href.startswith("#")
 
@@ -98,11 +98,12 @@ def test_keys_of_the_provenance_break_where_their_words_end(report: Report) -> N
     assert "versions.<wbr>torch</th>" in (report("ordinary") / "index.html").read_text(encoding="utf-8")
 
 
-def test_long_names_in_sentences_break_rather_than_widen_the_page(report: Report) -> None:
-    html = (report("troubled") / "index.html").read_text(encoding="utf-8")
-    for rule in (r"\.answer > p", r"\.verdicts p"):
-        assert re.search(rf"{rule} {{[^}}]*overflow-wrap: anywhere", html)
-    assert ".verdicts > li > * { min-width: 0; }" in html
+def test_links_within_the_page_lead_somewhere(report: Report, study_name: str) -> None:
+    page = Page(report(study_name) / "index.html")
+    ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
+    links = [a["href"].removeprefix("#") for a in page.named("a") if (a["href"] or "").startswith("#")]
+    assert links
+    assert set(links) <= ids
 
 
 def test_only_the_report_s_own_script_may_run(report: Report, study_name: str) -> None:
@@ -129,15 +130,16 @@ def test_ids_are_unique_and_references_resolve(report: Report, study_name: str) 
 
 def test_figures_have_alternative_texts_with_numbers(report: Report) -> None:
     page = Page(report("ordinary") / "index.html")
-    texts = [svg["aria-label"] or "" for svg in page.named("svg")]
-    assert len(texts) == len(FIGURES)
-    assert all(svg["role"] == "img" for svg in page.named("svg"))
+    drawn = [svg for svg in page.named("svg") if svg.get("role") == "img"]
+    texts = [svg["aria-label"] or "" for svg in drawn]
+    # The page draws the paired differences itself, with their numbers beside them.
+    assert len(texts) == len(FIGURES) - 1
     assert all(re.search(r"\d", text) and "none_wide" in text for text in texts)
 
 
 def test_figures_in_the_page_follow_its_colours(report: Report) -> None:
     html = (report("ordinary") / "index.html").read_text(encoding="utf-8")
-    figures = "".join(re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL))
+    figures = "".join(re.findall(r"<svg[^>]*role.*?</svg>", html, flags=re.DOTALL))
     used = set(re.findall(r"var\((--colour-\w+)\)", figures))
     assert not re.findall(r"#[0-9a-f]{6}", figures)
     assert used
@@ -149,10 +151,11 @@ def test_texts_from_outside_are_only_text(report: Report, make_study: MakeStudy)
     path = report("hostile") / "index.html"
     page, hostile = Page(path), make_study("hostile")
     assert len(page.named("script")) == 1
-    assert len(page.named("b")) == 1, "the profile's name, and no variant's"
+    assert "<b>two" not in path.read_text(encoding="utf-8")
     assert not page.named("img")
     for text in (hostile.study, hostile.question, hostile.scope, hostile.variants[0].name, hostile.variants[1].name):
-        assert text in page.text
+        # A word in backticks is shown as code.
+        assert text.replace("`", "") in page.text
 
 
 def test_texts_from_outside_are_only_text_in_markdown(report: Report) -> None:
@@ -162,7 +165,7 @@ def test_texts_from_outside_are_only_text_in_markdown(report: Report) -> None:
     assert "\n# not a heading" not in markdown
     assert not re.search(r"(?<!\\)\]\((javascript|x:)", markdown)
     rows = [line for line in markdown.splitlines() if line.startswith("| &lt;b&gt;two")]
-    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 12
+    assert len(re.findall(r"(?<!\\)\|", rows[0])) == 8
 
 
 def test_texts_from_outside_are_only_text_in_figures_and_tables(report: Report) -> None:

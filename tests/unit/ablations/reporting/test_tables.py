@@ -23,8 +23,8 @@ def test_the_table_says_what_a_variant_is_compared_with_where_that_is_not_the_ba
     first, second, *rest = summary.contrasts
     summary = replace(summary, contrasts=(first, replace(second, versus=first.variant), *rest))
     assert [row.against for row in main_table(summary)] == ["", "", "against none", "", ""]
-    assert "against none</span>" in html(summary, [], created="now")
-    assert f"| {words.effect(second, 0.5).partition(' ')[0]} (against none) |" in markdown(summary, [], created="now")
+    assert "against <code>none</code></span>" in html(summary, [], created="now")
+    assert f"| one | none | {words.effect(second, 0.5).partition(' ')[0]} |" in markdown(summary, [], created="now")
     assert "one (against none) & " in latex_tables(summary)["variants.tex"]
 
 

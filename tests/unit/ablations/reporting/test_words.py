@@ -8,7 +8,8 @@ import pytest
 from made_up import MakeStudy
 
 from ablations.analysis.summary import StudySummary, VariantSummary
-from ablations.reporting import prose, words
+from ablations.reporting import words
+from ablations.reporting.answer import answer
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.render import html
 from ablations.reporting.summary_json import summary_json
@@ -85,12 +86,12 @@ def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeSt
 
     told = "better among runs that learned (2 of 5 failed, against 0 of 5)"
     apart = of(baseline)
-    assert f"none ({words.effect(contrast, 0.5)}; 2 of 5 failed, against 0 of 5) is better among runs that learned" in (
-        prose.verdicts(apart)
-    )
+    assert "`none` scored 2.18 points higher among runs that learned" in answer(apart)
     assert main_table(apart)[1].verdict == told
     assert summary_json(apart, "now")["contrasts"]["none"]["verdict_words"] == told
-    assert f'better">{told}</span>' in html(apart, [], created="now")
+    page = html(apart, [], created="now")
+    assert f'title="{told}">better</span>' in page
+    assert "2 of 5 failed, against 0 of 5</span>" in page
     spec = paired_differences(apart)
     assert spec is not None
     assert told in spec.alt_text
@@ -110,3 +111,28 @@ def test_rates_say_what_they_could_be() -> None:
     assert words.rate(clopper_pearson(8, 10)) == "44 to 97 %"
     assert words.rate(clopper_pearson(5, 5)) == "48 to 100 %"
     assert words.rate(None) == words.DASH
+
+
+def test_a_chip_is_the_verdict_in_a_word_or_two(make_study: MakeStudy) -> None:
+    contrast = make_study("ordinary").contrasts[0]
+    chips = {v: words.chip(replace(contrast, judgement=replace(contrast.judgement, verdict=v))) for v in Verdict}
+    assert chips == {
+        Verdict.BETTER: "better",
+        Verdict.WORSE: "worse",
+        Verdict.BETTER_BY_LESS: "better, < margin",
+        Verdict.WORSE_BY_LESS: "worse, < margin",
+        Verdict.BETTER_BY_MORE: "better, > margin",
+        Verdict.WORSE_BY_MORE: "worse, > margin",
+        Verdict.EQUIVALENT: "equivalent",
+        Verdict.UNDECIDED_MORE_SEEDS: "undecided",
+        Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP: "undecided",
+        Verdict.UNDECIDED_FUTILE: "undecided",
+        Verdict.EXPLORATORY: "exploratory",
+        Verdict.NO_VERDICT: "no verdict",
+    }
+
+
+def test_every_verdict_has_a_colour(make_study: MakeStudy) -> None:
+    contrast = make_study("ordinary").contrasts[0]
+    tones = {words.tone(replace(contrast, judgement=replace(contrast.judgement, verdict=v))) for v in Verdict}
+    assert tones == {"better", "worse", "equivalent", "open"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import pytest
@@ -15,23 +14,7 @@ from ablations.planning.frozen import Closing
 from ablations.stats.budget import Budget
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Judgement, Verdict
-from ablations.stats.power import SeedsNeeded
-from ablations.terminal.answers import answer_lines, look_lines, next_step
-
-
-def judged(
-    summary: StudySummary, *verdicts: Verdict, closed: Closing | None, needed: SeedsNeeded | None
-) -> StudySummary:
-    """A study with as many contrasts as verdicts."""
-    contrasts = tuple(
-        replace(
-            contrast,
-            judgement=replace(contrast.judgement, verdict=verdict, seeds_needed=needed),
-            course=replace(contrast.course, closed=closed),
-        )
-        for contrast, verdict in zip(summary.contrasts, verdicts, strict=False)
-    )
-    return replace(summary, contrasts=contrasts)
+from ablations.terminal.answers import answer_lines, look_lines
 
 
 @pytest.fixture
@@ -60,46 +43,6 @@ def test_without_a_pair_there_is_no_answer(summary: StudySummary) -> None:
     assert list(answer_lines(replace(summary, contrasts=()))) == []
 
 
-def test_words_need_nothing_more(summary: StudySummary) -> None:
-    done = judged(summary, Verdict.BETTER, Verdict.EQUIVALENT, closed="word", needed=None)
-    assert next_step(done) == ""
-
-
-def test_an_open_comparison_goes_on_by_itself(summary: StudySummary) -> None:
-    is_open = judged(summary, Verdict.UNDECIDED_MORE_SEEDS, closed=None, needed=SeedsNeeded(5, 4, 9))
-    assert next_step(is_open) == ""
-
-
-@pytest.mark.parametrize("closed", ["futile", "last look"])
-def test_what_is_closed_without_a_word_needs_fresh_seeds_at_one_look(summary: StudySummary, closed: Closing) -> None:
-    stuck = judged(summary, Verdict.UNDECIDED_MORE_SEEDS, Verdict.WORSE, closed=closed, needed=SeedsNeeded(5, 4, 9))
-    first = stuck.contrasts[0]
-    number = first.judgement.num_pairs + 5
-    told = (
-        f"undecided: {first.variant}. About {number} fresh seeds at one look would decide most such cases: plan them in a copy of the "
-        f"study with another name, first_seed: {stuck.seeds[-1] + 1} and seeds: {number}"
-    )
-    assert next_step(stuck) == told
-    assert next_step(replace(stuck, looks=(5, 10))) == f"{told} instead of looks"
-
-
-def test_seeds_that_others_have_had_are_not_proposed(summary: StudySummary) -> None:
-    stuck = judged(summary, Verdict.UNDECIDED_MORE_SEEDS, closed="last look", needed=SeedsNeeded(5, 4, 9))
-    assert "first_seed: 77 and" in next_step(replace(stuck, fresh_seed=77))
-    assert next_step(replace(stuck, fresh_seed=998)).endswith("and fewer are left below 1,000")
-
-
-def test_where_seeds_do_not_help_none_are_proposed(summary: StudySummary) -> None:
-    stuck = judged(summary, Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, closed="last look", needed=None)
-    assert next_step(stuck).endswith("More seeds would not help; the report says what limits it")
-
-
-def test_lost_verdicts_come_back_with_the_file_as_it_was(summary: StudySummary) -> None:
-    assert next_step(replace(summary, unplanned="the margin was 1 points, and is 2 now")) == (
-        "no verdicts: the margin was 1 points, and is 2 now. They come back with the study file as it was, or on fresh seeds (first_seed)"
-    )
-
-
 @pytest.mark.parametrize(
     ("verdict", "closed", "fate"),
     [
@@ -125,14 +68,3 @@ def test_a_look_says_what_becomes_of_each_comparison(verdict: Verdict, closed: C
 def with_interval(judgement: Judgement, interval: Interval) -> Judgement:
     assert judgement.evidence is not None
     return replace(judgement, evidence=replace(judgement.evidence, interval=interval))
-
-
-def test_an_undecided_study_by_searches_is_told_how_many_fresh_searches_to_plan() -> None:
-    summary = STUDIES["several_searches"]()
-    step = next_step(summary)
-    found = re.search(r"tuning.searches: (\d+), first_seed: (\d+) and seeds: (\d+)", step)
-    assert found is not None, step
-    searches, first, seeds = map(int, found.groups())
-    assert (first, seeds) == (10, 2 * searches)
-    undecided = [c.judgement for c in summary.contrasts if c.judgement.seeds_needed]
-    assert searches == max(each.num_pairs + each.seeds_needed.num for each in undecided if each.seeds_needed)
