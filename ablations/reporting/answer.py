@@ -11,7 +11,8 @@ from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, require_margin
 from ablations.stats.judgement import Verdict
 
 MAX_NAMED = 4
-"""A clause names at most this many variants; it counts them if there are more."""
+MAX_NAMES = 72
+"""A clause names at most this many variants, in at most this many characters; otherwise it counts them."""
 MAX_WORDS = 25
 """A sentence with more words becomes one for each clause."""
 
@@ -154,19 +155,19 @@ def _against(summary: StudySummary, versus: str, contrasts: Sequence[Contrast]) 
         groups.setdefault(_claim(summary, contrast), []).append(contrast)
     ordered = sorted(groups.items(), key=lambda item: _ORDER.index(item[0].verb))
     clauses = [_clause(summary, claim, those) for claim, those in ordered]
-    against = f"Against {_called(summary, versus)}, "
-    whole = f"{against}{'; '.join(clauses)}."
+    against = f"Against {_called(summary, versus)}"
+    whole = f"{against}: {'; '.join(clauses)}."
     if len(whole.split()) <= MAX_WORDS:
         return whole
     first, *rest = clauses
-    return " ".join([f"{against}{first}.", *(f"{clause[0].upper()}{clause[1:]}." for clause in rest)])
+    return " ".join([f"{against}: {first}.", *(f"{clause[0].upper()}{clause[1:]}." for clause in rest)])
 
 
 def _clause(summary: StudySummary, claim: _Claim, contrasts: Sequence[Contrast]) -> str:
     names = [_called(summary, contrast.variant) for contrast in contrasts]
-    is_named = len(names) <= MAX_NAMED
-    who = words.listed(names) if is_named else f"{len(names)} variants"
     one = len(names) == 1
+    is_named = one or (len(names) <= MAX_NAMED and len(words.listed(names)) <= MAX_NAMES)
+    who = words.listed(names) if is_named else f"{len(names)} variants"
     margin = words.plural(summary.decision.margin, "point")
     among = " among runs that learned" if claim.is_among_learned else ""
     match claim.verb:

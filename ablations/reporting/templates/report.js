@@ -140,6 +140,5 @@ for (const table of document.querySelectorAll("table[data-table]")) {
 const names = [...new Set([...document.querySelectorAll("tr[data-variant]")].map((row) => row.dataset.variant))];
 if (names.length > 2) document.querySelector(".contents")?.append(togglers(names));
 for (const command of document.querySelectorAll(".command")) command.after(copier("copy", "Copy the commands", () => command.textContent));
-for (const button of document.querySelectorAll(".anchor")) button.addEventListener("click", (event) => event.stopPropagation());
 addEventListener("hashchange", reveal);
 if (location.hash) reveal();

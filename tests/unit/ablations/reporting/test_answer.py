@@ -29,7 +29,7 @@ def facts(summary: StudySummary) -> dict[str, str]:
 
 def test_one_sentence_tells_every_variant_and_the_size_of_each_claim(make_study: MakeStudy) -> None:
     assert answer(make_study("ordinary")) == (
-        "Against `two`, `none` and `one` scored 2.18 and 0.81 points lower; `three` and `none_wide` scored the same within 0.5 points."
+        "Against `two`: `none` and `one` scored 2.18 and 0.81 points lower; `three` and `none_wide` scored the same within 0.5 points."
     )
 
 
@@ -51,7 +51,7 @@ def test_one_sentence_tells_every_variant_and_the_size_of_each_claim(make_study:
     ],
 )
 def test_every_verdict_has_its_clause(make_study: MakeStudy, verdict: Verdict, told: str) -> None:
-    assert answer(with_verdicts(make_study("ordinary"), verdict)) == f"Against `two`, {told}."
+    assert answer(with_verdicts(make_study("ordinary"), verdict)) == f"Against `two`: {told}."
 
 
 def test_a_study_words_its_variants(make_study: MakeStudy) -> None:
@@ -59,7 +59,7 @@ def test_a_study_words_its_variants(make_study: MakeStudy) -> None:
     called = {"two": "two 1x1 convolutions", "none": "zero", "three": "three"}
     variants = tuple(replace(each, called=called.get(each.name, "")) for each in summary.variants)
     told = answer(replace(summary, variants=variants))
-    assert told.startswith("Against two 1x1 convolutions, zero and `one` scored ")
+    assert told.startswith("Against two 1x1 convolutions: zero and `one` scored ")
     assert "three and `none_wide` scored the same" in told
 
 
@@ -76,19 +76,21 @@ def test_many_variants_are_counted(make_study: MakeStudy) -> None:
     trained = replace(summary, contrasts=summary.contrasts[-7:])
     undecided = [Verdict.UNDECIDED_MORE_SEEDS] * 7
     baseline = "`book_network_as_it_is_printed`"
-    assert answer(with_verdicts(trained, *undecided)) == f"Against {baseline}, 7 variants remain undecided."
+    assert answer(with_verdicts(trained, *undecided)) == f"Against {baseline}: 7 variants remain undecided."
     sized = tuple(judged(each, Verdict.BETTER, mean=0.1 * (k + 1)) for k, each in enumerate(trained.contrasts))
     told = answer(replace(trained, contrasts=sized))
-    assert told == f"Against {baseline}, 7 variants scored 0.10 to 0.70 points higher among runs that learned."
-    assert all(len(sentence.split()) <= MAX_WORDS for sentence in answer(summary).split(". "))
+    assert told == f"Against {baseline}: 7 variants scored 0.10 to 0.70 points higher among runs that learned."
+    told = answer(summary)
+    assert "4 variants have no verdict" in told, "their names are long"
+    assert all(len(sentence.split()) <= MAX_WORDS for sentence in told.split(". "))
 
 
 def test_each_reference_has_its_sentence(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     first, second, *rest = summary.contrasts
     told = answer(replace(summary, contrasts=(first, replace(second, versus=first.variant), *rest)))
-    assert told.startswith("Against `two`, `none` scored ")
-    assert told.endswith(" Against `none`, `one` scored 0.81 points lower.")
+    assert told.startswith("Against `two`: `none` scored ")
+    assert told.endswith(" Against `none`: `one` scored 0.81 points lower.")
 
 
 def test_a_claim_says_that_it_is_only_of_runs_that_learned(make_study: MakeStudy) -> None:
