@@ -13,10 +13,12 @@ from ablations.studyfile.loading import StudyFile
 from ablations.tracking.store import Address, Store
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pandas import DataFrame
 
     from ablations.analysis.summary import StudySummary
     from ablations.planning.plan import Plan
+    from ablations.reporting.shown import ReportPage
     from ablations.session import Ran
 
 
@@ -129,6 +131,49 @@ class Study:
         from ablations.session import look
 
         return look(self._address(profile, tracking_uri))
+
+    def report(
+        self, profile: str, *, output: str | PathLike[str] = "reports", tracking_uri: str | None = None
+    ) -> ReportPage:
+        """Write the report from the recorded trials, as the command `report` does. A notebook shows the page.
+
+        Args:
+            profile: of the recorded run.
+            output: folder of all reports; this one is written into `<study>/<profile>` in it.
+            tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+
+        Raises:
+            ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
+            OSError: the report cannot be written.
+        """
+        from ablations.reporting.render import description, write_report
+        from ablations.reporting.shown import ReportPage
+        from ablations.text import timestamp
+        from ablations.tracking.layout import MAX_TAG_CHARACTERS
+        from ablations.tracking.publish import publish
+
+        address = self._address(profile, tracking_uri)
+        summary = self.summary(profile, tracking_uri=tracking_uri)
+        folder = expanded(output) / address.study / address.profile
+        page = write_report(summary, folder, created=timestamp())
+        publish(address.store, summary, description(summary, max_characters=MAX_TAG_CHARACTERS), folder)
+        return ReportPage(page)
+
+    def figure(self, name: str, profile: str, *, tracking_uri: str | None = None) -> Figure:
+        """Draw one figure of the report from the recorded trials.
+
+        Args:
+            name: of a figure, such as `paired_differences`: the stem of its file in a report.
+            profile: of the recorded run.
+            tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+
+        Raises:
+            ValueError: there is no such figure, or this study has nothing to draw in it.
+            ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
+        """
+        from ablations.reporting.figures import figure
+
+        return figure(self.summary(profile, tracking_uri=tracking_uri), name)
 
     def results(self, profile: str, *, tracking_uri: str | None = None) -> DataFrame:
         """The recorded trials, one per row, with a column for each tuned hyperparameter.

@@ -5,7 +5,13 @@ from __future__ import annotations
 import difflib
 import traceback
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from pathlib import Path
+
+
+def timestamp() -> str:
+    """The present minute, for a report: `2026-01-02 03:04 UTC`."""
+    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def mebibytes(num_bytes: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 
 from ablations.analysis.summary import StudySummary
@@ -14,6 +13,7 @@ from ablations.reporting.index import Unreadable, write_index
 from ablations.reporting.render import description, write_report
 from ablations.session import look
 from ablations.terminal.answers import answer_lines
+from ablations.text import timestamp
 from ablations.tracking.layout import MAX_TAG_CHARACTERS
 from ablations.tracking.publish import publish
 from ablations.tracking.store import Address, Store
@@ -90,15 +90,10 @@ def index(output: Path, unreadable: Sequence[Unreadable], created: str) -> Path:
         ) from error
 
 
-def now() -> str:
-    """The timestamp of a report."""
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
 def _report_all(addresses: Sequence[Address], output: Path, *, is_named: bool) -> None:
     """Write the reports, and the index of all that lie in the folder; it also names unreadable studies."""
     num_written, unreadable = 0, []
-    created = now()
+    created = timestamp()
     for address in addresses:
         try:
             summary = _summary(address)

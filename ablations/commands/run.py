@@ -26,7 +26,7 @@ from ablations.terminal.answers import answer_lines
 from ablations.terminal.consoles import plain_console, print_prose
 from ablations.terminal.displays import JsonProgress, LiveProgress, PlainProgress, QuietProgress
 from ablations.terminal.printing import headline
-from ablations.text import plural
+from ablations.text import plural, timestamp
 from ablations.tracking.store import Address, Store
 
 if TYPE_CHECKING:
@@ -221,10 +221,10 @@ def _write_report(prepared: _Prepared, ran: Ran) -> Path | None:
     """The page of the report; None while records are queued."""
     if ran.summary is None:
         return None
-    from ablations.commands.report import folder_of, index, now, write
+    from ablations.commands.report import folder_of, index, write
 
-    page = write(prepared.store, ran.summary, folder_of(prepared.output, prepared.address), now())
-    index(prepared.output, [], now())
+    page = write(prepared.store, ran.summary, folder_of(prepared.output, prepared.address), timestamp())
+    index(prepared.output, [], timestamp())
     return page
 
 

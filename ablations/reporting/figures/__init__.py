@@ -5,6 +5,8 @@ Each figure has a separate canvas and no pyplot state, so it always looks the sa
 
 from __future__ import annotations
 
+from matplotlib.figure import Figure
+
 from ablations.analysis.summary import StudySummary
 from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.cost import accuracy_against_cost
@@ -17,6 +19,8 @@ from ablations.reporting.figures.luck import two_kinds_of_luck
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
+from ablations.reporting.theme import drawing
+from ablations.text import nearest, shown
 
 FIGURES = (
     paired_differences,
@@ -38,3 +42,23 @@ FIGURES = (
 def figures(summary: StudySummary) -> tuple[FigureSpec, ...]:
     """The figures with something to show, in the order of the report."""
     return tuple(spec for figure in FIGURES if (spec := figure(summary)) is not None)
+
+
+def figure(summary: StudySummary, name: str) -> Figure:
+    """Draw one figure at the page's width.
+
+    Args:
+        summary: of the study.
+        name: of one of `FIGURES`.
+
+    Raises:
+        ValueError: there is no such figure, or the study has nothing to draw in it.
+    """
+    makers = {each.__name__: each for each in FIGURES}
+    if name not in makers:
+        raise ValueError(f"there is no figure {shown(name)}; {nearest(name, makers)}")
+    spec = makers[name](summary)
+    if spec is None:
+        raise ValueError(f"this study has nothing to draw in {name}")
+    with drawing():
+        return spec.draw()

@@ -117,6 +117,27 @@ def runnable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new_store: Callabl
     return ablations.load(tiny.write_yaml(tmp_path / "tiny.yaml"))
 
 
+def test_the_report_is_written_and_shown_in_a_notebook(runnable: Study, tmp_path: Path) -> None:
+    runnable.run("starter")
+    page = runnable.report("starter", output=tmp_path / "out")
+    assert page.path == tmp_path / "out" / "tiny" / "starter" / "index.html"
+    assert (page.path.parent / "report.md").is_file()
+    shown = page._repr_html_()
+    assert shown.startswith("<iframe ")
+    assert 'srcdoc="&lt;!doctype html&gt;' in shown
+    assert shown.count('"') == 6, "the page is escaped"
+
+
+def test_a_figure_is_drawn_by_its_name(runnable: Study) -> None:
+    runnable.run("starter")
+    figure = runnable.figure("learning_curves", "starter")
+    assert figure.get_axes()
+    with pytest.raises(ValueError, match="did you mean 'learning_curves'"):
+        runnable.figure("learning_curve", "starter")
+    with pytest.raises(ValueError, match="nothing to draw in best_of_n"):
+        runnable.figure("best_of_n", "starter")
+
+
 def meets(monkeypatch: pytest.MonkeyPatch, trouble: Callable[[], object]) -> None:
     monkeypatch.setattr(session, "local_executor", lambda *given: Troubled(trouble))
 
