@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
-from fakes import Bench, NoDisplay
+from watched import Told, Watching
 
-from ablations.analysis.looks import TakenLook
 from ablations.planning.plan import Plan
 from ablations.trial import TrialSpec, derive
 
@@ -34,24 +32,6 @@ def plan() -> Plan:
     return tiny.plan(variants=VARIANTS, looks=LOOKS, search_space={}, decision={"margin": 0.5})
 
 
-class Told(NoDisplay):
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.looks: list[TakenLook] = []
-        self.warnings: list[str] = []
-
-    def looked(self, look: TakenLook) -> None:
-        self.looks.append(look)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    @property
-    def words(self) -> dict[str, tuple[int, str]]:
-        return {name: (look.number, each.verdict) for look in self.looks for name, each in look.judgements.items()}
-
-
 def seeds(bench: Watching) -> dict[str, int]:
     """Number of confirmations of each variant that the store has."""
     found: dict[str, int] = {}
@@ -60,24 +40,8 @@ def seeds(bench: Watching) -> dict[str, int]:
     return found
 
 
-class Watching(Bench):
-    """Remembers every training, also of earlier runs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.training.accuracy = accuracy
-        # The right images of these made-up trials would not agree with their accuracies.
-        self.training.changed = lambda result: replace(result, test_correct=None, num_test_images=None)
-        self.every: list[TrialSpec] = []
-
-    def run(self, plan: Plan, **options: Any) -> Any:
-        outcome = super().run(plan, **options)
-        self.every += [spec for spec in self.training.started if spec not in self.every]
-        return outcome
-
-
 def undisturbed(plan: Plan, **options: Any) -> tuple[Watching, Told]:
-    bench, told = Watching(), Told()
+    bench, told = Watching(accuracy), Told()
     assert bench.run(plan, display=told, **options).state == "complete"
     return bench, told
 
@@ -106,7 +70,7 @@ def test_without_futility_everything_open_goes_to_the_last_look(plan: Plan) -> N
 @pytest.mark.parametrize("step", range(3, 60, 6))
 def test_a_run_that_is_interrupted_anywhere_ends_as_one_that_was_not(plan: Plan, step: int) -> None:
     whole, told = undisturbed(plan)
-    bench, again = Watching(), Told()
+    bench, again = Watching(accuracy), Told()
     while True:
         events = iter(range(10**6))
         outcome = bench.run(plan, display=again, interrupted=lambda events=events: next(events) > 4 * step)  # type: ignore[misc]
@@ -119,7 +83,7 @@ def test_a_run_that_is_interrupted_anywhere_ends_as_one_that_was_not(plan: Plan,
 
 def test_a_crashed_trial_is_tried_again_before_its_look_is_judged(plan: Plan) -> None:
     whole, told = undisturbed(plan)
-    bench, again = Watching(), Told()
+    bench, again = Watching(accuracy), Told()
     crashes = iter([True, True])
     bench.training.crashing = lambda spec: (spec.variant, spec.seed) == ("some", 2) and next(crashes, False)
     bench.run(plan, display=again)
@@ -129,7 +93,7 @@ def test_a_crashed_trial_is_tried_again_before_its_look_is_judged(plan: Plan) ->
 
 def test_a_comparison_waits_for_a_trial_that_was_given_up_and_the_others_go_on(plan: Plan) -> None:
     whole, told = undisturbed(plan)
-    bench, again = Watching(), Told()
+    bench, again = Watching(accuracy), Told()
     bench.training.crashing = lambda spec: (spec.variant, spec.seed) == ("some", 2)
     outcome = bench.run(plan, display=again)
     assert len(outcome.given_up) == 1

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from fakes import Bench, NoDisplay
+from fakes import NoDisplay
+from watched import Told, Watching
 
 from ablations.analysis.examination import examination
-from ablations.analysis.looks import TakenLook
 from ablations.looking import _recorded
 from ablations.planning.plan import Plan, is_rerun, search_of_tuning
 from ablations.trial import TrialSpec, derive
@@ -41,49 +41,8 @@ def accuracy(spec: TrialSpec) -> float:
     return 90 - LOSS[spec.variant] - 4 * abs(np.log(spec.hyperparameters["train.lr"] / 0.05)) / 10 + float(noise)
 
 
-class Told(NoDisplay):
-    """Remembers what it was told."""
-
-    def __init__(self) -> None:
-        self.looks: list[TakenLook] = []
-        self.warnings: list[str] = []
-
-    def looked(self, look: TakenLook) -> None:
-        self.looks.append(look)
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
-
-    @property
-    def words(self) -> dict[str, tuple[int, str]]:
-        return {name: (look.number, each.verdict) for look in self.looks for name, each in look.judgements.items()}
-
-
-class Watching(Bench):
-    """A bench that keeps every training."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.training.accuracy = accuracy
-        self.training.changed = lambda result: replace(result, test_correct=None, num_test_images=None)
-        self.every: list[TrialSpec] = []
-
-    def run(self, plan: Plan, **options: Any) -> Any:
-        outcome = super().run(plan, **options)
-        self.every += [spec for spec in self.training.started if spec not in self.every]
-        return outcome
-
-    def searches(self, variant: str) -> set[int]:
-        """Searches that trained something."""
-        return {search_of_tuning(spec.seed) for spec in self.every if (spec.phase, spec.variant) == ("tune", variant)}
-
-    def seeds(self, variant: str) -> set[int]:
-        done = [spec for spec in self.every if spec.id in self.store.results]
-        return {spec.seed for spec in done if (spec.phase, spec.variant) == ("confirm", variant)}
-
-
 def undisturbed(plan: Plan) -> tuple[Watching, Told]:
-    bench, told = Watching(), Told()
+    bench, told = Watching(accuracy), Told()
     assert bench.run(plan, display=told).state == "complete"
     return bench, told
 
@@ -121,7 +80,7 @@ def test_a_seed_is_confirmed_at_the_values_of_its_search(plan: Plan) -> None:
 @pytest.mark.parametrize("stop", range(7, 260, 31))
 def test_a_run_that_is_interrupted_anywhere_ends_as_one_that_was_not(plan: Plan, stop: int) -> None:
     whole, told = undisturbed(plan)
-    bench, again = Watching(), Told()
+    bench, again = Watching(accuracy), Told()
     for _ in range(400):
         steps = iter(range(stop))
         if (
@@ -144,7 +103,7 @@ def test_a_second_run_trains_nothing(plan: Plan) -> None:
 
 
 def test_a_plain_run_after_one_without_futility_looks_at_all_that_is_there(plan: Plan) -> None:
-    bench = Watching()
+    bench = Watching(accuracy)
     bench.run(plan, futility=False)
     ledgers, settled = bench.store.ledgers, bench.store.settled_ids
     outcome = bench.run(plan, display=NoDisplay())
@@ -193,20 +152,16 @@ def test_a_plain_run_judges_what_an_interrupted_run_without_futility_recorded() 
         decision={"margin": 0.02},
     )
 
-    class Untuned(Watching):
-        def __init__(self) -> None:
-            super().__init__()
-            self.training.accuracy = lambda spec: accuracy(
-                replace(spec, hyperparameters={"train.lr": 0.05}, variant="two")
-            )
+    def untuned() -> Watching:
+        return Watching(lambda spec: accuracy(replace(spec, hyperparameters={"train.lr": 0.05}, variant="two")))
 
-    plain, told = Untuned(), Told()
+    plain, told = untuned(), Told()
     plain.run(plan, display=told)
     assert [look.closed.get("none") for look in told.looks] == ["futile"], "so that the test shows something"
-    bench, num_steps = Untuned(), 0
+    bench, num_steps = untuned(), 0
     while not {5, 6} <= bench.seeds("none"):
         num_steps += 5
-        bench, steps = Untuned(), iter(range(num_steps))
+        bench, steps = untuned(), iter(range(num_steps))
         bench.run(plan, futility=False, interrupted=lambda steps=steps: next(steps, None) is None)
     assert 8 not in bench.seeds("none")
     again = Told()
@@ -219,22 +174,15 @@ def examined_plan(**changes: Any) -> Plan:
     return tiny.plan(variants=variants, looks=[5, 8], cross_examine=True, decision={"margin": 0.5}, **changes)
 
 
-class Examined(Watching):
+def at_its_best(spec: TrialSpec) -> float:
     """The variant "one" is best at another rate than the others, and no better with both at the same rate."""
-
-    def __init__(self) -> None:
-        super().__init__()
-
-        def percent(spec: TrialSpec) -> float:
-            rate = spec.hyperparameters["train.lr"]
-            noise = np.random.default_rng(derive(spec.configuration_id, str(spec.seed))).normal(0, 0.05)
-            return float((92.0 if (rate == 0.05) == (spec.variant != "one") else 90.0) + noise)
-
-        self.training.accuracy = percent
+    rate = spec.hyperparameters["train.lr"]
+    noise = np.random.default_rng(derive(spec.configuration_id, str(spec.seed))).normal(0, 0.05)
+    return float((92.0 if (rate == 0.05) == (spec.variant != "one") else 90.0) + noise)
 
 
 def test_a_cross_examination_trains_both_sides_at_both_values_last() -> None:
-    bench, plan = Examined(), examined_plan()
+    bench, plan = Watching(at_its_best), examined_plan()
     bench.run(plan)
     examined = [spec for spec in bench.every if spec.phase == "examine"]
     assert bench.every[-len(examined) :] == examined
@@ -252,7 +200,7 @@ def test_a_cross_examination_trains_both_sides_at_both_values_last() -> None:
 
 
 def test_a_cross_examination_shows_what_comes_with_the_values() -> None:
-    bench, plan = Examined(), examined_plan()
+    bench, plan = Watching(at_its_best), examined_plan()
     bench.run(plan)
     trials = {
         variant.name: [
