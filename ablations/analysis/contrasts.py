@@ -1,4 +1,4 @@
-"""Each variant against its reference -> Contrast: samples, judgements and sentences."""
+"""Each variant against its reference -> Contrast: samples, judgements and their words."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ablations.stats.intervals import MIN_PAIRS_TO_LOOK, class_estimates
 from ablations.stats.judgement import Judgement, PairedSample, Verdict
 from ablations.stats.p_values import difference_p, false_discovery, mcnemar_exact
 from ablations.stats.power import MAX_PAIRS, detectable_difference, smallest_detectable_difference, spread_limit
-from ablations.stats.sentences import sentence
+from ablations.stats.sentences import paragraph
 from ablations.stats.verdicts import judge, judge_without_each_unit
 from ablations.studyfile.spec import Expectation
 from ablations.trial import RecordedTrial
@@ -36,7 +36,6 @@ def judged_contrasts(
     trials: Mapping[str, Sequence[RecordedTrial]],
     taken: Sequence[TakenLook],
     *,
-    scope: str,
     standing: Standing,
 ) -> tuple[Contrast, ...]:
     """Every variant against its reference, as its last look judged it.
@@ -46,7 +45,6 @@ def judged_contrasts(
         variants: baseline first.
         trials: by variant.
         taken: the looks so far.
-        scope: condition of every conclusion, for the sentences.
         standing: of the plan.
     """
     if len(variants) < 2:
@@ -98,8 +96,8 @@ def judged_contrasts(
                 without_unit=without_unit.get(name, {}),
                 examination=examination(plan, name, trials, bar),
                 detectable=detectable(judgement, look.budget),
-                sentence=sentence(
-                    judgement, look.budget, variant=name, reference=reference.name, scope=scope, outlook=course.outlook
+                paragraph=paragraph(
+                    judgement, look.budget, variant=name, reference=reference.name, outlook=course.outlook
                 ),
             )
         )

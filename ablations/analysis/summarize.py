@@ -68,7 +68,7 @@ def summarize(
     dataset = DATASETS[plan.data.name].title
     scope = f"for {_what(plan)}, on {dataset}"
     standing = now.standing
-    contrasts = judged_contrasts(plan, variants, by_variant, now.taken, scope=scope, standing=standing)
+    contrasts = judged_contrasts(plan, variants, by_variant, now.taken, standing=standing)
     troubles = tuple(troubles_of(ended))
     return StudySummary(
         study=plan.study,

@@ -283,7 +283,8 @@ class Contrast:
     """None without a cross-examination, or if both sides have the same tuned values."""
     detectable: Detectable | None
     """None if the differences do not vary, or there are too few pairs."""
-    sentence: str
+    paragraph: str
+    """The judgement in a few sentences; margin, correction and scope are those of the study."""
 
 
 @dataclass(frozen=True)

@@ -61,7 +61,7 @@ CONTRAST_COLUMNS = (
     "p_failures",
     "p_bad",
     "verdict",
-    "sentence",
+    "paragraph",
 )
 
 
@@ -154,7 +154,7 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> Row:
         "p_failures": contrast.p_failures,
         "p_bad": contrast.p_bad,
         "verdict": judgement.verdict.value,
-        "sentence": contrast.sentence,
+        "paragraph": contrast.paragraph,
     }
 
 

@@ -97,13 +97,13 @@ def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -
 
 
 def description(summary: StudySummary, *, max_characters: int) -> str:
-    """The report in a few lines of Markdown: question, answer, a sentence per contrast, and where to find the rest.
+    """The report in a few lines of Markdown: question, answer, a paragraph per contrast, and where to find the rest.
 
     Args:
         summary: of the study.
         max_characters: limit of the text. To keep it, the last contrasts are counted only, and then the answer is left out.
     """
-    contrasts = [f"* {escaped_markdown(each.sentence)}" for each in summary.contrasts]
+    contrasts = [f"* {escaped_markdown(each.paragraph)}" for each in summary.contrasts]
     for told in (answer(summary), ""):
         for num_shown in reversed(range(len(contrasts) + 1)):
             num_left = len(contrasts) - num_shown

@@ -174,7 +174,7 @@ def _contrast(summary: StudySummary, contrast: Contrast) -> dict[str, Any]:
         "detectable_difference_limit": None if contrast.detectable is None else contrast.detectable.limit,
         "seeds_needed": None if judgement.seeds_needed is None else asdict(judgement.seeds_needed),
         "notes": judgement.notes,
-        "sentence": contrast.sentence,
+        "paragraph": contrast.paragraph,
         "expect": contrast.expect,
         "expectation": contrast.expectation,
     }

@@ -168,19 +168,19 @@ def _withheld(sample: PairedSample, num_left_out: int, unplanned: str | None) ->
     if num_pairs < MIN_PAIRS_TO_LOOK:
         return (
             Verdict.NO_VERDICT,
-            f"{plural(num_pairs, unit)} in which both learned, where it takes {MIN_PAIRS_TO_LOOK}",
+            f"{plural(num_pairs, unit)} learned on both sides, and it takes {MIN_PAIRS_TO_LOOK}",
         )
     if sample.correct is not None and not np.any(sample.correct):
-        return Verdict.NO_VERDICT, "the same test images right at every seed: check that the change is applied"
+        return Verdict.NO_VERDICT, "the same test images are right at every seed: check that the change is applied"
     if identical(values):
         return (
             Verdict.NO_VERDICT,
-            f"identical difference at every {sample.unit}: check that seeds and the change are applied",
+            f"the difference is identical at every {sample.unit}: check that seeds and the change are applied",
         )
     if unplanned is not None:
         return Verdict.EXPLORATORY, unplanned
     if len(sample.differences) > sample.num_planned:
-        return Verdict.EXPLORATORY, f"{len(sample.differences)} pairs where {sample.num_planned} were planned"
+        return Verdict.EXPLORATORY, f"{len(sample.differences)} pairs exist, and {sample.num_planned} were planned"
     if num_pairs < least:
         return Verdict.EXPLORATORY, f"a verdict takes {plural(least, unit)}"
     return None
@@ -226,7 +226,7 @@ def _failures(sample: PairedSample) -> list[str]:
         return []
     reference = f"{sample.num_failed_reference} of {sample.num_ran_reference} of the reference"
     note = f"{sample.num_failed} of {sample.num_ran} runs did not learn, against {reference}"
-    return [f"among runs that learned ({note})" if sample.differences else note]
+    return [f"{note}; the numbers are among runs that learned" if sample.differences else note]
 
 
 def _evidence(sample: PairedSample, budget: Budget, *, is_planned: bool, pooled: Estimate | None) -> Evidence:
@@ -309,7 +309,7 @@ def _without_bad_runs(judgement: Judgement, bad: BadRuns) -> Judgement:
     if not bad.num_learned or not bad.num_learned_reference:
         return judgement
     seen = f"{bad.num} of {bad.num_learned} runs, against {bad.num_reference} of {bad.num_learned_reference}"
-    note = f"bad runs aside ({seen}; up to {100 * bad.highest_rate:.0f} % of runs may be)"
+    note = f"bad runs aside ({seen}): up to {100 * bad.highest_rate:.0f} % of runs may be bad"
     return replace(judgement, notes=(*judgement.notes, note))
 
 
@@ -319,8 +319,8 @@ def _with_bad_runs(judgement: Judgement, bad: BadRuns, budget: Budget) -> Judgem
         return judgement
     enough = pairs_without_bad_runs(bad.size, budget.margin)
     note = (
-        f"not equivalent, since a run of this study ended {points(bad.size)} points low and up to {100 * bad.highest_rate:.0f} % of runs may "
-        f"(equivalence takes {plural(enough, 'pair')} without one)"
+        f"equivalence is out of reach: a run of this study ended {points(bad.size)} points low, and up to {100 * bad.highest_rate:.0f} % of runs "
+        f"may; it takes {plural(enough, 'pair')} without one"
     )
     return replace(judgement, notes=(*judgement.notes, note))
 
@@ -338,9 +338,9 @@ def _with_outlook(judgement: Judgement, evidence: Evidence, budget: Budget) -> J
     if smallest_provable_margin(image_floor, budget) > budget.margin:
         reason = f"the test images alone leave ±{points(float(ndtri(0.975)) * image_floor)} points"
     elif has_few_images:
-        reason = "the margin is too few of the test images to prove equivalence, though a difference may show"
+        reason = "the margin is too few test images to prove equivalence, though a difference may show"
     else:
         reason = (
-            f"it would take more than {MAX_PAIRS} to tell 0 from the margin, though a larger difference may show sooner"
+            f"it takes more than {MAX_PAIRS} to separate 0 from the margin, though a larger difference may show sooner"
         )
     return replace(judgement, verdict=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, notes=(reason, *judgement.notes))

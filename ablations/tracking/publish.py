@@ -114,7 +114,7 @@ def _row(
         layout.VARIANT: variant.name,
         layout.PHASE: "summary",
         **({layout.FAMILY: variant.family} if variant.family else {}),
-        **({layout.DESCRIPTION: contrast.sentence} if contrast else {}),
+        **({layout.DESCRIPTION: f"{contrast.paragraph} It holds {summary.scope}."} if contrast else {}),
     }
     params = {"num_params": str(variant.params), "num_macs": str(variant.macs), **_settings(summary, variant)}
     metrics = {

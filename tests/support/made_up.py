@@ -32,7 +32,7 @@ from ablations.stats.budget import Budget
 from ablations.stats.components import noise
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Judgement, PairedSample
-from ablations.stats.sentences import sentence
+from ablations.stats.sentences import paragraph
 from ablations.stats.verdicts import judge, judge_without_each_unit
 from ablations.studyfile.distributions import (
     CategoricalDistribution,
@@ -184,9 +184,7 @@ def study(
                 without_unit=without_unit.get(each.name, {}),
                 examination=None,
                 detectable=detectable(judgements[each.name], budget),
-                sentence=sentence(
-                    judgements[each.name], budget, variant=each.name, reference=reference.name, scope=SCOPE
-                ),
+                paragraph=paragraph(judgements[each.name], budget, variant=each.name, reference=reference.name),
             )
             for each in others
         ),
@@ -340,7 +338,7 @@ def hostile() -> StudySummary:
         dataset=bad,
         scope=bad,
         variants=variants,
-        contrasts=tuple(replace(c, sentence=bad) for c in plain.contrasts),
+        contrasts=tuple(replace(c, paragraph=bad) for c in plain.contrasts),
         warnings=(bad,),
         caveats=(bad,),
         provenance={bad: {bad: [bad]}},

@@ -10,10 +10,9 @@ import numpy as np
 
 from ablations.stats.budget import Budget
 from ablations.stats.judgement import Evidence, Judgement, PairedSample, Verdict
-from ablations.stats.sentences import sentence
+from ablations.stats.sentences import paragraph
 from ablations.stats.verdicts import judge
 
-SCOPE = "for these tuned values, on this data set"
 BANNED = ("significan", "no effect", "no difference", "trend", "nan", "None")
 """Never in a sentence."""
 CARRIES_A_WORD = set(Verdict) - {Verdict.NO_VERDICT, Verdict.EXPLORATORY}
@@ -43,8 +42,8 @@ def judge_one(each: PairedSample, *, alpha: float = 0.05, margin: float = 0.5, n
     return judge({"one": each}, budget(num_comparisons, alpha=alpha, margin=margin))["one"]
 
 
-def word(judgement: Judgement, *, margin: float = 0.5, scope: str = SCOPE, num_comparisons: int = 5) -> str:
-    return sentence(judgement, budget(num_comparisons, margin=margin), variant="one", reference="two", scope=scope)
+def word(judgement: Judgement, *, share: float = 1.0) -> str:
+    return paragraph(judgement, budget(5, share=share), variant="one", reference="two")
 
 
 def with_evidence(judgement: Judgement, **changes: Any) -> Judgement:

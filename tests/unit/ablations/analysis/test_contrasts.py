@@ -185,7 +185,7 @@ def test_a_study_with_trials_missing_has_no_word_however_clear_it_is() -> None:
     p = plan(seeds=8)
     (only,) = summary(p, confirmed(p)).contrasts
     assert (len(only.differences), only.judgement.verdict) == (SEEDS, Verdict.NO_VERDICT)
-    assert "3 of 8 planned pairs are missing" in only.sentence
+    assert "3 of 8 planned pairs are missing" in only.paragraph
 
 
 def test_labels_that_do_not_fit_the_images_give_no_classes() -> None:

@@ -117,15 +117,16 @@ def test_a_margin_changed_after_a_look_makes_every_contrast_exploratory() -> Non
     p = plan()
     (only,) = looked(p, look_of(p, margin=0.1)).contrasts
     assert only.judgement.verdict is Verdict.EXPLORATORY
-    assert "the margin was 0.1 points when the results were first looked at, and is 5 now" in only.sentence
+    assert "The margin was 0.1 points when the results were first looked at, and is 5 now" in only.paragraph
 
 
 def test_a_contrast_dropped_after_a_look_has_had_its_share() -> None:
     p = plan()
     (alone,) = looked(p).contrasts
     others = tuple(PlannedContrast(f"key {n}", p["two"].key, None) for n in range(4))
-    (dropped,) = looked(p, look_of(p, contrasts=(*look_of(p).contrasts, *others))).contrasts
-    assert "after correcting for 5 comparisons" in dropped.sentence
+    found = looked(p, look_of(p, contrasts=(*look_of(p).contrasts, *others)))
+    (dropped,) = found.contrasts
+    assert found.num_planned == 5
     assert simultaneous(dropped).lower < simultaneous(alone).lower
 
 
@@ -134,10 +135,10 @@ def test_a_contrast_added_after_a_look_is_exploratory_and_costs_the_planned_ones
     p = plan(variants={**tiny.STUDY["variants"], "late": {"set": {"model.dropout": 0.25}}})
     before = look_of(p, contrasts=look_of(p).contrasts[:1])
     found = looked(p, before)
-    one, late = found.contrasts
+    _, late = found.contrasts
     assert verdicts(found) == [Verdict.WORSE_BY_MORE, Verdict.EXPLORATORY]
-    assert "added after the results were first looked at" in late.sentence
-    assert "after correcting for 1 comparison" in one.sentence
+    assert "Added after the results were first looked at" in late.paragraph
+    assert found.num_planned == 1
     assert verdicts(looked(p)) == [Verdict.WORSE_BY_MORE] * 2
     # Recorded in its turn, the look still has one comparison.
     assert verdicts(looked(p, before, *found.taken)) == verdicts(found)

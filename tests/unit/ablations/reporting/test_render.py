@@ -189,8 +189,8 @@ def test_page_and_markdown_tell_the_same_story(report: Report, make_study: MakeS
     folder, summary = report("ordinary"), make_study("ordinary")
     page, markdown = Page(folder / "index.html").text, (folder / "report.md").read_text(encoding="utf-8")
     for contrast in summary.contrasts:
-        assert contrast.sentence in page
-        assert escaped_markdown(contrast.sentence) in markdown
+        assert contrast.paragraph in page
+        assert escaped_markdown(contrast.paragraph) in markdown
     for text in ("251,760", *summary.caveats, summary.variants[0].run_ids[0], "0123456789abcdef"):
         assert text in page
         assert text in markdown
@@ -237,7 +237,7 @@ def test_reporting_imports_nothing_heavy() -> None:
 def test_a_description_is_shortened_by_whole_contrasts(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     whole = description(summary, max_characters=10_000)
-    sentences = [f"* {escaped_markdown(contrast.sentence)}" for contrast in summary.contrasts]
+    sentences = [f"* {escaped_markdown(contrast.paragraph)}" for contrast in summary.contrasts]
     assert all(sentence in whole.splitlines() for sentence in sentences)
     assert "more contrast" not in whole
     many = replace(summary, contrasts=tuple(summary.contrasts) * 40)

@@ -42,7 +42,7 @@ def test_contrasts(make_study: MakeStudy) -> None:
     assert contrast["verdict"] == summary.contrasts[0].judgement.verdict.value
     assert contrast["versus"] == "two"
     assert contrast["expect"] == "worse"
-    assert contrast["sentence"] == summary.contrasts[0].sentence
+    assert contrast["paragraph"] == summary.contrasts[0].paragraph
 
 
 def test_what_the_seeds_show_beyond_the_difference(make_study: MakeStudy) -> None:

@@ -68,9 +68,9 @@ def test_an_undecided_contrast_says_that_bad_runs_are_why() -> None:
     sample = PairedSample(differences, 10, 0, 0, 0, 10, 10, bad=BadRuns(0, 10, 1, 10, SIZE))
     judgement = judge({"one": sample}, Budget(alpha=0.05, margin=MARGIN, num_comparisons=1))["one"]
     assert judgement.verdict.word == "undecided"
-    (note,) = [note for note in judgement.notes if note.startswith("not equivalent")]
-    assert "9.00 points low and up to 45 % of runs may" in note
-    assert "takes 65 pairs without one" in note
+    (note,) = [note for note in judgement.notes if note.startswith("equivalence is out of reach")]
+    assert "9.00 points low, and up to 45 % of runs may" in note
+    assert "it takes 65 pairs without one" in note
 
 
 @given(st.floats(1.1, 60), st.floats(0.05, 1.0))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from paired import SCOPE
 from scipy import stats
 
 from ablations.stats.budget import Budget
 from ablations.stats.judgement import PairedSample, Verdict
-from ablations.stats.sentences import sentence
+from ablations.stats.sentences import paragraph
 from ablations.stats.verdicts import judge, judge_without_each_unit
 
 BUDGET = Budget(alpha=0.05, margin=0.5, num_comparisons=1)
@@ -36,8 +35,8 @@ def test_a_search_counts_once_however_many_seeds_it_has() -> None:
     assert judgement.evidence.p_difference == pytest.approx(found.pvalue)
     low, high = found.confidence_interval(0.95)
     assert (judgement.evidence.interval.lower, judgement.evidence.interval.upper) == pytest.approx((low, high))
-    told = sentence(judgement, BUDGET, variant="one", reference="two", scope=SCOPE)
-    assert ", 5 searches, " in told
+    told = paragraph(judgement, BUDGET, variant="one", reference="two")
+    assert " of 5 searches)" in told
 
 
 def test_images_are_averaged_over_the_seeds_of_a_search() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,7 +16,6 @@ from hypothesis import strategies as st
 from paired import (
     BANNED,
     CARRIES_A_WORD,
-    SCOPE,
     budget,
     evidence_of,
     images,
@@ -51,29 +51,33 @@ MIRROR |= {worse: better for better, worse in MIRROR.items()}
 
 DEGENERATE: dict[str, tuple[PairedSample, Verdict, str]] = {
     "no pairs": (sample([]), Verdict.NO_VERDICT, "0 pairs"),
-    "one pair": (sample([0.3]), Verdict.NO_VERDICT, "1 pair in"),
+    "one pair": (sample([0.3]), Verdict.NO_VERDICT, "1 pair learned"),
     "two pairs": (sample([0.3, 0.5]), Verdict.NO_VERDICT, "2 pairs"),
     "three pairs": (sample([0.3, 0.5, 0.6]), Verdict.EXPLORATORY, "takes 5 pairs"),
     "four pairs": (sample([0.3, 0.5, 0.6, 0.9]), Verdict.EXPLORATORY, "takes 5 pairs"),
-    "constant": (sample([0.3] * 10), Verdict.NO_VERDICT, "identical difference"),
+    "constant": (sample([0.3] * 10), Verdict.NO_VERDICT, "difference is identical"),
     "constant up to rounding": (sample([0.1 + 0.2, 0.3, 0.3 + 1e-15, 90.3 - 90, 0.3]), Verdict.NO_VERDICT, "identical"),
     "constant, two pairs": (sample([0.3, 0.3]), Verdict.NO_VERDICT, "2 pairs"),
-    "all zero": (sample([0.0] * 10), Verdict.NO_VERDICT, "identical difference"),
+    "all zero": (sample([0.0] * 10), Verdict.NO_VERDICT, "difference is identical"),
     "the same images right": (
         sample([0.0] * 10, correct=np.zeros((10, 50), np.int8)),
         Verdict.NO_VERDICT,
-        "the same test images right",
+        "the same test images are right",
     ),
     "constant, other images": (
         with_images(np.array([np.roll([1, 0, 0, -1, 1], i) for i in range(6)])),
         Verdict.NO_VERDICT,
-        "identical difference",
+        "difference is identical",
     ),
     "NaN": (sample([0.1, math.nan, 0.2, 0.3, 0.4, 0.5]), Verdict.NO_VERDICT, "seed 1 is not a finite number"),
     "inf": (sample([0.1, 0.2, 0.3, 0.4, 0.5, -math.inf]), Verdict.NO_VERDICT, "seed 5 is not a finite number"),
     "missing pairs": (sample(spread(1, 0.2, 8), missing=2), Verdict.NO_VERDICT, "2 of 10 planned pairs are missing"),
     "all failed": (sample([], failed=10), Verdict.NO_VERDICT, "10 of 10 runs did not learn, against 0 of 10"),
-    "unplanned seeds": (sample(spread(1, 0.2, 12), planned=10), Verdict.EXPLORATORY, "12 pairs where 10 were planned"),
+    "unplanned seeds": (
+        sample(spread(1, 0.2, 12), planned=10),
+        Verdict.EXPLORATORY,
+        "12 pairs exist, and 10 were planned",
+    ),
 }
 
 
@@ -104,8 +108,7 @@ def test_every_degenerate_case_has_a_word_and_says_why(case: str) -> None:
         assert judgement.evidence.p_equivalence_adjusted is None
     assert judgement.seeds_needed is None
     text = word(judgement)
-    assert why in text
-    assert SCOPE in text
+    assert why.lower() in text.lower()
     assert not any(banned in text for banned in BANNED)
 
 
@@ -255,10 +258,10 @@ def test_swapping_variant_and_reference_flips_sign_and_word(mean: float, num: in
     same = ("p_difference", "p_equivalence", "p_sign_flip", "p_difference_adjusted", "p_equivalence_adjusted")
     assert all(getattr(one.evidence, name) == getattr(other.evidence, name) for name in same)
     assert one.seeds_needed == other.seeds_needed
-    swap = {"better": "worse", "worse": "better", "higher": "lower", "lower": "higher"}
-    assert sorted(swap.get(w.strip(",).("), w) for w in word(one).split()) == sorted(
-        w.strip(",).(") if w.strip(",).(") in swap else w for w in word(other).split()
-    )
+    swap = {"better": "worse", "above": "below", "higher": "lower", "+": "−"}
+    swap |= {after: before for before, after in swap.items()}
+    pieces = [re.findall(r"[+−]|\d+\.\d+|\w+", word(each).lower()) for each in (one, other)]
+    assert sorted(swap.get(piece, piece) for piece in pieces[0]) == sorted(pieces[1])
 
 
 def test_seeds_that_agree_by_luck_do_not_promise_an_early_word() -> None:
@@ -283,7 +286,7 @@ def test_unplanned_contrasts_are_exploratory_and_cost_nothing() -> None:
     assert one == judge_one(samples["one"])
     assert judgement.verdict is Verdict.EXPLORATORY
     assert evidence_of(judgement).simultaneous_interval is None
-    assert "not in the plan" in word(judgement)
+    assert "Not in the plan." in word(judgement)
 
 
 def test_planned_contrasts_that_cannot_be_judged_still_count() -> None:
@@ -452,8 +455,7 @@ def test_any_study_has_a_word_a_sentence_and_sound_numbers(
     samples = {str(k): sample(values, failed=failed, missing=missing) for k, values in enumerate(studies)}
     for judgement in judge(samples, budget(len(samples))).values():
         assert_sound(judgement)
-        text = word(judgement, num_comparisons=len(samples))
-        assert SCOPE in text
+        text = word(judgement)
         assert not any(banned in text for banned in BANNED)
         if judgement.verdict in CARRIES_A_WORD:
             assert judgement.num_pairs >= 5
@@ -483,5 +485,5 @@ def test_a_margin_of_few_images_is_not_proven_and_the_outlook_says_so() -> None:
     assert 0.1 < evidence_of(judgement).p_equivalence < 0.3
     assert evidence_of(judgement).p_equivalence_floor == pytest.approx(np.exp(-2), rel=0.01)
     assert judgement.verdict is Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP
-    assert judgement.notes[0].startswith("the margin is too few of the test images to prove equivalence")
+    assert judgement.notes[0].startswith("the margin is too few test images to prove equivalence")
     assert judge_one(with_images(np.hstack([correct, np.zeros((10, 4000), np.int8)]))).verdict is Verdict.EQUIVALENT
