@@ -73,8 +73,8 @@ def far_apart(plan: Plan, variants: Sequence[VariantSummary]) -> Iterator[str]:
             low, high = sorted(float(side[key]) for side in sides)
             if high > FAR_APART * low:
                 yield (
-                    f"{name} against {plan[name].versus}: {key} was tuned to {sides[0][key]:.3g} and {sides[1][key]:.3g}, {high / low:.1f} "
-                    "times apart. The comparison is of both changes together."
+                    f"`{name}` against `{plan[name].versus}`: `{key}` was tuned to {sides[0][key]:.3g} and {sides[1][key]:.3g}, "
+                    f"{high / low:.1f} times apart. The comparison is of both changes together."
                 )
 
 

@@ -68,7 +68,7 @@ def mixed_code(plan: Plan, provenance: Mapping[str, Any]) -> Iterator[str]:
         if isinstance(digest, list) and package in network_packages(plan):
             yield (
                 f"{package}: its code changed between trials, and its version number did not (see Provenance). No trial is trained "
-                f"again for that. To train all with the same code, {_REMEDY}."
+                f"again. To train all with the same code, {_REMEDY}."
             )
 
 

@@ -96,9 +96,7 @@ def judged_contrasts(
                 without_unit=without_unit.get(name, {}),
                 examination=examination(plan, name, trials, bar),
                 detectable=detectable(judgement, look.budget),
-                paragraph=paragraph(
-                    judgement, look.budget, variant=name, reference=reference.name, outlook=course.outlook
-                ),
+                paragraph=paragraph(judgement, look.budget, variant=name, reference=reference.name),
             )
         )
     return tuple(contrasts)

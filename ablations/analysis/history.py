@@ -12,10 +12,10 @@ from ablations.planning.plan import Plan
 
 
 def history(plan: Plan, standing: Standing, contrasts: Sequence[Contrast], ledgers: Sequence[Ledger]) -> Iterator[str]:
-    """A sentence for each comparison that was looked at before, with the estimate over all of its seeds.
+    """Sentences on each comparison that was looked at before, with the estimate over all of its seeds.
 
-    Fresh seeds and other settings have an error budget of their own. Whoever moves to others until a word appears is wrong more
-    often than alpha, so a report tells of all of them.
+    Fresh seeds and other settings have a separate error budget. Moving to others until a verdict appears is wrong more often than
+    alpha, so a report names all of them.
 
     Args:
         plan: of this report.
@@ -26,8 +26,8 @@ def history(plan: Plan, standing: Standing, contrasts: Sequence[Contrast], ledge
     if standing.raised_by is not None:
         study, profile = standing.raised_by
         yield (
-            f"Study {study}, profile {profile}, planned {standing.num_comparisons} comparisons for these trials, more than this study: verdicts "
-            "here are corrected for as many."
+            f"Study {study}, profile {profile}, planned {standing.num_comparisons} comparisons for these trials, more than this study. "
+            "Verdicts here are corrected for the same number."
         )
     now = {contrast.variant: contrast for contrast in contrasts}
     for each in standing.contrasts:
@@ -35,7 +35,7 @@ def history(plan: Plan, standing: Standing, contrasts: Sequence[Contrast], ledge
         if not earlier:
             continue
         told = "; ".join(_told(plan, before) for before in earlier)
-        yield f"{each.variant} against {each.versus} was looked at before: {told}.{_pooled(now[each.variant], plan, earlier)}"
+        yield f"`{each.variant}` against `{each.versus}` was looked at before: {told}.{_pooled(now[each.variant], plan, earlier)}"
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,9 @@ def _told(plan: Plan, earlier: Earlier) -> str:
 
 def _pooled(contrast: Contrast, plan: Plan, earlier: Sequence[Earlier]) -> str:
     """The mean difference over all disjoint seeds, weighted by their pairs; empty without any."""
+    if contrast.judgement.unit != "seed":
+        # Findings count pairs by seed, and a mean over searches weighs them otherwise.
+        return ""
     seen = set(plan.seeds[: contrast.num_seeds])
     parts = [(contrast.judgement.mean, contrast.judgement.num_pairs)]
     for each in earlier:
@@ -98,4 +101,4 @@ def _pooled(contrast: Contrast, plan: Plan, earlier: Sequence[Earlier]) -> str:
         return ""
     total = sum(count for _, count in known)
     mean = sum(mean * count for mean, count in known) / total
-    return f" Over all {total} pairs the mean difference is {mean:+.2f} points: an estimate, without a verdict."
+    return f" Over all {total} pairs, the mean difference is {mean:+.2f} points: an estimate, without a verdict."

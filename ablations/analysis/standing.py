@@ -15,7 +15,7 @@ from ablations.planning.plan import Plan
 from ablations.stats.budget import shares
 from ablations.studyfile.spec import Expectation
 
-FRESH = "fresh seeds (first_seed) give it a verdict of its own"
+FRESH = "fresh seeds (first_seed) give it a verdict"
 ADDED = f"added after the results were first looked at; {FRESH}"
 """Reason why a contrast missing from the frozen plan is exploratory."""
 

@@ -22,6 +22,7 @@ from ablations.analysis.warnings import (
     changed_expectations,
     in_parts,
     incomplete_aa,
+    incomplete_examination,
     mixed_provenance,
     seeds_only,
     troubles_of,
@@ -101,6 +102,7 @@ def summarize(
         warnings=(
             *changed_expectations(plan, standing),
             *incomplete_aa(plan.aa_seeds[: now.needed[plan.baseline]], by_variant[plan.baseline], bar),
+            *incomplete_examination(plan, by_variant),
             *unknown_labels(plan, ended),
             *seeds_only(contrasts),
             *mixed_provenance(provenance),

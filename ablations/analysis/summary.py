@@ -216,16 +216,6 @@ class Course:
     next_seeds: int | None
     """Seeds of the next look that it may have; None if there is none."""
 
-    @property
-    def outlook(self) -> str:
-        """What happens next, as a clause; empty if nothing does."""
-        if self.next_seeds is None or self.chance is None:
-            return ""
-        chance = f"with a {100 * self.chance:.0f} % chance of a word by the last look"
-        return (
-            f"stopped {chance}" if self.closed == "futile" else f"the next look is at {self.next_seeds} seeds, {chance}"
-        )
-
 
 @dataclass(frozen=True)
 class AtValues:

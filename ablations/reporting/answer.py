@@ -167,7 +167,8 @@ def _clause(summary: StudySummary, claim: _Claim, contrasts: Sequence[Contrast])
     names = [_called(summary, contrast.variant) for contrast in contrasts]
     one = len(names) == 1
     is_named = one or (len(names) <= MAX_NAMED and len(words.listed(names)) <= MAX_NAMES)
-    who = words.listed(names) if is_named else f"{len(names)} variants"
+    every = "all " if len(names) == len(summary.contrasts) else ""
+    who = words.listed(names) if is_named else f"{every}{len(names)} variants"
     margin = words.plural(summary.decision.margin, "point")
     among = " among runs that learned" if claim.is_among_learned else ""
     match claim.verb:

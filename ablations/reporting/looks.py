@@ -14,17 +14,17 @@ def at_look(summary: StudySummary, contrast: Contrast) -> str:
     if not course.points:
         return f"Look 1 of {len(summary.looks)}, at {contrast.num_seeds} seeds, is not complete."
     at = f"look {contrast.look} of {len(summary.looks)}, at {contrast.num_seeds} seeds"
-    chance = f"{100 * (course.chance or 0):.0f} % chance of a word by {summary.looks[-1]} seeds"
+    chance = f"a {100 * (course.chance or 0):.0f} % chance of a verdict by {summary.looks[-1]} seeds"
     match course.closed:
         case "word":
-            return f"Its word is of {at}."
+            return f"The verdict is from {at}."
         case "futile":
-            return f"It was stopped at {at}, with a {chance}."
+            return f"It was stopped at {at}, with {chance}."
         case "last look":
-            return f"It is of {at}: no look is left."
+            return f"It is from {at}, the last one."
         case "not planned":
-            return f"It is of {at}, without a verdict."
-    return f"It is open after {at}; the next is at {course.next_seeds} seeds, with a {chance}."
+            return f"It is from {at}, without a verdict."
+    return f"It is open after {at}. The next look is at {course.next_seeds} seeds, with {chance}."
 
 
 def short_look(summary: StudySummary, contrast: Contrast) -> str:
@@ -33,19 +33,19 @@ def short_look(summary: StudySummary, contrast: Contrast) -> str:
 
 
 def planned(summary: StudySummary) -> str:
-    """The looks that were planned, and what happens at each; empty if no verdict is given."""
+    """The planned looks, and the rule at each; empty if no verdict is given."""
     if summary.unplanned is not None:
         return ""
     if len(summary.looks) == 1:
         return (
-            " One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory: give "
-            "the number to a new study on fresh seeds (first_seed), or plan looks beforehand (looks)."
+            "One look was planned. Seeds that are added now are a second look, and make every contrast exploratory. Give the larger "
+            "number to a new study on fresh seeds (`first_seed`), or plan looks beforehand (`looks`)."
         )
     counts = words.listed(map(str, summary.looks))
     parts = words.listed(f"{100 * share:g}" for share in summary.shares)
     return (
-        f" Looks at {counts} seeds were planned before the first confirmation, with {parts} % of the risk. A look judges the "
-        "contrasts that are open. One with a word keeps it and gets no more seeds; one with less than a 10 % chance of a word by the "
-        "last look stops. Intervals hold over all looks. A difference that is found early is on average a little too large: fresh "
-        "seeds give its size without that bias."
+        f"Looks at {counts} seeds were planned before the first confirmation, with {parts} % of the risk. A look judges the open "
+        "contrasts. A contrast with a verdict keeps it and gets no more seeds. One with less than a 10 % chance of a verdict by the last "
+        "look stops. Intervals hold over all looks. An early difference is on average slightly too large. Fresh seeds give its size without "
+        "this bias."
     )

@@ -30,27 +30,22 @@ def examined(contrast: Contrast) -> str:
         f"with both at {words.settings(at.values, digits=3)} ({words.plural(at.num_pairs, 'pair')})"
         for at in each
     ]
-    return f"Cross-examined, for exploration: {' and '.join(parts)}."
+    return f"Cross-examined, for exploration: {'; '.join(parts)}."
 
 
 def left_out(summary: StudySummary) -> str:
-    """What the verdicts of a study with one search leave out, with its size; empty if there is nothing."""
+    """The luck that the verdicts of a study with one search leave out, with its size; empty if there is none."""
     if not summary.search_space or summary.searches or not summary.contrasts:
         return ""
     moved = [simulated_retune_sd(summary, contrast) for contrast in summary.contrasts]
-    known = sorted(each for each in moved if each is not None)
-    if not known:
-        size = ""
-    elif words.points(known[0]) == words.points(known[-1]):
-        size = f" Simulated from the recorded searches, it moves a difference by about {words.points(known[0])} points (sd)."
-    else:
-        size = (
-            f" Simulated from the recorded searches, it moves a difference by about {words.points(known[0])} to "
-            f"{words.points(known[-1])} points (sd)."
-        )
+    known = sorted({words.points(each) for each in moved if each is not None}, key=float)
+    size = ""
+    if known:
+        range_of = known[0] if len(known) == 1 else f"{known[0]} to {known[-1]}"
+        size = f" Simulated from the recorded searches, it moves a difference by about {range_of} points (sd)."
     return (
         "The verdicts hold for these tuned values. They leave out the luck of tuning: another search would choose other values."
-        f"{size} With tuning.searches they hold for the variants."
+        f"{size} With `tuning.searches` they hold for the variants."
     )
 
 
@@ -58,11 +53,11 @@ def spread(summary: StudySummary) -> Iterator[str]:
     """The measured spread from seed to seed and from search to search, pooled over the variants."""
     noise = summary.noise
     if noise.reseed is not None:
-        yield f"From seed to seed accuracies scatter by {_with_interval(noise.reseed)} points (sd, pooled over the variants)."
+        yield f"From seed to seed, accuracies have a standard deviation of {_with_interval(noise.reseed)} points, pooled over the variants."
     if noise.retune is not None:
-        yield f"From search to search they scatter by {_with_interval(noise.retune)} points beyond that."
+        yield f"Searches add one of {_with_interval(noise.retune)} points."
     elif len(summary.searches) == summary.num_searches > 1:
-        yield "Each search has one seed, so the luck of the search cannot be told from that of the seed."
+        yield "Each search has one seed, so the luck of the search cannot be separated from the luck of the seed."
 
 
 def searches(summary: StudySummary) -> str:
@@ -71,14 +66,14 @@ def searches(summary: StudySummary) -> str:
         return ""
     each = len(summary.searches) // summary.num_searches
     pooled = (
-        " Their spread is pooled over the variants, which assumes that the searches and seeds of all variants scatter equally."
+        " Their spread is pooled over the variants. This assumes that the searches and seeds of all variants scatter equally."
         if summary.decision.pooled
         else ""
     )
     return (
-        f" Each variant has {summary.num_searches} planned searches, with draws and training seeds of their own that are the same for every "
-        f"variant, and {words.plural(each, 'confirm seed')} for each. The unit of every test is the search: the mean difference over its "
-        f"seeds.{pooled}"
+        f" Each variant has {summary.num_searches} planned searches, each with {words.plural(each, 'confirm seed')}. Draws and training "
+        "seeds differ between searches and are the same for every variant. The unit of every test is the search: the mean difference over "
+        f"its seeds.{pooled}"
     )
 
 

@@ -10,13 +10,13 @@ from ablations.stats.judgement import Unit
 
 
 def expectation(summary: StudySummary, contrast: Contrast) -> str:
-    """The expectation of a contrast, stated before the first trial, and its outcome."""
+    """The prediction on a contrast, stated before the first trial, and its outcome."""
     if contrast.expect is None:
-        return "No expectation was stated."
+        return "No prediction."
     if contrast.expect == "unsure":
-        return "Expected beforehand: unsure."
+        return "Predicted: unsure."
     among = " among runs that learned" if _is_among_learned(summary, contrast) else ""
-    return f"Expected beforehand: {contrast.expect}. Outcome: {contrast.expectation}{among}."
+    return f"Predicted: {contrast.expect}. Outcome: {contrast.expectation}{among}."
 
 
 def rests_on(contrast: Contrast) -> str:
@@ -26,11 +26,10 @@ def rests_on(contrast: Contrast) -> str:
         if judgement.verdict.word != contrast.judgement.verdict.word:
             units.setdefault(judgement.verdict.word, []).append(str(unit))
     of = contrast.judgement.unit
-    clauses = "; ".join(
-        f"without {_any_one_of(those, len(contrast.without_unit), of)} the verdict would be “{word}”"
+    return " ".join(
+        f"Without {_any_one_of(those, len(contrast.without_unit), of)} the verdict would be “{word}”."
         for word, those in units.items()
     )
-    return f"W{clauses[1:]}." if clauses else ""
 
 
 def _any_one_of(units: Sequence[str], number: int, unit: Unit) -> str:
@@ -47,9 +46,8 @@ def _is_among_learned(summary: StudySummary, contrast: Contrast) -> bool:
 
 
 MAIN_TABLE_NOTE = (
-    "Accuracy is of the test split after the last epoch; ± is one standard deviation between the seeds that learned, not "
-    "an error of the mean. A difference is the variant minus what it is compared with, paired by seed. MACs are "
-    "multiply-accumulates of one image, forward; 1 MAC = 2 FLOPs."
+    "Accuracy is on the test split after the last epoch. ± is one standard deviation between the seeds that learned, not an error of "
+    "the mean. MACs are multiply-accumulates of one image, forward; 1 MAC = 2 FLOPs."
 )
 """How to read the table of variants."""
 
@@ -59,21 +57,21 @@ def main_table_note(summary: StudySummary) -> str:
     if len({words.num_learned(variant) for variant in summary.variants}) == 1:
         return MAIN_TABLE_NOTE
     return (
-        f"{MAIN_TABLE_NOTE} Variants have different numbers of seeds, so their mean accuracies are no ranking: each difference is of "
-        "the pairs of its own contrast."
+        f"{MAIN_TABLE_NOTE} Variants have different numbers of seeds, so their mean accuracies are no ranking. Each difference uses "
+        "the pairs of its comparison."
     )
 
 
 DETAILS_NOTE = (
-    "The p-values of no difference and of no equivalence are corrected for all tests of the study; those of sign flips and of failures "
-    "are of each contrast by itself. Without one seed or search: the least and the greatest difference that leaving one of them out gives."
+    "The p-values of no difference and of no equivalence are corrected for all tests of the study. The others hold for each contrast "
+    "alone. Without one seed or search: the smallest and the largest difference if one of them is left out."
 )
 """How to read the table with the statistics of each contrast."""
 
 WORDS_AND_INTERVALS = (
-    "Words go by tests and not by the intervals: a contrast's own interval may reach beyond the margin under "
-    "“equivalent” or “by less”, since each side of the margin is tested by itself, and the interval of all contrasts "
-    "together may hold 0 under “better” or “worse”, since each word that is found leaves the others more of the budget."
+    "Verdicts follow the corrected tests, so they can differ slightly from the bars. An interval may reach beyond the margin under "
+    "“equivalent” or “by less”: each side of the margin is tested separately. The interval of all contrasts together may hold 0 under “better” "
+    "or “worse”: each verdict leaves more of the budget to the others."
 )
 """Why a verdict and the intervals beside it may seem to disagree."""
 
@@ -84,26 +82,28 @@ def how_to_read_forest(summary: StudySummary) -> str:
     return (
         f"Diamond: mean. Thick bar: {words.interval_name(summary)}. Thin line: interval over all "
         f"{words.plural(summary.num_planned, 'planned contrast')} together. Dots: one {unit} each. Shaded: the margin of "
-        f"±{words.plural(summary.decision.margin, 'point')}, within which a difference does not matter."
+        f"±{words.plural(summary.decision.margin, 'point')}, within which a difference does not matter. Verdicts follow the corrected tests, "
+        "so they can differ slightly from the bars."
     )
 
 
 def conditions(summary: StudySummary) -> str:
-    """The conditions of the verdicts, for tables outside of the report."""
+    """The conditions of all verdicts."""
     return (
-        f"Differences are in percentage points, the margin is ±{summary.decision.margin:g}. {risk(summary)} Every "
-        f"conclusion holds {summary.scope}."
+        f"Differences are in percentage points, with a margin of ±{summary.decision.margin:g}. {risk(summary)} Every conclusion holds "
+        f"{summary.scope}."
     )
 
 
 def risk(summary: StudySummary) -> str:
-    """The chance of a wrong word, in a sentence."""
+    """The family-wise error rate, in two sentences."""
     if summary.unplanned is not None:
         return f"No verdict is given: {summary.unplanned}."
+    looks = " and all planned looks" if len(summary.looks) > 1 else ""
     return (
-        f"The chance of any wrong word among {words.plural(summary.num_planned, 'planned contrast')} is held at "
-        f"{100 * summary.decision.alpha:g} %, and can reach {150 * summary.decision.alpha:g} % only where true differences equal the "
-        "margin almost exactly."
+        f"The family-wise error rate over {words.plural(summary.num_planned, 'planned contrast')}{looks} is "
+        f"{100 * summary.decision.alpha:g} %. It can reach {150 * summary.decision.alpha:g} % only if true differences equal the margin almost "
+        "exactly."
     )
 
 
@@ -120,21 +120,21 @@ def costs_note(summary: StudySummary) -> str:
     }
     batch = settings.pop() if len(settings) == 1 else "each variant's own batch, precision and optimizer (costs.csv)"
     counted = (
-        "Params, MACs and FLOPs (2 a MAC, of one image, forward) and memory are counted in closed form from the layers; "
-        f"memory for {batch}. Saved activations are what is kept from the forward to the backward pass; the training peak "
-        "holds weights, gradients and optimizer state too, the prediction peak weights and live activations. Percentages are "
-        "against what a variant is compared with."
+        "Params, MACs, FLOPs and memory are counted in closed form from the layers. MACs and FLOPs (2 per MAC) are of one image, forward. "
+        f"Memory is for {batch}. Saved activations are kept from the forward to the backward pass. The training peak adds weights, gradients "
+        "and optimizer state; the prediction peak has weights and live activations. Percentages compare a variant with its reference."
     )
     if any(variant.memory is None for variant in summary.variants):
-        counted += " Where there is a dash for memory, a package registers the network: torch counted its operations, layer by layer."
+        counted += (
+            " A dash for memory: a package registers the network, and torch counted its operations layer by layer."
+        )
     measured = next((variant.measured for variant in summary.variants if variant.measured), None)
     if measured is None:
-        return f"{counted} Nothing is measured yet: a run does that once for each architecture, after its last trial."
+        return f"{counted} Nothing is measured yet: a run measures each architecture once, after its last trial."
     threads = words.plural(measured.num_threads, "thread")
     return (
-        f"{counted} Measured once for each architecture, with nothing beside it: {measured.processor}, {threads}, torch "
-        f"{measured.torch_version}. Measured peaks include the workspaces of torch's kernels. Images a second are of "
-        "whole training steps; latency is of a whole prediction of 1 or of 128 images, median and interquartile range "
-        "after warm-ups; images are on the device already. Medians and their ratios have no confidence interval: all calls "
-        "are of one sitting and share the state that the machine was in, so the range between them is no guide to another one."
+        f"{counted} Measured once per architecture, with nothing beside it: {measured.processor}, {threads}, torch "
+        f"{measured.torch_version}. Measured peaks include the workspaces of torch's kernels. Images/s are of whole training steps. Latency is "
+        "of a prediction of 1 or of 128 images, median and interquartile range after warm-ups, with the images on the device. Medians "
+        "and their ratios have no confidence interval: all calls are of one sitting. Their range is no guide to another one."
     )

@@ -17,7 +17,7 @@ _UNDECIDED = {
 }
 
 
-def paragraph(judgement: Judgement, budget: Budget, *, variant: str, reference: str, outlook: str = "") -> str:
+def paragraph(judgement: Judgement, budget: Budget, *, variant: str, reference: str) -> str:
     """Word a judgement: the verdict, its size with interval and wins, and everything that qualifies it.
 
     Args:
@@ -25,7 +25,6 @@ def paragraph(judgement: Judgement, budget: Budget, *, variant: str, reference: 
         budget: as given to `judge`.
         variant: its name.
         reference: name of the variant it is compared with.
-        outlook: next step of an undecided contrast, as a clause; empty: none.
 
     Returns:
         Short sentences, with names in backticks.
@@ -42,10 +41,10 @@ def paragraph(judgement: Judgement, budget: Budget, *, variant: str, reference: 
     if verdict is Verdict.EXPLORATORY:
         return " ".join(["Exploratory, no verdict.", size, *_sentences(judgement.notes)])
     head = f"{verdict.word[0].upper()}{verdict.word[1:]}."
-    return " ".join([head, size, *_qualified(judgement, outlook)])
+    return " ".join([head, size, *_qualified(judgement)])
 
 
-def _qualified(judgement: Judgement, outlook: str) -> Iterator[str]:
+def _qualified(judgement: Judgement) -> Iterator[str]:
     """The open questions of a verdict, and its notes."""
     if judgement.verdict in {Verdict.BETTER, Verdict.WORSE}:
         yield "Whether the difference exceeds the margin is open."
@@ -53,7 +52,6 @@ def _qualified(judgement: Judgement, outlook: str) -> Iterator[str]:
         yield from _sentences(judgement.notes)
         return
     yield "This proves neither a difference nor equivalence."
-    yield from _sentences([outlook] if outlook else [])
     needed, units = judgement.seeds_needed, "searches" if judgement.unit == "search" else "seeds"
     if needed is None:
         # The first note is the reason.

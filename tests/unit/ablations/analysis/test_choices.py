@@ -94,7 +94,7 @@ def test_tuned_values_far_apart_are_warned_of() -> None:
         return list(far_apart(made or plan(), variants))
 
     assert apart({"train.lr": 0.03}) == [
-        "one against two: train.lr was tuned to 0.03 and 0.1, 3.3 times apart. The comparison is of both changes together."
+        "`one` against `two`: `train.lr` was tuned to 0.03 and 0.1, 3.3 times apart. The comparison is of both changes together."
     ]
     assert apart({"train.lr": 0.06}) == []
     assert apart({}) == []

@@ -60,7 +60,7 @@ def test_a_report_warns_of_trials_of_one_version_and_two_codes() -> None:
     assert told(*trials(before=2)) == []
     assert told(*trials(before=2, after=1)) == [
         "own-package 1.0: its code changed between trials, and its version number did not (see Provenance). No trial is trained "
-        "again for that. To train all with the same code, raise the package's version number, install it, and run the study again."
+        "again. To train all with the same code, raise the package's version number, install it, and run the study again."
     ]
 
 

@@ -40,7 +40,7 @@ def test_seeds_that_one_side_lacks_are_no_pairs() -> None:
     assert set(c.differences) == {1, 2, 3}
     s = summary(p, confirmed(p, one=range(4)))
     assert s["one"].missing_seeds == (4,)
-    assert s.warnings == ("one: 1 of 5 confirmation trials have no outcome yet.",)
+    assert s.warnings == ("`one`: 1 of 5 confirmation trials have no outcome yet.",)
 
 
 def test_failures_are_compared_on_the_seeds_that_ran_on_both_sides() -> None:

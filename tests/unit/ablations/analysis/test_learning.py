@@ -60,7 +60,7 @@ def test_a_run_that_always_names_the_most_frequent_class_did_not_learn() -> None
 
 def test_unknown_labels_are_told_for_the_data_set_of_a_package_only(monkeypatch: pytest.MonkeyPatch) -> None:
     def told(trials: list[RecordedTrial]) -> bool:
-        return any("as if all classes were equally frequent" in each for each in summary(plan(), trials).warnings)
+        return any("assumes equally frequent classes" in each for each in summary(plan(), trials).warnings)
 
     p = plan()
     assert not told(confirmed(p))

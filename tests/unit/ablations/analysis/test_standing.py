@@ -171,7 +171,7 @@ def test_an_expectation_is_the_one_that_was_there_before_the_first_look() -> Non
     s = looked(p, look_of(p, contrasts=(replace(first, expect="worse"),)))
     assert (s.contrasts[0].expect, s.contrasts[0].expectation) == ("worse", "as expected")
     assert s.warnings == (
-        "one: expect was worse when the results were first looked at, and is better now; what was first counts.",
+        "`one`: the prediction changed after the first look at results, from worse to better. The first one counts.",
     )
     assert looked(p, look_of(p)).warnings == ()
 
@@ -278,7 +278,7 @@ def test_two_variants_that_another_study_looked_at_and_did_not_compare_are_explo
     found = held(changed, Ledger("renamed", "starter", (frozen(wide),)))
     assert found.unplanned == {
         "late": "both variants were looked at in study renamed, profile starter, which does not compare them; fresh seeds "
-        "(first_seed) give it a verdict of its own"
+        "(first_seed) give it a verdict"
     }
 
 

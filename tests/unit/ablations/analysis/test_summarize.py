@@ -22,7 +22,7 @@ def test_with_no_trials_everything_is_missing() -> None:
     assert [v.mean_accuracy_percent for v in s.variants] == [None, None]
     assert s.contrasts[0].judgement.verdict is Verdict.NO_VERDICT
     assert s.contrasts[0].expectation == "none stated"
-    assert s.warnings == tuple(f"{name}: 5 of 5 confirmation trials have no outcome yet." for name in ("two", "one"))
+    assert s.warnings == tuple(f"`{name}`: 5 of 5 confirmation trials have no outcome yet." for name in ("two", "one"))
 
 
 def test_with_all_trials_numbers_are_those_recorded() -> None:

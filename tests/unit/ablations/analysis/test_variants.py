@@ -26,7 +26,7 @@ def test_a_seed_that_did_not_learn_is_failed_and_kept() -> None:
     assert s["one"].mean_accuracy_percent == pytest.approx(np.mean([69.5, 70.1, 69.8, 70.4]), abs=0.2)
     assert 2 not in s.contrasts[0].differences
     assert s["one"].missing_seeds == ()
-    assert "one: 1 of 5 confirmation trials ran and did not learn (seed 2)." in s.warnings
+    assert "`one`: 1 of 5 confirmation trials ran and did not learn (seed 2)." in s.warnings
     assert [curve.learned for curve in s["one"].curves] == [True, True, False, True, True]
 
 
@@ -55,7 +55,7 @@ def test_a_tuned_value_at_the_edge_is_told(lr: float, warned: bool) -> None:
     """The outer 5 % of 0.01 to 0.2 in the logarithm begin at 0.0116 and 0.172."""
     p = plan()
     s = summary(p, [confirm(p, "one", 0, hyperparameters={"train.lr": lr})])
-    told = f"one: tuning chose train.lr = {lr:.4g}, at the edge of its search space: widen it."
+    told = f"`one`: tuning chose `train.lr` = {lr:.4g}, at the edge of its search space. Widen it."
     assert (told in s.warnings, s["one"].at_edge == ("train.lr",)) == (warned, warned)
 
 

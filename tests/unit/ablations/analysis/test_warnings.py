@@ -25,15 +25,14 @@ def test_each_way_to_fail_has_its_own_line_with_its_rate() -> None:
     s = summary(p, trials)
     said = [line for line in s.warnings if " of 10 trials " in line]
     assert said == [
-        "1 of 10 trials diverged (95 % interval of the rate 0.3 to 44.5 %): an outcome, not tried again.",
-        "2 of 10 trials crashed their process (95 % interval of the rate 2.5 to 55.6 %); 1 tried again by the next run and 1 "
-        "given up, and tried again by run --retry only: one, confirm, seed 0, 3 attempts: out of luck; one, confirm, seed 1, 2 "
-        "attempts: out of luck.",
-        "1 of 10 trials hung (95 % interval of the rate 0.3 to 44.5 %); 1 given up, and tried again by run --retry only: one, "
+        "1 of 10 trials diverged (95 % CI of the rate 0.3 to 44.5 %). This is an outcome: they are not tried again.",
+        "2 of 10 trials crashed their process (95 % CI of the rate 2.5 to 55.6 %). Tried again by the next run: 1. Given up, and tried "
+        "again by `run --retry`: 1. Messages: one, confirm, seed 0, 3 attempts: out of luck; one, confirm, seed 1, 2 attempts: out of luck.",
+        "1 of 10 trials hung (95 % CI of the rate 0.3 to 44.5 %). Given up, and tried again by `run --retry`: 1. Messages: one, "
         "confirm, seed 2, 3 attempts: out of luck.",
-        "1 of 10 trials ran out of memory (95 % interval of the rate 0.3 to 44.5 %); 1 tried again by the next run: one, "
+        "1 of 10 trials ran out of memory (95 % CI of the rate 0.3 to 44.5 %). Tried again by the next run: 1. Messages: one, "
         "confirm, seed 3, 1 attempt: out of luck.",
-        "1 of 10 trials ended in an error (95 % interval of the rate 0.3 to 44.5 %); 1 tried again by the next run: one, "
+        "1 of 10 trials ended in an error (95 % CI of the rate 0.3 to 44.5 %). Tried again by the next run: 1. Messages: one, "
         "confirm, seed 4, 1 attempt: out of luck.",
     ]
     counts = {each.outcome: (each.num_trials, each.num_given_up) for each in s.troubles}
@@ -69,8 +68,8 @@ def test_batches_in_parts_are_told() -> None:
     trials = [*confirmed(p)[:-1], confirm(p, "one", 4, 70.0, accumulated_parts=4)]
     (line,) = [line for line in summary(p, trials).warnings if "accumulated" in line]
     assert line == (
-        "1 trial took each batch in accumulated parts for want of memory, which makes the same steps up to rounding, but draws "
-        "other numbers for dropout: one, confirm, seed 4: 4 parts."
+        "1 trial accumulated gradients over parts of each batch, for lack of memory. Steps are equal up to rounding, and dropout draws "
+        "other numbers. Trials: one, confirm, seed 4: 4 parts."
     )
 
 
@@ -81,12 +80,12 @@ def test_dead_classes_stray_runs_and_lost_tuning_are_told() -> None:
     trials[5] = confirm(p, "one", 0, 50.0, epochs=dead)
     trials += [tune(p, "one", 0, status="diverged"), tune(p, "one", 1, status="failed")]
     assert summary(p, trials).warnings == (
-        "one: 1 of 5 runs that learned is bad (seed 0): a class is never predicted right, or accuracy is more than 5 points under the "
-        "variant's median. They are kept. 95 % interval of their rate: 1 to 72 %.",
-        "one: of 2 tuning trials 1 diverged and 1 failed.",
-        "tuning effort is unequal: two 0 trials in 0 epochs; one 1 trial in 2 epochs.",
-        "1 of 12 trials diverged (95 % interval of the rate 0.2 to 38.5 %): an outcome, not tried again.",
-        "1 of 12 trials failed (95 % interval of the rate 0.2 to 38.5 %); 1 tried again by the next run: one, tune, trial 1, "
+        "`one`: 1 of 5 runs that learned is bad (seed 0). A class is never predicted right, or accuracy is more than 5 points under the "
+        "variant's median. Bad runs are kept. 95 % CI of their rate: 1 to 72 %.",
+        "`one`: of 2 tuning trials, 1 diverged and 1 failed.",
+        "Tuning effort is unequal. `two`: 0 trials in 0 epochs; `one`: 1 trial in 2 epochs.",
+        "1 of 12 trials diverged (95 % CI of the rate 0.2 to 38.5 %). This is an outcome: they are not tried again.",
+        "1 of 12 trials failed (95 % CI of the rate 0.2 to 38.5 %). Tried again by the next run: 1. Messages: one, tune, trial 1, "
         "seed 0, 1 attempt: no message.",
     )
 
@@ -97,7 +96,7 @@ def test_an_interval_that_cannot_reckon_with_images_says_so() -> None:
     assert summary(p, trials).warnings == ()
     unknown = replace(trials[0], result=replace(trials[0].result, test_correct=None, num_test_images=None))
     (warning,) = summary(p, [unknown, *trials[1:]]).warnings
-    assert warning.startswith("one: the interval holds for new seeds only, not for new images")
+    assert warning.startswith("`one`: the interval holds for new seeds only, not for new images")
 
 
 def test_an_accuracy_that_leaves_no_room_for_the_margin_is_warned_of() -> None:
@@ -109,7 +108,7 @@ def test_an_accuracy_that_leaves_no_room_for_the_margin_is_warned_of() -> None:
 
     assert warned(99.0) == ()
     assert warned(99.1) == (
-        "two: nothing can be better by the margin of 1 point than 99.10 %; a harder data set would tell more.",
+        "`two` reaches 99.10 %, so nothing can be better by the margin of 1 point. Take a harder data set.",
     )
 
 
@@ -118,3 +117,15 @@ def test_uncommitted_changes_are_warned_of() -> None:
     assert not summarize(p, confirmed(p), {"uncommitted_changes": False}, {}).warnings
     (warning,) = summarize(p, confirmed(p), {"uncommitted_changes": True}, {}).warnings
     assert "uncommitted changes" in warning
+
+
+def test_missing_trials_of_a_cross_examination_are_counted() -> None:
+    p = plan(cross_examine=True)
+    two = [confirm(p, "two", seed, hyperparameters={"train.lr": 0.05}) for seed in p.seeds]
+    one = [confirm(p, "one", seed, hyperparameters={"train.lr": 0.1}) for seed in p.seeds]
+    told = [each for each in summary(p, [*two, *one]).warnings if "Cross-examination" in each]
+    number = 2 * len(p.examined_seeds)
+    assert told == [f"Cross-examination: {number} of {number} trials have no outcome yet."]
+    alike = [confirm(p, "one", seed, hyperparameters={"train.lr": 0.05}) for seed in p.seeds]
+    assert not any("Cross" in each for each in summary(p, [*two, *alike]).warnings)
+    assert not any("Cross" in each for each in summary(plan(), [*two, *one]).warnings)

@@ -76,10 +76,10 @@ def test_many_variants_are_counted(make_study: MakeStudy) -> None:
     trained = replace(summary, contrasts=summary.contrasts[-7:])
     undecided = [Verdict.UNDECIDED_MORE_SEEDS] * 7
     baseline = "`book_network_as_it_is_printed`"
-    assert answer(with_verdicts(trained, *undecided)) == f"Against {baseline}: 7 variants remain undecided."
+    assert answer(with_verdicts(trained, *undecided)) == f"Against {baseline}: all 7 variants remain undecided."
     sized = tuple(judged(each, Verdict.BETTER, mean=0.1 * (k + 1)) for k, each in enumerate(trained.contrasts))
     told = answer(replace(trained, contrasts=sized))
-    assert told == f"Against {baseline}: 7 variants scored 0.10 to 0.70 points higher among runs that learned."
+    assert told == f"Against {baseline}: all 7 variants scored 0.10 to 0.70 points higher among runs that learned."
     told = answer(summary)
     assert "4 variants have no verdict" in told, "their names are long"
     assert all(len(sentence.split()) <= MAX_WORDS for sentence in told.split(". "))

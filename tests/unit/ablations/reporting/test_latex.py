@@ -132,7 +132,7 @@ def test_the_conditions_of_the_words_stand_under_them(make_study: MakeStudy) -> 
     tables = latex_tables(make_study("ordinary"))
     for name in ("variants.tex", "contrasts.tex"):
         note = tables[name].partition(r"\end{tabular}" + "\n\\par")[2]
-        assert r"the margin is $\pm$0.5" in note
+        assert r"a margin of $\pm$0.5" in note
         assert r"any wrong word among 4 planned contrasts is held at 5 \%" in note
         assert "for these tuned values, on scikit-learn's handwritten digits" in note
 

@@ -12,6 +12,7 @@ from ablations.reporting import luck
 from ablations.reporting.csv_tables import csv_tables
 from ablations.reporting.figures.luck import two_kinds_of_luck
 from ablations.reporting.method import method
+from ablations.reporting.pages import coded
 from ablations.reporting.render import html, markdown
 from ablations.reporting.tables import contrast_details
 from ablations.reporting.theme import drawing
@@ -32,7 +33,7 @@ def test_with_one_search_the_size_of_what_is_left_out_is_told(make_study: MakeSt
     assert "moves a difference" not in luck.left_out(summary)
     told = luck.left_out(with_choices(summary, 0.3, 0.4, 0.0, 0.3, 0.3))
     assert "it moves a difference by about 0.30 to 0.50 points (sd)" in told
-    assert told in html(with_choices(summary, 0.3, 0.4, 0.0, 0.3, 0.3), [], created="now")
+    assert coded(told) in html(with_choices(summary, 0.3, 0.4, 0.0, 0.3, 0.3), [], created="now")
     assert "about 0.42 points (sd)" in luck.left_out(with_choices(summary, *[0.3] * 5))
 
 
@@ -40,15 +41,15 @@ def test_with_several_searches_nothing_is_left_out_and_both_spreads_are_told(mak
     summary = make_study("several_searches")
     assert luck.left_out(summary) == ""
     told = dict(method(summary))
-    assert told["Luck"].startswith("From seed to seed accuracies scatter by ")
-    assert "From search to search they scatter by " in told["Luck"]
+    assert told["Luck"].startswith("From seed to seed, accuracies have a standard deviation of ")
+    assert "Searches add one of " in told["Luck"]
     assert "The unit of every test is the search" in told["Tuning"]
     assert "pooled" not in told["Tuning"]
     assumed = replace(summary, decision=summary.decision.model_copy(update={"pooled": True}))
     assert (
-        "which assumes that the searches and seeds of all variants scatter equally" in dict(method(assumed))["Tuning"]
+        "This assumes that the searches and seeds of all variants scatter equally" in dict(method(assumed))["Tuning"]
     )
-    assert "head at starter (10 runs in common) and depth at starter (0 runs in common)" in told["Other studies"]
+    assert "head at starter: 10 runs in common; depth at starter: 0 runs in common" in told["Other studies"]
 
 
 @pytest.mark.parametrize("study", ["unstarted", "alone"])
@@ -61,7 +62,7 @@ def test_a_cross_examination_is_told_with_its_values(make_study: MakeStudy) -> N
     first, second, _ = make_study("several_searches").contrasts
     told = luck.examined(first)
     assert told == (
-        "Cross-examined, for exploration: −2.10 [−2.60, −1.60] with both at train.lr = 0.05 (5 pairs) and −2.10 with both at train.lr = 0.2 "
+        "Cross-examined, for exploration: −2.10 [−2.60, −1.60] with both at train.lr = 0.05 (5 pairs); −2.10 with both at train.lr = 0.2 "
         "(1 pair)."
     )
     assert luck.examined(second) == ""

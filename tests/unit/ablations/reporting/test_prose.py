@@ -18,9 +18,9 @@ from ablations.stats.judgement import Verdict
 def test_expectations(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     none, _, three, _ = summary.contrasts
-    assert prose.expectation(summary, none) == "Expected beforehand: worse. Outcome: open."
-    assert prose.expectation(summary, three) == "Expected beforehand: unsure."
-    assert prose.expectation(summary, replace(none, expect=None)) == "No expectation was stated."
+    assert prose.expectation(summary, none) == "Predicted: worse. Outcome: open."
+    assert prose.expectation(summary, three) == "Predicted: unsure."
+    assert prose.expectation(summary, replace(none, expect=None)) == "No prediction."
 
 
 def test_an_expectation_that_came_true_among_runs_that_learned_says_so(make_study: MakeStudy) -> None:
@@ -36,11 +36,11 @@ def test_an_expectation_that_came_true_among_runs_that_learned_says_so(make_stud
 
 def test_method_names_what_was_searched_and_how_hard(make_study: MakeStudy) -> None:
     told = dict(method(make_study("searched_widely")))
-    assert "train.lr from 0.01 to 0.3 (log scale)" in told["Tuning"]
-    assert "train.optimizer among sgd and adamw;" in told["Tuning"]
-    assert "train.momentum from 0 to 0.95 where train.optimizer is sgd." in told["Tuning"]
+    assert "`train.lr` from 0.01 to 0.3 (log scale)" in told["Tuning"]
+    assert "`train.optimizer` among sgd and adamw;" in told["Tuning"]
+    assert "`train.momentum` from 0 to 0.95 where train.optimizer is sgd." in told["Tuning"]
     assert "20 of 20 trials in 240 epochs" in told["Tuning"]
-    assert "not_run_yet 0 of 20 trials" in dict(method(make_study("troubled")))["Tuning"]
+    assert "`not_run_yet`: 0 of 20 trials" in dict(method(make_study("troubled")))["Tuning"]
     assert dict(method(make_study("alone")))["Tuning"].startswith("None")
 
 
@@ -65,23 +65,22 @@ def test_words_that_seem_at_odds_with_their_intervals_are_explained(make_study: 
     spec = paired_differences(summary)
     assert spec is not None
     for told in (dict(method(summary))["Verdicts"], spec.caption):
-        assert "may reach beyond the margin under “equivalent” or “by less”" in told
-        assert "may hold 0 under “better” or “worse”" in told
+        assert "Verdicts follow the corrected tests, so they can differ slightly from the bars." in told
 
 
 def test_it_is_told_which_p_values_are_corrected(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     for page in (html(summary, [], created="now"), markdown(summary, [], created="now")):
-        assert "those of sign flips and of failures are of each contrast by itself" in page
+        assert "The others hold for each contrast alone." in page
 
 
 def test_method_tells_failures_and_what_their_rate_could_be(make_study: MakeStudy) -> None:
     told = dict(method(make_study("troubled")))["Failed runs"]
-    assert "right on at least 20 % of the validation images" in told
-    assert "a ninth of the way from the best constant guess (10 %) to 100 %" in told
-    assert "book_network_as_it_is_printed: 1 of 10 (0 to 45 %); every_block" in told
-    assert "half_done: 0 of 1 (up to 98 %); mixers_of_kind_0, mixers_of_kind_1" in told
-    assert told.endswith("and mixers_of_kind_6: 0 of 10 (up to 31 %).")
+    assert "its last validation accuracy is at least 20 %" in told
+    assert "a ninth of the way from the best constant guess to 100 %" in told
+    assert "`book_network_as_it_is_printed`: 1 of 10 (0 to 45 %); `every_block" in told
+    assert "`half_done`: 0 of 1 (up to 98 %); `mixers_of_kind_0`, `mixers_of_kind_1`" in told
+    assert told.endswith("and `mixers_of_kind_6`: 0 of 10 (up to 31 %).")
     assert "not_run_yet" not in told
     assert dict(method(make_study("unstarted")))["Failed runs"].endswith("do not hold for all seeds.")
 
@@ -103,7 +102,7 @@ def test_a_verdict_that_rests_on_single_seeds_says_so_and_another_one_does_not(m
         _3=Verdict.UNDECIDED_MORE_SEEDS, _0=Verdict.UNDECIDED_MORE_SEEDS_WILL_NOT_HELP, _2=Verdict.WORSE_BY_LESS
     )
     told = (
-        "Without any one of seeds 0 and 3 the verdict would be “undecided”; without seed 2 the verdict would be “worse, but by "
+        "Without any one of seeds 0 and 3 the verdict would be “undecided”. Without seed 2 the verdict would be “worse, but by "
         "less than the margin”."
     )
     assert prose.rests_on(two_words) == told
@@ -120,12 +119,12 @@ def test_a_verdict_that_rests_on_single_seeds_says_so_and_another_one_does_not(m
 def test_the_batch_that_memory_is_for_is_stated(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     assert (
-        "memory for a batch of 32 images of 1x28x28 in bf16, trained by SGD with momentum on the CPU"
+        "Memory is for a batch of 32 images of 1x28x28 in bf16, trained by SGD with momentum on the CPU"
         in prose.costs_note(summary)
     )
     first, *rest = summary.variants
     large = replace(first, workload=replace(first.workload, batch_size=64))
-    assert "memory for each variant's own batch" in prose.costs_note(replace(summary, variants=(large, *rest)))
+    assert "Memory is for each variant's own batch" in prose.costs_note(replace(summary, variants=(large, *rest)))
 
 
 def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
@@ -136,7 +135,7 @@ def test_the_verdicts_say_which_look_they_are_of(make_study: MakeStudy) -> None:
 
     n = len(summary.seeds)
     assert (
-        "One look was planned. Seeds that are added now would be a second one, and make every contrast exploratory"
+        "One look was planned. Seeds that are added now are a second look, and make every contrast exploratory"
         in told((n,))
     )
     summary = replace(summary, shares=(0.125, 0.875))
@@ -150,11 +149,11 @@ def test_where_no_verdict_can_be_given_no_risk_is_claimed_either(make_study: Mak
     summary = replace(make_study("ordinary"), unplanned="the margin was 5 points when the results were first looked at")
     told = dict(method(summary))["Verdicts"]
     assert "No verdict is given: the margin was 5 points when the results were first looked at." in told
-    assert "is held at" not in told + prose.conditions(summary)
+    assert "family-wise" not in told + prose.conditions(summary)
     assert "look" not in told.partition("first looked at.")[2]
 
 
 def test_contrasts_that_share_the_budget_are_those_that_were_planned(make_study: MakeStudy) -> None:
     summary = replace(make_study("ordinary"), num_planned=7)
-    assert "any wrong word among 7 planned contrasts is held at 5 %" in prose.conditions(summary)
-    assert "any wrong word among 7 planned contrasts is held at 5 %" in dict(method(summary))["Verdicts"]
+    assert "The family-wise error rate over 7 planned contrasts is 5 %" in prose.conditions(summary)
+    assert "The family-wise error rate over 7 planned contrasts is 5 %" in dict(method(summary))["Verdicts"]

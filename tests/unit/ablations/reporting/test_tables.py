@@ -102,7 +102,7 @@ def test_without_a_measurement_nothing_is_said_of_speed(make_study: MakeStudy) -
     summary = replace(summary, variants=tuple(replace(each, measured=None) for each in summary.variants))
     assert not any("Latency" in heading for row in cost_table(summary) for heading in row.cells)
     assert prose.costs_note(summary).endswith(
-        "Nothing is measured yet: a run does that once for each architecture, after its last trial."
+        "Nothing is measured yet: a run measures each architecture once, after its last trial."
     )
 
 

@@ -91,7 +91,7 @@ def test_what_trained_is_told_of_every_run_that_did(uri: str) -> None:
         "command": "run",
     }
     warnings = summarize(stored.plan, stored.trials, stored.provenance, {}).warnings
-    assert "trials were trained by runs that differ in commit: see Provenance." in warnings
+    assert "Trials were trained by runs that differ in commit. See Provenance." in warnings
     assert any("uncommitted changes" in warning for warning in warnings)
 
 
