@@ -12,6 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
 
 from ablations.analysis.next_step import next_step
 from ablations.analysis.summary import StudySummary
@@ -27,10 +28,8 @@ from ablations.reporting.pages import escaped_markdown, html_page, markdown_page
 from ablations.reporting.summary_json import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, main_table
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import COLUMN, PAGE, drawing
 from ablations.text import plural
-
-PNG_DPI = 160
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,12 @@ class DrawnFigure:
 
     spec: FigureSpec
     svg: str
+    """At the width of the page."""
     png: bytes
+    column_svg: str
+    """At the width of a paper's column, for narrow screens."""
+    pdf: bytes
+    """The same drawing as `column_svg`."""
 
 
 _WHERE = "The whole report is among the artifacts: `report/index.html`."
@@ -68,6 +72,7 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
     for each in drawn:
         contents[f"figures/{each.spec.name}.svg"] = each.svg.encode()
         contents[f"figures/{each.spec.name}.png"] = each.png
+        contents[f"figures/{each.spec.name}.pdf"] = each.pdf
     for name, text in {**csv_tables(summary), **latex_tables(summary)}.items():
         contents[f"tables/{name}"] = text.encode()
     document = json.dumps(summary_json(summary, created), indent=2, ensure_ascii=False, allow_nan=False)
@@ -78,7 +83,7 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
     for name, content in contents.items():
         replace_file(folder / name, content)
     for figure in FIGURES:
-        for name in (f"figures/{figure.__name__}.svg", f"figures/{figure.__name__}.png"):
+        for name in (f"figures/{figure.__name__}.{suffix}" for suffix in ("svg", "png", "pdf")):
             if name not in contents:
                 (folder / name).unlink(missing_ok=True)
     return folder / "index.html"
@@ -122,16 +127,19 @@ def description(summary: StudySummary, *, max_characters: int) -> str:
 
 
 def _drawn(figure: FigureSpec) -> DrawnFigure:
-    with drawing():
-        picture = figure.draw()
-        # One layout for both files: `savefig` would compute it for each, and draw everything twice.
-        picture.draw_without_rendering()
-        picture.set_layout_engine("none")
-        buffer = io.BytesIO()
-        picture.set_dpi(PNG_DPI)
-        canvas: Any = FigureCanvasAgg(picture)
-        canvas.print_png(buffer, metadata={"Software": None})
-        return DrawnFigure(figure, svg_file(picture, alt_text=figure.alt_text), buffer.getvalue())
+    # Without dates and programs, the same figure gives the same bytes.
+    png, pdf = io.BytesIO(), io.BytesIO()
+    with drawing(PAGE):
+        wide = figure.draw(PAGE)
+        svg = svg_file(wide, alt_text=figure.alt_text)
+        canvas: Any = FigureCanvasAgg(wide)
+        canvas.print_png(png, metadata={"Software": None})
+    with drawing(COLUMN):
+        narrow = figure.draw(COLUMN)
+        column_svg = svg_file(narrow, alt_text=figure.alt_text)
+        canvas = FigureCanvasPdf(narrow)
+        canvas.print_pdf(pdf, metadata={"Title": figure.title, "Creator": None, "Producer": None, "CreationDate": None})
+    return DrawnFigure(figure, svg, png.getvalue(), column_svg, pdf.getvalue())
 
 
 # Variables of the templates

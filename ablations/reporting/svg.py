@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Sequence
 from typing import Any
 
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
@@ -17,25 +20,63 @@ _SVG = "{http://www.w3.org/2000/svg}"
 _XLINK = "{http://www.w3.org/1999/xlink}"
 _REFERENCE = re.compile(r"(?<=url\(#)[^)]+(?=\))|(?<=^#).+")
 """The id in an attribute that refers to another element."""
+_MARK = '{"variant": '
+"""Beginning of an id that `mark` made."""
+_NOT_ADAPTED = frozenset({"aria-label", "data-variant"})
+"""Attributes with foreign text."""
+
+
+def mark(artist: Artist, *, variant: str | None = None, tips: Sequence[str] = ()) -> None:
+    """Note an artist's variant and values for its SVG.
+
+    The SVG gets `data-variant` with the name, so that a script can hide a variant, and a `title` for each tip: browsers
+    show it on hover.
+
+    Args:
+        artist: a part of a figure, or a whole panel.
+        variant: its name; None if the artist belongs to none.
+        tips: one text for the whole artist, or one for each of its markers.
+    """
+    artist.set_gid(json.dumps({"variant": variant, "tips": list(tips)}))
 
 
 def svg_file(figure: Figure, *, alt_text: str) -> str:
     """A figure as an SVG document in the light colours."""
     buffer = io.StringIO()
     canvas: Any = FigureCanvasSVG(figure)
+    dpi = figure.dpi
     # Without date and creator, the same figure gives the same file.
     canvas.print_svg(buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    # `print_svg` leaves its own.
+    figure.set_dpi(dpi)
     root = _parsed(buffer.getvalue())
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in {f"{_SVG}metadata", f"{_SVG}style"}:
                 parent.remove(child)
+    for element in root.iter():
+        if element.get("id", "").startswith(_MARK):
+            _apply(json.loads(element.attrib.pop("id")), element)
     # The settings of the style sheet, removed because it would apply to the whole page.
     root.attrib.update({"stroke-linejoin": "round", "stroke-linecap": "butt"})
     root.attrib.update({"role": "img", "aria-label": words.on_one_line(alt_text)})
     ET.register_namespace("", _SVG.strip("{}"))
     ET.register_namespace("xlink", _XLINK.strip("{}"))
     return ET.tostring(root, encoding="unicode") + "\n"
+
+
+def _apply(noted: dict[str, Any], element: ET.Element) -> None:
+    """Give an element the contents of its mark."""
+    if noted["variant"] is not None:
+        element.set("data-variant", words.on_one_line(noted["variant"]))
+    tips = noted["tips"]
+    markers = [element] if len(tips) == 1 else list(element.iter(f"{_SVG}use"))
+    # Markers outside of the canvas are not drawn; the tips of the others would be wrong.
+    if len(markers) == len(tips):
+        for marker, tip in zip(markers, tips, strict=True):
+            title = ET.Element(f"{_SVG}title")
+            title.text = words.on_one_line(tip)
+            marker.insert(0, title)
 
 
 def svg_element(document: str, *, prefix: str) -> str:
@@ -59,7 +100,7 @@ def svg_element(document: str, *, prefix: str) -> str:
 
 
 def _adapted(name: str, value: str, prefix: str) -> str:
-    if name == "aria-label":
+    if name in _NOT_ADAPTED:
         return value
     if name == "id":
         return f"{prefix}-{value}"

@@ -1,16 +1,20 @@
 """StudySummary -> figures. Nothing here decides anything: numbers and words come from the summary.
 
-Each figure has a separate canvas and no pyplot state, so it always looks the same.
+Each figure has a separate canvas and no pyplot state, so it always looks the same. A figure draws itself in the sizes of a
+sheet: a page or a column.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 from matplotlib.figure import Figure
 
 from ablations.analysis.summary import StudySummary
 from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.cost import accuracy_against_cost
-from ablations.reporting.figures.curves import difference_curves, learning_curves
+from ablations.reporting.figures.curve_differences import difference_curves
+from ablations.reporting.figures.curves import learning_curves, learning_curves_by_seed
 from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
@@ -19,10 +23,12 @@ from ablations.reporting.figures.luck import two_kinds_of_luck
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 from ablations.text import nearest, shown
 
-FIGURES = (
+Find = Callable[[StudySummary], FigureSpec | None]
+
+FIGURES: tuple[Find, ...] = (
     paired_differences,
     path_over_looks,
     accuracy_by_seed,
@@ -32,6 +38,7 @@ FIGURES = (
     class_differences,
     accuracy_against_cost,
     learning_curves,
+    learning_curves_by_seed,
     difference_curves,
     tuning_landscape,
     best_of_n,
@@ -41,7 +48,7 @@ FIGURES = (
 
 def figures(summary: StudySummary) -> tuple[FigureSpec, ...]:
     """The figures with something to show, in the order of the report."""
-    return tuple(spec for figure in FIGURES if (spec := figure(summary)) is not None)
+    return tuple(spec for find in FIGURES if (spec := find(summary)) is not None)
 
 
 def figure(summary: StudySummary, name: str) -> Figure:
@@ -60,5 +67,4 @@ def figure(summary: StudySummary, name: str) -> Figure:
     spec = makers[name](summary)
     if spec is None:
         raise ValueError(f"this study has nothing to draw in {name}")
-    with drawing():
-        return spec.draw()
+    return spec.draw(PAGE)

@@ -12,18 +12,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ablations.analysis.summary import ClassDifference, Contrast, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
-    WIDTH,
     FigureSpec,
     grid_of,
     key,
-    left_out,
     legend,
     new_figure,
+    not_drawn,
     panel_title,
     tidy,
+    units_of,
 )
-from ablations.reporting.theme import BLUE, INK, MUTED, SURFACE
-from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT
+from ablations.reporting.svg import mark
+from ablations.reporting.theme import BLUE, INK, MUTED, SURFACE, Sheet
+from ablations.stats.verdicts import MIN_PAIRS_FOR_VERDICT, MIN_SEARCHES_FOR_VERDICT
 
 _FOUND: dict[str, Any] = {"color": BLUE, "markersize": 6, "markeredgewidth": 1.4}
 _OPEN: dict[str, Any] = {**_FOUND, "markerfacecolor": SURFACE}
@@ -44,22 +45,17 @@ def class_differences(summary: StudySummary) -> FigureSpec | None:
     return FigureSpec(
         name="class_differences",
         title="Classes (exploratory)",
-        alt_text="Accuracy on the test images of each class, each variant minus what it is compared with. "
+        alt_text="Accuracy on the test images of each class, variant minus reference. "
         + " ".join(_alt_text(contrast, alpha) for contrast in shown),
-        caption="Difference in accuracy on the test images of each class, with pointwise 95 % intervals for new seeds and, "
-        "where that is wider, new images. Exploratory: no verdict goes by these. Filled dots are found to differ when the "
-        f"share of false finds among all finds in this figure is held at {100 * alpha:g} % (Benjamini and Hochberg, over "
-        f"{words.plural(num_tests, 'test')}), in contrasts of at least {MIN_PAIRS_FOR_VERDICT} pairs."
-        + (
-            " A plus is a class in which all pairs differ by the same; it is not tested."
-            if _has_no_spread(shown)
-            else ""
-        )
-        + (f" Of {num_classes} classes, the {len(classes)} with the largest." if len(classes) < num_classes else "")
-        + left_out(
-            [c.variant for c in summary.contrasts if c not in shown], "under three pairs whose images are known"
-        ),
-        draw=lambda: _draw(shown, classes, alpha),
+        caption=f"Differences by class of the test images; bars are pointwise 95 % intervals over {units_of(summary)}, or over "
+        "images too if that is wider. "
+        f"Filled dots differ at a false discovery rate of {100 * alpha:g} % (Benjamini and Hochberg, "
+        f"{words.plural(num_tests, 'test')}, contrasts of at least {_least(shown[0])} {words.plural(2, shown[0].judgement.unit)[2:]}). "
+        "Exploratory: no verdict uses them."
+        + (" A plus is an untested class: all its pairs differ equally." if _has_no_spread(shown) else "")
+        + (f" Drawn: the {len(classes)} largest of {num_classes} classes." if len(classes) < num_classes else "")
+        + not_drawn([c.variant for c in summary.contrasts if c not in shown], "under three pairs with known images"),
+        paint=lambda sheet: _draw(sheet, shown, classes, alpha),
     )
 
 
@@ -74,9 +70,13 @@ def _has_no_spread(shown: Sequence[Contrast]) -> bool:
     return any(each.p_adjusted is None for contrast in shown for each in contrast.class_differences)
 
 
+def _least(contrast: Contrast) -> int:
+    """Units that a verdict needs; with fewer, none of a contrast's classes is found to differ either."""
+    return MIN_SEARCHES_FOR_VERDICT if contrast.judgement.unit == "search" else MIN_PAIRS_FOR_VERDICT
+
+
 def _is_found(contrast: Contrast, each: ClassDifference, alpha: float) -> bool:
-    # A contrast with too few pairs for a verdict has none on its classes either.
-    enough = contrast.judgement.num_pairs >= MIN_PAIRS_FOR_VERDICT
+    enough = contrast.judgement.num_pairs >= _least(contrast)
     return enough and each.p_adjusted is not None and each.p_adjusted <= alpha
 
 
@@ -86,15 +86,18 @@ def _alt_text(contrast: Contrast, alpha: float) -> str:
         for each in contrast.class_differences
         if _is_found(contrast, each, alpha)
     ]
-    return (
-        f"{contrast.variant} minus {contrast.versus}: {words.listed(found) if found else 'no class found to differ'}."
-    )
+    return f"{contrast.variant} minus {contrast.versus}: {words.listed(found) if found else 'no class differs'}."
 
 
-def _draw(shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Figure:
-    rows, columns = grid_of(len(shown))
+def _draw(sheet: Sheet, shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Figure:
+    rows, columns = grid_of(len(shown), sheet)
+    line_height = 0.22 if sheet.has_margin else 0.15
     figure, cells = new_figure(
-        0.75 + rows * (0.55 + 0.22 * len(classes)), rows, columns, width=WIDTH if columns > 1 else 6.2
+        sheet,
+        0.75 + rows * (0.55 * sheet.scale + line_height * len(classes)),
+        rows,
+        columns,
+        width=None if columns > 1 else 6.2,
     )
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
@@ -104,29 +107,30 @@ def _draw(shown: Sequence[Contrast], classes: Sequence[int], alpha: float) -> Fi
         axes.axvline(0, color=MUTED, linewidth=1, zorder=1)
         for height, each in enumerate(values):
             style = _FOUND if _is_found(contrast, each, alpha) else _OPEN
-            _draw_class(axes, height, each, style)
+            _draw_class(axes, height, contrast.variant, each, style)
         axes.set_xlim(low, high)
         axes.set_ylim(len(values) - 0.5, -0.5)
-        axes.set_yticks(range(len(values)), [words.wrapped(each.name, 24, lines=1) for each in values], color=INK)
-        axes.xaxis.set_major_locator(MaxNLocator(5))
+        names = [words.wrapped(each.name, 24 if sheet.has_margin else 16, lines=1) for each in values]
+        axes.set_yticks(range(len(values)), names, color=INK)
+        axes.xaxis.set_major_locator(MaxNLocator(5 if sheet.has_margin else 3))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", words.MINUS)))
-        axes.set_title(panel_title(contrast.variant, columns))
+        axes.set_title(panel_title(contrast.variant, sheet, columns))
+        mark(axes, variant=contrast.variant)
         tidy(axes, grid="x")
         axes.tick_params(axis="y", labelleft=index % columns == 0)
         if index >= len(shown) - columns:
             axes.set_xlabel("difference (points)")
-    keys = [key("o", "found to differ", **_FOUND), key("o", "not found to differ", **_OPEN)]
+    keys = [key("o", "differs", **_FOUND), key("o", "not found to differ", **_OPEN)]
     legend(figure, *keys, *([key("+", "no spread", **_NO_SPREAD)] if _has_no_spread(shown) else []))
     return figure
 
 
-def _draw_class(axes: Axes, height: float, each: ClassDifference, style: Mapping[str, Any]) -> None:
+def _draw_class(axes: Axes, height: float, variant: str, each: ClassDifference, style: Mapping[str, Any]) -> None:
     if each.interval is not None:
         axes.plot([each.interval.lower, each.interval.upper], [height] * 2, color=BLUE, linewidth=1.4, zorder=2)
-    if each.p_adjusted is None:
-        axes.plot(each.mean, height, "+", zorder=3, **_NO_SPREAD)
-    else:
-        axes.plot(each.mean, height, "o", zorder=3, **style)
+    is_tested = each.p_adjusted is not None
+    (dot,) = axes.plot(each.mean, height, "o" if is_tested else "+", zorder=3, **(style if is_tested else _NO_SPREAD))
+    mark(dot, tips=[f"{variant}, {each.name}: {words.points(each.mean, signed=True)}"])
 
 
 def _limits(shown: Sequence[Contrast], classes: Sequence[int]) -> tuple[float, float]:

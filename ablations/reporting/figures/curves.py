@@ -1,90 +1,144 @@
-"""Learning curves of the confirmation trials, and their paired differences."""
+"""Learning curves of the confirmation trials."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-from ablations.analysis.summary import Contrast, Curve, StudySummary, VariantSummary
+from ablations.analysis.summary import StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
-    MAX_COLUMNS,
-    NAME_WIDTH,
-    WIDTH,
+    MAX_LINES,
     FigureSpec,
     Floats,
+    Limits,
     bundle,
     grid_of,
-    left_out,
+    legend,
     new_figure,
+    not_drawn,
     panel_title,
     tidy,
 )
-from ablations.reporting.theme import BLUE, FAINT, INK, MUTED, SERIES
-from ablations.stats.bands import t_band
+from ablations.reporting.svg import mark
+from ablations.reporting.theme import BLUE, FAINT, MUTED, SERIES, Sheet
+from ablations.stats.bands import Band, t_band
 
 MAX_OVERLAID = len(SERIES)
 """More variants than this get separate panels."""
 MIN_SEEDS_OF_BAND = 3
 """The t interval of two seeds would be wide enough to hide everything else."""
-_DASHED = (0, (4, 2))
-_THIN: dict[str, Any] = {"linewidth": 0.7, "alpha": 0.55}
-_BAND: dict[str, Any] = {"alpha": 0.15, "linewidth": 0, "zorder": 1}
+BAND_STYLE: dict[str, Any] = {"alpha": 0.15, "linewidth": 0, "zorder": 1}
 
 
 @dataclass(frozen=True)
 class _Metric:
-    field: Literal["train_loss", "validation_loss", "validation_accuracy_percent"]
-    label: str
+    column: int
+    """In the values of `_Curves`."""
+    title: str
+    unit: str
     log: bool
 
 
 _METRICS = (
-    _Metric("train_loss", "training loss\n(nats, log scale)", log=True),
-    _Metric("validation_loss", "validation loss\n(nats, log scale)", log=True),
-    _Metric("validation_accuracy_percent", "validation accuracy\n(%, stretched at 100)", log=False),
+    _Metric(0, "training loss", "nats, log scale", log=True),
+    _Metric(1, "validation loss", "nats, log scale", log=True),
+    _Metric(2, "validation accuracy", "%, stretched at 100", log=False),
 )
+_ACCURACY = _METRICS[2]
+
+
+@dataclass(frozen=True, eq=False)
+class _Curves:
+    """A variant's curves, of shape (num_seeds, num_epochs, num_metrics); NaN where there is no value to draw."""
+
+    variant: VariantSummary
+    learned: Floats
+    failed: Floats
 
 
 def learning_curves(summary: StudySummary) -> FigureSpec | None:
-    """Loss and validation accuracy of every confirmation trial by epoch; None if no trial has two epochs."""
-    shown = [variant for variant in summary.variants if any(curve.epochs for curve in variant.curves)]
-    curves = [curve for variant in shown for curve in variant.curves]
-    if max((len(curve.epochs) for curve in curves), default=0) < 2:
+    """Mean loss and validation accuracy of the variants by epoch; None if no trial has two epochs."""
+    shown = _curves(summary)
+    if not shown:
         return None
     overlaid = len(shown) <= MAX_OVERLAID
     return FigureSpec(
         name="learning_curves",
         title="Learning curves",
-        alt_text="Training loss, validation loss and validation accuracy by epoch for every confirmation trial. "
-        + " ".join(map(_alt_text, shown)),
-        caption="Thin lines are seeds, thick lines the mean over the seeds that learned, bands its pointwise 95 % t interval "
-        f"(from {MIN_SEEDS_OF_BAND} seeds on): of one epoch, never of the whole curve."
-        + ("" if overlaid else " In grey the baseline's mean, in every panel.")
-        + (
-            " A gap in them is an epoch at which one of these seeds has no value that can be drawn."
-            if _has_gap(curves)
-            else ""
-        )
-        + (" Dashed: seeds that did not learn; they are not averaged." if _has_dashes(curves) else "")
-        + left_out([v.name for v in summary.variants if v not in shown], "no epoch recorded"),
-        draw=lambda: _draw_overlaid(shown) if overlaid else _draw_panels(summary[summary.baseline], shown),
+        alt_text=f"{'Losses and validation accuracy' if overlaid else 'Validation accuracy'} by epoch, mean over the seeds "
+        f"that learned. {' '.join(_alt_text(each.variant) for each in shown)}",
+        caption="Lines are means over the seeds that learned. "
+        f"Bands are pointwise 95 % t intervals, not intervals of the whole curve; they need {MIN_SEEDS_OF_BAND} seeds."
+        + ("" if overlaid else " The baseline is grey. The curves by seed have the losses too.")
+        + (" A gap is an epoch without a finite value of each seed." if any(map(_has_gap, shown)) else "")
+        + _not_drawn(summary, shown),
+        paint=lambda sheet: _draw_overlaid(sheet, shown) if overlaid else _draw_panels(sheet, shown, summary.baseline),
     )
 
 
-def _has_gap(curves: Sequence[Curve]) -> bool:
-    return any(np.isnan(_series(curve, metric)[1]).any() for curve in curves if curve.learned for metric in _METRICS)
+def learning_curves_by_seed(summary: StudySummary) -> FigureSpec | None:
+    """Loss and validation accuracy of every confirmation trial by epoch; None if no trial has two epochs."""
+    shown = _curves(summary)
+    if not shown:
+        return None
+    are_many = any(max(len(each.learned), len(each.failed)) > MAX_LINES for each in shown)
+    return FigureSpec(
+        name="learning_curves_by_seed",
+        title="Learning curves by seed",
+        alt_text="Training loss, validation loss and validation accuracy by epoch for every confirmation trial. "
+        + " ".join(_alt_text(each.variant) for each in shown),
+        caption="Thin lines are seeds, the thick line is the mean over the seeds that learned. "
+        "Losses are in nats on a log scale, accuracies in percent, stretched at 100."
+        + (f" A band from least to greatest replaces more than {MAX_LINES} lines." if are_many else "")
+        + (" Dashed seeds did not learn and are not averaged." if any(len(each.failed) for each in shown) else "")
+        + _not_drawn(summary, shown),
+        paint=lambda sheet: _draw_seeds(sheet, shown),
+    )
 
 
-def _has_dashes(curves: Sequence[Curve]) -> bool:
-    return any(not curve.learned and len(curve.epochs) > 1 for curve in curves)
+def _curves(summary: StudySummary) -> list[_Curves]:
+    """The variants with a curve; none if no curve has two epochs."""
+    ends = [c.epochs[-1].epoch for variant in summary.variants for c in variant.curves if c.epochs]
+    num_epochs = max(ends, default=0)
+    if num_epochs < 2:
+        return []
+    found = (
+        _Curves(variant, _values(variant, num_epochs, learned=True), _values(variant, num_epochs, learned=False))
+        for variant in summary.variants
+    )
+    return [each for each in found if len(each.learned) or len(each.failed)]
+
+
+def _values(variant: VariantSummary, num_epochs: int, *, learned: bool) -> Floats:
+    curves = [curve for curve in variant.curves if curve.epochs and curve.learned is learned]
+    values = np.full((len(curves), num_epochs, len(_METRICS)), np.nan)
+    for one, curve in zip(values, curves, strict=True):
+        for record in curve.epochs:
+            one[record.epoch - 1] = record.train_loss, record.validation_loss, record.validation_accuracy_percent
+    # A logarithmic axis has no place for 0.
+    cannot_be_drawn = ~np.isfinite(values) | ((values <= 0) & np.array([metric.log for metric in _METRICS]))
+    return np.where(cannot_be_drawn, np.nan, values)
+
+
+def _num_epochs(shown: Sequence[_Curves]) -> int:
+    return int(shown[0].learned.shape[1])
+
+
+def _not_drawn(summary: StudySummary, shown: Sequence[_Curves]) -> str:
+    names = {each.variant.name for each in shown}
+    return not_drawn([v.name for v in summary.variants if v.name not in names], "no epoch recorded")
+
+
+def _has_gap(curves: _Curves) -> bool:
+    return not np.isfinite(curves.learned).all()
 
 
 def _alt_text(variant: VariantSummary) -> str:
@@ -98,134 +152,168 @@ def _alt_text(variant: VariantSummary) -> str:
     return f"{variant.name} {end}" + (f", and {words.plural(failed, 'seed')} did not learn." if failed else ".")
 
 
-def _draw_overlaid(shown: Sequence[VariantSummary]) -> Figure:
-    """Draw a row per metric, with all variants in each."""
-    figure, cells = new_figure(0.5 + 2.05 * len(_METRICS), len(_METRICS))
+def _draw_overlaid(sheet: Sheet, shown: Sequence[_Curves]) -> Figure:
+    """Draw a panel per metric, with the means of all variants in each."""
+    rows, columns = (1, len(_METRICS)) if sheet.has_margin else (len(_METRICS), 1)
+    figure, cells = new_figure(sheet, 0.75 + rows * (2.6 if sheet.has_margin else 1.65), rows, columns)
     for axes, metric in zip(cells, _METRICS, strict=True):
-        ends = []
-        for variant, colour in zip(shown, SERIES, strict=False):
-            _draw_seeds(axes, variant.curves, metric, colour)
-            mean = _draw_mean(axes, variant.curves, metric, color=colour, linewidth=1.8, zorder=3)
-            end = mean if mean is not None else _last_value(variant.curves, metric)
-            if end is not None:
-                ends.append((end, variant.name, colour))
-        _set_axes(axes, metric, _frame(metric, [curve for variant in shown for curve in variant.curves]))
-        axes.set_ylabel(metric.label)
-        _write_names(axes, ends)
-        axes.tick_params(axis="x", labelbottom=metric is _METRICS[-1])
-    cells[-1].set_xlabel("epoch")
-    return figure
-
-
-def _draw_panels(baseline: VariantSummary, shown: Sequence[VariantSummary]) -> Figure:
-    """Draw a column per variant, in several blocks of rows; a block has a row per metric."""
-    num_blocks = ceil(len(shown) / MAX_COLUMNS)
-    figure, cells = new_figure(
-        0.4 + num_blocks * (0.35 + 1.15 * len(_METRICS)), num_blocks * len(_METRICS), MAX_COLUMNS
-    )
-    every = [curve for variant in shown for curve in variant.curves]
-    frames = [_frame(metric, every) for metric in _METRICS]
-    for index, axes in enumerate(cells):
-        row, column = divmod(index, MAX_COLUMNS)
-        block, line = divmod(row, len(_METRICS))
-        place, metric = block * MAX_COLUMNS + column, _METRICS[line]
-        if place >= len(shown):
-            axes.set_visible(False)
-            continue
-        variant = shown[place]
-        _draw_mean(axes, baseline.curves, metric, band=False, color=FAINT, linewidth=3, zorder=1)
-        _draw_seeds(axes, variant.curves, metric, BLUE)
-        _draw_mean(axes, variant.curves, metric, color=BLUE, linewidth=1.8, zorder=3)
-        _set_axes(axes, metric, frames[line])
-        axes.tick_params(labelleft=column == 0, labelbottom=metric is _METRICS[-1])
-        if line == 0:
-            axes.set_title(words.wrapped(variant.name, NAME_WIDTH))
-        if column == 0:
-            axes.set_ylabel(metric.label, size=7.5)
-        if metric is _METRICS[-1]:
+        for curves, colour in zip(shown, SERIES, strict=False):
+            _draw_mean(axes, curves, metric, color=colour, linewidth=1.8, zorder=3)
+        _set_axes(axes, metric, _frame_of_means(metric, shown), num_epochs=_num_epochs(shown))
+        axes.set_title(metric.title)
+        axes.set_ylabel(metric.unit)
+        if sheet.has_margin or metric is _METRICS[-1]:
             axes.set_xlabel("epoch")
-    figure.align_ylabels()
+    names = [words.wrapped(curves.variant.name, 44, lines=1) for curves in shown]
+    keys = [Line2D([], [], color=c, linewidth=1.8, label=name) for name, c in zip(names, SERIES, strict=False)]
+    legend(figure, *keys)
+    for text, curves in zip(figure.legends[0].get_texts(), shown, strict=True):
+        mark(text, variant=curves.variant.name)
     return figure
 
 
-def _draw_seeds(axes: Axes, curves: Sequence[Curve], metric: _Metric, colour: str) -> None:
-    for learned in (True, False):
-        style: dict[str, Any] = _THIN if learned else {"linewidth": 1.1, "ls": _DASHED}
-        lines = [np.column_stack(_series(curve, metric)) for curve in curves if curve.learned is learned]
-        axes.add_collection(bundle(lines, color=colour, **style))
+def _draw_panels(sheet: Sheet, shown: Sequence[_Curves], baseline: str) -> Figure:
+    """Draw a panel per variant, with its mean validation accuracy before the baseline's."""
+    rows, columns = grid_of(len(shown), sheet)
+    figure, cells = new_figure(sheet, 0.4 + (1.75 if sheet.has_margin else 1.3) * rows, rows, columns)
+    for axes in cells[len(shown) :]:
+        axes.set_visible(False)
+    limits = _frame_of_means(_ACCURACY, shown)
+    for index, (axes, curves) in enumerate(zip(cells, shown, strict=False)):
+        mark(axes, variant=curves.variant.name)
+        for reference in shown:
+            if reference.variant.name == baseline:
+                _draw_mean(axes, reference, _ACCURACY, with_band=False, color=FAINT, linewidth=3, zorder=1)
+        _draw_mean(axes, curves, _ACCURACY, color=BLUE, linewidth=1.8, zorder=3)
+        _set_axes(axes, _ACCURACY, limits, num_epochs=_num_epochs(shown), is_small=True)
+        axes.set_title(panel_title(curves.variant.name, sheet, columns))
+        axes.tick_params(labelleft=index % columns == 0, labelbottom=index >= len(shown) - columns)
+        if index % columns == 0:
+            axes.set_ylabel("validation\naccuracy (%)")
+        if index >= len(shown) - columns:
+            axes.set_xlabel("epoch")
+    return figure
 
 
-def _draw_mean(axes: Axes, curves: Sequence[Curve], metric: _Metric, *, band: bool = True, **line: Any) -> float | None:
-    """Draw the mean over the seeds that learned; return its last value, or None if there is no mean."""
-    series = [_series(curve, metric) for curve in curves if curve.learned and curve.epochs]
-    if not series:
-        return None
-    # Seeds still in training have fewer epochs; the mean ends with the shortest.
-    num_epochs = min(len(epochs) for epochs, _ in series)
-    epochs, values = series[0][0][:num_epochs], np.array([each[:num_epochs] for _, each in series])
-    whole = np.isfinite(values).all(axis=0)
-    if not whole.any():
+def _draw_seeds(sheet: Sheet, shown: Sequence[_Curves]) -> Figure:
+    """Draw a row per variant with a panel per metric: its seeds, and their mean."""
+    row_height = 1.45 if sheet.has_margin else 1.05
+    figure, cells = new_figure(sheet, 0.5 + row_height * len(shown), len(shown), len(_METRICS))
+    frames = [_frame_of_seeds(metric, shown) for metric in _METRICS]
+    for index, axes in enumerate(cells):
+        row, column = divmod(index, len(_METRICS))
+        curves, metric = shown[row], _METRICS[column]
+        mark(axes, variant=curves.variant.name)
+        _draw_lines(axes, curves.learned[:, :, column], linewidth=0.6, alpha=0.4)
+        _draw_lines(axes, curves.failed[:, :, column], linewidth=1.1, linestyle=(0, (4, 2)))
+        _draw_mean(axes, curves, metric, with_band=False, color=BLUE, linewidth=1.8, zorder=3)
+        _set_axes(axes, metric, frames[column], num_epochs=_num_epochs(shown), is_small=True)
+        # The variant's name is over the first of its panels, the metrics' over the first row.
+        if column == 0:
+            lines = 1 if sheet.has_margin else 2
+            _write_over(axes, sheet, curves.variant.name, (0.9 + 1.3 * lines) * sheet.text_size if row == 0 else 4)
+        if row == 0:
+            title = metric.title if sheet.has_margin else metric.title.replace(" ", "\n")
+            axes.text(0, 1.04, title, transform=axes.transAxes, va="bottom", color=MUTED)
+        if row < len(shown) - 1:
+            axes.tick_params(labelbottom=False)
+        else:
+            axes.set_xlabel("epoch")
+    return figure
+
+
+def _write_over(axes: Axes, sheet: Sheet, name: str, pad: float) -> None:
+    """Write a name over a panel and its neighbours, `pad` points higher; its length does not widen the panel."""
+    axes.set_title(" ", pad=pad)
+    style: dict[str, Any] = {"textcoords": "offset points", "weight": "bold", "size": sheet.title_size}
+    written = axes.annotate(words.wrapped(name, 40, lines=1), (0, 1), (0, pad), xycoords="axes fraction", **style)
+    written.set_in_layout(False)
+
+
+def _draw_lines(axes: Axes, values: Floats, **style: Any) -> None:
+    """Draw a line for each seed, or their range if there are too many; `values` is of shape (num_seeds, num_epochs)."""
+    if not len(values):
+        return
+    epochs = np.arange(1, values.shape[1] + 1)
+    if len(values) <= MAX_LINES:
+        axes.add_collection(bundle([np.column_stack((epochs, each)) for each in values], color=BLUE, **style))
+        return
+    # An infinity that no seed reaches takes the place of a missing value.
+    least, greatest = np.nan_to_num(values, nan=np.inf).min(axis=0), np.nan_to_num(values, nan=-np.inf).max(axis=0)
+    axes.fill_between(epochs, least, greatest, where=least <= greatest, color=BLUE, alpha=0.3, linewidth=0, zorder=2)
+
+
+def _mean(curves: _Curves, metric: _Metric) -> Band | None:
+    """Mean over the seeds that learned, with its interval; NaN at epochs at which one has no value. None without a value."""
+    values = curves.learned[:, :, metric.column]
+    whole = np.asarray(np.isfinite(values).all(axis=0))
+    if not len(values) or not whole.any():
         return None
     found = t_band(values[:, whole])
-    # NaN leaves a gap where a seed has no value.
-    mean, lower, upper = np.full((3, num_epochs), np.nan)
+    # NaN leaves a gap.
+    mean, lower, upper = np.full((3, len(whole)), np.nan)
     mean[whole], lower[whole], upper[whole] = found.mean, found.lower, found.upper
-    axes.plot(epochs, mean, **line)
-    if band and len(series) >= MIN_SEEDS_OF_BAND:
-        # A wide band can reach below zero, and a logarithmic axis cannot show that.
-        lower = np.maximum(lower, mean / 10) if metric.log else lower
-        axes.fill_between(epochs, lower, upper, color=line["color"], **_BAND)
-    return float(found.mean[-1])
+    if len(values) < MIN_SEEDS_OF_BAND:
+        lower, upper = np.full((2, len(whole)), np.nan)
+    # A wide band can reach below a loss of zero, for which a logarithmic axis has no place, and beyond 100 %.
+    lower, upper = (np.maximum(lower, mean / 10), upper) if metric.log else (lower, np.minimum(upper, 100.0))
+    return Band(mean, lower, upper, found.level)
 
 
-def _series(curve: Curve, metric: _Metric) -> tuple[Floats, Floats]:
-    """Epochs and values; NaN where a value cannot be drawn."""
-    epochs = np.array([record.epoch for record in curve.epochs], dtype=np.float64)
-    values = np.array([getattr(record, metric.field) for record in curve.epochs], dtype=np.float64)
-    can_be_drawn = np.isfinite(values) & (values > 0) if metric.log else np.isfinite(values)
-    return epochs, np.where(can_be_drawn, values, np.nan)
+def _draw_mean(axes: Axes, curves: _Curves, metric: _Metric, *, with_band: bool = True, **line: Any) -> None:
+    band = _mean(curves, metric)
+    if band is None:
+        return
+    epochs, name = np.arange(1, len(band.mean) + 1), curves.variant.name
+    (drawn,) = axes.plot(epochs, band.mean, **line)
+    end = float(band.mean[np.isfinite(band.mean)][-1])
+    mark(drawn, variant=name, tips=[f"{name}: {metric.title} ends at {words.setting(end)}"])
+    if with_band and np.isfinite(band.lower).any():
+        mark(axes.fill_between(epochs, band.lower, band.upper, color=line["color"], **BAND_STYLE), variant=name)
 
 
-def _last_value(curves: Sequence[Curve], metric: _Metric) -> float | None:
-    values = np.concatenate([_series(curve, metric)[1] for curve in curves])
+def _frame_of_means(metric: _Metric, shown: Sequence[_Curves]) -> Limits:
+    """Least and greatest value of all means and bands."""
+    bands = [band for curves in shown if (band := _mean(curves, metric))]
+    values = np.array([(band.mean, band.lower, band.upper) for band in bands])
     values = values[np.isfinite(values)]
-    return float(values[-1]) if values.size else None
+    return (float(values.min()), float(values.max())) if values.size else (1.0, 10.0)
 
 
-def _frame(metric: _Metric, curves: Sequence[Curve]) -> tuple[float, float, int]:
-    """Least and greatest value of all seeds, and the last epoch.
+def _frame_of_seeds(metric: _Metric, shown: Sequence[_Curves]) -> Limits:
+    """Least and greatest value of all seeds.
 
     The loss of failed seeds can have any size; it is clipped at three times the greatest of the others.
     """
     values, failed = (
-        np.concatenate([np.empty(0), *(_series(curve, metric)[1] for curve in curves if curve.learned is learned)])
-        for learned in (True, False)
+        np.concatenate([each[:, :, metric.column] for each in group], axis=None)
+        for group in ([each.learned for each in shown], [each.failed for each in shown])
     )
     values, failed = values[np.isfinite(values)], failed[np.isfinite(failed)]
     if metric.log and values.size:
         failed = np.clip(failed, values.min(), 3 * values.max())
     values = np.concatenate([values, failed])
-    last = max((curve.epochs[-1].epoch for curve in curves if curve.epochs), default=2)
-    return (float(values.min()), float(values.max()), last) if values.size else (1.0, 10.0, last)
+    return (float(values.min()), float(values.max())) if values.size else (1.0, 10.0)
 
 
-def _set_axes(axes: Axes, metric: _Metric, frame: tuple[float, float, int]) -> None:
-    low, high, last = frame
+def _set_axes(axes: Axes, metric: _Metric, limits: Limits, *, num_epochs: int, is_small: bool = False) -> None:
+    """Set up a panel; a small one has fewer ticks."""
+    low, high = limits
     if metric.log:
         axes.set_yscale("log")
         axes.set_ylim(low / 1.2, high * 1.2)
-        powers = LogLocator(subs=(1.0, 2.0, 5.0), numticks=8)
+        powers = LogLocator(subs=(1.0,) if is_small and high > 30 * low else (1.0, 2.0, 5.0), numticks=8)
         axes.yaxis.set_major_locator(powers if high > 8 * low else MaxNLocator(4))
         axes.yaxis.set_minor_locator(NullLocator())
     else:
-        _stretch(axes, low, high)
+        _stretch(axes, low, high, gap=0.2 if is_small else 0.14)
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.set_xlim(1 - 0.02 * last, last)
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=8, integer=True))
+    axes.set_xlim(1 - 0.02 * num_epochs, num_epochs)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4 if is_small else 6, integer=True))
     tidy(axes)
 
 
-def _stretch(axes: Axes, low: float, high: float) -> None:
+def _stretch(axes: Axes, low: float, high: float, *, gap: float) -> None:
     """Scale accuracies by almost the logarithm of the error: 98 to 99 % takes as much room as 96 to 98 %."""
 
     def place(accuracy: Floats) -> Floats:
@@ -241,94 +329,7 @@ def _stretch(axes: Axes, low: float, high: float) -> None:
     axes.set_ylim(*accuracy(np.array([bottom - pad, top + pad])))
     ticks: list[float] = []
     for tick in (100, *range(99, 93, -1), 92, *range(90, -1, -5)):
-        far = all(abs(place(np.array(tick)) - place(np.array(other))) >= 0.14 * (top - bottom) for other in ticks)
+        far = all(abs(place(np.array(tick)) - place(np.array(other))) >= gap * (top - bottom) for other in ticks)
         if low <= tick <= high and far:
             ticks.append(float(tick))
     axes.yaxis.set_major_locator(FixedLocator(ticks) if len(ticks) > 1 else MaxNLocator(4))
-
-
-def _write_names(axes: Axes, ends: Sequence[tuple[float, str, str]]) -> None:
-    """Write each line's name to the right of its end (value, name, colour); push names apart if they would overlap."""
-    to_axes = axes.transData + axes.transAxes.inverted()
-    placed = sorted(
-        (float(np.clip(to_axes.transform((1.0, end))[1], 0, 1)), name, colour) for end, name, colour in ends
-    )
-    gap = 0.085
-    heights: list[float] = []
-    for end, _, _ in placed:
-        heights.append(max(end, heights[-1] + gap) if heights else end)
-    ceiling = 1.0
-    for index in reversed(range(len(heights))):
-        heights[index] = min(heights[index], ceiling)
-        ceiling = heights[index] - gap
-    for height, (end, name, colour) in zip(heights, placed, strict=True):
-        leader = [end, height, height]
-        axes.plot([1, 1.02, 1.035], leader, color=colour, linewidth=1.6, transform=axes.transAxes, clip_on=False)
-        name = words.wrapped(name, NAME_WIDTH, lines=1)
-        axes.text(1.045, height, name, transform=axes.transAxes, va="center", size=8.5, color=INK)
-
-
-def difference_curves(summary: StudySummary) -> FigureSpec | None:
-    """Paired difference in validation accuracy by epoch; None if no pair has two epochs."""
-    shown = {c.variant: d for c in summary.contrasts if len(d := _by_seed_and_epoch(c)) and d.shape[1] > 1}
-    if not shown:
-        return None
-    versus = {contrast.variant: contrast.versus for contrast in summary.contrasts}
-    return FigureSpec(
-        name="difference_curves",
-        title="Differences while training",
-        alt_text="Validation accuracy of each variant minus what it is compared with, by epoch, paired by seed. "
-        + " ".join(
-            f"{name} minus {versus[name]}: {words.points(float(values[:, 0].mean()), signed=True)} points after the first "
-            f"epoch, {words.points(float(values[:, -1].mean()), signed=True)} after the last that both have, mean of "
-            f"{words.plural(len(values), 'pair')}."
-            for name, values in shown.items()
-        ),
-        caption="Thin lines are pairs of one seed in which both learned, the thick line is their mean, the band its pointwise "
-        f"95 % t interval (from {MIN_SEEDS_OF_BAND} pairs on): of one epoch, never of the whole curve. They end with the "
-        "last epoch that all pairs have. Above zero the variant is better. These are validation images; verdicts go by the test images after the last epoch."
-        + left_out([name for name in versus if name not in shown], "no pair of seeds in which both learned"),
-        draw=lambda: _draw_differences(shown),
-    )
-
-
-def _by_seed_and_epoch(contrast: Contrast) -> Floats:
-    curves = contrast.curve_differences.values()
-    num_epochs = min(map(len, curves), default=0)
-    return np.array([curve[:num_epochs] for curve in curves], dtype=np.float64)
-
-
-def _draw_differences(shown: Mapping[str, Floats]) -> Figure:
-    rows, columns = grid_of(len(shown))
-    figure, cells = new_figure(0.4 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
-    for axes in cells[len(shown) :]:
-        axes.set_visible(False)
-    low = 1.15 * min(-0.5, *(float(values.min()) for values in shown.values()))
-    high = 1.15 * max(0.5, *(float(values.max()) for values in shown.values()))
-    for index, (axes, (name, values)) in enumerate(zip(cells, shown.items(), strict=False)):
-        epochs = np.arange(1, values.shape[1] + 1)
-        mean = t_band(values)
-        axes.axhline(0, color=MUTED, linewidth=1, zorder=1)
-        axes.add_collection(bundle([np.column_stack((epochs, each)) for each in values], color=BLUE, **_THIN))
-        axes.plot(epochs, mean.mean, color=BLUE, linewidth=1.8, zorder=3)
-        if len(values) >= MIN_SEEDS_OF_BAND:
-            axes.fill_between(epochs, mean.lower, mean.upper, color=BLUE, **_BAND)
-        # Differences start at tens of points and end at tenths.
-        axes.set_yscale("symlog", linthresh=1.0)
-        axes.set_ylim(low, high)
-        ticks = (-30, -10, -3, -1, -0.5, 0, 0.5, 1, 3, 10, 30)
-        axes.yaxis.set_major_locator(FixedLocator([tick for tick in ticks if low <= tick <= high]))
-        axes.yaxis.set_minor_locator(NullLocator())
-        axes.yaxis.set_major_formatter(
-            FuncFormatter(lambda value, _: f"{value:+g}".replace("-", words.MINUS) if value else "0")
-        )
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_title(panel_title(name, columns))
-        tidy(axes)
-        if index % columns:
-            axes.tick_params(axis="y", labelleft=False)
-        else:
-            axes.set_ylabel("difference in\nvalidation accuracy\n(points, log from ±1 on)")
-        if index >= len(shown) - columns:
-            axes.set_xlabel("epoch")
-    return figure

@@ -14,8 +14,19 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from ablations.analysis.summary import Contrast, LookPoint, StudySummary
 from ablations.reporting import looks, words
 from ablations.reporting.figures.differences import TONES
-from ablations.reporting.figures.frame import FigureSpec, grid_of, left_out, legend, new_figure, panel_title, tidy
-from ablations.reporting.theme import BAND, GREEN, INK, MUTED, SURFACE
+from ablations.reporting.figures.frame import (
+    FigureSpec,
+    contrast_name,
+    grid_of,
+    legend,
+    new_figure,
+    not_drawn,
+    panel_title,
+    panel_width,
+    tidy,
+)
+from ablations.reporting.svg import mark
+from ablations.reporting.theme import BAND, GREEN, INK, MUTED, SURFACE, Sheet
 
 _BEYOND: dict[str, Any] = {"marker": "_", "linestyle": "", "color": MUTED, "markersize": 13, "markeredgewidth": 1.4}
 _WITHIN: dict[str, Any] = {"color": GREEN, "linewidth": 7, "alpha": 0.28, "solid_capstyle": "butt"}
@@ -42,12 +53,11 @@ def path_over_looks(summary: StudySummary) -> FigureSpec | None:
         title="Path over the looks",
         alt_text="For each contrast, the mean difference in test accuracy with its interval at each look, against the number of "
         f"seeds, with a margin of ±{margin:g} points. {' '.join(paths)}",
-        caption="Each diamond is the mean difference at a look, the bar its interval; the intervals of all looks hold together. A mean "
-        "beyond the dashes would have been called better or worse at that look, one within the green bar equivalent, even if no "
-        f"other contrast had a word. Inside the shaded band, ±{margin:g} points, a difference does not matter. A contrast with a "
-        "word gets no more seeds."
-        + left_out([c.variant for c in summary.contrasts if c not in shown], "no complete look at seeds that differ"),
-        draw=lambda: _draw(summary, shown),
+        caption="Diamonds are the mean difference at each look, bars its interval; the intervals hold together over all looks. "
+        "A mean beyond the dashes is enough for better or worse at that look, one within the green bar for equivalent. "
+        f"Differences inside the shaded band, ±{margin:g} points, do not matter. A contrast with a verdict gets no more seeds."
+        + not_drawn([c.variant for c in summary.contrasts if c not in shown], "no complete look at seeds that differ"),
+        paint=lambda sheet: _draw(sheet, summary, shown),
     )
 
 
@@ -55,9 +65,9 @@ def _drawn(contrast: Contrast) -> list[LookPoint]:
     return [point for point in contrast.course.points if point.mean is not None]
 
 
-def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
-    rows, columns = grid_of(len(shown))
-    figure, panels = new_figure(0.7 + 2.5 * rows, rows, columns)
+def _draw(sheet: Sheet, summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
+    rows, columns = grid_of(len(shown), sheet)
+    figure, panels = new_figure(sheet, 0.7 + (2.5 if sheet.has_margin else 2.0) * rows, rows, columns)
     margin, seeds = summary.decision.margin, summary.looks
     reach = _reach(shown, margin)
     for place, axes in enumerate(panels):
@@ -75,18 +85,14 @@ def _draw(summary: StudySummary, shown: Sequence[Contrast]) -> Figure:
         axes.yaxis.set_major_locator(MaxNLocator(5))
         if place % columns:
             axes.tick_params(labelleft=False)
-        name = (
-            contrast.variant
-            if contrast.versus == summary.baseline
-            else f"{contrast.variant} {words.MINUS} {contrast.versus}"
-        )
-        axes.set_title(panel_title(name, columns), loc="left")
+        axes.set_title(panel_title(contrast_name(summary, contrast), sheet, columns), loc="left")
+        mark(axes, variant=contrast.variant)
         tidy(axes)
-        verdict = words.wrapped(
-            f"{contrast.judgement.verdict.word}, {looks.short_look(summary, contrast)}", 26, lines=3
-        )
-        axes.set_xlabel(verdict, color=TONES[words.tone(contrast)], weight="bold", size=8.5, loc="left")
-    figure.supylabel("difference (percentage points)", size=9)
+        verdict = f"{contrast.judgement.verdict.word}, {looks.short_look(summary, contrast)}"
+        verdict = words.wrapped(verdict, min(26, panel_width(sheet, columns, bold=True)))
+        style: dict[str, Any] = {"color": TONES[words.tone(contrast)], "weight": "bold", "size": sheet.text_size}
+        axes.set_xlabel(verdict, loc="left", **style)
+    figure.supylabel("difference (percentage points)", size=sheet.label_size, color=MUTED)
     legend(
         figure,
         Line2D(
@@ -115,7 +121,9 @@ def _draw_path(axes: Axes, contrast: Contrast, reach: float) -> None:
             ends = [max(point.interval.lower, -reach), min(point.interval.upper, reach)]
             axes.plot([point.num_seeds] * 2, ends, color=colour, linewidth=2, zorder=4, solid_capstyle="butt")
         edge: dict[str, Any] = {"markeredgecolor": colour, "markeredgewidth": 1.5}
-        axes.plot(point.num_seeds, mean, "D", color=SURFACE, markersize=5.5, zorder=5, **edge)
+        (diamond,) = axes.plot(point.num_seeds, mean, "D", color=SURFACE, markersize=5.5, zorder=5, **edge)
+        told = f"{contrast.variant}, {point.num_seeds} seeds: {words.points(mean, signed=True)}, {point.verdict.word}"
+        mark(diamond, tips=[told])
 
 
 def _reach(shown: Sequence[Contrast], margin: float) -> float:

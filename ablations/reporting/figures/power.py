@@ -14,17 +14,19 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocat
 from ablations.analysis.summary import Contrast, Detectable, StudySummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
-    WIDTH,
     FigureSpec,
     grid_of,
+    head_panel,
     key,
-    left_out,
     legend,
     new_figure,
+    not_drawn,
     panel_title,
     tidy,
+    units_of,
 )
-from ablations.reporting.theme import BAND, BLUE, INK, MUTED, ORANGE, SURFACE
+from ablations.reporting.svg import mark
+from ablations.reporting.theme import BAND, BLUE, INK, MUTED, ORANGE, SURFACE, Sheet
 
 _Shown = Sequence[tuple[Contrast, Detectable]]
 _MARGIN: dict[str, Any] = {"color": MUTED, "linewidth": 1.2, "linestyle": (0, (4, 2))}
@@ -37,25 +39,20 @@ def seeds_needed(summary: StudySummary) -> FigureSpec | None:
     shown = [(contrast, contrast.detectable) for contrast in summary.contrasts if contrast.detectable]
     if not shown:
         return None
-    margin, units = summary.decision.margin, words.plural(2, shown[0][0].judgement.unit_words)[2:]
+    margin, units = summary.decision.margin, units_of(summary)
     without = [contrast.variant for contrast in summary.contrasts if not contrast.detectable]
     has_limit = any(detectable.limit is not None for _, detectable in shown)
-    limit = (
-        " No number of seeds gets under the dotted line, for the test images are as few as they are."
-        if has_limit
-        else ""
-    )
+    limit = f" More {units} cannot go below the dotted line; only more test images can." if has_limit else ""
     return FigureSpec(
         name="seeds_needed",
-        title="Seeds needed",
-        alt_text=f"True difference found with 80 % power against the number of {units}, with the margin of {margin:g} "
+        title=f"{units.capitalize()} needed",
+        alt_text=f"True difference found with 80 % power against the number of {units}; the margin is {margin:g} "
         f"points. {' '.join(_alt_text(*each) for each in shown)}",
-        caption=f"The curve is the true difference that the study finds four times in five, for so many {units}, at "
-        "the spread between seeds that was seen and never at the difference that was seen; the shading reaches to the 80 % "
-        "upper limit of that spread. The diamond is where the study is. Where the curve lies over the dashed line, the "
-        f"margin, a difference that matters can be missed; proofs of equivalence take some more seeds.{limit}"
-        + left_out(without, "no spread between seeds"),
-        draw=lambda: _draw(shown, margin),
+        caption=f"The curve is the true difference found with 80 % power, at the observed spread between {units}. "
+        "Shading reaches to the 80 % upper limit of that spread; the diamond is the study. "
+        "Above the dashed line, the margin, the study can miss a difference that matters; "
+        f"equivalence takes a few more {units}.{limit}" + not_drawn(without, f"no spread between {units}"),
+        paint=lambda sheet: _draw(sheet, shown, margin, units),
     )
 
 
@@ -68,9 +65,10 @@ def _alt_text(contrast: Contrast, detectable: Detectable) -> str:
     return text + ("." if detectable.limit is None else f", never under {words.points(detectable.limit)}.")
 
 
-def _draw(shown: _Shown, margin: float) -> Figure:
-    rows, columns = grid_of(len(shown))
-    figure, cells = new_figure(0.7 + 2.25 * rows, rows, columns, width=WIDTH if columns > 2 else 7.4)
+def _draw(sheet: Sheet, shown: _Shown, margin: float, units: str) -> Figure:
+    rows, columns = grid_of(len(shown), sheet)
+    height = 0.7 + (2.25 if sheet.has_margin else 1.7) * rows
+    figure, cells = new_figure(sheet, height, rows, columns, width=None if columns > 2 else 7.4)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
     lowest = min([margin, *(detectable.limit or detectable.difference[-1] for _, detectable in shown)])
@@ -82,26 +80,27 @@ def _draw(shown: _Shown, margin: float) -> Figure:
         axes.set_ylim(lowest / 1.35, highest * 1.2)
         _draw_curve(axes, contrast.judgement.num_pairs, detectable)
         axes.axhline(margin, zorder=1, **_MARGIN)
-        axes.xaxis.set_major_locator(FixedLocator([3, 5, 10, 20, 50, 100, 200]))
+        axes.xaxis.set_major_locator(
+            FixedLocator([3, 5, 10, 20, 50, 100, 200] if sheet.has_margin else [3, 10, 30, 100])
+        )
         axes.yaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=12))
         for axis in (axes.xaxis, axes.yaxis):
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axes.set_title(panel_title(contrast.variant, columns), pad=17)
-        pairs = words.units(contrast)
-        text = f"{words.points(detectable.now)} points with {pairs}"
-        axes.text(0, 1.03, text, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+        now = f"{words.points(detectable.now)} points, {words.units(contrast)}"
+        head_panel(axes, sheet, panel_title(contrast.variant, sheet, columns), now)
+        mark(axes, variant=contrast.variant)
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)
         else:
             axes.set_ylabel("true difference found\n(points, log scale)")
         if index >= len(shown) - columns:
-            axes.set_xlabel(f"{words.plural(2, contrast.judgement.unit_words)[2:]} (log scale)")
+            axes.set_xlabel(f"{units} (log scale)")
     keys = [
         Line2D([], [], color=BLUE, linewidth=2, label="found with 80 % power"),
         Patch(color=BLUE, alpha=0.15, linewidth=0, label="if the spread is larger"),
-        key("D", "seeds so far", **_HERE),
+        key("D", f"{units} so far", **_HERE),
         Line2D([], [], label="margin", **_MARGIN),
     ]
     if any(detectable.limit is not None for _, detectable in shown):
@@ -116,7 +115,8 @@ def _draw_curve(axes: Axes, num_pairs: int, detectable: Detectable) -> None:
         counts, detectable.difference, detectable.difference_at_most, color=BLUE, alpha=0.15, linewidth=0, zorder=2
     )
     axes.plot(counts, detectable.difference, color=BLUE, linewidth=2, zorder=3)
-    axes.plot(num_pairs, detectable.now, "D", **_HERE)
+    (here,) = axes.plot(num_pairs, detectable.now, "D", **_HERE)
+    mark(here, tips=[f"{words.points(detectable.now)} points with {num_pairs}"])
     if detectable.limit is not None:
         axes.axhline(detectable.limit, zorder=2, **_LIMIT)
         axes.axhspan(axes.get_ylim()[0], detectable.limit, color=BAND, zorder=0, linewidth=0)

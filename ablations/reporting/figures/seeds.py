@@ -13,10 +13,10 @@ from ablations.analysis.summary import StudySummary, VariantSummary
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,
-    WIDTH,
     FigureSpec,
     accuracy_axis,
     bundle,
+    draw_dots,
     grid_of,
     key,
     learned,
@@ -26,7 +26,8 @@ from ablations.reporting.figures.frame import (
     panel_title,
     tidy,
 )
-from ablations.reporting.theme import BLUE, INK, MUTED
+from ablations.reporting.svg import mark
+from ablations.reporting.theme import BLUE, INK, MUTED, Sheet
 
 _RING: dict[str, Any] = {"markerfacecolor": "none", "markeredgecolor": MUTED, "markersize": 4.5}
 
@@ -36,17 +37,17 @@ def accuracy_by_seed(summary: StudySummary) -> FigureSpec | None:
     if not any(variant.accuracy_percent or variant.failed_seeds for variant in summary.variants):
         return None
     lines = (
-        "Each thin line is one seed, from what the variant is compared with to the variant; lines that run side by side show a difference "
-        "that is steadier than the luck of the seed. The thick line joins the means over the pairs."
+        "Each thin line is one seed, from the reference to the variant; parallel lines show a difference steadier than "
+        "the luck of the seed. The thick line joins the means over the pairs."
     )
-    gutter = " Crosses under the axis are runs that did not learn, rings runs that have no outcome yet."
+    gutter = " Crosses under the axis did not learn; rings have no outcome yet."
     return FigureSpec(
         name="accuracy_by_seed",
         title="Accuracy, seed by seed",
         alt_text=f"Test accuracy of every confirmation trial. {' '.join(map(_alt_text, summary.variants))}",
         caption=(lines if summary.contrasts else "Each dot is one seed; the diamond is their mean.")
         + (gutter if _has_gutter(summary) else ""),
-        draw=lambda: _draw(summary),
+        paint=lambda sheet: _draw(sheet, summary),
     )
 
 
@@ -64,22 +65,27 @@ def _has_gutter(summary: StudySummary) -> bool:
     return any(variant.failed_seeds or variant.missing_seeds for variant in summary.variants)
 
 
-def _draw(summary: StudySummary) -> Figure:
+def _draw(sheet: Sheet, summary: StudySummary) -> Figure:
     panels: list[tuple[VariantSummary, ...]] = [(summary[c.versus], summary[c.variant]) for c in summary.contrasts]
     panels = panels or [(summary[summary.baseline],)]
-    rows, columns = grid_of(len(panels))
-    figure, cells = new_figure(0.55 + 2.35 * rows, rows, columns, width=min(WIDTH, 0.6 + 2.9 * columns))
+    rows, columns = grid_of(len(panels), sheet)
+    figure, cells = new_figure(
+        sheet, 0.55 + (2.35 if sheet.has_margin else 1.75) * rows, rows, columns, width=0.6 + 2.9 * columns
+    )
+    name_width = 14 if sheet.has_margin else 9
+    room = 0.62 if sheet.has_margin else 0.72
     limits = limits_around(accuracy for variant in summary.variants for accuracy in learned(variant).values())
     for axes in cells[len(panels) :]:
         axes.set_visible(False)
     for index, (axes, panel) in enumerate(zip(cells, panels, strict=False)):
         gutter = accuracy_axis(axes, limits, gutter=_has_gutter(summary))
-        _draw_lines(axes, [learned(variant) for variant in panel])
+        _draw_lines(axes, sheet, panel)
         for place, variant in enumerate(panel):
             _draw_gutter(axes, place, gutter, variant)
-        axes.set_xlim(-0.62, len(panel) - 0.38)
-        axes.set_xticks(range(len(panel)), [words.wrapped(variant.name, 14, lines=3) for variant in panel])
-        axes.set_title(panel_title(panel[-1].name, columns))
+        axes.set_xlim(-room, len(panel) - 1 + room)
+        axes.set_xticks(range(len(panel)), [words.wrapped(variant.name, name_width, lines=3) for variant in panel])
+        axes.set_title(panel_title(panel[-1].name, sheet, columns))
+        mark(axes, variant=panel[-1].name)
         tidy(axes)
         axes.tick_params(axis="x", length=0)
         if index % columns:
@@ -91,27 +97,30 @@ def _draw(summary: StudySummary) -> Figure:
     return figure
 
 
-def _draw_lines(axes: Axes, values: Sequence[dict[int, float]]) -> None:
+def _draw_lines(axes: Axes, sheet: Sheet, panel: Sequence[VariantSummary]) -> None:
     """Draw each run that learned as a dot, each pair of them as a line, and the mean over the pairs."""
+    values = [learned(variant) for variant in panel]
     places = range(len(values))
     pairs = sorted(set.intersection(*(set(each) for each in values)))
     lines = [np.column_stack((places, [each[seed] for each in values])) for seed in pairs]
     axes.add_collection(bundle(lines, color=MUTED, linewidth=0.9, alpha=0.6))
-    for place, each in enumerate(values):
-        axes.plot([place] * len(each), list(each.values()), "o", color=MUTED, markersize=4, alpha=0.75, mew=0)
+    for place, (variant, each) in enumerate(zip(panel, values, strict=True)):
+        style: dict[str, Any] = {"color": MUTED, "markersize": 4, "alpha": 0.75, "mew": 0}
+        tips = [f"{variant.name}, seed {seed}: {words.points(accuracy)} %" for seed, accuracy in each.items()]
+        draw_dots(axes, [place] * len(each), list(each.values()), tips, marker="o", **style)
     if not pairs:
         return
     means = [float(np.mean([each[seed] for seed in pairs])) for each in values]
     axes.plot(places, means, "-D", color=BLUE, linewidth=2.4, markersize=5, zorder=4)
-    for place, mean, side, offset in zip(places, means, ("right", "left"), (-8, 8), strict=False):
+    offset = 8 if sheet.has_margin else 4
+    for place, mean, side, sign in zip(places, means, ("right", "left"), (-1, 1), strict=False):
         axes.annotate(
             words.points(mean),
             (place, mean),
-            xytext=(offset, 0),
+            xytext=(sign * offset, 0),
             textcoords="offset points",
             ha=side,
             va="center",
-            size=8.5,
             weight="bold",
             color=INK,
         )
@@ -120,9 +129,9 @@ def _draw_lines(axes: Axes, values: Sequence[dict[int, float]]) -> None:
 def _draw_gutter(axes: Axes, place: float, y: float, variant: VariantSummary) -> None:
     marks = "x" * len(variant.failed_seeds) + "o" * len(variant.missing_seeds)
     step = min(0.1, 0.8 / max(1, len(marks)))
-    for index, mark in enumerate(marks):
+    for index, shape in enumerate(marks):
         x = place + step * (index - (len(marks) - 1) / 2)
-        if mark == "x":
+        if shape == "x":
             axes.plot(x, y, "x", **CROSS)
         else:
             axes.plot(x, y, "o", **_RING)

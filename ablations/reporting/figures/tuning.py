@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import log10
+from itertools import zip_longest
+from math import ceil, log10
 from typing import Any
 
 import numpy as np
@@ -19,28 +20,30 @@ from ablations.analysis.variants import MIN_DRAWS
 from ablations.reporting import words
 from ablations.reporting.figures.frame import (
     CROSS,
-    WIDTH,
     FigureSpec,
     Floats,
     accuracy_axis,
+    draw_dots,
     grid_of,
+    head_panel,
     key,
-    left_out,
     legend,
     limits_around,
     new_figure,
+    not_drawn,
     panel_title,
+    panel_width,
     tidy,
 )
-from ablations.reporting.theme import BLUE, FAINT, GRID, INK, MUTED, ORANGE
+from ablations.reporting.svg import mark
+from ablations.reporting.theme import BLUE, FAINT, GRID, INK, ORANGE, Sheet
 from ablations.stats.bands import Band
 from ablations.studyfile.distributions import CategoricalDistribution, Distribution, Scalar, where_clause
 from ablations.text import percent
 
-_SEARCH: dict[str, Any] = {"marker": "o", "ls": "", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
+_SEARCH: dict[str, Any] = {"marker": "o", "color": BLUE, "markersize": 5.5, "mew": 0, "zorder": 3}
 _START: dict[str, Any] = {
     "marker": "s",
-    "ls": "",
     "color": BLUE,
     "markersize": 6.5,
     "mec": INK,
@@ -49,7 +52,6 @@ _START: dict[str, Any] = {
 }
 _RERUN: dict[str, Any] = {
     "marker": "^",
-    "ls": "",
     "mfc": "none",
     "mec": ORANGE,
     "markersize": 6,
@@ -70,16 +72,17 @@ def tuning_landscape(summary: StudySummary) -> FigureSpec | None:
         title="Tuning landscape",
         alt_text=f"Validation accuracy of tuning trials against {words.listed(summary.search_space)}. "
         + " ".join(_alt_text(summary, variant) for variant in shown),
-        caption="Each dot is a draw of the search, at its validation accuracy after the last epoch: selected for, and so "
-        "never a result. Squares are start points, triangles re-runs of the best on fresh seeds, the dotted line is the chosen value. Outside the search space the ground is shaded. Crosses under the axis are trials "
-        f"that diverged, failed or ended under {percent(summary.learned_percent)}." + _conditions(summary),
-        draw=lambda: _draw(summary, shown),
+        caption="Dots are draws of the search, at their last validation accuracy; it is selected for, so it is never a result. "
+        "Squares are start points, triangles re-runs of the best on fresh seeds, dotted lines chosen values; shading is outside the "
+        f"search space. Crosses under the axis diverged, failed or ended under {percent(summary.learned_percent)}."
+        + _conditions(summary),
+        paint=lambda sheet: _draw(sheet, summary, shown),
     )
 
 
 def _conditions(summary: StudySummary) -> str:
     return "".join(
-        f" {name} is searched only{where_clause(space.when)}; its panels leave other trials out."
+        f" {name} is searched only{where_clause(space.when)}; its panels omit other trials."
         for name, space in summary.search_space.items()
         if space.when
     )
@@ -102,79 +105,107 @@ def _scores(summary: StudySummary, variant: VariantSummary) -> list[float]:
     return [score for point in variant.tuning if (score := _score(summary, point)) is not None]
 
 
-def _draw(summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
+def _draw(sheet: Sheet, summary: StudySummary, shown: Sequence[VariantSummary]) -> Figure:
     names = list(summary.search_space)
-    panels = [(variant, name) for variant in shown for name in names]
-    # With one hyperparameter the panels flow; with several, a row is a variant and a column a hyperparameter.
-    rows, columns = grid_of(len(panels)) if len(names) == 1 else (len(shown), len(names))
-    figure, cells = new_figure(
-        0.7 + (2.1 if len(names) == 1 else 1.8) * rows, rows, columns, width=WIDTH if columns > 1 else 5.2
-    )
+    panels, columns = _panels(sheet, shown, names)
+    rows = ceil(len(panels) / columns)
+    height = (2.1 if len(names) == 1 else 1.8) if sheet.has_margin else 1.6
+    figure, cells = new_figure(sheet, 0.7 + height * rows, rows, columns, width=None if columns > 1 else 5.2)
     limits = limits_around(score for variant in shown for score in _scores(summary, variant))
     has_gutter = any(_score(summary, point) is None for variant in shown for point in variant.tuning)
-    for axes in cells[len(panels) :]:
-        axes.set_visible(False)
-    for index, (axes, (variant, name)) in enumerate(zip(cells, panels, strict=False)):
+    # Panels that are above each other have the same axis if they are of the same hyperparameter.
+    is_shared = len(names) in {1, columns}
+    for index, (axes, panel) in enumerate(zip_longest(cells, panels)):
+        if panel is None:
+            axes.set_visible(False)
+            continue
+        variant, name = panel
+        mark(axes, variant=variant.name)
         gutter = accuracy_axis(axes, limits, gutter=has_gutter, num_ticks=4)
         place = _search_axis(axes, summary.search_space[name])
         _draw_trials(
             axes,
             [
-                (x, _score(summary, point), point.role)
+                _Trial(x, _score(summary, point), point.role, _told(variant, name, point))
                 for point in variant.tuning
                 if (x := place(point.hyperparameters.get(name))) is not None
             ],
             gutter,
         )
-        _head(axes, variant, name, place, with_name=len(names) == 1 or index % columns == 0, columns=columns)
+        title = panel_title(variant.name, sheet, columns) if name == names[0] else ""
+        head_panel(axes, sheet, title, words.wrapped(_chosen(variant, name), panel_width(sheet, columns), lines=1))
+        for chosen in _chosen_values(variant, name):
+            if (x := place(chosen)) is not None:
+                axes.axvline(x, **_CHOSEN)
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)
         else:
             axes.set_ylabel("validation\naccuracy (%)")
-        if index >= len(panels) - columns:
-            log = " (log scale)" if summary.search_space[name].log else ""
-            axes.set_xlabel(words.wrapped(name, 40, lines=1) + log)
+        if not is_shared or index >= len(panels) - columns:
+            width = panel_width(sheet, columns)
+            label, log = words.wrapped(name, width, lines=1), "(log scale)" if summary.search_space[name].log else ""
+            axes.set_xlabel(f"{label}{' ' if len(label) + len(log) < width else chr(10)}{log}".rstrip())
     keys = [
-        Line2D([], [], label="draw", **_SEARCH),
-        Line2D([], [], label="start point", **_START),
-        Line2D([], [], label="re-run", **_RERUN),
+        Line2D([], [], linestyle="", label="draw", **_SEARCH),
+        Line2D([], [], linestyle="", label="start point", **_START),
+        Line2D([], [], linestyle="", label="re-run", **_RERUN),
         Line2D([], [], label="chosen", **_CHOSEN),
     ]
     legend(figure, *keys, *([key("x", "did not learn", **CROSS)] if has_gutter else []))
     return figure
 
 
-def _draw_trials(axes: Axes, trials: Sequence[tuple[float, float | None, Role]], gutter: float) -> None:
-    """Draw trials, given as (place, score, role); trials without a score go into the gutter."""
-    failed = [x for x, score, _ in trials if score is None]
-    axes.plot(failed, [gutter] * len(failed), "x", **CROSS)
+@dataclass(frozen=True)
+class _Trial:
+    x: float
+    score: float | None
+    """None if it did not learn."""
+    role: Role
+    tip: str
+
+
+def _told(variant: VariantSummary, name: str, point: TuningPoint) -> str:
+    accuracy = point.validation_accuracy_percent
+    outcome = point.status if accuracy is None else f"{words.points(accuracy)} %"
+    return f"{variant.name}, {name} = {words.setting(point.hyperparameters.get(name), digits=3)}: {outcome}"
+
+
+def _draw_trials(axes: Axes, trials: Sequence[_Trial], gutter: float) -> None:
+    """Draw trials; those without a score go into the gutter."""
+    failed = [trial for trial in trials if trial.score is None]
+    xs, tips = [trial.x for trial in failed], [trial.tip for trial in failed]
+    draw_dots(axes, xs, [gutter] * len(failed), tips, marker="x", **CROSS)
     for role, style in _STYLES.items():
-        chosen = [(x, score) for x, score, each in trials if each == role and score is not None]
-        axes.plot([x for x, _ in chosen], [score for _, score in chosen], **style)
+        drawn = [trial for trial in trials if trial.role == role and trial.score is not None]
+        xs, tips = [trial.x for trial in drawn], [trial.tip for trial in drawn]
+        draw_dots(axes, xs, [trial.score or 0.0 for trial in drawn], tips, **style)
 
 
-def _head(
-    axes: Axes,
-    variant: VariantSummary,
-    name: str,
-    place: Callable[[Any], float | None],
-    *,
-    with_name: bool,
-    columns: int,
-) -> None:
-    """Write the variant's name over a panel, and below it the chosen value; draw this value, too."""
-    title = panel_title(variant.name, columns)
-    axes.set_title(title if with_name else "", pad=17)
-    values = [each[name] for each in variant.all_tuned if name in each]
-    text = "chosen: without it" if variant.tuned else "nothing chosen yet"
-    if values:
-        first, *others = dict.fromkeys(words.setting(value, digits=3) for value in sorted(values, key=_order))
-        text = f"chosen: {first} to {others[-1]}" if others else f"chosen: {first}"
-    for chosen in map(place, values):
-        if chosen is not None:
-            axes.axvline(chosen, **_CHOSEN)
-    axes.text(0, 1.03, text, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+def _panels(
+    sheet: Sheet, shown: Sequence[VariantSummary], names: Sequence[str]
+) -> tuple[list[tuple[VariantSummary, str] | None], int]:
+    """Variant and hyperparameter of each panel, row by row, None for a gap; and the number of columns."""
+    if len(names) == 1:
+        # With one hyperparameter the panels flow.
+        return [(variant, names[0]) for variant in shown], grid_of(len(shown), sheet)[1]
+    # With several, each variant begins a row.
+    columns = min(len(names), sheet.max_columns)
+    gap = [None] * (-len(names) % columns)
+    return [panel for variant in shown for panel in [*((variant, name) for name in names), *gap]], columns
+
+
+def _chosen_values(variant: VariantSummary, name: str) -> list[Any]:
+    return sorted((each[name] for each in variant.all_tuned if name in each), key=_order)
+
+
+def _chosen(variant: VariantSummary, name: str) -> str:
+    """The chosen value of a hyperparameter, or of several searches the first and the last."""
+    values = _chosen_values(variant, name)
+    if not values:
+        return "chosen: without it" if variant.tuned else "nothing chosen yet"
+    first, *others = dict.fromkeys(words.setting(value, digits=3) for value in values)
+    return f"chosen: {first} to {others[-1]}" if others else f"chosen: {first}"
 
 
 def _order(value: Scalar) -> tuple[bool, Scalar]:
@@ -223,16 +254,15 @@ def best_of_n(summary: StudySummary) -> FigureSpec | None:
     without = [variant.name for variant in summary.variants if variant.tuning and not variant.best_of_n]
     return FigureSpec(
         name="best_of_n",
-        title="Best of so many draws",
+        title="Best of n draws",
         alt_text="Expected best validation accuracy against the number of draws of the search. "
         + " ".join(_alt_text_of_draws(*each) for each in shown),
-        caption="What the best of so many draws of the search is expected to reach on the validation images: a curve that "
-        "still rises at its end would gain from more trials, one that is flat would not. It is selected for, and so never "
-        "a result. In grey the baseline's, in every panel. Start points and re-runs are no draws; a draw that diverged "
-        "counts as the best constant guess, which takes a curve's beginning under the axis; one that failed is left out. Curves end at half of the draws, where the estimate still "
-        "holds; the band, pointwise at 95 %, shows the luck in the draws and is no test."
-        + left_out(without, f"under {MIN_DRAWS} draws, or pruned ones"),
-        draw=lambda: _draw_best(
+        caption="Expected best validation accuracy of n draws, with a pointwise 95 % band; the baseline is grey. "
+        "A curve that still rises at its end would gain from more trials. It is selected for, so it is never a result. "
+        "A diverged draw counts as the best constant guess, which can put a curve's beginning under the axis."
+        + not_drawn(without, f"under {MIN_DRAWS} draws, or pruned ones"),
+        paint=lambda sheet: _draw_best(
+            sheet,
             [
                 _Best(variant, band.mean, f"best of {len(band.mean)}: {words.points(float(band.mean[-1]))} %", band)
                 for variant, band in shown
@@ -263,12 +293,12 @@ def _best_so_far(summary: StudySummary) -> FigureSpec | None:
             f"{int(np.nanargmax(best.values)) + 1}."
             for best in shown
         ),
-        caption="The best validation accuracy that the search had seen after so many trials, start points included and "
-        "re-runs not, in the order in which they were tried. Later draws depend on the results of earlier ones, so this is "
-        "no expectation of what so many trials reach, and it has no band; it is selected for, and so never a result. In grey the baseline's, in "
-        "every panel. Trials that diverged, failed, were pruned or did not learn count, and have no accuracy; a line may "
-        "begin under the axis." + left_out(without, "no trial that learned"),
-        draw=lambda: _draw_best(shown, summary, ("trials", "best validation\naccuracy so far (%)")),
+        caption="Best validation accuracy of the search after n trials, in their order; the baseline is grey. "
+        "Later draws depend on the results of earlier ones, so this is no expectation and has no band. "
+        "It is selected for, so it is never a result. "
+        "Trials without an accuracy count too, so a line may begin under the axis."
+        + not_drawn(without, "no trial that learned"),
+        paint=lambda sheet: _draw_best(sheet, shown, summary, ("trials", "best validation\naccuracy so far (%)")),
     )
 
 
@@ -299,9 +329,10 @@ def _alt_text_of_draws(variant: VariantSummary, band: Band) -> str:
     return f"{text}, {first} % expected of one, {last} % of the best of {len(band.mean)}."
 
 
-def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str, str]) -> Figure:
-    rows, columns = grid_of(len(shown))
-    figure, cells = new_figure(0.55 + 2.1 * rows, rows, columns, width=WIDTH if columns > 1 else 5.2)
+def _draw_best(sheet: Sheet, shown: Sequence[_Best], summary: StudySummary, labels: tuple[str, str]) -> Figure:
+    rows, columns = grid_of(len(shown), sheet)
+    height = 0.55 + (2.1 if sheet.has_margin else 1.55) * rows
+    figure, cells = new_figure(sheet, height, rows, columns, width=None if columns > 1 else 5.2)
     for axes in cells[len(shown) :]:
         axes.set_visible(False)
     # A single diverged draw lowers the start of a curve by tens of points, and its band with it.
@@ -316,11 +347,19 @@ def _draw_best(shown: Sequence[_Best], summary: StudySummary, labels: tuple[str,
             axes.plot(range(1, len(reference) + 1), reference, color=FAINT, linewidth=3, zorder=1, drawstyle=steps)
         if best.band:
             axes.fill_between(counts, best.band.lower, best.band.upper, color=BLUE, alpha=0.15, linewidth=0, zorder=2)
-        axes.plot(counts, best.values, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3, drawstyle=steps)
+        (line,) = axes.plot(
+            counts, best.values, "-o", color=BLUE, linewidth=1.8, markersize=4, zorder=3, drawstyle=steps
+        )
+        tips = [
+            f"{best.variant.name}, {n} {labels[0]}: {words.points(v)} %"
+            for n, v in enumerate(best.values, 1)
+            if np.isfinite(v)
+        ]
+        mark(line, tips=tips)
+        mark(axes, variant=best.variant.name)
         accuracy_axis(axes, limits, gutter=False, num_ticks=4)
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True))
-        axes.set_title(panel_title(best.variant.name, columns), pad=17)
-        axes.text(0, 1.03, best.label, transform=axes.transAxes, size=8.5, color=MUTED, va="bottom")
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=6 if sheet.has_margin else 4, integer=True))
+        head_panel(axes, sheet, panel_title(best.variant.name, sheet, columns), best.label)
         tidy(axes)
         if index % columns:
             axes.tick_params(axis="y", labelleft=False)

@@ -15,7 +15,7 @@ from ablations.reporting.method import method
 from ablations.reporting.pages import coded
 from ablations.reporting.render import html, markdown
 from ablations.reporting.tables import contrast_details
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 
 
 def with_choices(summary: StudySummary, *moved: float) -> StudySummary:
@@ -79,8 +79,7 @@ def test_the_figure_has_both_spreads_beside_each_difference(make_study: MakeStud
         assert f"{contrast.variant}: difference {abs(contrast.judgement.mean or 0):.2f}, reseed " in spec.alt_text
     assert spec.alt_text.count("retune") == 3
     assert "simulated" not in spec.alt_text
-    with drawing():
-        assert len(spec.draw().axes) == 1
+    assert len(spec.draw(PAGE).axes) == 1
     simulated = two_kinds_of_luck(with_choices(make_study("ordinary"), *[0.3] * 5))
     assert simulated is not None
     assert "retune 0.42, simulated" in simulated.alt_text

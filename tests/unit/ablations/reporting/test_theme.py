@@ -8,14 +8,13 @@ from drawings import text_of
 from made_up import MakeStudy
 
 from ablations.reporting.figures.differences import paired_differences
-from ablations.reporting.theme import DARK, drawing
+from ablations.reporting.theme import DARK, PAGE
 
 
 def test_names_are_never_mathematics(make_study: MakeStudy) -> None:
     spec = paired_differences(make_study("hostile"))
     assert spec is not None
-    with drawing():
-        figure = spec.draw()
+    figure = spec.draw(PAGE)
     assert "$x$" in text_of(figure)
     assert not any(text.get_parse_math() for text in figure.findobj(mpl.text.Text) if "$" in text.get_text())
 
@@ -24,8 +23,7 @@ def test_drawing_leaves_matplotlib_as_it_was(make_study: MakeStudy) -> None:
     before = dict(mpl.rcParams)
     spec = paired_differences(make_study("ordinary"))
     assert spec is not None
-    with drawing():
-        spec.draw()
+    spec.draw(PAGE)
     assert dict(mpl.rcParams) == before
 
 

@@ -14,7 +14,7 @@ from ablations.reporting.figures.differences import paired_differences
 from ablations.reporting.render import html
 from ablations.reporting.summary_json import summary_json
 from ablations.reporting.tables import main_table
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 from ablations.stats.intervals import clopper_pearson
 from ablations.stats.judgement import Verdict
 
@@ -95,8 +95,7 @@ def test_a_verdict_says_where_it_is_only_of_runs_that_learned(make_study: MakeSt
     spec = paired_differences(apart)
     assert spec is not None
     assert told in spec.alt_text
-    with drawing():
-        texts = [text.get_text().replace("\n", " ") for text in spec.draw().axes[0].texts]
+    texts = [text.get_text().replace("\n", " ") for text in spec.draw(PAGE).axes[0].texts]
     assert "better among runs that learned" in " ".join(texts).replace("  ", " ")
     alike = of(replace(baseline, failed_seeds=(0, 1)))
     assert main_table(alike)[1].verdict == "better"

@@ -8,7 +8,7 @@ from made_up import MakeStudy
 
 from ablations.analysis.summary import Contrast, LookPoint, StudySummary
 from ablations.reporting.figures.looks import path_over_looks
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 from ablations.stats.intervals import Interval
 from ablations.stats.judgement import Verdict
 
@@ -41,8 +41,7 @@ def test_each_look_is_drawn_and_told(make_study: MakeStudy) -> None:
         "\N{MINUS SIGN}0.61 [\N{MINUS SIGN}0.90 to \N{MINUS SIGN}0.31] at 8 seeds, worse." in spec.alt_text
     )
     assert "no complete look at seeds that differ" in spec.caption
-    with drawing():
-        axes = spec.draw().axes[0]
+    axes = spec.draw(PAGE).axes[0]
     diamonds = [line for line in axes.lines if line.get_marker() == "D"]
     assert [(float(d.get_xdata()[0]), float(d.get_ydata()[0])) for d in diamonds] == [(5.0, -0.4), (8.0, -0.61)]  # type: ignore[index]
     assert axes.get_xlabel().replace("\n", " ").endswith(", look 2 of 3, 8 seeds")
@@ -58,5 +57,4 @@ def test_no_interval_of_a_last_look_is_cut_off(make_study: MakeStudy) -> None:
     paths = [replace(first, course=replace(first.course, points=points)) for points in ((wide,), *[(narrow,)] * 4)]
     spec = path_over_looks(replace(summary, contrasts=tuple(paths)))
     assert spec is not None
-    with drawing():
-        assert spec.draw().axes[0].get_ylim()[1] > 2.6
+    assert spec.draw(PAGE).axes[0].get_ylim()[1] > 2.6

@@ -9,15 +9,14 @@ from paired import budget, with_evidence
 
 from ablations.analysis.contrasts import detectable
 from ablations.reporting.figures.power import seeds_needed
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 
 
 def test_seeds_needed_marks_where_the_study_is(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     spec = seeds_needed(summary)
     assert spec is not None
-    with drawing():
-        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    panels = [axes for axes in spec.draw(PAGE).axes if axes.get_visible()]
     assert len(panels) == len(summary.contrasts)
     for axes, contrast in zip(panels, summary.contrasts, strict=True):
         assert contrast.detectable is not None
@@ -38,9 +37,16 @@ def test_seeds_needed_draws_the_limit_of_the_images_where_it_is_known(make_study
     assert limited.detectable.limit is not None
     assert f"never under {limited.detectable.limit:.2f}." in spec.alt_text
     assert "dotted line" in spec.caption
-    with drawing():
-        lines = spec.draw().axes[0].lines
+    lines = spec.draw(PAGE).axes[0].lines
     assert any(line.get_ydata()[0] == limited.detectable.limit for line in lines)
+
+
+def test_searches_are_counted_if_they_are_the_units(make_study: MakeStudy) -> None:
+    spec = seeds_needed(make_study("several_searches"))
+    assert spec is not None
+    assert spec.title == "Searches needed"
+    assert "spread between searches" in spec.caption
+    assert "seeds" not in spec.caption
 
 
 def test_seeds_needed_is_only_drawn_of_a_spread(make_study: MakeStudy) -> None:

@@ -11,7 +11,7 @@ from made_up import MakeStudy
 
 from ablations.analysis.summary import StudySummary
 from ablations.reporting.figures.seeds import accuracy_by_seed
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 
 
 def chained(summary: StudySummary) -> StudySummary:
@@ -24,8 +24,7 @@ def test_slopes_bear_the_names_of_what_they_join(make_study: MakeStudy) -> None:
     spec = accuracy_by_seed(chained(make_study("ordinary")))
     assert spec is not None
     assert "baseline" not in spec.caption
-    with drawing():
-        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    panels = [axes for axes in spec.draw(PAGE).axes if axes.get_visible()]
     ticks = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
     assert ticks == [["two", "none"], ["none", "one"], ["two", "three"], ["two", "none_wide"]]
 
@@ -36,8 +35,7 @@ def test_slopes_join_means_over_pairs_and_not_over_all_runs(make_study: MakeStud
     both = replace(baseline, failed_seeds=(0,)), replace(first, failed_seeds=(4,))
     spec = accuracy_by_seed(replace(summary, variants=(*both, *others)))
     assert spec is not None
-    with drawing():
-        axes = spec.draw().axes[0]
+    axes = spec.draw(PAGE).axes[0]
     (means,) = [line.get_ydata() for line in axes.lines if line.get_marker() == "D"]
     pairs = [np.mean([each.accuracy_percent[seed] for seed in (1, 2, 3)]) for each in both]
     assert list(means) == pytest.approx(pairs)

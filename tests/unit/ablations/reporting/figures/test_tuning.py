@@ -9,7 +9,7 @@ from made_up import MakeStudy
 from matplotlib.collections import PolyCollection
 
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
-from ablations.reporting.theme import drawing
+from ablations.reporting.theme import PAGE
 
 
 def test_a_landscape_leaves_out_trials_in_which_a_key_was_not_searched(make_study: MakeStudy) -> None:
@@ -19,12 +19,11 @@ def test_a_landscape_leaves_out_trials_in_which_a_key_was_not_searched(make_stud
     )
     spec = tuning_landscape(replace(summary, variants=(without, *summary.variants[1:])))
     assert spec is not None
-    assert "trials that diverged, failed or ended under 20 %." in spec.caption
+    assert "Crosses under the axis diverged, failed or ended under 20 %." in spec.caption
     assert spec.caption.endswith(
-        " train.momentum is searched only where train.optimizer is sgd; its panels leave other trials out."
+        " train.momentum is searched only where train.optimizer is sgd; its panels omit other trials."
     )
-    with drawing():
-        panels = spec.draw().axes[:4]
+    panels = spec.draw(PAGE).axes[:4]
     num_trials = [
         sum(len(line.get_xdata()) for line in axes.lines if line.get_marker() in {"o", "s", "^", "x"})
         for axes in panels
@@ -43,8 +42,7 @@ def test_start_points_draws_and_reruns_are_told_apart(make_study: MakeStudy) -> 
     two_starts = replace(first, tuning=(first.tuning[0], second_start, *first.tuning[2:]))
     spec = tuning_landscape(replace(summary, variants=(two_starts, *others)))
     assert spec is not None
-    with drawing():
-        counts = {line.get_marker(): len(line.get_xdata()) for line in spec.draw().axes[0].lines}
+    counts = {line.get_marker(): len(line.get_xdata()) for line in spec.draw(PAGE).axes[0].lines}
     assert {marker: counts[marker] for marker in "so^"} == {"s": 2, "o": 15, "^": 3}
 
 
@@ -52,8 +50,7 @@ def test_best_of_n_has_a_panel_for_each_variant_with_draws(make_study: MakeStudy
     summary = make_study("ordinary")
     spec = best_of_n(summary)
     assert spec is not None
-    with drawing():
-        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    panels = [axes for axes in spec.draw(PAGE).axes if axes.get_visible()]
     assert len(panels) == len(summary.variants)
     for axes, each in zip(panels, summary.variants, strict=True):
         assert each.best_of_n is not None
@@ -69,9 +66,8 @@ def test_best_of_n_is_only_drawn_of_enough_independent_draws(make_study: MakeStu
     spec = best_of_n(replace(summary, variants=(first, *summary.variants[1:])))
     assert spec is not None
     assert "(under 8 draws, or pruned ones): two." in spec.caption
-    assert "a draw that diverged counts as the best constant guess" in spec.caption
-    with drawing():
-        assert len(spec.draw().axes[0].lines) == 1, "no baseline to draw in grey"
+    assert "A diverged draw counts as the best constant guess" in spec.caption
+    assert len(spec.draw(PAGE).axes[0].lines) == 1, "no baseline to draw in grey"
 
 
 def test_draws_that_depend_on_results_show_the_best_so_far_and_no_expectation(make_study: MakeStudy) -> None:
@@ -84,8 +80,7 @@ def test_draws_that_depend_on_results_show_the_best_so_far_and_no_expectation(ma
     assert spec is not None
     assert spec.name == "best_of_n"
     assert "Later draws depend on the results of earlier ones, so this is no expectation" in spec.caption
-    with drawing():
-        panels = [axes for axes in spec.draw().axes if axes.get_visible()]
+    panels = [axes for axes in spec.draw(PAGE).axes if axes.get_visible()]
     assert len(panels) == 5
     assert not any(isinstance(each, PolyCollection) for axes in panels for each in axes.collections)
     seen = [point.validation_accuracy_percent or -np.inf for point in rest if point.role != "re-run"]
