@@ -6,11 +6,13 @@ sheet: a page or a column.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 from matplotlib.figure import Figure
 
 from ablations.analysis.summary import StudySummary
+from ablations.reporting.figures import noise
 from ablations.reporting.figures.classes import class_differences
 from ablations.reporting.figures.cost import accuracy_against_cost
 from ablations.reporting.figures.curve_differences import difference_curves
@@ -20,6 +22,7 @@ from ablations.reporting.figures.disagreement import disagreement
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.figures.looks import path_over_looks
 from ablations.reporting.figures.luck import two_kinds_of_luck
+from ablations.reporting.figures.noise import LeftOut
 from ablations.reporting.figures.power import seeds_needed
 from ablations.reporting.figures.seeds import accuracy_by_seed
 from ablations.reporting.figures.tuning import best_of_n, tuning_landscape
@@ -45,10 +48,31 @@ FIGURES: tuple[Find, ...] = (
 )
 """All possible figures, in the order of the report; each function has the name of its figure."""
 
+_NOISE: Mapping[Find, Callable[[StudySummary], LeftOut | None]] = MappingProxyType(
+    {
+        seeds_needed: noise.seeds_needed,
+        disagreement: noise.disagreement,
+        class_differences: noise.class_differences,
+        difference_curves: noise.difference_curves,
+        best_of_n: noise.best_of_n,
+    }
+)
+
 
 def figures(summary: StudySummary) -> tuple[FigureSpec, ...]:
     """The figures with something to show, in the order of the report."""
-    return tuple(spec for find in FIGURES if (spec := find(summary)) is not None)
+    found = (find(summary) for find in FIGURES if not _is_noise(find, summary))
+    return tuple(spec for spec in found if spec is not None)
+
+
+def left_out(summary: StudySummary) -> tuple[LeftOut, ...]:
+    """The figures that would show only noise, in the order of the report; the tables have their numbers."""
+    found = (_NOISE[find](summary) for find in FIGURES if find in _NOISE)
+    return tuple(each for each in found if each is not None)
+
+
+def _is_noise(find: Find, summary: StudySummary) -> bool:
+    return find in _NOISE and _NOISE[find](summary) is not None
 
 
 def figure(summary: StudySummary, name: str) -> Figure:

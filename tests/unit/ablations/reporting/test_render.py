@@ -24,9 +24,11 @@ from ablations.reporting.render import description, write_report
 # One look is planned in each of the made-up studies.
 FIGURES = [figure.__name__ for figure in figures.FIGURES if figure is not figures.path_over_looks]
 NOT_DRAWN = {
+    "ordinary": {"seeds_needed"},
+    "hostile": {"seeds_needed"},
     "unstarted": set(FIGURES),
     "alone": set(FIGURES) - {"accuracy_against_cost", "accuracy_by_seed"},
-    "searched_widely": {"seeds_needed", "class_differences"},
+    "searched_widely": {"seeds_needed", "class_differences", "disagreement", "difference_curves"},
 }
 
 
@@ -68,7 +70,8 @@ def test_every_study_has_all_files(report: Report, study_name: str) -> None:
         *("variants.tex", "costs.tex", "contrasts.tex"),
     }
     drawn = sorted(path.stem for path in folder.glob("figures/*.svg"))
-    assert drawn == sorted(path.stem for path in folder.glob("figures/*.png"))
+    for suffix in ("png", "pdf"):
+        assert drawn == sorted(path.stem for path in folder.glob(f"figures/*.{suffix}"))
     assert drawn == sorted(set(FIGURES) - NOT_DRAWN.get(study_name, set()))
     assert not list(folder.rglob("*.part"))
 
@@ -132,8 +135,8 @@ def test_figures_have_alternative_texts_with_numbers(report: Report) -> None:
     page = Page(report("ordinary") / "index.html")
     drawn = [svg for svg in page.named("svg") if svg.get("role") == "img"]
     texts = [svg["aria-label"] or "" for svg in drawn]
-    # The page draws the paired differences itself, with their numbers beside them.
-    assert len(texts) == len(FIGURES) - 1
+    # Each figure is there for a desk and for a phone. The page draws the paired differences itself.
+    assert len(texts) == 2 * (len(FIGURES) - len(NOT_DRAWN["ordinary"]) - 1)
     assert all(re.search(r"\d", text) and "none_wide" in text for text in texts)
 
 
@@ -204,6 +207,16 @@ def test_the_same_summary_gives_the_same_bytes(report: Report, make_study: MakeS
         if path.is_file():
             again = (tmp_path / path.relative_to(first)).read_bytes()
             assert again.replace(b"another day", b"2026-01-02 03:04 UTC") == path.read_bytes(), path.name
+
+
+def test_pdfs_are_as_wide_as_a_column_and_embed_their_fonts(report: Report, study_name: str) -> None:
+    for path in report(study_name).glob("figures/*.pdf"):
+        content = path.read_bytes()
+        (width,) = re.findall(rb"/MediaBox \[ 0 0 ([\d.]+) ", content)
+        assert float(width) == pytest.approx(3.3 * 72)
+        assert b"/FontFile2" in content
+        assert b"/Type3" not in content
+        assert b"CreationDate" not in content
 
 
 def test_figures_that_no_longer_exist_are_removed_and_nothing_else(
