@@ -270,6 +270,9 @@ def draw_dots(
 ) -> None:
     """Draw a marker with a tip for each value; many become pixels without tips."""
     are_many = len(tips) > MAX_LINES
+    if are_many and style["color"] == INK:
+        # Pixels keep their colour on a dark page.
+        style["color"] = MUTED
     (dots,) = axes.plot(x, y, linestyle="", rasterized=are_many, **style)
     mark(dots, variant=variant, tips=() if are_many else tips)
 

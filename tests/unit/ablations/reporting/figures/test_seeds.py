@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from drawings import text_of
 from made_up import MakeStudy
+from matplotlib.figure import Figure
 
 from ablations.analysis.summary import StudySummary
+from ablations.reporting.figures.frame import draw_dots
 from ablations.reporting.figures.seeds import accuracy_by_seed
-from ablations.reporting.theme import PAGE
+from ablations.reporting.theme import INK, MUTED, PAGE
 
 
 def chained(summary: StudySummary) -> StudySummary:
@@ -27,6 +29,18 @@ def test_slopes_bear_the_names_of_what_they_join(make_study: MakeStudy) -> None:
     panels = [axes for axes in spec.draw(PAGE).axes if axes.get_visible()]
     ticks = [[label.get_text() for label in axes.get_xticklabels()] for axes in panels]
     assert ticks == [["two", "none"], ["none", "one"], ["two", "three"], ["two", "none_wide"]]
+
+
+def test_many_dots_are_pixels_that_a_dark_page_shows_too() -> None:
+    axes = Figure().subplots()
+    for num_dots in (100, 101):
+        values = list(range(num_dots))
+        draw_dots(axes, values, values, [f"seed {k}" for k in values], marker="o", color=INK)
+    few, many = axes.lines
+    assert [line.get_rasterized() for line in axes.lines] == [False, True]
+    assert [line.get_color() for line in axes.lines] == [INK, MUTED]
+    assert "seed 99" in few.get_gid()
+    assert "seed" not in many.get_gid()
 
 
 def test_slopes_join_means_over_pairs_and_not_over_all_runs(make_study: MakeStudy) -> None:
