@@ -44,7 +44,7 @@ def class_differences(summary: StudySummary) -> FigureSpec | None:
     alpha = summary.decision.alpha
     return FigureSpec(
         name="class_differences",
-        title="Classes (exploratory)",
+        title="Class differences (exploratory)",
         alt_text="Accuracy on the test images of each class, variant minus reference. "
         + " ".join(_alt_text(contrast, alpha) for contrast in shown),
         caption=f"Differences by class of the test images; bars are pointwise 95 % intervals over {units_of(summary)}, or over "

@@ -30,7 +30,7 @@ def class_differences(summary: StudySummary) -> LeftOut | None:
     untested = any(each.p_adjusted is None and each.mean for each in classes)
     if not tests or untested or min(tests) <= summary.decision.alpha:
         return None
-    return LeftOut("Classes", f"No class differs after correction for {words.plural(len(tests), 'test')}.")
+    return LeftOut("Class differences", f"No class differs after correction for {words.plural(len(tests), 'test')}.")
 
 
 def difference_curves(summary: StudySummary) -> LeftOut | None:

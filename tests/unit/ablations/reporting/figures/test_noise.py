@@ -35,21 +35,21 @@ def with_p(contrast: Contrast, p: float | None, mean: float = 0.1) -> Contrast:
 @pytest.mark.parametrize("p", [0.051, 0.9])
 def test_classes_are_left_out_if_none_differs_after_correction(make_study: MakeStudy, p: float) -> None:
     summary = make_study("ordinary")
-    assert found(summary, "Classes") is None
+    assert found(summary, "Class differences") is None
     alike = replace(summary, contrasts=tuple(with_p(each, p) for each in summary.contrasts))
-    assert found(alike, "Classes") == "No class differs after correction for 40 tests."
+    assert found(alike, "Class differences") == "No class differs after correction for 40 tests."
     assert "class_differences" not in names(alike)
     first, *others = alike.contrasts
     one = replace(alike, contrasts=(with_p(first, 0.049), *others))
-    assert found(one, "Classes") is None
+    assert found(one, "Class differences") is None
     assert "class_differences" in names(one)
 
 
 def test_classes_that_differ_by_the_same_in_all_pairs_are_kept(make_study: MakeStudy) -> None:
     summary = make_study("ordinary")
     first, *others = (with_p(each, 0.9) for each in summary.contrasts)
-    assert found(replace(summary, contrasts=(with_p(first, None, mean=2.0), *others)), "Classes") is None
-    assert found(replace(summary, contrasts=(with_p(first, None, mean=0.0), *others)), "Classes") is not None
+    assert found(replace(summary, contrasts=(with_p(first, None, mean=2.0), *others)), "Class differences") is None
+    assert found(replace(summary, contrasts=(with_p(first, None, mean=0.0), *others)), "Class differences") is not None
 
 
 def test_difference_curves_are_left_out_if_no_interval_leaves_0(make_study: MakeStudy) -> None:
