@@ -19,7 +19,7 @@ from ablations.analysis.summary import StudySummary
 from ablations.reporting import looks, luck, prose, words
 from ablations.reporting.answer import answer, predictions, trust
 from ablations.reporting.csv_tables import csv_tables
-from ablations.reporting.figures import FIGURES, figures
+from ablations.reporting.figures import FIGURES, figures, left_out
 from ablations.reporting.figures.frame import FigureSpec
 from ablations.reporting.forest import forest
 from ablations.reporting.latex import latex_tables
@@ -91,9 +91,18 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
 
 def html(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
     """The page: one self-contained file."""
-    wide = {each.spec.name: Markup(svg_element(each.svg, prefix=each.spec.name)) for each in drawn}  # noqa: S704
-    context = {**_context(summary, drawn, created), "wide": wide, "narrow": dict.fromkeys(wide, "")}
+    # The page draws the paired differences itself.
+    shown = [each for each in drawn if each.spec.name != "paired_differences"]
+    context = {
+        **_context(summary, drawn, created),
+        "wide": {each.spec.name: _element(each.svg, each.spec.name) for each in shown},
+        "narrow": {each.spec.name: _element(each.column_svg, f"{each.spec.name}-column") for each in shown},
+    }
     return html_page("report.html.j2", context, script="report.js")
+
+
+def _element(svg: str, prefix: str) -> Markup:
+    return Markup(svg_element(svg, prefix=prefix))  # noqa: S704
 
 
 def markdown(summary: StudySummary, drawn: list[DrawnFigure], *, created: str) -> str:
@@ -186,7 +195,7 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "sections": sections,
         "figure_sections": [(section, title, about) for section, title, about, _ in FIGURE_SECTIONS],
         "on_demand": ON_DEMAND,
-        "not_drawn": (),
+        "not_drawn": [f"{each.title}: {each.reason}" for each in left_out(summary)],
         "contents": _contents(summary, sections),
         "expectation": prose.expectation,
         "rests_on": prose.rests_on,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
@@ -74,12 +75,21 @@ def _scale(lines: Iterable[Line2D], scale: float) -> None:
         line.set_linewidth(scale * line.get_linewidth())
 
 
+class ShownFigure(Figure):
+    """A figure that a notebook shows, without pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        picture = io.BytesIO()
+        self.savefig(picture, format="png")
+        return picture.getvalue()
+
+
 def new_figure(
     sheet: Sheet, height: float, rows: int = 1, columns: int = 1, *, width: float | None = None
 ) -> tuple[Figure, list[Axes]]:
     """A figure of `height` inches, and its axes, row by row; `width` is in inches, the sheet's if None or larger."""
     layout = ConstrainedLayoutEngine(w_pad=0.06 * sheet.scale, h_pad=0.06 * sheet.scale, wspace=0.03, hspace=0.04)
-    figure = Figure(figsize=(min(sheet.width, width or sheet.width), height), layout=layout)
+    figure = ShownFigure(figsize=(min(sheet.width, width or sheet.width), height), layout=layout)
     return figure, figure.subplots(rows, columns, squeeze=False).ravel().tolist()
 
 

@@ -132,6 +132,7 @@ def test_a_figure_is_drawn_by_its_name(runnable: Study) -> None:
     runnable.run("starter")
     figure = runnable.figure("learning_curves", "starter")
     assert figure.get_axes()
+    assert figure._repr_png_().startswith(b"\x89PNG"), "a notebook shows it"
     with pytest.raises(ValueError, match="did you mean 'learning_curves'"):
         runnable.figure("learning_curve", "starter")
     with pytest.raises(ValueError, match="nothing to draw in best_of_n"):

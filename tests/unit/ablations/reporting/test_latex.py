@@ -133,7 +133,7 @@ def test_the_conditions_of_the_words_stand_under_them(make_study: MakeStudy) -> 
     for name in ("variants.tex", "contrasts.tex"):
         note = tables[name].partition(r"\end{tabular}" + "\n\\par")[2]
         assert r"a margin of $\pm$0.5" in note
-        assert r"any wrong word among 4 planned contrasts is held at 5 \%" in note
+        assert r"The family-wise error rate over 4 planned contrasts is 5 \%" in note
         assert "for these tuned values, on scikit-learn's handwritten digits" in note
 
 

@@ -46,9 +46,7 @@ def test_with_several_searches_nothing_is_left_out_and_both_spreads_are_told(mak
     assert "The unit of every test is the search" in told["Tuning"]
     assert "pooled" not in told["Tuning"]
     assumed = replace(summary, decision=summary.decision.model_copy(update={"pooled": True}))
-    assert (
-        "This assumes that the searches and seeds of all variants scatter equally" in dict(method(assumed))["Tuning"]
-    )
+    assert "This assumes that the searches and seeds of all variants scatter equally" in dict(method(assumed))["Tuning"]
     assert "head at starter: 10 runs in common; depth at starter: 0 runs in common" in told["Other studies"]
 
 
