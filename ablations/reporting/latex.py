@@ -1,135 +1,232 @@
-r"""The report's tables for a paper: files to `\input`, each with the conditions of its verdicts."""
+r"""The report's tables for a paper: whole floats to `\input`, one line per variant."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
-from ablations.analysis.summary import StudySummary
-from ablations.reporting import prose, words
-from ablations.reporting.tables import contrast_details, cost_table, main_table
+from ablations.analysis.summary import Contrast, StudySummary, VariantSummary
+from ablations.reporting import words
+from ablations.reporting.tables import contrast_details, cost_table
 
-Cell = tuple[str, str]
-"""First and second line of a cell. Only numbers and their headings have a second line; else it is empty."""
+MAX_NARROW_NAME = 13
+"""With longer names a table spans both columns of a page."""
+MAX_LINE_NAME = 26
+"""Longer names break into lines of this many characters."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of a table."""
+
+    heading: str
+    kind: str
+    """Its letter in the table's preamble, as LaTeX."""
+
+
+_TEXT, _RIGHT = "l", "r"
 
 
 def latex_tables(summary: StudySummary) -> dict[str, str]:
-    """File name -> LaTeX: a `tabular` and its notes, for documents with booktabs and array."""
+    """File name -> LaTeX: a float with caption and label, for documents with booktabs and siunitx."""
     return {"variants.tex": _variants(summary), "contrasts.tex": _contrasts(summary), "costs.tex": _costs(summary)}
 
 
+def label(summary: StudySummary, name: str) -> str:
+    """The label of a table: `tab:one_by_one-laptop-variants`."""
+    plain = re.sub(r"[^A-Za-z0-9_-]+", "-", f"{summary.study}-{summary.profile}-{name}")
+    return f"tab:{plain}"
+
+
 def _variants(summary: StudySummary) -> str:
-    columns = {
-        ("Variant", ""): _text(6),
-        ("Params", ""): "r",
-        ("MACs", ""): "r",
-        ("Accuracy (%)", "mean ± sd"): "r",
-        ("Seeds", ""): _text(4),
-        ("Difference", words.interval_name(summary)): "r",
-        ("Verdict", ""): _text(6),
-    }
-    cells = [
-        [
-            (f"{row.name} ({row.against})" if row.against else row.name, ""),
-            (words.compact(variant.params), ""),
-            (words.compact(variant.macs), ""),
-            (row.accuracy, ""),
-            (f"{row.num_learned} ({row.troubles})" if row.troubles else str(row.num_learned), ""),
-            (row.difference, row.interval),
-            (row.verdict, ""),
-        ]
-        for variant, row in zip(summary.variants, main_table(summary), strict=True)
+    contrasts = {contrast.variant: contrast for contrast in summary.contrasts}
+    unit = "searches" if summary.searches else "pairs"
+    columns = (
+        _Column("Variant", _names(summary)),
+        _Column("Accuracy", _numbers((v.mean_accuracy_percent for v in summary.variants), uncertain=True)),
+        _Column("$n$", _numbers((c.judgement.num_pairs for c in summary.contrasts), digits=0)),
+        _Column(r"$\Delta$", _numbers((c.judgement.mean for c in summary.contrasts), signed=True)),
+        _Column("Interval", _RIGHT),
+        _Column("Verdict", _TEXT),
+    )
+    rows = [_variant(summary, variant, contrasts.get(variant.name)) for variant in summary.variants]
+    caption = (
+        f"{summary.question} Test accuracy in percent on {summary.dataset}, with the standard deviation of its last digits in brackets. "
+        f"Mean difference over n {unit} against {_reference(summary)}, in points, with {words.interval_name(summary)}. {_rule(summary)}"
+    )
+    return _file(summary, "variants", caption, columns, rows)
+
+
+def _variant(summary: StudySummary, variant: VariantSummary, contrast: Contrast | None) -> list[str]:
+    level = _number(variant.mean_accuracy_percent)
+    if variant.sd_accuracy_percent is not None:
+        # In units of the last digit.
+        level = f"{level}({round(100 * variant.sd_accuracy_percent)})"
+    if contrast is None:
+        return [_name(variant.name), level, "", "", "", "baseline"]
+    judgement = contrast.judgement
+    name = _name(variant.name) + ("" if contrast.versus == summary.baseline else f" vs. {_name(contrast.versus)}")
+    return [
+        name,
+        level,
+        str(judgement.num_pairs),
+        _number(judgement.mean, signed=True),
+        _span(summary, contrast),
+        escaped_latex(_verdict(contrast)),
     ]
-    return _file(summary, "variants", columns, cells, [prose.MAIN_TABLE_NOTE, prose.conditions(summary)])
 
 
 def _contrasts(summary: StudySummary) -> str:
-    columns = {
-        ("Contrast", ""): _text(6),
-        ("Difference", words.interval_name(summary)): "r",
-        ("Paired", "seeds"): "r",
-        ("p, no", "difference"): "r",
-        ("p, not", "equivalent"): "r",
-        ("Verdict", ""): _text(6),
-        ("Expected: outcome", ""): _text(5),
-    }
-    rows = {row.name: row for row in main_table(summary)}
-    cells = []
-    notes = [prose.conditions(summary)]
+    columns = (
+        _Column("Contrast", _names(summary, 2)),
+        _Column("Wins", _RIGHT),
+        _Column("sd", _RIGHT),
+        _Column("$p$, no difference", _RIGHT),
+        _Column("$p$, not equivalent", _RIGHT),
+        _Column("Prediction", _TEXT),
+        _Column("Verdict", _TEXT),
+    )
+    rows = []
     for contrast, detail in zip(summary.contrasts, contrast_details(summary), strict=True):
-        row = rows[contrast.variant]
+        judgement = contrast.judgement
         outcome = "" if contrast.expect in {None, "unsure"} else f": {contrast.expectation}"
-        cells.append(
+        rows.append(
             [
-                (detail.name, ""),
-                (row.difference, row.interval),
-                (str(contrast.judgement.num_pairs), ""),
-                (detail.cells["p, no difference"], ""),
-                (detail.cells["p, not equivalent"], ""),
-                (row.verdict, ""),
-                (f"{contrast.expect or words.DASH}{outcome}", ""),
+                f"{_name(contrast.variant)} $-$ {_name(contrast.versus)}",
+                f"{judgement.wins} of {judgement.num_pairs}",
+                escaped_latex(words.DASH if judgement.sd is None else words.points(judgement.sd)),
+                escaped_latex(detail.cells["p, no difference"]),
+                escaped_latex(detail.cells["p, not equivalent"]),
+                escaped_latex(f"{contrast.expect or words.DASH}{outcome}"),
+                escaped_latex(_verdict(contrast)),
             ]
         )
-        if detail.notes:
-            notes.append(f"{detail.name}: {detail.notes}.")
-    return _file(summary, "contrasts", columns, cells, notes)
+    caption = f"Statistics of the comparisons on {summary.dataset}: $p$-values after the correction over all tests. {_rule(summary)}"
+    return _file(summary, "contrasts", caption, columns, rows, is_wide=True)
 
 
 def _costs(summary: StudySummary) -> str:
     rows = cost_table(summary)
-    columns = {("Variant", ""): _text(6), **{_halved(heading): "r" for heading in rows[0].cells}}
-    cells = [[(row.name, ""), *row.cells.values()] for row in rows]
-    # Too wide for a portrait page.
-    return _file(summary, "costs", columns, cells, [prose.costs_note(summary)], place="sidewaystable")
+    headings = {
+        "Params": "Params",
+        "MACs": "MACs",
+        "Training peak": "Training peak",
+        "Prediction peak": "Prediction peak",
+        "Training images/s": "Images/s",
+        "Latency, 1 image": "Latency, 1",
+        "Latency, 128 images": "Latency, 128",
+    }
+    shown = [heading for heading in headings if heading in rows[0].cells]
+    columns = (_Column("Variant", _names(summary)), *(_Column(headings[each], _RIGHT) for each in shown))
+    cells = [[_name(row.name), *(escaped_latex(row.cells[each][0]) for each in shown)] for row in rows]
+    caption = (
+        f"Costs of the variants on {summary.dataset}. Params, MACs (multiply-accumulates of one image, forward) and memory are "
+        "counted in closed form. Speeds are medians, measured once per architecture."
+    )
+    return _file(summary, "costs", caption, columns, cells, is_wide=True)
 
 
-def _text(ems: int) -> str:
-    """A column for words, on several lines if necessary."""
-    return rf">{{\raggedright\arraybackslash}}p{{{ems}em}}"
+def _verdict(contrast: Contrast) -> str:
+    return words.chip(contrast).replace("margin", "m")
 
 
-def _halved(heading: str) -> Cell:
-    """A heading on two lines, to keep its column as narrow as its numbers."""
-    first, _, rest = heading.partition(" ")
-    return first, rest
+def _rule(summary: StudySummary) -> str:
+    """The conditions of all verdicts, in a caption."""
+    if summary.unplanned is not None:
+        return f"No verdicts: {summary.unplanned}."
+    looks = " and all looks" if len(summary.looks) > 1 else ""
+    return (
+        f"Margin m: {words.plural(summary.decision.margin, 'point')}. Family-wise error rate over "
+        f"{words.plural(summary.num_planned, 'contrast')}{looks}: {100 * summary.decision.alpha:g} %."
+    )
+
+
+def _reference(summary: StudySummary) -> str:
+    references = {contrast.versus for contrast in summary.contrasts}
+    return "their references" if len(references) > 1 else f"`{summary.baseline}`"
+
+
+def _span(summary: StudySummary, contrast: Contrast) -> str:
+    interval, margin = contrast.judgement.interval, summary.decision.margin
+    if interval is None:
+        return ""
+    ends = (words.end(each, margin).replace(words.MINUS, "-") for each in (interval.lower, interval.upper))
+    return f"[${', '.join(ends)}$]"
+
+
+# Cells and floats
+
+
+def _name(name: str) -> str:
+    return rf"\texttt{{{escaped_latex(name)}}}"
+
+
+def _number(value: float | None, *, signed: bool = False) -> str:
+    """A cell of a column of numbers; empty without one."""
+    return "" if value is None else words.points(value, signed=signed).replace(words.MINUS, "-")
+
+
+def _names(summary: StudySummary, number: int = 1) -> str:
+    """A column of names, `number` of them in a cell: as wide as the longest, or of several lines."""
+    longest = number * max((len(variant.name) for variant in summary.variants), default=0)
+    return _TEXT if longest <= MAX_LINE_NAME else f"p{{{MAX_LINE_NAME * 0.53:.1f}em}}"
+
+
+def _numbers(values: Iterable[float | None], *, digits: int = 2, signed: bool = False, uncertain: bool = False) -> str:
+    """A column that aligns numbers at the decimal point."""
+    most = max((abs(value) for value in values if value is not None), default=0.0)
+    whole = len(f"{most:.{digits}f}".partition(".")[0])
+    sign, kept = ("+", ",retain-explicit-plus") if signed else ("", "")
+    return f"S[table-format={sign}{whole}.{digits}{'(2)' if uncertain else ''}{kept}]"
 
 
 def _file(
     summary: StudySummary,
     name: str,
-    columns: Mapping[Cell, str],
-    rows: Sequence[Sequence[Cell]],
-    notes: Sequence[str],
+    caption: str,
+    columns: Sequence[_Column],
+    rows: Sequence[Sequence[str]],
     *,
-    place: str = "table",
+    is_wide: bool = False,
 ) -> str:
+    longest = max((len(variant.name) for variant in summary.variants), default=0)
+    place = "table*" if is_wide or longest > MAX_NARROW_NAME else "table"
+    heads = [rf"{{{each.heading}}}" if each.kind.startswith("S") else each.heading for each in columns]
     lines = [
         # A line break in a name would end the comment too early.
         f"% {name}.tex: of study {words.on_one_line(summary.study)} at profile {words.on_one_line(summary.profile)}.",
-        rf"% Needs \usepackage{{booktabs,array{',rotating' if place == 'sidewaystable' else ''}}}, and is used as in",
-        rf"% \begin{{{place}}}\centering\footnotesize\caption{{...}}\input{{{name}}}\end{{{place}}}",
-        r"\begingroup\setlength{\tabcolsep}{3.5pt}",
-        rf"\begin{{tabular}}{{@{{}}{''.join(columns.values())}@{{}}}}",
+        rf"% Needs \usepackage{{booktabs,siunitx}}; use it as \input{{{name}}}.",
+        rf"\begin{{{place}}}",
+        r"\centering",
+        rf"\caption{{{coded_latex(caption)}}}",
+        rf"\label{{{label(summary, name)}}}",
+        r"\footnotesize",
+        r"\setlength{\tabcolsep}{3pt}",
+        rf"\begin{{tabular}}{{@{{}}{''.join(each.kind for each in columns)}@{{}}}}",
         r"\toprule",
-        _row(list(columns)),
+        _row(heads),
         r"\midrule",
-        "\n\\addlinespace\n".join(_row(row) for row in rows),
+        *map(_row, rows),
         r"\bottomrule",
         r"\end{tabular}",
-        *(rf"\par\smallskip{{\footnotesize\raggedright {escaped_latex(note)}\par}}" for note in notes),
-        r"\endgroup",
+        rf"\end{{{place}}}",
     ]
-    # A table without rows would leave an empty line here, and LaTeX takes it for a paragraph.
-    return "\n".join(filter(None, lines)) + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _row(cells: Sequence[Cell]) -> str:
-    return " & ".join(map(_cell, cells)) + r" \\"
+def _row(cells: Sequence[str]) -> str:
+    return " & ".join(cells) + r" \\"
 
 
-def _cell(cell: Cell) -> str:
-    first, second = map(escaped_latex, cell)
-    return rf"\begin{{tabular}}[t]{{@{{}}r@{{}}}}{first}\\{second}\end{{tabular}}" if second else first
+def coded_latex(text: str) -> str:
+    """Escape text for LaTeX; names in backticks become typewriter, and `$p$` stays mathematics."""
+    parts = re.split(r"`([^`]*)`|(\$p\$)", text)
+    # In threes: text, a name or None, mathematics or None.
+    found = [escaped_latex(parts[0], strip=False)]
+    for name, mathematics, rest in zip(parts[1::3], parts[2::3], parts[3::3], strict=True):
+        found += [_name(name) if mathematics is None else mathematics, escaped_latex(rest, strip=False)]
+    return "".join(found)
 
 
 _SIGNS = str.maketrans(
@@ -160,9 +257,14 @@ _HYPHENS = re.compile(r"-(?=-)")
 """LaTeX turns two hyphens in a row into a dash."""
 
 
-def escaped_latex(text: str) -> str:
+def escaped_latex(text: str, *, strip: bool = True) -> str:
     """Escape text for LaTeX, on one line: no command, comment, cell or mathematics in it takes effect.
 
     Letters of other scripts stay as they are; the document needs fonts for them.
+
+    Args:
+        text: of any kind.
+        strip: remove blanks at both ends.
     """
-    return _HYPHENS.sub("-{}", " ".join(words.on_one_line(text).split()).translate(_SIGNS))
+    blanks = re.sub(r"\s+", " ", words.on_one_line(text))
+    return _HYPHENS.sub("-{}", (blanks.strip() if strip else blanks).translate(_SIGNS))

@@ -109,11 +109,15 @@ def _aa(baseline: str, aa: AACheck) -> str:
 def _tuning(summary: StudySummary) -> str:
     if not summary.search_space:
         return "None: all hyperparameters are fixed."
-    spaces = "; ".join(
+    draws = "" if summary.independent_draws else " Later draws depend on earlier results."
+    return f"Each variant separately, on validation images only. Searched: {search_space(summary)}.{draws} {_effort(summary)}{luck.searches(summary)}{_choices(summary)}"
+
+
+def search_space(summary: StudySummary) -> str:
+    """The searched keys with their ranges, in words."""
+    return "; ".join(
         f"`{name}` {_range(space)}{where_clause(space.when)}" for name, space in summary.search_space.items()
     )
-    draws = "" if summary.independent_draws else " Later draws depend on earlier results."
-    return f"Each variant separately, on validation images only. Searched: {spaces}.{draws} {_effort(summary)}{luck.searches(summary)}{_choices(summary)}"
 
 
 def _range(distribution: Distribution) -> str:

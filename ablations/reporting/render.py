@@ -25,6 +25,7 @@ from ablations.reporting.forest import forest
 from ablations.reporting.latex import latex_tables
 from ablations.reporting.method import method
 from ablations.reporting.pages import escaped_markdown, html_page, markdown_page, replace_file
+from ablations.reporting.paper import citation, paper_files
 from ablations.reporting.summary_json import SCHEMA_FILE, summary_json
 from ablations.reporting.svg import svg_element, svg_file
 from ablations.reporting.tables import contrast_details, cost_table, main_table
@@ -73,8 +74,10 @@ def write_report(summary: StudySummary, folder: Path, *, created: str) -> Path:
         contents[f"figures/{each.spec.name}.svg"] = each.svg.encode()
         contents[f"figures/{each.spec.name}.png"] = each.png
         contents[f"figures/{each.spec.name}.pdf"] = each.pdf
-    for name, text in {**csv_tables(summary), **latex_tables(summary)}.items():
+    for name, text in csv_tables(summary).items():
         contents[f"tables/{name}"] = text.encode()
+    for name, text in {**latex_tables(summary), **paper_files(summary)}.items():
+        contents[f"paper/{name}"] = text.encode()
     document = json.dumps(summary_json(summary, created), indent=2, ensure_ascii=False, allow_nan=False)
     contents["summary.json"] = f"{document}\n".encode()
     contents[SCHEMA_FILE] = files("ablations.reporting").joinpath(SCHEMA_FILE).read_bytes()
@@ -201,14 +204,14 @@ def _context(summary: StudySummary, drawn: list[DrawnFigure], created: str) -> d
         "rests_on": prose.rests_on,
         "conditions": [prose.conditions(summary)],
         "method": list(method(summary)),
-        "provenance": list(_flat(summary.provenance)),
+        "provenance": [*_flat(summary.provenance), ("cite", citation(summary, created))],
         "interval_name": words.interval_name(summary),
         "details": contrast_details(summary),
         "costs": cost_table(summary),
         "costs_note": prose.costs_note(summary),
         "has_runs": any(variant.run_ids for variant in summary.variants),
         "tables": [f"tables/{name}" for name in csv_tables(summary)],
-        "latex_tables": [f"tables/{name}" for name in latex_tables(summary)],
+        "paper": [f"paper/{name}" for name in (*latex_tables(summary), *paper_files(summary))],
         "main_table_note": prose.main_table_note(summary),
         "examined": luck.examined,
         "at_look": looks.at_look,

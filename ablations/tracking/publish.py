@@ -29,8 +29,10 @@ _REPORT_FILES = (
     "summary*.json",
     "figures/*.png",
     "figures/*.svg",
+    "figures/*.pdf",
     "tables/*.csv",
-    "tables/*.tex",
+    "paper/*.tex",
+    "paper/*.bib",
 )
 
 _ROW_ID = "ablations.row_id"
