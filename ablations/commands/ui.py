@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 from ablations.commands.messages import INTERRUPTED
@@ -21,6 +22,8 @@ from ablations.tracking.reader import study_page
 from ablations.tracking.store import Store
 
 _PR_SET_PDEATHSIG = 1
+PATIENCE_SECONDS = 5
+"""For a server to end after it was asked to."""
 
 
 def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
@@ -55,41 +58,65 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
         "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
         # MLflow's server looks for modules in the current folder first, where a study may lie beside a yaml.py.
         "UVICORN_APP_DIR": os.devnull,
+        # Otherwise a server that is asked to end waits for a browser that never takes its answer, also if this process is gone.
+        "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "3",
     }
     print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
     return _serve(command, environ)
 
 
 def _serve(command: Sequence[str], environ: Mapping[str, str]) -> int:
-    """Run a server until it ends or this process is asked to end; it never outlives this process.
+    """Run a server until it ends or this process is asked to end; no process of it outlives this one.
 
     Returns:
         Exit code.
     """
     asked: list[int] = []
+    started: list[int] = []
 
     def end(number: int, frame: FrameType | None) -> None:
-        # A server may wait for a browser. Asked twice, it does not.
-        os.killpg(server.pid, signal.SIGKILL if asked else signal.SIGTERM)
+        # Asked twice, or too slow, the server is killed.
+        for group in started:
+            _signal(group, signal.SIGKILL if asked else signal.SIGTERM)
+            signal.alarm(PATIENCE_SECONDS)
         asked.append(number)
 
-    server = subprocess.Popen(command, env=environ, start_new_session=True, preexec_fn=_end_with_parent)
-    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # Before the server starts: a signal right after that must not leave it behind. An ignored signal, as of a command that
+    # `nohup` started, stays ignored.
+    ending = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM]
+    before = {number: signal.getsignal(number) for number in ending}
+    for number in (each for each in ending if before[each] is not signal.SIG_IGN):
+        signal.signal(number, end)
     try:
+        # MLflow is two processes, in a group of their own.
+        with_parent = partial(_end_with_parent, os.getpid())
+        server = subprocess.Popen(command, env=environ, start_new_session=True, preexec_fn=with_parent)
+        started.append(server.pid)
+        if asked:
+            _signal(server.pid, signal.SIGKILL)
         code = server.wait()
     finally:
+        for group in started:
+            _signal(group, signal.SIGKILL)
+        signal.alarm(0)
         for number, handler in before.items():
             signal.signal(number, handler)
-        # MLflow is two processes.
-        with suppress(ProcessLookupError):
-            os.killpg(server.pid, signal.SIGTERM)
     return INTERRUPTED if asked else code
 
 
-def _end_with_parent() -> None:
+def _signal(group: int, number: signal.Signals) -> None:
+    """Send a signal to a group of processes, if one is left of it."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _end_with_parent(parent: int) -> None:
     """Let Linux end this process if its parent is killed; elsewhere nothing can."""
     with suppress(AttributeError, OSError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    # It was killed before that.
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _require_free(port: int) -> None:

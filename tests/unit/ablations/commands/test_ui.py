@@ -54,7 +54,13 @@ def test_ui_starts_nothing_where_a_server_runs_already(command: Command, monkeyp
     assert command("ui", "--tracking-uri", "http://me:secret@host:80/") == (0, "http://***@host:80/\n", "")
 
 
-_SERVER = "import os, time; {fork}; print('up', flush=True); time.sleep(60); print('outlived', flush=True)"
+_SERVER = "import os, signal, time; {fork}; print('up', flush=True); time.sleep(60); print('outlived', flush=True)"
+
+
+def served(server: str, before: str = "pass") -> list[str]:
+    """A command that serves like this, after some code of the test."""
+    serve = f"sys.exit(ui._serve([sys.executable, '-c', {server!r}], {{}}))"
+    return [sys.executable, "-c", f"import os, signal, sys; from ablations.commands import ui; {before}; {serve}"]
 
 
 @pytest.mark.slow
@@ -72,12 +78,46 @@ _SERVER = "import os, time; {fork}; print('up', flush=True); time.sleep(60); pri
 def test_the_server_ends_with_the_command(number: signal.Signals, code: int) -> None:
     # MLflow is two processes, too. If the command is killed, Linux ends the first, and MLflow the second.
     server = _SERVER.format(fork="pass" if number == signal.SIGKILL else "os.fork()")
-    serve = (
-        f"import sys; from ablations.commands import ui; sys.exit(ui._serve([sys.executable, '-c', {server!r}], {{}}))"
-    )
-    with subprocess.Popen([sys.executable, "-c", serve], stdout=subprocess.PIPE, text=True) as command:
+    with subprocess.Popen(served(server), stdout=subprocess.PIPE, text=True) as command:
         assert command.stdout is not None
         assert command.stdout.readline() == "up\n"
         command.send_signal(number)
         assert "outlived" not in command.stdout.read()
         assert command.wait() == code
+
+
+@pytest.mark.slow
+def test_a_server_that_does_not_listen_is_killed() -> None:
+    deaf = _SERVER.format(fork="signal.signal(signal.SIGTERM, signal.SIG_IGN); os.fork()")
+    with subprocess.Popen(served(deaf, "ui.PATIENCE_SECONDS = 1"), stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "up\n"
+        command.terminate()
+        # It ends once no process holds it.
+        assert "outlived" not in command.stdout.read()
+        assert command.wait() == 130
+
+
+@pytest.mark.slow
+def test_a_signal_while_the_server_starts_ends_it() -> None:
+    early = (
+        "popen = ui.subprocess.Popen; "
+        "ui.subprocess.Popen = lambda *a, **k: (os.kill(os.getpid(), signal.SIGTERM), popen(*a, **k))[1]"
+    )
+    with subprocess.Popen(served(_SERVER.format(fork="pass"), early), stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.read() == ""
+        assert command.wait() == 130
+
+
+@pytest.mark.slow
+def test_an_ignored_signal_stays_ignored() -> None:
+    nohup = "signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    with subprocess.Popen(served(_SERVER.format(fork="pass"), nohup), stdout=subprocess.PIPE, text=True) as command:
+        assert command.stdout is not None
+        assert command.stdout.readline() == "up\n"
+        command.send_signal(signal.SIGHUP)
+        with pytest.raises(subprocess.TimeoutExpired):
+            command.wait(0.5)
+        command.terminate()
+        assert command.wait() == 130
