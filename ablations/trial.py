@@ -368,6 +368,9 @@ class RecordedTrial:
     result: TrialResult
     session: str | None = None
     """Run of the study that trained it."""
+    started_ms: int | None = field(default=None, compare=False)
+    """Wall clock at its start and at its end, milliseconds since 1970; None if the store does not say."""
+    ended_ms: int | None = field(default=None, compare=False)
     count: int = 1
     """Draws of the search with this configuration; draws of whole numbers or choices can coincide."""
 

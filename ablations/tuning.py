@@ -11,6 +11,7 @@ import tempfile
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 from statistics import mean
@@ -20,7 +21,7 @@ import optuna
 from optuna.distributions import BaseDistribution
 from optuna.trial import TrialState
 
-from ablations.planning.plan import Plan, search_of_tuning
+from ablations.planning.plan import Plan, is_rerun, search_of_tuning
 from ablations.studyfile.distributions import (
     CategoricalDistribution,
     Distribution,
@@ -207,14 +208,27 @@ def write_storage(plan: Plan, trials: Iterable[RecordedTrial], path: Path) -> No
 def _write_studies(plan: Plan, trials: Iterable[RecordedTrial], database: Path) -> None:
     storage = optuna.storages.RDBStorage(f"sqlite:///{database}")
     distributions = {key: _distribution(value) for key, value in plan.search_space.items()}
-    with _quiet():
-        studies: dict[tuple[str, int], optuna.Study] = {}
-        for variant, search in product(plan.variants, plan.searches_between(0, len(plan.seeds))):
-            name = f"{plan.study}/{plan.profile}/{variant.name}" + (f"/search {search}" if search else "")
-            studies[variant.name, search] = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+    searches: dict[tuple[str, int], list[RecordedTrial]] = {
+        (variant.name, search): []
+        for variant, search in product(plan.variants, plan.searches_between(0, len(plan.seeds)))
+    }
+    chosen: dict[tuple[str, int], dict[str, Any]] = {}
     for trial in trials:
         if trial.phase == "tune":
-            studies[trial.variant, search_of_tuning(trial.seed)].add_trial(_frozen_trial(trial, distributions))
+            searches[trial.variant, search_of_tuning(trial.seed)].append(trial)
+        elif trial.phase == "confirm" and trial.seed in plan.seeds:
+            # A confirmation has the values that its search chose.
+            chosen[trial.variant, plan.search_of(trial.seed)] = trial.hyperparameters
+    for (variant, search), tried in searches.items():
+        name = f"{plan.study}/{plan.profile}/{variant}" + (f"/search {search}" if search else "")
+        with _quiet():
+            study = optuna.create_study(storage=storage, study_name=name, direction="maximize")
+            study.set_metric_names(["validation_accuracy_percent"])
+        values = chosen.get((variant, search))
+        if values is not None:
+            study.set_user_attr("chosen", values)
+        for trial in tried:
+            study.add_trial(_frozen_trial(trial, distributions, trial.hyperparameters == values))
     storage.engine.dispose()
 
 
@@ -226,26 +240,46 @@ _STATES = {
 }
 
 
-def _frozen_trial(trial: RecordedTrial, distributions: Mapping[str, BaseDistribution]) -> optuna.trial.FrozenTrial:
-    last = trial.result.last
-    return optuna.trial.create_trial(
-        state=_STATES[trial.result.status],
-        value=last.validation_accuracy_percent if last and trial.result.status == "finished" else None,
+def _frozen_trial(
+    trial: RecordedTrial, distributions: Mapping[str, BaseDistribution], chosen: bool
+) -> optuna.trial.FrozenTrial:
+    result, last = trial.result, trial.result.last
+    frozen = optuna.trial.create_trial(
+        state=_STATES[result.status],
+        value=last.validation_accuracy_percent if last and result.status == "finished" else None,
         params=trial.hyperparameters,
         distributions={key: distributions[key] for key in trial.hyperparameters},
-        intermediate_values={record.epoch: record.validation_accuracy_percent for record in trial.result.epochs},
+        intermediate_values={record.epoch: record.validation_accuracy_percent for record in result.epochs},
         # Re-runs have the numbers of their configurations, but other seeds.
-        user_attrs={"number": trial.number, "seed": trial.seed, "status": trial.result.status, "run_id": trial.run_id},
+        user_attrs={
+            "number": trial.number,
+            "seed": trial.seed,
+            "is_rerun": is_rerun(trial.seed),
+            "chosen": chosen,
+            "status": result.status,
+            "run_id": trial.run_id,
+        },
     )
+    # Optuna would set the time of the export.
+    if trial.started_ms is not None and trial.ended_ms is not None:
+        frozen.datetime_start, frozen.datetime_complete = map(_local_time, (trial.started_ms, trial.ended_ms))
+    return frozen
+
+
+def _local_time(time_ms: int) -> datetime:
+    """A time as Optuna has it: of this machine's zone, without naming it."""
+    return datetime.fromtimestamp(time_ms / 1000)  # noqa: DTZ006
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Let Optuna create studies without a message of its own."""
+    """Let Optuna create studies without messages of its own; tests check the parts that it calls experimental."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            yield
     finally:
         optuna.logging.set_verbosity(before)
 
@@ -255,16 +289,13 @@ def _sampler(plan: Plan, search: int) -> optuna.samplers.BaseSampler:
     seed = derive("sampler", plan.tuning.seed, *([search] if search else [])) % 2**32
     match plan.tuning.sampler:
         case "qmc":
-            # Optuna calls it experimental; tests check the properties that the search needs.
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-                return optuna.samplers.QMCSampler(
-                    qmc_type="sobol",
-                    scramble=True,
-                    seed=seed,
-                    independent_sampler=optuna.samplers.RandomSampler(seed=seed),
-                    warn_independent_sampling=False,
-                )
+            return optuna.samplers.QMCSampler(
+                qmc_type="sobol",
+                scramble=True,
+                seed=seed,
+                independent_sampler=optuna.samplers.RandomSampler(seed=seed),
+                warn_independent_sampling=False,
+            )
         case "random":
             return optuna.samplers.RandomSampler(seed=seed)
         case "tpe":

@@ -26,7 +26,7 @@ def export(store: Store, study: str, profile: str | None, output: Path) -> None:
         AblationsError: it is not recorded, or the folder cannot be written to.
     """
     address = recorded_study(store, study, profile)
-    stored = read_study(address)
+    stored = read_study(address, whole={"tune", "confirm", "examine"})
     folder = output / address.study / address.profile
     try:
         for path in write_export(stored.plan, stored.trials, folder):

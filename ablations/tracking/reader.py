@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -31,7 +31,7 @@ from ablations.tracking.database import store_errors
 from ablations.tracking.displaced import deleted_run, find_study, renamed
 from ablations.tracking.ledgers import all_ledgers, stored_ledger
 from ablations.tracking.store import Address, Store
-from ablations.trial import RecordedTrial, content_hash
+from ablations.trial import Phase, RecordedTrial, content_hash
 
 T = TypeVar("T")
 _IDS = TypeAdapter(list[str])
@@ -44,7 +44,7 @@ class StoredStudy:
 
     plan: Plan
     trials: tuple[RecordedTrial, ...]
-    """Trials of this plan; confirmation trials with all their epochs."""
+    """Trials of this plan; those of the phases that were asked for with all their epochs, others with the last one."""
     provenance: Mapping[str, Any]
     measurements: Mapping[str, Measurement]
     """Measurements by the workload's id."""
@@ -52,8 +52,12 @@ class StoredStudy:
     """What the studies of the store planned and looked at, this one first."""
 
 
-def read_study(address: Address) -> StoredStudy:
+def read_study(address: Address, *, whole: Collection[Phase] = frozenset({"confirm"})) -> StoredStudy:
     """Read a study from the store.
+
+    Args:
+        address: of the study.
+        whole: phases to read with all epochs, a file per trial.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
@@ -89,8 +93,8 @@ def read_study(address: Address) -> StoredStudy:
         # Two drivers that shared no lock may have recorded a trial twice; either record will do.
         trials = list({trial.id: trial for trial in trials}.values())
         with ThreadPoolExecutor(8) as pool:
-            whole = pool.map(lambda trial: _whole(client, runs_by_id[trial.run_id], trial), trials)
-            trials = list(whole)
+            read = pool.map(lambda trial: _whole(client, runs_by_id[trial.run_id], trial, whole), trials)
+            trials = list(read)
         _require_one_test_split(trials)
         trained = Counter(trial.session for trial in trials if trial.session)
         sessions = {session: _session(found, session) for session in trained}
@@ -380,8 +384,8 @@ def _require_one_test_split(trials: Sequence[RecordedTrial]) -> None:
         )
 
 
-def _whole(client: Client, run: Run, trial: RecordedTrial) -> RecordedTrial:
-    """A confirmation trial with every epoch and its correctness bits; a tuning trial's last epoch is enough."""
-    if trial.phase != "confirm" or trial.result.status == "failed":
+def _whole(client: Client, run: Run, trial: RecordedTrial, phases: Collection[Phase]) -> RecordedTrial:
+    """A trial of these phases with every epoch and its correctness bits; of others the last epoch is enough."""
+    if trial.phase not in phases or trial.result.status == "failed":
         return trial
     return replace(trial, result=runs.stored_result(client, run))

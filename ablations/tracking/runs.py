@@ -206,6 +206,8 @@ def _recorded(run: Run) -> RecordedTrial | None:
             "number": labels.number,
             "hyperparameters": labels.hyperparameters,
             "session": tags.get(layout.SESSION),
+            "started_ms": run.info.start_time,
+            "ended_ms": run.info.end_time,
             "result": {
                 "trial_id": tags[layout.TRIAL_ID],
                 "status": status,

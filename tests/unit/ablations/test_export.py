@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ def searched(plan: Plan, number: int, status: str = "finished", seed: int = 0, *
     """A tuning trial of the variant `two`, at 90 % and its number."""
     spec = plan.trial("two", "tune", seed, {key.replace("__", "."): value for key, value in values.items()}, number)
     result = tiny.result(spec, 90.0 + number, status)
-    return RecordedTrial(f"run{number}", "two", plan["two"].key, "tune", seed, number, spec.hyperparameters, result)
+    trial = RecordedTrial(f"run{number}", "two", plan["two"].key, "tune", seed, number, spec.hyperparameters, result)
+    started_ms = 1_700_000_000_000 + 60_000 * number
+    return replace(trial, started_ms=started_ms, ended_ms=started_ms + 1_500)
 
 
 @pytest.fixture(scope="module")
@@ -30,9 +33,9 @@ def plan() -> Plan:
 
 @pytest.fixture(scope="module")
 def folder(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    spec = plan.trial("one", "confirm", 3, {"train.lr": 0.05, "train.optimizer": "adamw"})
+    spec = plan.trial("two", "confirm", 0, {"train.lr": 0.1, "train.optimizer": "adamw"})
     confirmed = RecordedTrial(
-        "run9", "one", plan["one"].key, "confirm", 3, None, spec.hyperparameters, tiny.result(spec, 80.0)
+        "run9", "two", plan["two"].key, "confirm", 0, None, spec.hyperparameters, tiny.result(spec, 80.0)
     )
     trials = [
         searched(plan, 0, train__lr=0.05, train__optimizer="sgd", train__momentum=0.9),
@@ -64,8 +67,8 @@ def test_a_row_is_a_trial(folder: Path) -> None:
         "trial_id",
         "run_id",
     ]
-    assert table.variant.tolist() == ["two"] * 4 + ["one"]
-    assert table["train.lr"].tolist() == [0.05, 0.1, 0.1, 0.2, 0.05]
+    assert table.variant.tolist() == ["two"] * 5
+    assert table["train.lr"].tolist() == [0.05, 0.1, 0.1, 0.2, 0.1]
     assert table.test_accuracy_percent.tolist()[-1] == 80.0
     assert table.validation_accuracy_percent.isna().tolist() == [False, False, False, True, False]
     pandas.testing.assert_frame_equal(pandas.read_csv(folder / "trials.csv"), table, check_dtype=False)
@@ -90,7 +93,30 @@ def test_optuna_reads_the_search(folder: Path) -> None:
     assert (study.best_value, study.best_params) == (91.0, {"train.lr": 0.1, "train.optimizer": "adamw"})
     assert study.trials[0].distributions["train.lr"] == optuna.distributions.FloatDistribution(0.01, 0.2, log=True)
     assert study.trials[0].intermediate_values == {1: 90.0, 2: 90.0, 3: 90.0}
-    assert study.trials[2].user_attrs == {"number": 1, "seed": 1, "status": "finished", "run_id": "run1"}
+    assert study.trials[2].user_attrs == {
+        "number": 1,
+        "seed": 1,
+        "is_rerun": True,
+        "chosen": True,
+        "status": "finished",
+        "run_id": "run1",
+    }
+
+
+def test_optuna_reads_when_trials_ran_and_which_values_were_chosen(folder: Path) -> None:
+    storage = f"sqlite:///{folder / 'tuning.db'}"
+    study = optuna.load_study(study_name="tiny/starter/two", storage=storage)
+    assert study.metric_names == ["validation_accuracy_percent"]
+    assert study.user_attrs == {"chosen": {"train.lr": 0.1, "train.optimizer": "adamw"}}
+    assert [trial.user_attrs["chosen"] for trial in study.trials] == [False, True, True, False]
+    second = study.trials[1]
+    assert second.datetime_start is not None
+    assert second.datetime_start.timestamp() == 1_700_000_060
+    assert second.duration == timedelta(seconds=1.5)
+    table = study.trials_dataframe(attrs=("number", "value", "duration", "user_attrs"))
+    assert table["user_attrs_chosen"].tolist() == [False, True, True, False]
+    # Nothing is confirmed.
+    assert optuna.load_study(study_name="tiny/starter/one", storage=storage).user_attrs == {}
 
 
 def test_the_search_is_written_to_the_folder_that_was_named(plan: Plan, tmp_path: Path) -> None:

@@ -43,6 +43,13 @@ def uri(new_store: Callable[[], str]) -> str:
     return uri
 
 
+def test_a_study_is_read_with_the_epochs_that_are_asked_for(uri: str) -> None:
+    for whole, expected in ((("confirm",), {"tune": 1, "confirm": 3}), (("tune",), {"tune": 3, "confirm": 1})):
+        read = read_study(address(uri), whole=whole).trials
+        assert {trial.phase: len(trial.result.epochs) for trial in read} == expected
+        assert all(trial.started_ms and trial.ended_ms and trial.started_ms <= trial.ended_ms for trial in read)
+
+
 def lose(uri: str, spec: TrialSpec, condition: str) -> None:
     """Remove metrics of a trial; those of the epochs before are then MLflow's latest."""
     (run_id,) = [run.info.run_id for run in trials(uri) if run.data.tags["ablations.trial_id"] == spec.id]
