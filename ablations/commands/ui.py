@@ -18,7 +18,7 @@ from ablations.commands.recorded import recorded_study
 from ablations.errors import UserError
 from ablations.tracking import SETTINGS
 from ablations.tracking.moved import settle_all
-from ablations.tracking.reader import study_page
+from ablations.tracking.reader import study_pages
 from ablations.tracking.store import Store
 
 _PR_SET_PDEATHSIG = 1
@@ -27,11 +27,11 @@ PATIENCE_SECONDS = 5
 
 
 def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
-    """Serve MLflow's pages of a store until Ctrl-C, or print their address if a server has them.
+    """Serve MLflow's pages of a store until Ctrl-C, or print their addresses if a server has them.
 
     Args:
         store: to show.
-        study: whose page is printed: a name or a file; None: the first page.
+        study: whose pages are printed: a name or a file; None: only the first page.
         profile: of the study; None if it is recorded at one only.
         port: on this machine.
 
@@ -41,9 +41,9 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
     Raises:
         AblationsError: the study is not recorded, or the port cannot be used.
     """
-    page = "" if study is None else study_page(recorded_study(store, study, profile))
+    pages = {} if study is None else study_pages(recorded_study(store, study, profile))
     if store.is_server:
-        print(f"{str(store).rstrip('/')}/{page}")
+        _print_addresses(str(store).rstrip("/"), pages)
         return 0
     _require_free(port)
     settle_all(store)
@@ -51,6 +51,8 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
     environ = {
         **SETTINGS,
         "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+        # Otherwise a line for each request scrolls the addresses away.
+        "UVICORN_LOG_LEVEL": "warning",
         **os.environ,
         # Not on the command line, where every user of the machine could read its password.
         "MLFLOW_BACKEND_STORE_URI": store.uri,
@@ -61,8 +63,17 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
         # Otherwise a server that is asked to end waits for a browser that never takes its answer, also if this process is gone.
         "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "3",
     }
-    print(f"MLflow at http://127.0.0.1:{port}/{page} (Ctrl-C ends it)", flush=True)
+    _print_addresses(f"http://127.0.0.1:{port}", pages)
+    print("Ctrl-C ends it.", flush=True)
     return _serve(command, environ)
+
+
+def _print_addresses(server: str, pages: Mapping[str, str]) -> None:
+    """A line per page, with its name."""
+    for name, page in ({"MLflow": ""} | dict(pages)).items():
+        print(f"{name + ':':<9} {server}/{page}", flush=True)
+    if pages and "report" not in pages:
+        print("The other pages come with the first report: python -m ablations report")
 
 
 def _serve(command: Sequence[str], environ: Mapping[str, str]) -> int:

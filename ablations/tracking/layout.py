@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, get_type_hints
@@ -23,6 +24,8 @@ STATUS = "ablations.status"
 MESSAGE = "ablations.message"
 MODEL_MESSAGE = "ablations.model_message"
 REASON = "ablations.reason"
+VERDICT = "ablations.verdict"
+PARAMS_MESSAGE = "ablations.params_message"
 ATTEMPTS = "ablations.attempts"
 PARTS = "ablations.accumulated_parts"
 HYPERPARAMETERS = "ablations.hyperparameters"
@@ -35,6 +38,9 @@ SETTLED = "ablations.settled_plan_id"
 SINCE = "ablations.since_ms"
 PARENT = "mlflow.parentRunId"
 DESCRIPTION = "mlflow.note.content"
+SOURCE = "mlflow.source.name"
+SOURCE_TYPE = "mlflow.source.type"
+COMMIT = "mlflow.source.git.commit"
 
 PLAN_FILE = "plan.json"
 STUDY_FILE = "study.yaml"
@@ -53,6 +59,15 @@ MAX_TAG_CHARACTERS, MAX_PARAM_CHARACTERS, MAX_NAME_CHARACTERS = 5000, 6000, 250
 """MLflow may drop the rest of a longer tag or param, or refuse it with all that is written with it."""
 
 
+_MARKUP = re.compile(r"[\\`*_\[\]#|~]|^[-+=]|(?<=\d)[.)](?=\s)", re.MULTILINE)
+"""Signs with a meaning in Markdown; a backslash makes them text. MLflow's pages would show the backslash before other signs."""
+
+
+def in_markdown(text: str) -> str:
+    """A text in a description of MLflow's, without markup."""
+    return _MARKUP.sub(r"\\\g<0>", text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;"))
+
+
 def shortened(text: str, max_characters: int) -> str:
     """A text for people within a limit of MLflow's; trial.json and plan.json have all of it."""
     return text if len(text) <= max_characters else f"{text[: max_characters - 2]} …"
@@ -61,6 +76,17 @@ def shortened(text: str, max_characters: int) -> str:
 def session_file(session: str) -> str:
     """The file in a study's run with the description of a session: versions, processor, commit, command."""
     return f"session-{session}.json"
+
+
+def source_tags(study: str, session: Mapping[str, Any]) -> dict[str, str]:
+    """Where a run comes from, for MLflow's columns Source and Version.
+
+    Args:
+        study: name of the study, and of its file.
+        session: description of the session; without a commit the run has no version.
+    """
+    commit = session.get("commit")
+    return {SOURCE: f"{study}.yaml", SOURCE_TYPE: "LOCAL", **({COMMIT: commit} if isinstance(commit, str) else {})}
 
 
 def run_name(spec: TrialSpec) -> str:

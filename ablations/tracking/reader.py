@@ -30,6 +30,7 @@ from ablations.tracking.client import Client, Run
 from ablations.tracking.database import store_errors
 from ablations.tracking.displaced import deleted_run, find_study, renamed
 from ablations.tracking.ledgers import all_ledgers, stored_ledger
+from ablations.tracking.pages import addresses
 from ablations.tracking.store import Address, Store
 from ablations.trial import Phase, RecordedTrial, content_hash
 
@@ -235,16 +236,14 @@ def recorded_studies(store: Store) -> list[Address]:
     )
 
 
-def study_page(address: Address) -> str:
-    """The path of a study's page, below the address of MLflow's pages.
+def study_pages(address: Address) -> dict[str, str]:
+    """MLflow's pages of a study by name, as paths below the address of MLflow's pages.
 
     Raises:
         TrackingError: the store cannot be used, or holds no such study.
     """
     with _found(address) as found:
-        run = found.parent.info
-        # Without the query MLflow adds its tools for language models.
-        return f"#/experiments/{run.experiment_id}/runs/{run.run_id}?workflowType=machine_learning"
+        return dict(addresses(found.client, found.parent))
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -44,9 +43,6 @@ RETRY_SECONDS = 5.0
 """Pause before the retry after a failure of the store."""
 SOON_SECONDS = 3.0
 """The last wait for the store is announced if it takes longer."""
-
-_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
-"""Characters with a meaning in Markdown, MLflow's format of descriptions; a backslash makes them text."""
 
 
 @dataclass
@@ -183,13 +179,12 @@ class Recorder:
             layout.PROFILE: self._plan.profile,
             layout.SINCE: str(_now_ms()),
             layout.DESCRIPTION: self._description(),
+            **layout.source_tags(self._plan.study, self._session),
         }
 
     def _description(self) -> str:
         """The question and the profile's description; if MLflow has no room for both, the question."""
-        question, profile = (
-            _PUNCTUATION.sub(r"\\\g<0>", text) for text in (self._plan.question, self._plan.profile_description)
-        )
+        question, profile = map(layout.in_markdown, (self._plan.question, self._plan.profile_description))
         both = f"{question}\n\n{profile}"
         return both if len(both) <= layout.MAX_TAG_CHARACTERS else question
 
@@ -322,6 +317,7 @@ class Recorder:
                 layout.TRIAL_ID: spec.id,
                 layout.PHASE: spec.phase,
                 layout.SEED: str(spec.seed),
+                **layout.source_tags(self._plan.study, self._session),
             },
             labels=self._labels(spec),
             session=self._session_id,

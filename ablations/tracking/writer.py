@@ -259,7 +259,8 @@ class Writer:
         if result and result.last and result.test_accuracy_percent is not None:
             time_and_step = result.last.timestamp_ms, result.last.step
             metrics.append(Metric("test_accuracy_percent", result.test_accuracy_percent, *time_and_step))
-        outcome = layout.outcome_tags(result) if result else {}
+        # With the source: a trial that was interrupted may have ended in another session.
+        outcome = {**entry.tags, **layout.outcome_tags(result)} if result else {}
         # The client splits a batch that is too large for one transaction.
         self._client.log_batch(
             run_id,

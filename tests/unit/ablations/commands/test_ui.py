@@ -1,4 +1,4 @@
-"""`ui`: the address, the port and the password."""
+"""`ui`: the addresses, the port, the password, and the end of the server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from commandline import Command
 
 from ablations.commands import ui
-from ablations.tracking.reader import study_page
+from ablations.tracking.reader import study_pages
 from ablations.tracking.store import Address, Store
 
 
@@ -31,11 +31,13 @@ def test_a_password_is_on_no_command_line(command: Command, monkeypatch: pytest.
     assert arguments[4:8] == ["--host", "127.0.0.1", "--port", "5000"]
 
 
-def test_ui_says_where_the_study_is(command: Command, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
+def test_ui_prints_the_pages_of_the_study(command: Command, monkeypatch: pytest.MonkeyPatch, store: str) -> None:
     monkeypatch.setattr(ui, "_serve", lambda arguments, environ: 0)
     _, out, err = command("ui", "tiny", "--profile", "short", "--port", "5001")
-    page = study_page(Address("tiny", "short", Store(store)))
-    assert (out, err) == (f"MLflow at http://127.0.0.1:5001/{page} (Ctrl-C ends it)\n", "")
+    pages = study_pages(Address("tiny", "short", Store(store)))
+    lines = [f"{name + ':':<9} http://127.0.0.1:5001/{page}" for name, page in {"MLflow": "", **pages}.items()]
+    more = [] if "report" in pages else ["The other pages come with the first report: python -m ablations report"]
+    assert (out.splitlines(), err) == ([*lines, *more, "Ctrl-C ends it."], "")
     code, out, err = command("ui", "nothing")
     assert (code, out) == (2, "")
     assert "holds no study 'nothing'" in err
@@ -51,7 +53,7 @@ def test_ui_says_that_its_port_is_taken(command: Command, monkeypatch: pytest.Mo
 
 def test_ui_starts_nothing_where_a_server_runs_already(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ui, "_serve", lambda *arguments: pytest.fail("started"))
-    assert command("ui", "--tracking-uri", "http://me:secret@host:80/") == (0, "http://***@host:80/\n", "")
+    assert command("ui", "--tracking-uri", "http://me:secret@host:80/") == (0, "MLflow:   http://***@host:80/\n", "")
 
 
 _SERVER = "import os, signal, time; {fork}; print('up', flush=True); time.sleep(60); print('outlived', flush=True)"

@@ -11,10 +11,9 @@ from mlflow import MlflowClient
 from stored import address
 from waiting import Recorder
 
-from ablations.errors import TrackingError
 from ablations.tracking import recorder as recorder_module
-from ablations.tracking.reader import read_progress, study_page
-from ablations.tracking.store import Address, Store
+from ablations.tracking.reader import read_progress
+from ablations.tracking.store import Store
 
 PLAN = tiny.plan()
 
@@ -89,13 +88,3 @@ def test_a_run_that_goes_on_is_running_again_and_keeps_its_description(uri: str)
     assert again.state == "RUNNING"
     assert again.since_ms >= first.since_ms
     assert client.get_run(parent.info.run_id).data.tags["mlflow.note.content"] == "the answer"
-
-
-def test_the_page_of_a_study_is_that_of_its_run(uri: str) -> None:
-    Recorder(Store(uri), PLAN, "text").close(True)
-    client = MlflowClient(uri)
-    (parent,) = client.search_runs([client.get_experiment_by_name("tiny/starter").experiment_id])
-    page = f"#/experiments/{parent.info.experiment_id}/runs/{parent.info.run_id}?workflowType=machine_learning"
-    assert study_page(address(uri)) == page
-    with pytest.raises(TrackingError, match="holds no study 'tiny' at profile 'book'"):
-        study_page(Address("tiny", "book", Store(uri)))

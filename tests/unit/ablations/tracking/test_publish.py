@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from ablations.analysis.summary import StudySummary
 from ablations.errors import TrackingError
 from ablations.networks import RegisteredModel
 from ablations.session import look
+from ablations.stats.judgement import Verdict
 from ablations.tracking.publish import publish
 from ablations.tracking.store import Store
 
@@ -55,6 +57,11 @@ def runs(uri: str, kind: str) -> list[Run]:
     client = MlflowClient(uri)
     experiment = client.get_experiment_by_name("tiny/starter")
     return list(client.search_runs([experiment.experiment_id], f"tags.`ablations.kind` = '{kind}'"))
+
+
+def study_run(uri: str) -> Run:
+    (parent,) = runs(uri, "study")
+    return parent
 
 
 def rows(uri: str) -> dict[str, Run]:
@@ -179,3 +186,82 @@ def test_half_a_run_is_replaced_after_a_death(uri: str, report: Path, monkeypatc
     publish(Store(uri), summary(uri), "", report)
     assert set(rows(uri)) == {"one", "two"}
     assert half.info.run_id not in {run.info.run_id for run in runs(uri, "variant")}
+
+
+def test_the_studys_run_has_differences_verdicts_and_settings(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    (contrast,) = whole.contrasts
+    judged = replace(contrast, judgement=replace(contrast.judgement, verdict=Verdict.WORSE_BY_MORE))
+    publish(Store(uri), replace(whole, contrasts=(judged,)), "", report)
+    run = study_run(uri)
+    assert run.data.metrics["difference_points/one"] == pytest.approx(-10)
+    assert run.data.metrics["difference_points_lower/one"] < -10 < run.data.metrics["difference_points_upper/one"]
+    counts = {"num_better": 0, "num_worse": 1, "num_equivalent": 0, "num_undecided": 0, "num_without_verdict": 0}
+    assert {key: run.data.metrics[key] for key in counts} == counts
+    assert (run.data.metrics["num_seeds"], run.data.metrics["num_failed"]) == (3, 0)
+    expected = {
+        "profile": "starter",
+        "baseline": "two",
+        "variants": "two, one",
+        "margin_points": f"{PLAN.decision.margin:g}",
+        "alpha": "0.05",
+        "looks": "3",
+    }
+    assert {key: run.data.params[key] for key in expected} == expected
+    assert rows(uri)["one"].data.tags["ablations.verdict"] == "worse by more than the margin"
+    assert "ablations.verdict" not in rows(uri)["two"].data.tags
+
+
+def test_the_same_report_once_more_writes_nothing(uri: str, report: Path) -> None:
+    publish(Store(uri), summary(uri), "", report)
+    client, before = MlflowClient(uri), study_run(uri)
+    tags = client.get_experiment(before.info.experiment_id).tags
+    publish(Store(uri), summary(uri), "", report)
+    assert study_run(uri).to_dictionary() == before.to_dictionary()
+    assert client.get_experiment(before.info.experiment_id).tags == tags
+    for key in before.data.metrics:
+        assert len(client.get_metric_history(before.info.run_id, key)) == 1
+
+
+def test_another_report_replaces_the_metrics(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    (contrast,) = whole.contrasts
+    other = replace(contrast, judgement=replace(contrast.judgement, mean=-9.0))
+    publish(Store(uri), whole, "", report)
+    publish(Store(uri), replace(whole, contrasts=(other,)), "", report)
+    assert study_run(uri).data.metrics["difference_points/one"] == -9
+    for _ in range(2):
+        publish(Store(uri), replace(whole, contrasts=()), "", report)
+        assert math.isnan(study_run(uri).data.metrics["difference_points/one"])
+    history = MlflowClient(uri).get_metric_history(study_run(uri).info.run_id, "difference_points/one")
+    assert len(history) == 3
+
+
+def test_a_param_that_is_another_now_is_named(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    publish(Store(uri), whole, "", report)
+    publish(Store(uri), replace(whole, baseline="one"), "", report)
+    run = study_run(uri)
+    assert run.data.params["baseline"] == "two"
+    assert run.data.tags["ablations.params_message"] == "MLflow cannot change params. Now baseline is one (was two)."
+    publish(Store(uri), whole, "", report)
+    assert "ablations.params_message" not in study_run(uri).data.tags
+
+
+def test_the_experiment_says_what_it_asks_and_what_opens_the_report(uri: str, report: Path) -> None:
+    publish(Store(uri), replace(summary(uri), question="Is *one* enough, for <b>?"), "", report)
+    experiment = MlflowClient(uri).get_experiment_by_name("tiny/starter")
+    text = experiment.tags["mlflow.note.content"]
+    assert text.startswith("**Is \\*one\\* enough, for &lt;b&gt;?**\n")
+    assert f"python -m ablations ui tiny --profile starter --tracking-uri '{uri}'" in text
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_a_run_of_an_older_version_gets_its_source(uri: str, report: Path) -> None:
+    client = MlflowClient(uri)
+    client.delete_tag(study_run(uri).info.run_id, "mlflow.source.name")
+    whole = summary(uri)
+    publish(Store(uri), replace(whole, provenance={**whole.provenance, "commit": "abc123"}), "", report)
+    tags = study_run(uri).data.tags
+    assert tags["mlflow.source.name"] == "tiny.yaml"
+    assert tags["mlflow.source.git.commit"] == "abc123"
