@@ -38,7 +38,7 @@ def citation(summary: StudySummary, created: str) -> str:
         created: timestamp of the report.
     """
     return (
-        f"The nin-ablations authors. {TITLE}, version {__version__}, {created[:4]}. "
+        f"The nin-ablations authors. {TITLE}, version {__version__}. "
         f"Report of {summary.study} at profile {summary.profile}, {created}."
     )
 

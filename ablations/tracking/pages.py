@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -180,15 +181,15 @@ def views(varied: Sequence[str], tuned: Sequence[str]) -> tuple[View, ...]:
 VARIANTS, CONFIRMATIONS = "ablations-variants", "ablations-confirmations"
 
 
-def experiment_text(summary: StudySummary, option: str) -> str:
-    """The description of a study's experiment, in Markdown: what it asks, how its runs are organised, what opens its report.
-
-    Args:
-        summary: of the study.
-        option: the store's, for commands.
-    """
+def experiment_text(summary: StudySummary) -> str:
+    """The description of a study's experiment, in Markdown: what it asks, how its runs are organised, what opens its report."""
     study, one = summary.study, summary.baseline
+    # A folder may be moved: the name of a local database is enough there.
+    uri = summary.provenance["tracking_uri"]
+    is_local = uri.startswith("sqlite:///")
+    option = "" if uri == "sqlite:///mlflow.db" else f" --tracking-uri {shlex.quote(uri)}"
     names = f"{study} --profile {summary.profile}{option}"
+    where = ", in the folder of its database" if is_local else ""
     return "\n".join(
         [
             f"**{layout.in_markdown(summary.question)}**",
@@ -199,11 +200,11 @@ def experiment_text(summary: StudySummary, option: str) -> str:
             f"* One run per variant, such as `{one}, mean of …`, has its mean accuracy, its difference and its verdict.",
             f"* One run per training, such as `{one}, confirm, seed …`, has all its epochs.",
             "",
-            "`Views`, above the table of runs, has tables of these that are sorted by accuracy.",
+            "`Views`, above the table of runs, has tables of them, sorted by accuracy.",
             "",
-            f"This command shows the links to all of it: `python -m ablations ui {names}`",
+            f"Open the report and the other pages with this command{where}: `python -m ablations ui {names}`",
             "",
-            f"This command writes the report again: `python -m ablations report {names}`",
+            f"Write the report again with: `python -m ablations report {names}`",
         ]
     )
 

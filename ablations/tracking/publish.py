@@ -64,7 +64,7 @@ def publish(store: Store, summary: StudySummary, description: str, report: Path)
         _write_rows(client, parent.info.run_id, parent.info.experiment_id, summary)
         _write_study(client, parent, summary)
         client.set_tag(parent.info.run_id, layout.DESCRIPTION, description)
-        _describe_experiment(client, parent, summary, store)
+        _describe_experiment(client, parent, summary)
 
 
 def _keep_report(client: Client, run_id: str, artifact_uri: str, report: Path) -> None:
@@ -142,9 +142,9 @@ def _study_params(summary: StudySummary) -> Iterator[tuple[str, str]]:
     yield "num_searches", str(summary.num_searches)
 
 
-def _describe_experiment(client: Client, parent: Run, summary: StudySummary, store: Store) -> None:
+def _describe_experiment(client: Client, parent: Run, summary: StudySummary) -> None:
     """Give the experiment its description and the saved views of its runs."""
-    text = experiment_text(summary, store.option)
+    text = experiment_text(summary)
     tags = {layout.DESCRIPTION: layout.shortened(text, layout.MAX_TAG_CHARACTERS)}
     for view in views(_varied(summary), list(summary.search_space)):
         tags[view.tag] = view.to_json(parent.info.start_time)

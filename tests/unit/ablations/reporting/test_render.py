@@ -67,8 +67,9 @@ def test_every_study_has_all_files(report: Report, study_name: str) -> None:
     assert tables == {
         *("variants.csv", "costs.csv", "contrasts.csv", "classes.csv", "accuracy_by_seed.csv", "tuning.csv"),
         "without_one.csv",
-        *("variants.tex", "costs.tex", "contrasts.tex"),
     }
+    papers = {path.name for path in (folder / "paper").iterdir()}
+    assert papers == {"variants.tex", "costs.tex", "contrasts.tex", "methods.tex", "references.bib"}
     drawn = sorted(path.stem for path in folder.glob("figures/*.svg"))
     for suffix in ("png", "pdf"):
         assert drawn == sorted(path.stem for path in folder.glob(f"figures/*.{suffix}"))
@@ -176,7 +177,7 @@ def test_texts_from_outside_are_only_text_in_figures_and_tables(report: Report) 
     for path in folder.glob("figures/*.svg"):
         tags = {element.tag.rpartition("}")[2] for element in ET.parse(path).iter()}  # noqa: S314
         assert not tags & {"script", "img", "image", "foreignObject", "a"}
-    for path in folder.glob("tables/*.tex"):
+    for path in folder.glob("paper/*.tex"):
         assert not re.search(r"\\input\{(?!\w+\}\\end)", path.read_text(encoding="utf-8"))
 
 

@@ -253,8 +253,17 @@ def test_the_experiment_says_what_it_asks_and_what_opens_the_report(uri: str, re
     experiment = MlflowClient(uri).get_experiment_by_name("tiny/starter")
     text = experiment.tags["mlflow.note.content"]
     assert text.startswith("**Is \\*one\\* enough, for &lt;b&gt;?**\n")
-    assert f"python -m ablations ui tiny --profile starter --tracking-uri '{uri}'" in text
+    # Of a folder that may be moved.
+    assert "in the folder of its database: `python -m ablations ui tiny --profile starter`" in text
     assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
+def test_the_commands_of_an_experiment_on_a_server_name_it(uri: str, report: Path) -> None:
+    whole = summary(uri)
+    away = {**whole.provenance, "tracking_uri": "http://host:5000"}
+    publish(Store(uri), replace(whole, provenance=away), "", report)
+    text = MlflowClient(uri).get_experiment_by_name("tiny/starter").tags["mlflow.note.content"]
+    assert "this command: `python -m ablations ui tiny --profile starter --tracking-uri http://host:5000`" in text
 
 
 def test_a_run_of_an_older_version_gets_its_source(uri: str, report: Path) -> None:
