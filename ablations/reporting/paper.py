@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from ablations import __version__
 from ablations.analysis.summary import StudySummary
 from ablations.reporting import words
 from ablations.reporting.latex import coded_latex, label
@@ -38,7 +37,7 @@ def citation(summary: StudySummary, created: str) -> str:
         created: timestamp of the report.
     """
     return (
-        f"The nin-ablations authors. {TITLE}, version {__version__}. "
+        f"The nin-ablations authors. {TITLE}{_version(summary, 'nin-ablations', ', version')}. "
         f"Report of {summary.study} at profile {summary.profile}, {created}."
     )
 
@@ -125,10 +124,10 @@ def _has_nin(summary: StudySummary) -> bool:
     return all(isinstance(variant.workload.model, NinConfig) for variant in summary.variants)
 
 
-def _version(summary: StudySummary, package: str) -> str:
+def _version(summary: StudySummary, package: str, before: str = "") -> str:
     versions = summary.provenance.get("versions")
     version = versions.get(package) if isinstance(versions, Mapping) else None
-    return f" {version}" if isinstance(version, str) else ""
+    return f"{before} {version}" if isinstance(version, str) else ""
 
 
 def _machine(summary: StudySummary) -> str:
