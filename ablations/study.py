@@ -192,5 +192,22 @@ class Study:
 
         return trials_frame(read_study(self._address(profile, tracking_uri)).trials)
 
+    def epochs(self, profile: str, *, tracking_uri: str | None = None) -> DataFrame:
+        """The learning curves of the recorded trials, one row per trial and epoch.
+
+        Args:
+            profile: of the recorded run.
+            tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
+
+        Raises:
+            ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
+        """
+        from ablations.export import epochs_frame
+        from ablations.progress import PHASES
+        from ablations.tracking.reader import read_study
+
+        stored = read_study(self._address(profile, tracking_uri), whole=PHASES)
+        return epochs_frame(stored.trials)
+
     def _address(self, profile: str, tracking_uri: str | None) -> Address:
         return Address(self.name, profile, Store.at(tracking_uri))

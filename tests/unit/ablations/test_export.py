@@ -47,8 +47,23 @@ def folder(plan: Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("an export, 100 %")
     for _ in range(2):  # the second time in place of the first
         names = [path.name for path in write_export(plan, trials, folder)]
-    assert names == sorted(path.name for path in folder.iterdir()) == ["trials.csv", "trials.parquet", "tuning.db"]
+    assert sorted(names) == sorted(path.name for path in folder.iterdir())
+    assert names == ["trials.csv", "trials.parquet", "epochs.csv", "epochs.parquet", "tuning.db"]
     return folder
+
+
+def test_a_row_of_the_curves_is_an_epoch_of_a_trial(folder: Path) -> None:
+    table = pandas.read_parquet(folder / "epochs.parquet")
+    trials = pandas.read_parquet(folder / "trials.parquet")
+    assert list(table)[:6] == ["variant", "phase", "seed", "number", "epoch", "step"]
+    assert {"train_loss", "validation_loss", "validation_accuracy_percent", "learning_onset_step"} < set(table)
+    assert set(table.trial_id) == set(trials.trial_id[trials.status == "finished"])
+    assert table.number.dtype == "Int64"
+    one = table[(table.phase == "tune") & (table.number == 1) & (table.seed == 0)]
+    assert list(one.epoch) == list(range(1, len(one) + 1))
+    assert one.validation_accuracy_percent.iloc[-1] == 91.0
+    read = pandas.read_csv(folder / "epochs.csv", dtype={"number": "Int64", "learning_onset_step": "Int64"})
+    pandas.testing.assert_frame_equal(read, table, check_dtype=False)
 
 
 def test_a_row_is_a_trial(folder: Path) -> None:
@@ -80,6 +95,8 @@ def test_choices_of_several_types_are_written_as_text(plan: Plan, tmp_path: Path
     assert list(write_export(tiny.plan(search_space={}), several, tmp_path)) == [
         tmp_path / "trials.csv",
         tmp_path / "trials.parquet",
+        tmp_path / "epochs.csv",
+        tmp_path / "epochs.parquet",
     ]
     assert pandas.read_parquet(tmp_path / "trials.parquet").x.tolist() == ["True", "all", "3"]
 
