@@ -51,6 +51,11 @@ class Earlier:
     is_same: bool
     """Whether both sides were trained with the same values as now; else only their names are the same."""
 
+    @property
+    def is_by_search(self) -> bool:
+        """Whether its findings may count searches instead of seeds."""
+        return any(frozen.num_searches > 1 for frozen in self.ledger.frozen)
+
 
 def _earlier(plan: Plan, contrast: PlannedContrast, ledgers: Sequence[Ledger]) -> Iterator[Earlier]:
     """The last look at each set of seeds, except for the looks of this plan itself."""
@@ -92,7 +97,7 @@ def _pooled(contrast: Contrast, plan: Plan, earlier: Sequence[Earlier]) -> str:
     parts = [(contrast.judgement.mean, contrast.judgement.num_pairs)]
     for each in earlier:
         finding, seeds = each.finding, set(each.look.seeds)
-        if finding is None or finding.mean is None or seen & seeds or not each.is_same:
+        if finding is None or finding.mean is None or seen & seeds or not each.is_same or each.is_by_search:
             continue
         seen |= seeds
         parts.append((-finding.mean if each.is_turned else finding.mean, finding.num_pairs))
@@ -101,4 +106,5 @@ def _pooled(contrast: Contrast, plan: Plan, earlier: Sequence[Earlier]) -> str:
         return ""
     total = sum(count for _, count in known)
     mean = sum(mean * count for mean, count in known) / total
-    return f" Over all {total} pairs, the mean difference is {mean:+.2f} points: an estimate, without a verdict."
+    size = f"{mean:+.2f}".replace("-", "\N{MINUS SIGN}")
+    return f" Over all {total} pairs, the mean difference is {size} points: an estimate, without a verdict."

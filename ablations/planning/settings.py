@@ -99,7 +99,7 @@ class Settings:
             before = self._written_base.get(key)
             if before != value:
                 lines.append(f"{key} is {value}" + ("" if before is None else f" (the study's base: {before})"))
-        lines += [f"{small} stands in for {preset}" for preset, small in self.scale.presets.items()]
+        lines += [f"{small} replaces {preset}" for preset, small in self.scale.presets.items()]
         if self.base.train.precision != "fp32":
             lines.append(f"training computes in {self.base.train.precision} (the weights stay fp32)")
         note = self.dataset.note

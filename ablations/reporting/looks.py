@@ -42,7 +42,7 @@ def planned(summary: StudySummary) -> str:
             "number to a new study on fresh seeds (`first_seed`), or plan looks beforehand (`looks`)."
         )
     counts = words.listed(map(str, summary.looks))
-    parts = words.listed(f"{100 * share:g}" for share in summary.shares)
+    parts = words.listed(f"{100 * share:.3g}" for share in summary.shares)
     return (
         f"Looks at {counts} seeds were planned before the first confirmation, with {parts} % of the risk. A look judges the open "
         "contrasts. A contrast with a verdict keeps it and gets no more seeds. One with less than a 10 % chance of a verdict by the last "

@@ -55,7 +55,7 @@ def spread(summary: StudySummary) -> Iterator[str]:
     if noise.reseed is not None:
         yield f"From seed to seed, accuracies have a standard deviation of {_with_interval(noise.reseed)} points, pooled over the variants."
     if noise.retune is not None:
-        yield f"Searches add one of {_with_interval(noise.retune)} points."
+        yield f"From search to search, they scatter by {_with_interval(noise.retune)} points beyond that."
     elif len(summary.searches) == summary.num_searches > 1:
         yield "Each search has one seed, so the luck of the search cannot be separated from the luck of the seed."
 

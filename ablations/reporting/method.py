@@ -173,8 +173,10 @@ def _resolution(summary: StudySummary) -> Iterator[tuple[str, str]]:
     units = "searches" if summary.searches else "seeds"
     new = "new searches with their seeds" if summary.searches else "new seeds"
     covers = f" They hold for new test images too, where this is wider: {words.listed(wider)}." if wider else ""
-    yield (
-        "Resolution",
-        f"Intervals hold for {new}.{covers} The test set limits the resolution to about ±{words.points(1.96 * max(floors))} points, "
-        f"for any number of {units}.",
+    limit = words.points(1.96 * max(floors))
+    least = (
+        f" The test set limits the resolution to about ±{limit} points, for any number of {units}."
+        if float(limit)
+        else ""
     )
+    yield "Resolution", f"Intervals hold for {new}.{covers}{least}"

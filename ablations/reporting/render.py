@@ -129,6 +129,7 @@ def description(summary: StudySummary, *, max_characters: int) -> str:
                 f"**{escaped_markdown(summary.question)}**",
                 escaped_markdown(told),
                 "\n".join([*contrasts[:num_shown], *left]),
+                escaped_markdown(prose.conditions(summary)),
                 escaped_markdown(f"Profile {summary.profile}: {summary.profile_description}"),
                 _WHERE,
             ]

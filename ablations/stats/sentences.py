@@ -39,7 +39,9 @@ def paragraph(judgement: Judgement, budget: Budget, *, variant: str, reference: 
         raise ValueError(f"a verdict needs its mean, interval and number of pairs: {judgement}")
     size = f"`{variant}` scored {_moved(judgement.mean, f'`{reference}`')} ({_numbers(judgement, budget)})."
     if verdict is Verdict.EXPLORATORY:
-        return " ".join(["Exploratory, no verdict.", size, *_sentences(judgement.notes)])
+        return " ".join(
+            ["Exploratory, no verdict.", size, "It is not tested against the margin.", *_sentences(judgement.notes)]
+        )
     head = f"{verdict.word[0].upper()}{verdict.word[1:]}."
     return " ".join([head, size, *_qualified(judgement)])
 
@@ -86,13 +88,14 @@ def _numbers(judgement: Judgement, budget: Budget) -> str:
     count, word = (judgement.losses, "lower") if (judgement.mean or 0.0) < 0 else (judgement.wins, "higher")
     units = {"seed": "paired seeds", "search": "searches"}[judgement.unit]
     tied = f", {judgement.ties} tied" if judgement.ties else ""
-    span = f"{_signed(evidence.interval.lower)} to {_signed(evidence.interval.upper)}"
+    span = " to ".join(_signed(end, budget.margin) for end in (evidence.interval.lower, evidence.interval.upper))
     return f"{100 * level:g} % CI{basis} {span}; {word} in {count} of {judgement.num_pairs} {units}{tied}"
 
 
-def _signed(value: float) -> str:
-    """An end of an interval, points: it gets enough digits to differ from 0."""
-    digits = next((digits for digits in (2, 3, 4) if round(value, digits)), 2)
+def _signed(value: float, margin: float) -> str:
+    """An end of an interval, points: it gets enough digits to differ from 0 and from the margin."""
+    limits = (0.0, margin, -margin)
+    digits = next((d for d in (2, 3, 4) if all(round(value, d) != round(limit, d) for limit in limits)), 2)
     return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 

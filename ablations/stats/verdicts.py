@@ -319,8 +319,8 @@ def _with_bad_runs(judgement: Judgement, bad: BadRuns, budget: Budget) -> Judgem
         return judgement
     enough = pairs_without_bad_runs(bad.size, budget.margin)
     note = (
-        f"equivalence is out of reach: a run of this study ended {points(bad.size)} points low, and up to {100 * bad.highest_rate:.0f} % of runs "
-        f"may; it takes {plural(enough, 'pair')} without one"
+        f"equivalence is out of reach: a run ended {points(bad.size)} points low, and up to {100 * bad.highest_rate:.0f} % of runs may; it takes "
+        f"{plural(enough, 'pair')} without one"
     )
     return replace(judgement, notes=(*judgement.notes, note))
 

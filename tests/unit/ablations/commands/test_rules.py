@@ -135,7 +135,7 @@ def test_another_search_that_chooses_other_values_is_told_of(run: Run, monkeypat
     base = {**tiny.STUDY["base"], "train": {**tiny.STUDY["base"]["train"], "lr": 0.15}}
     retuned = run(**narrower, base=base)
     assert retuned["history"] == [
-        "one against two was looked at before: seeds 0 to 4 with other settings or tuned values (worse by more than the margin)."
+        "`one` against `two` was looked at before: seeds 0 to 4 with other settings or tuned values (worse by more than the margin)."
     ]
     assert run(**TUNED)["history"][0].count("with other settings or tuned values") == 1
 
@@ -206,8 +206,8 @@ def test_fresh_seeds_have_a_budget_of_their_own_and_the_report_tells_of_the_othe
     assert words(second) == words(third) == WORSE
     (sentence,) = third["history"]
     assert sentence.startswith(
-        "one against two was looked at before: seeds 0 to 4 (worse by more than the margin); seeds 5 to 9 (worse by more than the margin). "
-        "Over all 15 pairs the mean difference is -"
+        "`one` against `two` was looked at before: seeds 0 to 4 (worse by more than the margin); seeds 5 to 9 (worse by more than the margin). "
+        "Over all 15 pairs, the mean difference is −"
     )
     assert run()["contrasts"]["one"]["verdict"] == WORSE["one"]
 

@@ -131,7 +131,7 @@ def test_a_profile_names_networks_that_stand_in_for_larger_ones() -> None:
     )
     plan = planned(small, "short")
     assert plan["two"].config.model == PRESETS["nin_small"]
-    assert "nin_small stands in for nin_book" in plan.caveats
+    assert "nin_small replaces nin_book" in plan.caveats
 
 
 def test_a_preset_that_stands_in_must_exist() -> None:

@@ -42,7 +42,7 @@ def test_with_several_searches_nothing_is_left_out_and_both_spreads_are_told(mak
     assert luck.left_out(summary) == ""
     told = dict(method(summary))
     assert told["Luck"].startswith("From seed to seed, accuracies have a standard deviation of ")
-    assert "Searches add one of " in told["Luck"]
+    assert "From search to search, they scatter by " in told["Luck"]
     assert "The unit of every test is the search" in told["Tuning"]
     assert "pooled" not in told["Tuning"]
     assumed = replace(summary, decision=summary.decision.model_copy(update={"pooled": True}))
