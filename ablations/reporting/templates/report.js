@@ -137,7 +137,7 @@ for (const table of document.querySelectorAll("table[data-table]")) {
   const filters = table.tBodies[0].rows.length > 4 ? [filter(table, name)] : [];
   table.closest(".scroll, .forest").after(make("div", { className: "tools" }, ...filters, "copy as", ...copiers));
 }
-const names = [...new Set([...document.querySelectorAll("tr[data-variant]")].map((row) => row.dataset.variant))];
+const names = [...new Set([...document.querySelectorAll("[data-table=variants] tr[data-variant]")].map((row) => row.dataset.variant))];
 if (names.length > 2) document.querySelector(".contents")?.append(togglers(names));
 for (const command of document.querySelectorAll(".command")) command.after(copier("copy", "Copy the commands", () => command.textContent));
 addEventListener("hashchange", reveal);
