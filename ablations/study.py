@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from dataclasses import dataclass
 from os import PathLike
 from typing import TYPE_CHECKING
 
+from ablations.errors import TrackingError
 from ablations.paths import expanded
 from ablations.studyfile.loading import StudyFile
 from ablations.tracking.store import Address, Store
@@ -142,8 +144,11 @@ class Study:
             output: folder of all reports; this one is written into `<study>/<profile>` in it.
             tracking_uri: MLflow store; None: $MLFLOW_TRACKING_URI, else mlflow.db in this folder.
 
+        Warns:
+            UserWarning: the report is written, but MLflow cannot show it.
+
         Raises:
-            ablations.errors.TrackingError: the store cannot be used, or does not hold the study.
+            ablations.errors.TrackingError: the store cannot be read, or does not hold the study.
             OSError: the report cannot be written.
         """
         from ablations.reporting.render import description, write_report
@@ -156,7 +161,10 @@ class Study:
         summary = self.summary(profile, tracking_uri=tracking_uri)
         folder = expanded(output) / address.study / address.profile
         page = write_report(summary, folder, created=timestamp())
-        publish(address.store, summary, description(summary, max_characters=MAX_TAG_CHARACTERS), folder)
+        try:
+            publish(address.store, summary, description(summary, max_characters=MAX_TAG_CHARACTERS), folder)
+        except TrackingError as error:
+            warnings.warn(f"the report is in {folder}, and not in MLflow: {error}", stacklevel=2)
         return ReportPage(page)
 
     def figure(self, name: str, profile: str, *, tracking_uri: str | None = None) -> Figure:

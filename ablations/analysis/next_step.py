@@ -43,7 +43,7 @@ def _continued(summary: StudySummary) -> NextStep | None:
     missing = f"{plural(num_missing, 'confirmation trial')} {'has' if num_missing == 1 else 'have'} no outcome yet."
     return NextStep(
         missing if num_missing else f"The next look is due for {', '.join(waiting)}.",
-        (f"{_run(summary, _file(summary))}{retry}",),
+        (f"{_run(summary, _study(summary))}{retry}",),
     )
 
 
@@ -64,13 +64,17 @@ def _on_fresh_seeds(summary: StudySummary) -> NextStep | None:
     about = f"{names} About {most} fresh seeds at one look would decide most such cases"
     if first + most > MAX_SEEDS:
         return NextStep(f"{about}, but fewer are left below {MAX_SEEDS:,}.")
-    name, instead = f"{summary.study}_fresh", " instead of looks" if len(summary.looks) > 1 else ""
-    edits = f"study: {name} and first_seed: {first}; at profile {summary.profile}, {searches}seeds: {most}{instead}"
-    file = _file(summary)
-    copy = str(Path(file).with_name(f"{name}.yaml"))
+    instead = " instead of looks" if len(summary.looks) > 1 else ""
+    edits = f"first_seed: {first}; at profile {summary.profile}, {searches}seeds: {most}{instead}"
+    study = _study(summary)
+    copy = str(Path(study).with_name(f"{summary.study}_fresh.yaml"))
     return NextStep(
         f"{about}. Plan them in a copy of the study: {edits}.",
-        (f"cp {shlex.quote(file)} {shlex.quote(copy)}", f"# in the copy, {edits}", _run(summary, copy)),
+        (
+            f"python -m ablations init {shlex.quote(copy)} --from {shlex.quote(study)}",
+            f"# in {copy}, {edits}",
+            _run(summary, copy),
+        ),
     )
 
 
@@ -78,15 +82,14 @@ def _run(summary: StudySummary, file: str) -> str:
     return f"python -m ablations run {shlex.quote(file)} --profile {shlex.quote(summary.profile)}"
 
 
-def _file(summary: StudySummary) -> str:
-    """The study file of the newest recorded command; a likely name if it is unknown."""
+def _study(summary: StudySummary) -> str:
+    """The study as a recorded command gave it: a file, or the name of a shipped one; its name if that is unknown."""
     recorded = summary.provenance.get("command")
-    commands = recorded if isinstance(recorded, list) else [recorded]
-    for command in commands:
-        found = re.search(r"\brun (\S+\.ya?ml)\b", str(command))
+    for command in recorded if isinstance(recorded, list) else [recorded]:
+        found = re.match(r"python -m ablations run ([^\s'\"-]\S*)", str(command))
         if found:
             return found[1]
-    return f"studies/{summary.study}.yaml"
+    return summary.study
 
 
 def _fresh_seeds(contrast: Contrast) -> int | None:

@@ -82,7 +82,7 @@ def _facts(summary: StudySummary) -> Iterator[Fact]:
         yield Fact("luck of tuning", "covered" if summary.searches else "not covered", "method", not summary.searches)
     for name, number in (
         ("missing trials", sum(len(variant.missing_seeds) for variant in summary.variants)),
-        ("failed trials", sum(len(variant.failed_seeds) for variant in summary.variants)),
+        ("runs that did not learn", sum(len(variant.failed_seeds) for variant in summary.variants)),
     ):
         if number:
             yield Fact(name, str(number), "variants", is_trouble=True)

@@ -77,6 +77,7 @@ def _environment(*, autoescape: bool, finalize: Callable[[Any], Any] | None = No
 def _html() -> Environment:
     environment = _environment(autoescape=True, finalize=coded)
     environment.filters["breakable"] = breakable
+    environment.filters["plain"] = plain
     return environment
 
 
@@ -94,6 +95,11 @@ def coded(value: Any) -> Any:
 def breakable(text: str) -> Markup:
     """A name as HTML; lines break after `_` and `.` rather than anywhere else."""
     return Markup(_JOINT.sub(r"\1<wbr>", str(escape(text))))  # noqa: S704
+
+
+def plain(text: str) -> Markup:
+    """Text for a title or an attribute: escaped, without marks for names."""
+    return escape(text.replace("`", ""))
 
 
 _JOINT = re.compile(r"(?<=\w)(_|\.(?=\D))(?=\w)")

@@ -71,13 +71,13 @@ def test_a_closed_comparison_without_a_word_needs_fresh_seeds_at_one_look(
     stuck = judged(summary, Verdict.UNDECIDED_MORE_SEEDS, Verdict.WORSE, closed=closed, needed=SeedsNeeded(5, 4, 9))
     first = stuck.contrasts[0]
     number = first.judgement.num_pairs + 5
-    edits = f"study: one_by_one_fresh and first_seed: {stuck.seeds[-1] + 1}; at profile starter, seeds: {number}"
+    edits = f"first_seed: {stuck.seeds[-1] + 1}; at profile starter, seeds: {number}"
     assert step_of(stuck) == NextStep(
         f"Undecided: none. About {number} fresh seeds at one look would decide most such cases. Plan them in a copy of the study: "
         f"{edits}.",
         (
-            "cp studies/one_by_one.yaml studies/one_by_one_fresh.yaml",
-            f"# in the copy, {edits}",
+            "python -m ablations init studies/one_by_one_fresh.yaml --from studies/one_by_one.yaml",
+            f"# in studies/one_by_one_fresh.yaml, {edits}",
             "python -m ablations run studies/one_by_one_fresh.yaml --profile starter",
         ),
     )
@@ -98,11 +98,13 @@ def test_fresh_searches_come_whole() -> None:
 @pytest.mark.parametrize(
     ("recorded", "file"),
     [
-        ("python -m ablations run 'my study.yaml'", "studies/one_by_one.yaml"),
+        ("python -m ablations run 'my study.yaml'", "one_by_one"),
+        ("python -m ablations run one_by_one --profile starter", "one_by_one"),
+        ("python -m ablations run --profile starter one_by_one", "one_by_one"),
         ("python -m ablations run here/mine.yml --profile laptop", "here/mine.yml"),
         (["python -m ablations run a.yaml (12 trials)", "python -m ablations run b.yaml (1 trial)"], "a.yaml"),
-        ("ablations.load('x').run('starter')", "studies/one_by_one.yaml"),
-        (None, "studies/one_by_one.yaml"),
+        ("ablations.load('x').run('starter')", "one_by_one"),
+        (None, "one_by_one"),
     ],
 )
 def test_the_command_has_the_file_of_the_recorded_run(summary: StudySummary, recorded: Any, file: str) -> None:

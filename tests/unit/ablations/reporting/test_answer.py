@@ -179,7 +179,7 @@ def test_the_strip_tells_searches_looks_and_troubles(make_study: MakeStudy) -> N
     troubled = replace(make_study("troubled"), looks=(5, 10))
     found = facts(troubled)
     assert found["look"] == "1 of 2"
-    assert (found["missing trials"], found["failed trials"], found["warnings"]) == ("20", "14", "3")
+    assert (found["missing trials"], found["runs that did not learn"], found["warnings"]) == ("20", "14", "3")
     several = replace(troubled, provenance={"commit": ["a (3 trials)", "b (1 trial)"]})
     assert facts(several)["commit"] == "2 different"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ablations.reporting.pages import breakable, coded, escaped_markdown
+from ablations.reporting.pages import breakable, coded, escaped_markdown, plain
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,10 @@ from ablations.reporting.pages import breakable, coded, escaped_markdown
 )
 def test_escaped_markdown(text: str, escaped: str) -> None:
     assert escaped_markdown(text) == escaped
+
+
+def test_attributes_and_titles_have_no_markup() -> None:
+    assert plain('"`x`" <b>') == "&#34;x&#34; &lt;b&gt;"
 
 
 def test_breakable_names() -> None:
