@@ -206,7 +206,7 @@ def test_a_key_is_searched_only_where_its_condition_holds(tmp_path: Path, migrat
         assert trial.result.status == "finished"
         assert ("train.momentum" in trial.hyperparameters) is (trial.hyperparameters["train.optimizer"] == "sgd")
     report = folder.path / "reports" / "tiny" / "starter"
-    assert "train.momentum from 0 to 0.95 where train.optimizer is sgd" in (report / "report.md").read_text()
+    assert "`train.momentum` from 0 to 0.95 where train.optimizer is sgd" in (report / "report.md").read_text()
     before = accuracies(folder.summary())
     assert "trained 0 trials" in folder.call("run", "tiny.yaml")
     assert accuracies(folder.summary()) == before
