@@ -19,7 +19,7 @@ from ablations.errors import UserError
 from ablations.tracking import SETTINGS
 from ablations.tracking.moved import settle_all
 from ablations.tracking.reader import study_pages
-from ablations.tracking.store import Store
+from ablations.tracking.store import Address, Store
 
 _PR_SET_PDEATHSIG = 1
 PATIENCE_SECONDS = 5
@@ -41,9 +41,10 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
     Raises:
         AblationsError: the study is not recorded, or the port cannot be used.
     """
-    pages = {} if study is None else study_pages(recorded_study(store, study, profile))
+    address = None if study is None else recorded_study(store, study, profile)
+    pages = {} if address is None else study_pages(address)
     if store.is_server:
-        _print_addresses(str(store).rstrip("/"), pages)
+        _print_addresses(str(store).rstrip("/"), address, pages)
         return 0
     _require_free(port)
     settle_all(store)
@@ -63,17 +64,18 @@ def ui(store: Store, study: str | None, profile: str | None, port: int) -> int:
         # Otherwise a server that is asked to end waits for a browser that never takes its answer, also if this process is gone.
         "UVICORN_TIMEOUT_GRACEFUL_SHUTDOWN": "3",
     }
-    _print_addresses(f"http://127.0.0.1:{port}", pages)
+    _print_addresses(f"http://127.0.0.1:{port}", address, pages)
     print("Ctrl-C ends it.", flush=True)
     return _serve(command, environ)
 
 
-def _print_addresses(server: str, pages: Mapping[str, str]) -> None:
-    """A line per page, with its name."""
+def _print_addresses(server: str, address: Address | None, pages: Mapping[str, str]) -> None:
+    """A line per page, with its name; and the command for the pages that a study lacks."""
     for name, page in ({"MLflow": ""} | dict(pages)).items():
         print(f"{name + ':':<9} {server}/{page}", flush=True)
-    if pages and "report" not in pages:
-        print("The other pages come with the first report: python -m ablations report")
+    if address is not None and "report" not in pages:
+        names = f"{address.study} --profile {address.profile}{address.store.option}"
+        print(f"The first report adds more: python -m ablations report {names}", flush=True)
 
 
 def _serve(command: Sequence[str], environ: Mapping[str, str]) -> int:

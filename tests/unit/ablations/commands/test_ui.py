@@ -36,8 +36,9 @@ def test_ui_prints_the_pages_of_the_study(command: Command, monkeypatch: pytest.
     _, out, err = command("ui", "tiny", "--profile", "short", "--port", "5001")
     pages = study_pages(Address("tiny", "short", Store(store)))
     lines = [f"{name + ':':<9} http://127.0.0.1:5001/{page}" for name, page in {"MLflow": "", **pages}.items()]
-    more = [] if "report" in pages else ["The other pages come with the first report: python -m ablations report"]
-    assert (out.splitlines(), err) == ([*lines, *more, "Ctrl-C ends it."], "")
+    hint = "The first report adds more: python -m ablations report tiny --profile short"
+    assert list(pages) == ["study"]
+    assert (out.splitlines(), err) == ([*lines, hint, "Ctrl-C ends it."], "")
     code, out, err = command("ui", "nothing")
     assert (code, out) == (2, "")
     assert "holds no study 'nothing'" in err
