@@ -15,9 +15,10 @@ SLOW = {"functional", "contract"}
 SHARED = {"two_nodes", "report", "finished"}
 """Expensive fixtures; their tests are slow."""
 
-_REPORT = ("csv_tables", "latex", "prose", "render", "summary_json", "svg")
+_REPORT = ("csv_tables", "latex", "paper", "prose", "render", "summary_json", "svg")
 TOGETHER = {
     "tests/contract/test_executor.py": "two_nodes",
+    "tests/functional/test_browser.py": "browser",
     "tests/functional/test_cluster_run.py": "two_nodes",
     "tests/functional/test_run.py": "finished",
     "tests/unit/ablations/execution/test_cluster.py": "two_nodes",
