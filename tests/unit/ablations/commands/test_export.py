@@ -15,10 +15,12 @@ def test_a_study_is_exported(command: Command) -> None:
     assert out == (
         "for others/other/starter/trials.csv: 0 trials\n"
         "for others/other/starter/trials.parquet: 0 trials\n"
+        "for others/other/starter/epochs.csv: 0 trials\n"
+        "for others/other/starter/epochs.parquet: 0 trials\n"
         "for others/other/starter/tuning.db: the search; look at it with: "
         "optuna-dashboard 'sqlite:///for others/other/starter/tuning.db'\n"
     )
-    assert len(list(Path("for others/other/starter").iterdir())) == 3
+    assert len(list(Path("for others/other/starter").iterdir())) == 5
 
 
 @pytest.mark.usefixtures("store")

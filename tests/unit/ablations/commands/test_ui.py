@@ -63,7 +63,13 @@ _SERVER = "import os, signal, time; {fork}; print('up', flush=True); time.sleep(
 def served(server: str, before: str = "pass") -> list[str]:
     """A command that serves like this, after some code of the test."""
     serve = f"sys.exit(ui._serve([sys.executable, '-c', {server!r}], {{}}))"
-    return [sys.executable, "-c", f"import os, signal, sys; from ablations.commands import ui; {before}; {serve}"]
+    # The tests themselves may run under nohup, which ignores this signal.
+    heard = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    return [
+        sys.executable,
+        "-c",
+        f"import os, signal, sys; from ablations.commands import ui; {heard}; {before}; {serve}",
+    ]
 
 
 @pytest.mark.slow

@@ -25,7 +25,7 @@ def test_the_table_says_what_a_variant_is_compared_with_where_that_is_not_the_ba
     assert [row.against for row in main_table(summary)] == ["", "", "against none", "", ""]
     assert "against <code>none</code></span>" in html(summary, [], created="now")
     assert f"| one | none | {words.effect(second, 0.5).partition(' ')[0]} |" in markdown(summary, [], created="now")
-    assert "one (against none) & " in latex_tables(summary)["variants.tex"]
+    assert r"\texttt{one} vs. \texttt{none} & " in latex_tables(summary)["variants.tex"]
 
 
 def test_rows_without_a_number_have_no_key_to_sort_by(make_study: MakeStudy) -> None:

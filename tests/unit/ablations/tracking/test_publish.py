@@ -116,7 +116,7 @@ def test_a_variant_has_a_run_with_its_mean_and_what_it_differs_by(uri: str, repo
     }
     assert {key: one.data.metrics[key] for key in expected} == pytest.approx(expected)
     assert one.data.metrics["difference_points_lower"] < -10 < one.data.metrics["difference_points_upper"]
-    assert "one against two" in one.data.tags["mlflow.note.content"]
+    assert "`one` scored 10.00 points below `two`" in one.data.tags["mlflow.note.content"]
     assert "difference_points" not in rows(uri)["two"].data.metrics
 
 
