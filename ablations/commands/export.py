@@ -30,7 +30,9 @@ def export(store: Store, study: str, profile: str | None, output: Path) -> None:
     folder = output / address.study / address.profile
     try:
         for path in write_export(stored.plan, stored.trials, folder):
-            print(f"{path}: {plural(len(stored.trials), 'trial')}" if path.suffix != ".db" else _dashboard(path))
+            curves = "the epochs of " if path.stem == "epochs" else ""
+            number = plural(len(stored.trials), "trial")
+            print(_dashboard(path) if path.suffix == ".db" else f"{path}: {curves}{number}")
     except OSError as error:
         raise UserError(f"nothing can be written to {folder}: {error.strerror}. Name another with --output.") from error
 

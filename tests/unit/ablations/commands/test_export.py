@@ -15,8 +15,8 @@ def test_a_study_is_exported(command: Command) -> None:
     assert out == (
         "for others/other/starter/trials.csv: 0 trials\n"
         "for others/other/starter/trials.parquet: 0 trials\n"
-        "for others/other/starter/epochs.csv: 0 trials\n"
-        "for others/other/starter/epochs.parquet: 0 trials\n"
+        "for others/other/starter/epochs.csv: the epochs of 0 trials\n"
+        "for others/other/starter/epochs.parquet: the epochs of 0 trials\n"
         "for others/other/starter/tuning.db: the search; look at it with: "
         "optuna-dashboard 'sqlite:///for others/other/starter/tuning.db'\n"
     )
