@@ -63,8 +63,8 @@ _SERVER = "import os, signal, time; {fork}; print('up', flush=True); time.sleep(
 def served(server: str, before: str = "pass") -> list[str]:
     """A command that serves like this, after some code of the test."""
     serve = f"sys.exit(ui._serve([sys.executable, '-c', {server!r}], {{}}))"
-    # The tests themselves may run under nohup, which ignores this signal.
-    heard = "signal.signal(signal.SIGHUP, signal.SIG_DFL)"
+    # The tests themselves may run under nohup, or in the background of a script: both ignore a signal, and so would the command.
+    heard = "[signal.signal(each, signal.SIG_DFL) for each in (signal.SIGHUP, signal.SIGINT)]"
     return [
         sys.executable,
         "-c",
