@@ -42,17 +42,23 @@ def predictions(summary: StudySummary) -> str:
     stated = [c for c in summary.contrasts if c.expect not in {None, "unsure"}]
     if not stated:
         return ""
-    counts = {outcome: sum(c.expectation == outcome for c in stated) for outcome in _OUTCOMES}
+    # A closed comparison stays undecided; another may still get its verdict.
+    is_over = all(c.course.closed for c in stated if c.expectation == "open")
+    outcomes = {
+        "as expected": "came true",
+        "not as expected": "did not come true",
+        "open": "stayed undecided" if is_over else "could not be checked yet",
+    }
+    counts = {outcome: sum(c.expectation == outcome for c in stated) for outcome in outcomes}
     if counts["open"] == len(stated):
+        if is_over:
+            return f"Your {'prediction' if len(stated) == 1 else f'{len(stated)} predictions'} stayed undecided."
         whole = "Your prediction could not" if len(stated) == 1 else f"None of your {len(stated)} predictions could"
         return f"{whole} be checked yet."
-    parts = [f"{number} {_OUTCOMES[outcome]}" for outcome, number in counts.items() if number]
+    parts = [f"{number} {outcomes[outcome]}" for outcome, number in counts.items() if number]
     among = sum(c.expectation != "open" and bool(words.failed_runs(summary, c)) for c in stated)
     only = f" {among} of them only among runs that learned." if among else ""
     return f"Of your {words.plural(len(stated), 'prediction')}, {words.listed(parts)}.{only}"
-
-
-_OUTCOMES = {"as expected": "came true", "not as expected": "did not come true", "open": "could not be checked yet"}
 
 
 @dataclass(frozen=True)

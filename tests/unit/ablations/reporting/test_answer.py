@@ -9,6 +9,7 @@ import pytest
 from made_up import MakeStudy
 
 from ablations.analysis.summary import Contrast, StudySummary
+from ablations.planning.frozen import Closing
 from ablations.reporting import words
 from ablations.reporting.answer import MAX_WORDS, answer, predictions, trust
 from ablations.stats.judgement import Verdict
@@ -136,8 +137,13 @@ def test_banned_words_stay_out(make_study: MakeStudy, study_name: str) -> None:
 # Predictions
 
 
+def with_closing(summary: StudySummary, closed: Closing | None) -> StudySummary:
+    contrasts = (replace(each, course=replace(each.course, closed=closed)) for each in summary.contrasts)
+    return replace(summary, contrasts=tuple(contrasts))
+
+
 def test_predictions_are_counted_by_their_outcome(make_study: MakeStudy) -> None:
-    summary = make_study("ordinary")
+    summary = with_closing(make_study("ordinary"), None)
     outcomes = ("as expected", "not as expected", "none stated", "open")
     contrasts = tuple(replace(c, expectation=o) for c, o in zip(summary.contrasts, outcomes, strict=True))
     told = predictions(replace(summary, contrasts=contrasts))
@@ -145,6 +151,15 @@ def test_predictions_are_counted_by_their_outcome(make_study: MakeStudy) -> None
     assert predictions(summary) == "None of your 3 predictions could be checked yet."
     assert predictions(replace(summary, contrasts=summary.contrasts[:1])) == "Your prediction could not be checked yet."
     assert predictions(replace(summary, contrasts=summary.contrasts[2:3])) == ""
+
+
+def test_a_prediction_on_a_closed_comparison_stayed_undecided(make_study: MakeStudy) -> None:
+    summary = with_closing(make_study("ordinary"), "last look")
+    assert predictions(summary) == "Your 3 predictions stayed undecided."
+    assert predictions(replace(summary, contrasts=summary.contrasts[:1])) == "Your prediction stayed undecided."
+    first, *rest = summary.contrasts
+    true = replace(summary, contrasts=(replace(first, expectation="as expected"), *rest))
+    assert predictions(true) == "Of your 3 predictions, 1 came true and 2 stayed undecided."
 
 
 def test_a_prediction_that_came_true_among_runs_that_learned_says_so(make_study: MakeStudy) -> None:
